@@ -1,0 +1,123 @@
+"""Files and folders that are written whole or not at all.
+
+Everything goes to a temporary neighbour first and is renamed into place at the end, so that an error, Ctrl-C or a full
+disk leaves the earlier file or folder as it was and nothing beside it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from bertcore.errors import OutputError
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a binary file, seekable, that appears at `path` when the block ends and not before.
+
+    Missing parent folders are created, an existing file is replaced, a symbolic link is followed.
+
+    Raises:
+        OutputError: the operating system refused (no space, no permission, a folder in the way). An `OSError` about
+            another file, as when the block reads a file that is missing, is passed on as it is.
+    """
+    target = Path(path).resolve()
+    temporary = _temporary_neighbour(target)
+    with _output_errors(target, temporary), _removed_on_failure(target, temporary):
+        if target.is_dir():
+            raise OutputError(f"cannot write {target}: it is a folder", "Choose another file name.")
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # some file systems notice only here that the disk is full
+        os.replace(temporary, target)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Make an empty temporary folder that takes the place of `path` when the block ends and not before.
+
+    Missing parent folders are created and a symbolic link is followed. An existing folder is replaced with all that
+    it holds: whether it may be is for the caller to decide.
+
+    Raises:
+        OutputError: the operating system refused (no space, no permission, a file in the way). An `OSError` about
+            another file, as when the block reads a file that is missing, is passed on as it is.
+    """
+    target = Path(path).resolve()
+    temporary = _temporary_neighbour(target)
+    with _output_errors(target, temporary), _removed_on_failure(target, temporary):
+        if target.exists() and not target.is_dir():
+            raise OutputError(f"cannot write the folder {target}: a file is in the way", "Choose another folder name.")
+        temporary.mkdir()
+        yield temporary
+        _replace_folder(temporary, target)
+
+
+def _replace_folder(new: Path, target: Path) -> None:
+    """Rename `new` to `target`; a folder that is there stays until the new one has taken its place."""
+    old = _displaced(new)
+    try:
+        with suppress(FileNotFoundError):
+            target.rename(old)
+        new.rename(target)
+    except BaseException:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _temporary_neighbour(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+
+
+def _displaced(temporary: Path) -> Path:
+    """Where the existing folder waits while the temporary one takes its place."""
+    return temporary.with_suffix(".old")
+
+
+@contextmanager
+def _removed_on_failure(target: Path, temporary: Path) -> Iterator[None]:
+    """Create the missing parents of `target`; on any failure remove them again, and `temporary` before them."""
+    missing_parents = [parent for parent in target.parents if not parent.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # something else may have been put there meanwhile
+            for parent in missing_parents:
+                parent.rmdir()
+        raise
+
+
+@contextmanager
+def _output_errors(target: Path, temporary: Path) -> Iterator[None]:
+    """Turn an `OSError` about the target, a parent of it or its temporary neighbours into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        # A failed write names no file; a failed open or mkdir names one, a failed copy or rename two.
+        named = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if name is not None]
+        own = {target, *target.parents, temporary, _displaced(temporary)}
+        if named and not any(path in own or temporary in path.parents for path in named):
+            raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason, remedy = "no space left on device", "Free some space, or choose another place."
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            reason, remedy = "permission denied", "Choose a place that you may write to."
+        else:
+            reason, remedy = (error.strerror or str(error)).lower(), "Choose another place, or make room for this one."
+        raise OutputError(f"cannot write {target}: {reason}", remedy) from error
