@@ -1,0 +1,34 @@
+"""bertcore: fine-tune BERT with one task definition, one training loop and one checkpoint on every backend.
+
+Public names are loaded when first used, so that importing bertcore costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bertcore.api import convert as convert
+    from bertcore.api import evaluate as evaluate
+    from bertcore.api import predict as predict
+    from bertcore.api import run as run
+    from bertcore.hookspecs import hookimpl as hookimpl
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "hookimpl": "bertcore.hookspecs",
+    "run": "bertcore.api",
+    "evaluate": "bertcore.api",
+    "predict": "bertcore.api",
+    "convert": "bertcore.api",
+}
+
+__all__ = ["__version__", "convert", "evaluate", "hookimpl", "predict", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'bertcore' has no attribute {name!r}")

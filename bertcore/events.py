@@ -1,0 +1,162 @@
+"""Events of a run and the trackers that listen to them (console, ``metrics.jsonl``, TensorBoard, a plugin's own).
+
+Events are immutable and go out on rank 0 only. A tracker that raises is reported once and muted for the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base of all events."""
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    """The run folder is open and everything is loaded.
+
+    Attributes:
+        folder: the run folder.
+        header: what the run will do, in the order in which it is shown.
+        steps: optimizer steps planned; 0 for an evaluation.
+        resumed_from: the step of the checkpoint that the run goes on from, 0 for a new run.
+        options: the resolved configuration.
+    """
+
+    folder: Path
+    header: Mapping[str, str]
+    steps: int
+    resumed_from: int
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StepDone(Event):
+    """An optimizer step was handed to the device; nothing was fetched for this event.
+
+    Attributes:
+        step: steps done, from 1.
+        epoch: epochs done, with a fraction.
+        examples: examples of this step.
+    """
+
+    step: int
+    epoch: float
+    examples: int
+
+
+@dataclass(frozen=True)
+class StepLogged(Event):
+    """Means since the last log.
+
+    Attributes:
+        step: steps done, from 1.
+        epoch: epochs done, with a fraction.
+        loss: mean loss.
+        learning_rates: group name to its rate in the last step.
+        gradient_norm: global gradient norm of the last step.
+        examples_per_second: without compilation and evaluation.
+        compile_seconds: spent on compilation since the last log.
+    """
+
+    step: int
+    epoch: float
+    loss: float
+    learning_rates: Mapping[str, float]
+    gradient_norm: float
+    examples_per_second: float
+    compile_seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluated(Event):
+    """A split was evaluated.
+
+    Attributes:
+        split: name of the split.
+        step: optimizer steps done.
+        epoch: epochs done, with a fraction.
+        metrics: name to value.
+        baseline: name to value of what needs no model (the majority class), empty where nothing is meant.
+        examples: examples in the split, each counted once.
+        examples_per_second: without compilation.
+        compile_seconds: spent on compilation.
+        best: whether this is the best evaluation so far.
+    """
+
+    split: str
+    step: int
+    epoch: float
+    metrics: Mapping[str, float]
+    baseline: Mapping[str, float]
+    examples: int
+    examples_per_second: float
+    compile_seconds: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class CheckpointSaved(Event):
+    """A complete checkpoint was written.
+
+    Attributes:
+        step: optimizer steps done.
+        folder: where it lies.
+    """
+
+    step: int
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Note(Event):
+    """Something that the user should read: a truncated text, a new head, an early stop."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RunFinished(Event):
+    """The run is complete.
+
+    Attributes:
+        summary: the last line.
+        metrics: of the best checkpoint.
+        seconds: wall-clock time of the whole run.
+    """
+
+    summary: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Tracker(Protocol):
+    """Listens to one run."""
+
+    def on_event(self, event: Event) -> None:
+        """Takes an event; an unknown class of event is ignored."""
+
+    def close(self) -> None:
+        """The run is over, complete or not."""
+
+
+@dataclass(frozen=True)
+class TrackerFactory:
+    """Makes a tracker for a run.
+
+    Attributes:
+        name: as in ``--set run.trackers=["console", "tensorboard"]``.
+        description: one line.
+        open: called when the run starts.
+        default: whether a run has it unless told otherwise.
+    """
+
+    name: str
+    description: str
+    open: Callable[[RunStarted], Tracker]
+    default: bool = True

@@ -1,0 +1,248 @@
+"""Model families: what a ``config.json`` means and which canonical parameters a model has.
+
+A family is everything in which BERT, RoBERTa and ELECTRA differ around one encoder: names, position offset, token
+types and the shape of the classification head. It is registered by a plugin, as heads and tasks are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from bertcore.errors import ModelError
+from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.parameters import ParameterSpec, SkipRule
+
+HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu")
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """The sizes and constants of one encoder, under the names of transformers' ``BertConfig``.
+
+    Further attributes, set by the family:
+        family: name of the family (``model_type``).
+        prefix: what stands before the encoder's canonical names.
+        position_offset: position id of a row's first token (RoBERTa counts from 2).
+        head_variant: ``pooler`` (pooled ``[CLS]``, then a linear layer) or ``dense`` (two dense layers, no pooler).
+    """
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    classifier_dropout: float | None = None
+    layer_norm_eps: float = 1e-12
+    initializer_range: float = 0.02
+    pad_token_id: int = 0
+    family: str = "bert"
+    prefix: str = "bert."
+    position_offset: int = 0
+    head_variant: Literal["pooler", "dense"] = "pooler"
+
+    @property
+    def head_dropout_prob(self) -> float:
+        """Dropout in front of the head's linear layer."""
+        return self.hidden_dropout_prob if self.classifier_dropout is None else self.classifier_dropout
+
+    @property
+    def max_length(self) -> int:
+        """Longest row, in tokens, that the position embeddings allow."""
+        return self.max_position_embeddings - self.position_offset
+
+
+class ModelFamily:
+    """Base of all families, and all that the family ``bert`` needs.
+
+    Class attributes:
+        name: ``model_type`` in ``config.json``.
+        prefix: what stands before the encoder's names in a Hugging Face folder, with the dot.
+        architecture: the stem of transformers' classes, as in ``BertForSequenceClassification``.
+        position_offset: position id of a row's first token.
+        head_variant: see :class:`BertConfig`.
+    """
+
+    name: ClassVar[str]
+    prefix: ClassVar[str]
+    architecture: ClassVar[str]
+    position_offset: ClassVar[int] = 0
+    head_variant: ClassVar[Literal["pooler", "dense"]] = "pooler"
+
+    skip_rules: ClassVar[tuple[SkipRule, ...]] = (
+        SkipRule(r"cls\..*", "pre-training head"),
+        SkipRule(r".*\.position_ids", "buffer of position ids"),
+        SkipRule(r".*\.token_type_ids", "buffer of token types"),
+        SkipRule(r".*\.pooler\..*", "the head reads no pooler"),
+    )
+
+    def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:
+        """Reads the content of a ``config.json``.
+
+        Raises:
+            ModelError: a size is missing or not a positive number, or the model needs what no backend computes.
+        """
+        if config.get("position_embedding_type") not in (None, "absolute"):
+            raise ModelError(
+                f"{origin}: position_embedding_type {config['position_embedding_type']!r} is not supported",
+                "use a model with absolute position embeddings",
+            )
+        if config.get("hidden_act", "gelu") not in HIDDEN_ACTIVATIONS:
+            raise ModelError(
+                f"{origin}: hidden_act {config['hidden_act']!r} is not supported",
+                f"use a model with one of {', '.join(HIDDEN_ACTIVATIONS)}",
+            )
+        values: dict[str, Any] = {}
+        for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
+            values[key] = _positive_integer(config, key, origin)
+        for key in ("max_position_embeddings", "type_vocab_size"):
+            if key in config:
+                values[key] = _positive_integer(config, key, origin)
+        for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "initializer_range"):
+            if config.get(key) is not None:
+                values[key] = _number(config, key, origin)
+        if config.get("classifier_dropout") is not None:
+            values["classifier_dropout"] = _number(config, "classifier_dropout", origin)
+        if values["hidden_size"] % values["num_attention_heads"]:
+            raise ModelError(
+                f"{origin}: hidden_size {values['hidden_size']} is no multiple of num_attention_heads "
+                f"{values['num_attention_heads']}",
+                "correct the config.json of the model",
+            )
+        return BertConfig(
+            **values,
+            hidden_act=config.get("hidden_act", "gelu"),
+            pad_token_id=int(config.get("pad_token_id") or 0),
+            family=self.name,
+            prefix=self.prefix,
+            position_offset=self.position_offset,
+            head_variant=self.head_variant,
+        )
+
+    def parameter_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
+        """Canonical names and shapes of the encoder with the given head, in the order of transformers' modules."""
+        hidden, intermediate = config.hidden_size, config.intermediate_size
+        embeddings = f"{self.prefix}embeddings."
+        table = {
+            f"{embeddings}word_embeddings.weight": ParameterSpec((config.vocab_size, hidden)),
+            f"{embeddings}position_embeddings.weight": ParameterSpec((config.max_position_embeddings, hidden)),
+            f"{embeddings}token_type_embeddings.weight": ParameterSpec((config.type_vocab_size, hidden)),
+            **_layer_norm(f"{embeddings}LayerNorm", hidden),
+        }
+        for layer in range(config.num_hidden_layers):
+            stem = f"{self.prefix}encoder.layer.{layer}."
+            for name in ("query", "key", "value"):
+                table.update(_linear(f"{stem}attention.self.{name}", hidden, hidden))
+            table.update(_linear(f"{stem}attention.output.dense", hidden, hidden))
+            table.update(_layer_norm(f"{stem}attention.output.LayerNorm", hidden))
+            table.update(_linear(f"{stem}intermediate.dense", intermediate, hidden))
+            table.update(_linear(f"{stem}output.dense", hidden, intermediate))
+            table.update(_layer_norm(f"{stem}output.LayerNorm", hidden))
+        table.update(self.head_table(config, head))
+        return table
+
+    def head_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
+        """Canonical names and shapes above the encoder: the pooler, where the head reads one, and the head."""
+        table: dict[str, ParameterSpec] = {}
+        if head.uses_pooler:
+            missing = "the file holds no pooler"
+            table[f"{self.prefix}pooler.dense.weight"] = ParameterSpec(
+                (config.hidden_size, config.hidden_size), "normal", missing
+            )
+            table[f"{self.prefix}pooler.dense.bias"] = ParameterSpec((config.hidden_size,), "zeros", missing)
+        return {**table, **head.parameter_table(config.hidden_size)}
+
+    def config_json(self, config: BertConfig, head: Head) -> dict[str, Any]:
+        """Content of the ``config.json`` with which transformers opens a checkpoint."""
+        return {
+            "architectures": [f"{self.architecture}{head.architecture}"],
+            "model_type": self.name,
+            "vocab_size": config.vocab_size,
+            "hidden_size": config.hidden_size,
+            "num_hidden_layers": config.num_hidden_layers,
+            "num_attention_heads": config.num_attention_heads,
+            "intermediate_size": config.intermediate_size,
+            "max_position_embeddings": config.max_position_embeddings,
+            "type_vocab_size": config.type_vocab_size,
+            "hidden_act": config.hidden_act,
+            "hidden_dropout_prob": config.hidden_dropout_prob,
+            "attention_probs_dropout_prob": config.attention_probs_dropout_prob,
+            "classifier_dropout": config.classifier_dropout,
+            "layer_norm_eps": config.layer_norm_eps,
+            "initializer_range": config.initializer_range,
+            "pad_token_id": config.pad_token_id,
+            "position_embedding_type": "absolute",
+            "dtype": "float32",
+            **head.config_entries(),
+        }
+
+
+class BertFamily(ModelFamily):
+    """BERT (Devlin et al. 2019), and what is stored as BERT: RoBERTa-wwm, MacBERT, MiniLM."""
+
+    name = "bert"
+    prefix = "bert."
+    architecture = "Bert"
+
+
+def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> Head:
+    """The head that a ``config.json`` of a fine-tuned model describes.
+
+    Raises:
+        ModelError: ``architectures`` names no head, or the labels are incomplete.
+    """
+    architecture = str((config.get("architectures") or [""])[0])
+    if architecture.endswith("ForSequenceClassification"):
+        if config.get("problem_type") == "regression":
+            return Regression()
+        multi_label = config.get("problem_type") == "multi_label_classification"
+        return SequenceClassification(_labels(config, origin), multi_label=multi_label)
+    if architecture.endswith("ForTokenClassification"):
+        return TokenClassification(_labels(config, origin))
+    if architecture.endswith("ForQuestionAnswering"):
+        return SpanExtraction()
+    raise ModelError(
+        f"{origin}: architectures {config.get('architectures')} names no fine-tuned head",
+        "give the folder of a finished run, or a model with a classification head",
+    )
+
+
+def _labels(config: Mapping[str, Any], origin: str) -> tuple[str, ...]:
+    names = config.get("id2label") or {}
+    try:
+        return tuple(str(names[str(index)]) for index in range(len(names)))
+    except KeyError as error:
+        raise ModelError(f"{origin}: id2label has no label {error}", "number the labels from 0") from None
+
+
+def _linear(name: str, out_features: int, in_features: int) -> dict[str, ParameterSpec]:
+    return {
+        f"{name}.weight": ParameterSpec((out_features, in_features)),
+        f"{name}.bias": ParameterSpec((out_features,), "zeros"),
+    }
+
+
+def _layer_norm(name: str, size: int) -> dict[str, ParameterSpec]:
+    return {f"{name}.weight": ParameterSpec((size,), "ones"), f"{name}.bias": ParameterSpec((size,), "zeros")}
+
+
+def _positive_integer(config: Mapping[str, Any], key: str, origin: str) -> int:
+    value = config.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ModelError(
+            f"{origin}: {key} is {value!r}, not a positive whole number", "correct the model's config.json"
+        )
+    return value
+
+
+def _number(config: Mapping[str, Any], key: str, origin: str) -> float:
+    value = config[key]
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ModelError(f"{origin}: {key} is {value!r}, not a number", "correct the model's config.json")
+    return float(value)

@@ -1,0 +1,188 @@
+"""Heads: small frozen descriptions of what stands on top of the encoder.
+
+A task chooses a head, a backend computes it. A head says which parameters it adds, which columns of a batch it reads,
+which outputs it gives and how many things its loss sums over, and holds no code of any framework.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from bertcore.batch import Batch, Per
+from bertcore.parameters import ParameterSpec
+
+NEW_HEAD = "the head is new"
+
+
+@dataclass(frozen=True)
+class Head(ABC):
+    """Base of all heads.
+
+    Class attributes:
+        name: the registered name.
+        uses_pooler: whether the head reads the pooled ``[CLS]`` instead of the hidden states.
+        label_column: the column that holds the labels of the loss.
+        outputs: name of each output and what one value of it belongs to.
+        architecture: the suffix of transformers' class, as in ``BertForSequenceClassification``.
+    """
+
+    name: ClassVar[str]
+    uses_pooler: ClassVar[bool] = False
+    label_column: ClassVar[str] = "labels"
+    outputs: ClassVar[Mapping[str, Per]]
+    architecture: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def output_size(self) -> int:
+        """Width of the last linear layer."""
+
+    @abstractmethod
+    def parameter_table(self, hidden_size: int) -> dict[str, ParameterSpec]:
+        """Canonical parameters that the head adds to the encoder and its pooler."""
+
+    @abstractmethod
+    def config_entries(self) -> dict[str, Any]:
+        """What the head adds to ``config.json`` so that transformers builds the same head."""
+
+    def loss_count(self, batch: Batch) -> float:
+        """Number of things that the loss sums over: here the labels that are not ignored.
+
+        The engine adds the counts of all micro-batches and ranks, and the backend divides once by their sum.
+        """
+        column = batch.columns[self.label_column]
+        if column.ignore is None:
+            return float(len(column.values))
+        return float(np.count_nonzero(column.values != column.ignore))
+
+
+def _linear(name: str, out_features: int, in_features: int) -> dict[str, ParameterSpec]:
+    return {
+        f"{name}.weight": ParameterSpec((out_features, in_features), "normal", NEW_HEAD),
+        f"{name}.bias": ParameterSpec((out_features,), "zeros", NEW_HEAD),
+    }
+
+
+def _label_entries(labels: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
+
+
+@dataclass(frozen=True)
+class SequenceClassification(Head):
+    """One label per row (softmax), or any number of labels (a sigmoid each).
+
+    Reads ``labels``: int ``[rows]`` for one label, float 0 or 1 ``[rows, labels]`` for several.
+    Gives ``logits``: float32 ``[rows, labels]``. The loss sums over rows; with several labels, the row's loss is the
+    mean over its labels, as in transformers.
+    """
+
+    labels: tuple[str, ...]
+    multi_label: bool = False
+
+    name: ClassVar[str] = "sequence_classification"
+    uses_pooler: ClassVar[bool] = True
+    outputs: ClassVar[Mapping[str, Per]] = {"logits": "row"}
+    architecture: ClassVar[str] = "ForSequenceClassification"
+
+    @property
+    def output_size(self) -> int:  # noqa: D102
+        return len(self.labels)
+
+    def parameter_table(self, hidden_size: int) -> dict[str, ParameterSpec]:  # noqa: D102
+        return _linear("classifier", self.output_size, hidden_size)
+
+    def config_entries(self) -> dict[str, Any]:  # noqa: D102
+        problem_type = "multi_label_classification" if self.multi_label else "single_label_classification"
+        return {**_label_entries(self.labels), "problem_type": problem_type}
+
+
+@dataclass(frozen=True)
+class Regression(Head):
+    """One number per row, squared error.
+
+    Reads ``labels``: float32 ``[rows]``. Gives ``logits``: float32 ``[rows, 1]``. The loss sums over rows.
+    """
+
+    name: ClassVar[str] = "regression"
+    uses_pooler: ClassVar[bool] = True
+    outputs: ClassVar[Mapping[str, Per]] = {"logits": "row"}
+    architecture: ClassVar[str] = "ForSequenceClassification"
+
+    @property
+    def output_size(self) -> int:  # noqa: D102
+        return 1
+
+    def parameter_table(self, hidden_size: int) -> dict[str, ParameterSpec]:  # noqa: D102
+        return _linear("classifier", 1, hidden_size)
+
+    def config_entries(self) -> dict[str, Any]:  # noqa: D102
+        return {**_label_entries(("LABEL_0",)), "problem_type": "regression"}
+
+
+@dataclass(frozen=True)
+class TokenClassification(Head):
+    """One tag per label position: softmax, or a conditional random field over the label positions of a row.
+
+    Reads ``labels``: int ``[label positions]``. Gives ``logits`` (emissions): float32 ``[label positions, labels]``,
+    and with a CRF also ``tags``: int32 ``[label positions]``, the best path. The loss sums over label positions
+    (softmax) or over rows (CRF, Lafferty et al. 2001).
+    """
+
+    labels: tuple[str, ...]
+    crf: bool = False
+
+    name: ClassVar[str] = "token_classification"
+    outputs: ClassVar[Mapping[str, Per]] = {"logits": "label", "tags": "label"}
+    architecture: ClassVar[str] = "ForTokenClassification"
+
+    @property
+    def output_size(self) -> int:  # noqa: D102
+        return len(self.labels)
+
+    def parameter_table(self, hidden_size: int) -> dict[str, ParameterSpec]:  # noqa: D102
+        table = _linear("classifier", self.output_size, hidden_size)
+        if self.crf:
+            size = self.output_size
+            table["crf.transitions"] = ParameterSpec((size, size), "zeros", NEW_HEAD)
+            table["crf.start_transitions"] = ParameterSpec((size,), "zeros", NEW_HEAD)
+            table["crf.end_transitions"] = ParameterSpec((size,), "zeros", NEW_HEAD)
+        return table
+
+    def config_entries(self) -> dict[str, Any]:  # noqa: D102
+        return _label_entries(self.labels)
+
+    def loss_count(self, batch: Batch) -> float:  # noqa: D102
+        return float(len(batch)) if self.crf else super().loss_count(batch)
+
+
+@dataclass(frozen=True)
+class SpanExtraction(Head):
+    """Start and end of an answer among the tokens of a row.
+
+    Reads ``start_positions`` and ``end_positions``: int ``[rows]``, tokens of the row. Gives ``start_logits`` and
+    ``end_logits``: float32 ``[tokens]``. The loss of a row is the mean of both cross entropies, as in google-research/
+    bert; it sums over rows.
+    """
+
+    name: ClassVar[str] = "span_extraction"
+    label_column: ClassVar[str] = "start_positions"
+    outputs: ClassVar[Mapping[str, Per]] = {"start_logits": "token", "end_logits": "token"}
+    architecture: ClassVar[str] = "ForQuestionAnswering"
+
+    @property
+    def output_size(self) -> int:  # noqa: D102
+        return 2
+
+    def parameter_table(self, hidden_size: int) -> dict[str, ParameterSpec]:  # noqa: D102
+        return _linear("qa_outputs", 2, hidden_size)
+
+    def config_entries(self) -> dict[str, Any]:  # noqa: D102
+        return {}

@@ -1,0 +1,58 @@
+"""All hooks of bertcore, in one short file. A plugin implements some of them with ``@bertcore.hookimpl``.
+
+Every hook returns a list. The registry calls one plugin at a time, records what it brought, goes on when one fails,
+and turns a name that is registered twice into an error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from bertcore.backend import Backend
+    from bertcore.converter import WeightConverter
+    from bertcore.events import TrackerFactory
+    from bertcore.families import ModelFamily
+    from bertcore.implementations import HeadImplementation, ObjectiveImplementation
+    from bertcore.task import Task
+
+PROJECT = "bertcore"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def bertcore_register_tasks() -> list[Task]:  # type: ignore[empty-body]
+    """Returns tasks: what to learn."""
+
+
+@hookspec
+def bertcore_register_backends() -> list[Backend]:  # type: ignore[empty-body]
+    """Returns backends: how to compute. The framework is imported when one is first used, not here."""
+
+
+@hookspec
+def bertcore_register_converters() -> list[WeightConverter]:  # type: ignore[empty-body]
+    """Returns converters: how weights are stored elsewhere."""
+
+
+@hookspec
+def bertcore_register_families() -> list[ModelFamily]:  # type: ignore[empty-body]
+    """Returns model families: what a ``config.json`` with their ``model_type`` means."""
+
+
+@hookspec
+def bertcore_register_heads() -> list[HeadImplementation]:  # type: ignore[empty-body]
+    """Returns the code with which one backend computes one head."""
+
+
+@hookspec
+def bertcore_register_objectives() -> list[ObjectiveImplementation]:  # type: ignore[empty-body]
+    """Returns the code with which one backend computes one objective."""
+
+
+@hookspec
+def bertcore_register_trackers() -> list[TrackerFactory]:  # type: ignore[empty-body]
+    """Returns trackers: what listens to the events of a run."""

@@ -1,0 +1,131 @@
+"""Canonical parameters: Hugging Face names and shapes, float32, checked strictly against a table."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcore.errors import ModelError
+
+Parameters = dict[str, NDArray[np.float32]]
+"""Canonical name to float32 array; linear weights are ``[out, in]``."""
+
+Initializer = Literal["normal", "zeros", "ones"]
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """What a model expects under one canonical name.
+
+    Attributes:
+        shape: the shape of the array.
+        initializer: how a new one is made: normal (mean 0, standard deviation ``initializer_range``), zeros or ones.
+        optional: None where a file must hold it, else the reason why a file may lack it.
+    """
+
+    shape: tuple[int, ...]
+    initializer: Initializer = "normal"
+    optional: str | None = None
+
+
+@dataclass(frozen=True)
+class SkipRule:
+    """A rule by which a key of a weight file is left out: a pattern of canonical names and the reason."""
+
+    pattern: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What became of each key when weights met a table.
+
+    Attributes:
+        loaded: canonical names that were taken from the file.
+        initialized: canonical name to the reason why it was made new.
+        skipped: key of the file to the reason why it was left out.
+    """
+
+    loaded: tuple[str, ...]
+    initialized: Mapping[str, str]
+    skipped: Mapping[str, str]
+
+
+def fit_parameters(
+    table: Mapping[str, ParameterSpec],
+    source: Mapping[str, NDArray[np.generic]],
+    *,
+    skip_rules: Sequence[SkipRule] = (),
+    initializer_range: float = 0.02,
+    seed: int = 0,
+    new: Sequence[str] = (),
+    origin: str = "the weights",
+) -> tuple[Parameters, FitReport]:
+    """Fits weights to a table: every name and shape must agree, but for what the table and the rules allow.
+
+    Args:
+        table: what the model expects.
+        source: weights under canonical names, of any float dtype.
+        skip_rules: keys of the source that carry nothing for this model.
+        initializer_range: standard deviation of new normal parameters.
+        seed: seed of new parameters, which depend on nothing but the seed and their name.
+        new: names that are made new whatever the source holds.
+        origin: where the weights come from, for the message.
+
+    Raises:
+        ModelError: a key is missing, unexpected or of another shape; all of them are listed.
+    """
+    parameters: Parameters = {}
+    initialized: dict[str, str] = {}
+    problems: list[str] = []
+    for name, spec in table.items():
+        if name in new:
+            initialized[name] = "made new on request"
+        elif name in source:
+            if tuple(source[name].shape) == spec.shape:
+                # A copy: whoever gets the parameters may change them, and the source may be a file map.
+                parameters[name] = np.array(source[name], dtype=np.float32, order="C")
+                continue
+            problems.append(f"{name}: shape {list(source[name].shape)} instead of {list(spec.shape)}")
+            continue
+        elif spec.optional is not None:
+            initialized[name] = spec.optional
+        else:
+            problems.append(f"{name}: missing")
+            continue
+        parameters[name] = initial_value(name, spec, initializer_range, seed)
+    skipped: dict[str, str] = {}
+    for name in source:
+        if name in table:
+            continue
+        reason = next((rule.reason for rule in skip_rules if re.fullmatch(rule.pattern, name)), None)
+        if reason is None:
+            problems.append(f"{name}: unexpected")
+        else:
+            skipped[name] = reason
+    if problems:
+        head = any(problem.startswith(("classifier.", "qa_outputs.")) and "shape" in problem for problem in problems)
+        raise ModelError(
+            f"{origin} does not fit the model: " + "; ".join(problems),
+            "for a head of another size, start a new one with --set model.new_head=true"
+            if head
+            else "check that config.json and the weights belong together",
+        )
+    loaded = tuple(name for name in table if name not in initialized)
+    return parameters, FitReport(loaded, initialized, skipped)
+
+
+def initial_value(name: str, spec: ParameterSpec, initializer_range: float, seed: int) -> NDArray[np.float32]:
+    """Returns a new parameter, a pure function of its name and the seed, the same for every backend."""
+    if spec.initializer == "zeros":
+        return np.zeros(spec.shape, dtype=np.float32)
+    if spec.initializer == "ones":
+        return np.ones(spec.shape, dtype=np.float32)
+    generator = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(name.encode())]))
+    return generator.normal(0.0, initializer_range, spec.shape).astype(np.float32)
