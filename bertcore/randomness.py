@@ -1,0 +1,102 @@
+"""Dropout masks without any state: each is a pure function of where and when it is used.
+
+A generator is made anew for every mask from (seed, step, micro-batch, rank, site, forward pass), so that a run that
+is stopped and resumed draws the same masks as one that is not, on every backend, and nothing needs to be saved.
+
+A site is a stable integer for one place of the network. It depends on nothing but the layer and the place:
+
+==================================  ===========
+the embeddings' output              0
+in front of the head's last layer   1
+attention probabilities of layer n  4 n + 4
+attention output of layer n         4 n + 5
+feed-forward output of layer n      4 n + 6
+==================================  ===========
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+EMBEDDINGS = 0
+HEAD = 1
+
+_LEVELS = 1 << 16
+
+
+def attention_probabilities(layer: int) -> int:
+    """The site of a layer's attention probabilities."""
+    return 4 * layer + 4
+
+
+def attention_output(layer: int) -> int:
+    """The site of a layer's attention output, before the residual is added."""
+    return 4 * layer + 5
+
+
+def feed_forward_output(layer: int) -> int:
+    """The site of a layer's feed-forward output, before the residual is added."""
+    return 4 * layer + 6
+
+
+def mask_generator(
+    seed: int, step: int, micro_batch: int, rank: int, site: int, forward_pass: int = 0
+) -> np.random.Generator:
+    """Returns a new generator for the mask of one site.
+
+    Args:
+        seed: the run's seed, from 0.
+        step: optimizer steps done before this one.
+        micro_batch: which micro-batch of the step.
+        rank: which process of those that train together.
+        site: which place of the network, see the module's table.
+        forward_pass: which pass over the same micro-batch, for objectives that need several.
+    """
+    return np.random.Generator(np.random.SFC64(_sequence(seed, step, micro_batch, rank, site, forward_pass)))
+
+
+def mask_key(seed: int, step: int, micro_batch: int, rank: int, site: int, forward_pass: int = 0) -> int:
+    """Returns 63 bits with which a device's own counter-based generator is seeded; arguments as above."""
+    state = _sequence(seed, step, micro_batch, rank, site, forward_pass).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
+def keep_mask(generator: np.random.Generator, shape: Sequence[int], rate: float) -> NDArray[np.bool_]:
+    """Draws which values are kept, with 16 random bits for each.
+
+    Args:
+        generator: from :func:`mask_generator`.
+        shape: shape of the mask.
+        rate: probability of dropping a value, at least 0 and below 1; it is rounded to a multiple of 1/65536.
+
+    Raises:
+        ValueError: the rate is out of range.
+    """
+    count = math.prod(shape)
+    words = generator.integers(0, 1 << 64, size=(count + 3) // 4, dtype=np.uint64)
+    return (words.view(np.uint16)[:count] >= _dropped_levels(rate)).reshape(tuple(shape))
+
+
+def keep_scale(rate: float) -> float:
+    """Returns the factor for kept values that keeps the expectation: one over the share that is really kept.
+
+    Raises:
+        ValueError: the rate is out of range.
+    """
+    return _LEVELS / (_LEVELS - _dropped_levels(rate))
+
+
+def _dropped_levels(rate: float) -> int:
+    levels = round(rate * _LEVELS)
+    if not 0 <= levels < _LEVELS:
+        raise ValueError(f"a dropout rate lies between 0 and 1, not at {rate}")
+    return levels
+
+
+def _sequence(seed: int, *position: int) -> np.random.SeedSequence:
+    # The seed always fills two words, so that no two positions share their words.
+    return np.random.SeedSequence([seed & 0xFFFFFFFF, seed >> 32, *position])
