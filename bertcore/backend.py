@@ -221,7 +221,7 @@ class Session(ABC):
         """Returns the arrays of all ranks, in the order of ranks."""
         return [values]
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most backends have nothing to free
         """Frees what can be freed; the session is not used afterwards."""
 
 

@@ -79,7 +79,7 @@ class Batch:
         """Tokens in each row, int64 ``[rows]``."""
         return np.diff(self.offsets)
 
-    def select(self, rows: Sequence[int] | NDArray[np.integer]) -> Batch:
+    def select(self, rows: Sequence[int] | NDArray[np.int64]) -> Batch:
         """Returns the given rows, in the given order, as a batch of their own."""
         chosen = np.asarray(rows, dtype=np.int64)
         tokens, offsets = _ranges(self.offsets, chosen)
@@ -175,4 +175,4 @@ def _ranges(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArra
     new_offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(lengths, out=new_offsets[1:])
     starts = np.repeat(offsets[rows] - new_offsets[:-1], lengths)
-    return starts + np.arange(new_offsets[-1]), new_offsets
+    return starts + np.arange(new_offsets[-1], dtype=np.int64), new_offsets

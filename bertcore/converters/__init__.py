@@ -1,0 +1,1 @@
+"""Weight converters that bertcore brings; none of them needs a framework."""

@@ -1,0 +1,1 @@
+"""Data: reading files, tokenizing, encoded splits and their cache, batch plans."""

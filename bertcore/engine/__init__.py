@@ -1,0 +1,1 @@
+"""The engine: the only training loop, evaluation, checkpoints and run folders."""

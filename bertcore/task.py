@@ -1,0 +1,205 @@
+"""The contract of a task: what to learn.
+
+A task knows data and meaning: which splits there are, how an example becomes tokens and labels, which head it needs,
+and how predictions become scores. It knows no framework and no training.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcore.backend import Outputs
+from bertcore.batch import Batch
+from bertcore.config import DataConfig, HeadConfig
+from bertcore.errors import UsageError
+from bertcore.heads import Head
+
+if TYPE_CHECKING:
+    from bertcore.data.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Example:
+    """One thing to judge.
+
+    Attributes:
+        identifier: as the official files name it.
+        texts: name of each text field to its text, in the order in which the model reads them.
+        label: what the task makes of it, or None where the file has none.
+        origin: where it stands, as ``dev.tsv:17``.
+    """
+
+    identifier: str
+    texts: Mapping[str, str]
+    label: Any = None
+    origin: str = ""
+
+
+@dataclass(frozen=True)
+class ExampleStream:
+    """A split that is too large, or too endless, to be held: examples in a fixed order, opened anew for each epoch.
+
+    The engine reads it in windows, shuffles inside a window, and needs ``train.max_steps``.
+    """
+
+    open: Callable[[], Iterator[Example]]
+
+
+Split = Sequence[Example] | ExampleStream
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The splits of one data source, each read when it is first asked for.
+
+    Attributes:
+        files: name of each split to the files that it is read from.
+        read: reads a split by name.
+        labels: the label names, in the order of their ids; empty for a regression.
+        reference: whether the data is the task's official one, for the report.
+    """
+
+    files: Mapping[str, tuple[Path, ...]]
+    read: Callable[[str], Split]
+    labels: tuple[str, ...] = ()
+
+    def split(self, name: str) -> Split:
+        """Reads a split.
+
+        Raises:
+            UsageError: there is no such split.
+            DataError: a file is missing or wrong, with its line and field.
+        """
+        if name not in self.files:
+            raise UsageError(f"there is no split {name!r}", f"this data has {', '.join(self.files) or 'no split'}")
+        return self.read(name)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Examples as rows of tokens.
+
+    Attributes:
+        batch: all rows; ``example_index`` counts the examples given.
+        truncated: int64, indices of the examples of which something was cut.
+    """
+
+    batch: Batch
+    truncated: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The figure by which the best checkpoint is chosen."""
+
+    name: str
+    greater_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an accumulator made of all predictions of a split.
+
+    Attributes:
+        metrics: name to value; holds the task's metric.
+        total: examples judged, each once.
+        summary: one line with the scores, the last line of a run.
+        baseline: the same metrics for a model that needs no text (the majority class), as far as that means something.
+        predictions: one JSON object per example, in the order of the examples.
+        confusion: label names and counts ``[gold, predicted]``, or None.
+        errors: the worst errors, worst first, each with its text.
+    """
+
+    metrics: Mapping[str, float]
+    total: int
+    summary: str
+    baseline: Mapping[str, float] = field(default_factory=dict)
+    predictions: Sequence[Mapping[str, Any]] = ()
+    confusion: tuple[tuple[str, ...], NDArray[np.int64]] | None = None
+    errors: Sequence[Mapping[str, Any]] = ()
+
+
+class Accumulator(ABC):
+    """Takes predictions as they come, merges the rows of an example, and nobody holds all logits.
+
+    Attributes:
+        want: outputs of the head that it reads.
+    """
+
+    want: tuple[str, ...] = ("logits",)
+
+    @abstractmethod
+    def add(self, batch: Batch, outputs: Outputs) -> None:
+        """Takes the outputs of some rows, which may come in any order, each row once."""
+
+    @abstractmethod
+    def predictions(self) -> list[dict[str, Any]]:
+        """One JSON object per example, in the order of the examples."""
+
+    @abstractmethod
+    def result(self) -> Evaluation:
+        """Scores all examples; each must have been added, and must carry a label."""
+
+
+class Task(ABC):
+    """Base of all tasks; an instance is registered by ``bertcore_register_tasks``.
+
+    Class attributes:
+        name: as in ``--task rte``.
+        description: one line.
+        metric: by which the best checkpoint is chosen.
+        evaluation_split: the split that is evaluated during training.
+        data_config: the task's data options, a subclass of ``DataConfig``.
+        head_config: the task's head options, a subclass of ``HeadConfig``.
+        encoding_version: counted up when ``encode`` changes, so that cached encodings are made anew.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    metric: ClassVar[Metric]
+    evaluation_split: ClassVar[str] = "dev"
+    data_config: ClassVar[type[DataConfig]] = DataConfig
+    head_config: ClassVar[type[HeadConfig]] = HeadConfig
+    encoding_version: ClassVar[int] = 1
+
+    @abstractmethod
+    def open(self, data: DataConfig) -> Dataset:
+        """Finds the splits of a data source.
+
+        Raises:
+            DataError: the folder or file is missing, or is not this task's.
+        """
+
+    def sample(self) -> Path | None:
+        """Folder of the data that the plugin brings for ``--data sample``, or None."""
+        return None
+
+    @abstractmethod
+    def head(self, labels: tuple[str, ...], options: HeadConfig) -> Head:
+        """Chooses the head."""
+
+    @abstractmethod
+    def encode(self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int) -> Encoding:
+        """Turns examples into rows of at most ``max_length`` tokens, with the columns that the head reads.
+
+        Labels are encoded where the examples carry them, and left out where none of them does.
+        """
+
+    @abstractmethod
+    def accumulator(self, examples: Sequence[Example], head: Head) -> Accumulator:
+        """Returns what turns the outputs of these examples into predictions and scores."""
+
+    @abstractmethod
+    def parse_input(self, records: Iterable[Mapping[str, Any]], origin: str) -> list[Example]:
+        """Turns the records of ``bertcore predict`` (JSON objects, or TSV rows by header) into examples.
+
+        Raises:
+            DataError: a field is missing, with its line.
+        """
