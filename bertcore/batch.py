@@ -174,5 +174,6 @@ def _ranges(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArra
     lengths = offsets[rows + 1] - offsets[rows]
     new_offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(lengths, out=new_offsets[1:])
-    starts = np.repeat(offsets[rows] - new_offsets[:-1], lengths)
-    return starts + np.arange(new_offsets[-1], dtype=np.int64), new_offsets
+    indices: NDArray[np.int64] = np.arange(new_offsets[-1], dtype=np.int64)
+    indices += np.repeat(offsets[rows] - new_offsets[:-1], lengths)
+    return indices, new_offsets

@@ -151,7 +151,7 @@ class Accumulator(ABC):
 class Task(ABC):
     """Base of all tasks; an instance is registered by ``bertcore_register_tasks``.
 
-    Class attributes:
+    Attributes, of the class or of the instance:
         name: as in ``--task rte``.
         description: one line.
         metric: by which the best checkpoint is chosen.
@@ -161,10 +161,10 @@ class Task(ABC):
         encoding_version: counted up when ``encode`` changes, so that cached encodings are made anew.
     """
 
-    name: ClassVar[str]
-    description: ClassVar[str]
-    metric: ClassVar[Metric]
-    evaluation_split: ClassVar[str] = "dev"
+    name: str
+    description: str
+    metric: Metric
+    evaluation_split: str = "dev"
     data_config: ClassVar[type[DataConfig]] = DataConfig
     head_config: ClassVar[type[HeadConfig]] = HeadConfig
     encoding_version: ClassVar[int] = 1
@@ -177,7 +177,7 @@ class Task(ABC):
             DataError: the folder or file is missing, or is not this task's.
         """
 
-    def sample(self) -> Path | None:
+    def sample_folder(self) -> Path | None:
         """Folder of the data that the plugin brings for ``--data sample``, or None."""
         return None
 
@@ -197,8 +197,8 @@ class Task(ABC):
         """Returns what turns the outputs of these examples into predictions and scores."""
 
     @abstractmethod
-    def parse_input(self, records: Iterable[Mapping[str, Any]], origin: str) -> list[Example]:
-        """Turns the records of ``bertcore predict`` (JSON objects, or TSV rows by header) into examples.
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]]) -> list[Example]:
+        """Turns the records of ``bertcore predict`` into examples; each comes with where it stands (``in.jsonl:3``).
 
         Raises:
             DataError: a field is missing, with its line.
