@@ -6,12 +6,16 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
+import numpy as np
 import pytest
 
+from bertcore.converters.formats.mindspore_ckpt import write_ckpt
+from bertcore.converters.formats.safetensors_file import write_safetensors
+from bertcore.converters.formats.torch_file import write_torch_file
 from bertcore.errors import OutputError
 from bertcore.files import atomic_folder, atomic_write
 
@@ -140,6 +144,17 @@ def test_a_full_disk_is_named_and_left_as_it_was(full_disk: Path) -> None:
         (folder / "weights").write_bytes(bytes(1024 * 1024))
     assert "Free some space" in caught.value.remedy
     assert snapshot(full_disk) == before
+
+
+@pytest.mark.parametrize("write", [write_safetensors, write_torch_file, write_ckpt])
+@pytest.mark.parametrize("sizes", [[100_000], [1000] * 100])
+def test_a_weight_file_that_does_not_fit_leaves_nothing(
+    full_disk: Path, write: Callable[..., None], sizes: list[int]
+) -> None:
+    tensors = {f"weight.{number}": np.ones(size, np.float32) for number, size in enumerate(sizes)}
+    with pytest.raises(OutputError, match=f"cannot write {full_disk}/weights: no space left on device"):
+        write(full_disk / "weights", tensors)
+    assert snapshot(full_disk) == {}
 
 
 def test_a_copy_onto_a_full_disk_is_named(full_disk: Path, tmp_path: Path) -> None:
