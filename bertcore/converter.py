@@ -35,7 +35,8 @@ class WeightSet:
     """Weights as a converter hands them over.
 
     Attributes:
-        tensors: canonical names to arrays of any float dtype, or integers; not yet checked against a table.
+        tensors: canonical names to arrays of any float dtype, or integers; not yet checked against a table. The
+            family's prefix may be missing, as in a file of the bare encoder: :mod:`bertcore.models` adds it.
         config: content of ``config.json`` where one lies beside the weights, else None.
         folder: the folder in which tokenizer files may lie.
         report: one entry for each key of the source.
@@ -53,10 +54,13 @@ class WeightConverter(ABC):
     Class attributes:
         name: as in ``bertcore convert --from NAME --to NAME``.
         description: one line.
+        suffixes: which destinations are written in this layout when no ``--to`` is given: suffixes of files, and the
+            empty string for a folder.
     """
 
     name: ClassVar[str]
     description: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def recognizes(self, path: Path) -> bool:

@@ -67,6 +67,8 @@ class ModelFamily:
         architecture: the stem of transformers' classes, as in ``BertForSequenceClassification``.
         position_offset: position id of a row's first token.
         head_variant: see :class:`BertConfig`.
+        encoder_modules: the encoder's own modules, whose names stand without prefix in a file of the bare encoder.
+        skip_rules: what files of this family hold beside the parameters.
     """
 
     name: ClassVar[str]
@@ -74,6 +76,7 @@ class ModelFamily:
     architecture: ClassVar[str]
     position_offset: ClassVar[int] = 0
     head_variant: ClassVar[Literal["pooler", "dense"]] = "pooler"
+    encoder_modules: ClassVar[tuple[str, ...]] = ("embeddings", "encoder", "pooler")
 
     skip_rules: ClassVar[tuple[SkipRule, ...]] = (
         SkipRule(r"cls\..*", "pre-training head"),
@@ -214,7 +217,8 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
 
 
 def _labels(config: Mapping[str, Any], origin: str) -> tuple[str, ...]:
-    names = config.get("id2label") or {}
+    # transformers leaves its default of two labels out of the file.
+    names = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
     try:
         return tuple(str(names[str(index)]) for index in range(len(names)))
     except KeyError as error:

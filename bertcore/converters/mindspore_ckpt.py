@@ -1,0 +1,60 @@
+"""MindSpore checkpoints `.ckpt` under canonical names, without MindSpore."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import ClassVar
+
+from bertcore.converter import KeyReport, WeightConverter, WeightSet
+from bertcore.converters.formats.mindspore_ckpt import read_ckpt, write_ckpt
+from bertcore.converters.model_folder import config_beside
+from bertcore.converters.rules import OLD_LAYER_NORM, to_canonical
+from bertcore.parameters import SkipRule
+
+SKIP_RULES = (
+    SkipRule(r"(moment[12]|adam_[mv])\..*", "optimizer state"),
+    SkipRule(r"global_step|learning_rate|beta[12]_power|epoch_num|step_num", "training state"),
+)
+"""What MindSpore's own callback saves beside the model."""
+
+# A file starts with the tag of its first tensor: field 1 of a Value, which is field 1 of the Checkpoint. The lengths
+# before both are protobuf varints.
+_FIRST_TAG = re.compile(rb"\x0a[\x80-\xff]*[\x00-\x7f]\x0a([\x01-\x7f])")
+_CANONICAL = re.compile(r"(\w+\.)?(embeddings|encoder\.layer|pooler|classifier|qa_outputs|crf|cls)\..*")
+
+
+class MindSporeCheckpointConverter(WeightConverter):
+    """A `.ckpt` file that holds canonical names, as bertcore's runs write them; LayerNorm's gamma and beta are read.
+
+    A `.safetensors` file that MindSpore wrote is like any other, and read as `huggingface`.
+    """
+
+    name: ClassVar[str] = "mindspore_ckpt"
+    description: ClassVar[str] = "MindSpore .ckpt under canonical names"
+    suffixes: ClassVar[tuple[str, ...]] = (".ckpt",)
+
+    def recognizes(self, path: Path) -> bool:  # noqa: D102
+        try:
+            with open(path, "rb") as file:
+                start = file.read(256)
+        except OSError:
+            return False
+        match = _FIRST_TAG.match(start)
+        if match is None:
+            return False
+        tag = start[match.end() : match.end() + match[1][0]].decode("ascii", "replace")
+        return _CANONICAL.fullmatch(tag) is not None
+
+    def read(self, path: Path) -> WeightSet:  # noqa: D102
+        tensors, report = to_canonical(read_ckpt(path), OLD_LAYER_NORM, SKIP_RULES, origin=str(path))
+        return WeightSet(tensors, config_beside(path), path.parent, report)
+
+    def write(self, weights: WeightSet, path: Path) -> tuple[KeyReport, ...]:
+        """Writes one file that ``mindspore.load_checkpoint`` opens; it holds no config and no tokenizer.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        write_ckpt(path, weights.tensors)
+        return tuple(KeyReport(name, name, "copied") for name in weights.tensors)

@@ -1,0 +1,74 @@
+"""The small files of a model folder: ``config.json`` and the tokenizer's."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bertcore.errors import ModelError
+from bertcore.files import atomic_write
+
+CONFIG_FILE = "config.json"
+GOOGLE_CONFIG_FILE = "bert_config.json"
+"""What google-research/bert calls it; it has the same entries, but no ``model_type``."""
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+)
+
+
+def find_config(folder: Path) -> Path | None:
+    """The configuration file of a model folder, or None where it has none."""
+    candidates = (folder / name for name in (CONFIG_FILE, GOOGLE_CONFIG_FILE))
+    return next((file for file in candidates if file.is_file()), None)
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """Reads a configuration file.
+
+    Raises:
+        ModelError: it is missing, unreadable, or no JSON object.
+    """
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{file}: no such file", "give the config.json of the model") from None
+    except OSError as error:
+        raise ModelError(f"{file}: cannot be read: {error.strerror}", "check the file's permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{file}: not valid JSON: {error}", "get the file again") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"{file}: not a JSON object", "get the file again")
+    return config
+
+
+def config_beside(path: Path) -> dict[str, Any] | None:
+    """The configuration in a model folder, or beside a weight file; None where there is none.
+
+    Raises:
+        ModelError: it is damaged.
+    """
+    file = find_config(path if path.is_dir() else path.parent)
+    return None if file is None else read_config(file)
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Writes ``config.json``."""
+    with atomic_write(folder / CONFIG_FILE) as file:
+        file.write(json.dumps(config, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def copy_tokenizer(source: Path, destination: Path) -> tuple[str, ...]:
+    """Copies the tokenizer's files, those that are there, and returns their names."""
+    names = tuple(name for name in TOKENIZER_FILES if (source / name).is_file())
+    for name in names:
+        shutil.copyfile(source / name, destination / name)
+    return names

@@ -1,0 +1,157 @@
+"""Conversion as data: ordered, reversible rules between the names of a foreign layout and the canonical ones.
+
+A rule is a pair of patterns with the same fields in braces:
+
+    RenameRule("encoder.blocks.{layer}.attention.dense1.{kind}", "encoder.layer.{layer}.attention.self.query.{kind}")
+
+Reading applies every rule once, in order, each to what the ones before it made of the name; writing applies them in
+reverse order and in the other direction. A name that no rule matches stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcore.converter import KeyReport
+from bertcore.errors import ModelError
+from bertcore.parameters import SkipRule
+
+Tensors = dict[str, NDArray[np.generic]]
+
+_FIELDS = {
+    "layer": r"\d+",
+    "kind": "weight|bias",
+    "path": r"(?:.*\.)?",  # nothing, or some modules, each with its dot
+    "rest": ".+",
+}
+_FIELD = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class RenameRule:
+    """One pair of names.
+
+    Attributes:
+        foreign: the name in the file, with fields: ``{layer}`` (digits), ``{kind}`` (weight or bias), ``{path}``
+            (nothing, or modules with their dots) and ``{rest}`` (anything).
+        canonical: the canonical name, with the same fields.
+        transpose: whether the file holds the transposed matrix.
+        written: false for an old spelling, which is read but never written.
+    """
+
+    foreign: str
+    canonical: str
+    transpose: bool = False
+    written: bool = True
+
+    def __post_init__(self) -> None:
+        fields = sorted(_FIELD.findall(self.foreign))
+        if fields != sorted(_FIELD.findall(self.canonical)) or not set(fields) <= _FIELDS.keys():
+            raise ValueError(f"a rule needs the same known fields on both sides: {self.foreign} and {self.canonical}")
+
+    @cached_property
+    def _patterns(self) -> tuple[re.Pattern[str], re.Pattern[str]]:
+        return _compiled(self.foreign), _compiled(self.canonical)
+
+    def to_canonical(self, name: str) -> str | None:
+        """The canonical name, or None where the rule does not match."""
+        match = self._patterns[0].fullmatch(name)
+        return None if match is None else self.canonical.format_map(match.groupdict())
+
+    def to_foreign(self, name: str) -> str | None:
+        """The name in the file, or None where the rule does not match or is for reading only."""
+        match = self._patterns[1].fullmatch(name) if self.written else None
+        return None if match is None else self.foreign.format_map(match.groupdict())
+
+
+OLD_LAYER_NORM = (
+    RenameRule("{path}LayerNorm.gamma", "{path}LayerNorm.weight", written=False),
+    RenameRule("{path}LayerNorm.beta", "{path}LayerNorm.bias", written=False),
+)
+"""TensorFlow's and MindSpore's names of a LayerNorm, and nothing else that happens to be called gamma."""
+
+
+def to_canonical(
+    tensors: Mapping[str, NDArray[np.generic]],
+    rules: Sequence[RenameRule],
+    skip_rules: Sequence[SkipRule] = (),
+    origin: str = "the weights",
+) -> tuple[Tensors, tuple[KeyReport, ...]]:
+    """Renames the tensors of a file.
+
+    Args:
+        tensors: the tensors by the file's names.
+        rules: what is renamed.
+        skip_rules: names of the file that are left out, before any rule.
+        origin: the file, for the message.
+
+    Returns:
+        the tensors by canonical names, and what became of each name of the file.
+
+    Raises:
+        ModelError: two names of the file mean the same tensor; both are named.
+    """
+    result: Tensors = {}
+    source_of: dict[str, str] = {}
+    report = []
+    for source, tensor in tensors.items():
+        reason = next((rule.reason for rule in skip_rules if re.fullmatch(rule.pattern, source)), None)
+        if reason is not None:
+            report.append(KeyReport(source, None, f"skipped: {reason}"))
+            continue
+        target, transposed = source, False
+        for rule in rules:
+            renamed = rule.to_canonical(target)
+            if renamed is not None:
+                target, transposed = renamed, transposed ^ rule.transpose
+        if target in source_of:
+            raise ModelError(
+                f"{origin}: {source_of[target]} and {source} are both {target}",
+                "remove the one that does not belong to the model",
+            )
+        source_of[target] = source
+        result[target] = tensor.T if transposed else tensor
+        report.append(KeyReport(source, target, _action(source, target, transposed)))
+    return result, tuple(report)
+
+
+def to_foreign(
+    tensors: Mapping[str, NDArray[np.generic]], rules: Sequence[RenameRule]
+) -> tuple[Tensors, tuple[KeyReport, ...]]:
+    """Renames canonical tensors to what a file is to hold: the inverse of :func:`to_canonical`.
+
+    Returns:
+        the tensors by the file's names, and what became of each canonical name (``source``).
+    """
+    result: Tensors = {}
+    report = []
+    for source, tensor in tensors.items():
+        target, transposed = source, False
+        for rule in reversed(rules):
+            renamed = rule.to_foreign(target)
+            if renamed is not None:
+                target, transposed = renamed, transposed ^ rule.transpose
+        result[target] = tensor.T if transposed else tensor
+        report.append(KeyReport(source, target, _action(source, target, transposed)))
+    return result, tuple(report)
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # re.split with one group alternates literal text and names of fields.
+    pieces = _FIELD.split(pattern)
+    return re.compile(
+        "".join(
+            f"(?P<{piece}>{_FIELDS[piece]})" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces)
+        )
+    )
+
+
+def _action(source: str, target: str, transposed: bool) -> str:
+    actions = ["renamed"] * (source != target) + ["transposed"] * transposed
+    return ", ".join(actions) or "copied"
