@@ -1,0 +1,40 @@
+"""For authors of plugins: conformance suites, and the reference that every backend is compared with.
+
+A suite is a class that a test module of the plugin subclasses; pytest does the rest::
+
+    from bertcore.testing import BackendConformance
+
+
+    class TestMyBackend(BackendConformance):
+        plugin = "bertcore_mine.plugin"  # as in the entry point
+
+The suites need pytest (and that of converters hypothesis), which are imported when a suite is first named;
+:mod:`bertcore.testing.reference` needs numpy alone.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bertcore.testing.backend_suite import BackendConformance as BackendConformance
+    from bertcore.testing.converter_suite import ConverterConformance as ConverterConformance
+    from bertcore.testing.task_suite import TaskConformance as TaskConformance
+
+_SUITES = {
+    "BackendConformance": "bertcore.testing.backend_suite",
+    "ConverterConformance": "bertcore.testing.converter_suite",
+    "TaskConformance": "bertcore.testing.task_suite",
+}
+
+__all__ = ["BackendConformance", "ConverterConformance", "TaskConformance"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _SUITES:
+        raise AttributeError(f"module 'bertcore.testing' has no attribute {name!r}")
+    import pytest
+
+    pytest.register_assert_rewrite(_SUITES[name])  # a failed assert then shows its values, as in a test module
+    return getattr(import_module(_SUITES[name]), name)

@@ -1,0 +1,52 @@
+"""What the conformance suites share: the plugin that is tested, loaded as bertcore loads it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+from bertcore.plugins import GROUP, Plugins
+from bertcore.registry import Registry
+
+
+def load_plugin(target: str) -> Registry:
+    """Loads one plugin, and nothing else, from what its entry point names.
+
+    Args:
+        target: the value of the entry point, ``module`` or ``module:attribute``.
+
+    Raises:
+        AssertionError: the plugin cannot be loaded, or one of its hooks fails; with the traceback.
+    """
+    plugins = Plugins()
+    plugins.load([metadata.EntryPoint("under-test", target, GROUP)])
+    registry = Registry(plugins)
+    registry.gather_all()
+    (record,) = plugins.records
+    assert record.status == "ok", f"{target}: {record.status}\n{record.details or record.error}"
+    return registry
+
+
+def only(found: dict[str, object], name: str, kind: str) -> str:
+    """Returns the name to test: the given one, or the only one that the plugin registers."""
+    if name:
+        assert name in found, f"the plugin registers no {kind} {name!r} but {', '.join(found) or 'none'}"
+        return name
+    assert len(found) == 1, f"the plugin registers {len(found)} {kind}s: name one with the attribute {kind!r}"
+    return next(iter(found))
+
+
+def imported_modules(code: str, names: Sequence[str]) -> list[str]:
+    """Runs code in a fresh interpreter, and returns which of the named modules it imported.
+
+    Raises:
+        AssertionError: the code failed; with its output.
+    """
+    code += f"\nimport sys\nprint('IMPORTED', *(name for name in {list(names)!r} if name in sys.modules))\n"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert process.returncode == 0, process.stderr
+    return process.stdout.rpartition("IMPORTED")[2].split()

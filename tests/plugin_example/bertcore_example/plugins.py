@@ -1,0 +1,94 @@
+"""What the entry points of ``pyproject.toml`` name: each class is one plugin and implements the hooks that it needs.
+
+Every listing of bertcore loads this module, so it imports nothing at the top but the hooks' decorator.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertcore import hookimpl
+
+if TYPE_CHECKING:
+    from bertcore.backend import Backend
+    from bertcore.events import TrackerFactory
+    from bertcore.families import ModelFamily
+    from bertcore.implementations import HeadImplementation, ObjectiveImplementation
+    from bertcore.task import Task
+
+
+class Colour:
+    """A task: does a text speak of a warm or of a cold colour?"""
+
+    @staticmethod
+    @hookimpl
+    def bertcore_register_tasks() -> list[Task]:
+        """The task ``colour``."""
+        from bertcore_example.colour import ColourTask
+
+        return [ColourTask()]
+
+
+class ReferenceNumpy:
+    """A backend with one head: slow, plain numpy."""
+
+    @staticmethod
+    @hookimpl
+    def bertcore_register_backends() -> list[Backend]:
+        """The backend ``reference-numpy``."""
+        from bertcore_example.reference_backend import ReferenceBackend
+
+        return [ReferenceBackend()]
+
+    @staticmethod
+    @hookimpl
+    def bertcore_register_heads() -> list[HeadImplementation]:
+        """The heads of the backend; their code is imported when a session first needs it."""
+        from bertcore.heads import Regression, SequenceClassification
+        from bertcore.implementations import HeadImplementation
+
+        module = "bertcore_example.reference_heads"
+        return [
+            HeadImplementation(SequenceClassification, "reference-numpy", f"{module}:ClassificationLoss"),
+            HeadImplementation(Regression, "reference-numpy", f"{module}:RegressionLoss"),
+        ]
+
+
+class ExampleBert:
+    """A model family: the same encoder under other names."""
+
+    @staticmethod
+    @hookimpl
+    def bertcore_register_families() -> list[ModelFamily]:
+        """The family of every ``config.json`` with ``"model_type": "example_bert"``."""
+        from bertcore_example.family import ExampleBertFamily
+
+        return [ExampleBertFamily()]
+
+
+class RDrop:
+    """An objective with a second forward pass, for the torch backend."""
+
+    @staticmethod
+    @hookimpl
+    def bertcore_register_objectives() -> list[ObjectiveImplementation]:
+        """The objective ``r_drop``: its description, and where its torch code is."""
+        from bertcore.implementations import ObjectiveImplementation
+
+        from bertcore_example.r_drop import RDropObjective
+
+        return [ObjectiveImplementation(RDropObjective, "torch", "bertcore_example.r_drop_torch:RDropLoss")]
+
+
+class LossCsv:
+    """A tracker: the loss curve as a CSV file in the run folder."""
+
+    @staticmethod
+    @hookimpl
+    def bertcore_register_trackers() -> list[TrackerFactory]:
+        """The tracker ``loss-csv``, on when it is named in ``run.trackers``."""
+        from bertcore.events import TrackerFactory
+
+        from bertcore_example.loss_csv import LossCsvTracker
+
+        return [TrackerFactory("loss-csv", "loss curve in loss.csv", LossCsvTracker, default=False)]

@@ -1,0 +1,192 @@
+"""A backend in plain numpy, one row at a time: slow, and a complete example of the contract.
+
+The mathematics comes from :mod:`bertcore.testing.reference`; what is left is what every backend must do: hand
+parameters and optimizer state in and out, add gradients over micro-batches, divide once, clip, update by groups.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from bertcore.backend import (
+    Backend,
+    CheckResult,
+    OptimizerState,
+    Outputs,
+    Session,
+    SessionSpecification,
+    StepContext,
+    StepResult,
+)
+from bertcore.batch import Batch
+from bertcore.errors import DeviceError, UsageError
+from bertcore.implementations import load_target
+from bertcore.objectives import HeadLoss as HeadLossObjective
+from bertcore.parameters import Parameters
+from bertcore.testing.reference import ReferenceModel, adamw_update, clip_by_global_norm
+from numpy.typing import NDArray
+
+from bertcore_example.reference_heads import HeadLoss
+
+
+class ReferenceBackend(Backend):
+    """The backend ``reference-numpy``."""
+
+    name = "reference-numpy"
+    description = "example: float64 numpy, one row at a time, without dropout"
+    packages = ()
+    devices: ClassVar = {"cpu": ("fp32",)}
+    weight_file = ("best_model.safetensors", "huggingface")
+
+    def problem(self) -> tuple[str, str] | None:
+        """It runs wherever bertcore does."""
+        return None
+
+    def versions(self) -> dict[str, str]:
+        """The only package that the results depend on."""
+        return {"numpy": np.__version__}
+
+    def available_devices(self) -> list[str]:
+        """The one device."""
+        return ["cpu"]
+
+    def check(self, device: str) -> CheckResult:
+        """One matrix product."""
+        difference = float(np.abs(np.full((2, 2), 3.0) @ np.eye(2) - 3.0).max())
+        return CheckResult("product of two matrices", difference == 0, f"difference {difference}")
+
+    def open(self, specification: SessionSpecification) -> Session:
+        """Opens a session; refuses what it cannot compute, as the contract asks."""
+        if specification.device != "cpu":
+            raise DeviceError(f"reference-numpy has no device {specification.device!r}", "use --device cpu")
+        if {specification.precision, specification.prediction_precision} != {"fp32"}:
+            raise DeviceError("reference-numpy has no precision but fp32", "leave run.precision at fp32")
+        training = specification.training
+        if training and not isinstance(training.objective, HeadLossObjective):
+            raise UsageError(f"reference-numpy has no objective {training.objective.name!r}", "use head_loss")
+        if training and training.dropout:
+            raise UsageError("reference-numpy has no dropout", "add --set train.dropout=false")
+        return ReferenceSession(specification)
+
+
+@dataclass(frozen=True)
+class ReferenceStep:
+    """The outcome of a step, see :class:`bertcore.backend.StepResult`."""
+
+    loss_sum: float
+    gradient_norm: float
+    finite: bool
+    skipped: bool = False
+
+
+class ReferenceSession(Session):
+    """Parameters and moments are float32 between steps, and every step computes in float64."""
+
+    def __init__(self, specification: SessionSpecification) -> None:
+        self._specification = specification
+        self._head: HeadLoss = load_target(specification.head_implementation)(specification.head)
+        self._label_column = specification.head.label_column
+
+    def load(self, parameters: Parameters) -> None:
+        """Takes copies of the parameters, with moments of zero."""
+        self._parameters = {name: parameters[name].copy() for name in self._specification.table}
+        zeros = {name: np.zeros_like(value) for name, value in self._parameters.items()}
+        self.restore(OptimizerState(zeros, zeros, 0))
+
+    def parameters(self) -> Parameters:
+        """Copies, in the order of the table."""
+        return {name: value.copy() for name, value in self._parameters.items()}
+
+    def state(self) -> OptimizerState:
+        """Copies."""
+        return OptimizerState(_copies(self._first_moment), _copies(self._second_moment), self._updates)
+
+    def restore(self, state: OptimizerState) -> None:
+        """Takes copies."""
+        self._first_moment, self._second_moment = _copies(state.first_moment), _copies(state.second_moment)
+        self._updates = state.updates
+
+    def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
+        """``logits`` float32 ``[rows, labels]`` and ``loss`` float32 ``[rows]``."""
+        model = self._model()
+        logits = [model.sequence_logits(*_row(batch, row)) for row in range(len(batch))]
+        outputs: Outputs = {}
+        if "logits" in want:
+            outputs["logits"] = np.array(logits, dtype=np.float32).reshape(len(batch), -1)
+        if "loss" in want:
+            labels = batch.columns[self._label_column].values
+            losses = [self._head.loss(*pair) for pair in zip(logits, labels, strict=True)]
+            outputs["loss"] = np.array(losses, dtype=np.float32)
+        return outputs
+
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is reported below
+    def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> StepResult:
+        """Adds the gradients of all rows, divides once, clips and updates; nothing changes unless all is finite."""
+        training = self._specification.training
+        assert training is not None
+        model, loss_sum = self._model(), 0.0
+        # A frozen parameter has no gradient, as in torch: it counts neither for the norm nor for an update.
+        groups = {name: self._group(name) for name in self._parameters}
+        trained = [name for name in self._parameters if training.groups[groups[name]].learning_rate > 0]
+        gradients = {name: np.zeros(self._parameters[name].shape) for name in trained}
+        for batch in micro_batches:
+            for row in range(len(batch)):
+                tokens, label = _row(batch, row), batch.columns[self._label_column].values[row]
+                logits = model.sequence_logits(*tokens)
+                loss_sum += self._head.loss(logits, label)
+                row_gradients = model.gradients(*tokens, self._head.gradient(logits, label))
+                for name in trained:
+                    gradients[name] += row_gradients[name] / context.loss_denominator
+
+        clip_norm = np.inf if training.clip_norm is None else training.clip_norm
+        gradients, norm = clip_by_global_norm(gradients, clip_norm)
+        if not np.isfinite([loss_sum, norm]).all():
+            return ReferenceStep(loss_sum, norm, finite=False)
+        self._updates += 1
+        for name, gradient in gradients.items():
+            updated = adamw_update(
+                self._parameters[name].astype(np.float64),
+                gradient,
+                self._first_moment[name].astype(np.float64),
+                self._second_moment[name].astype(np.float64),
+                self._updates,
+                context.learning_rates[groups[name]],
+                training.betas,
+                training.eps,
+                training.groups[groups[name]].weight_decay,
+            )
+            parameter, first_moment, second_moment = (value.astype(np.float32) for value in updated)
+            self._parameters[name] = parameter
+            self._first_moment[name], self._second_moment[name] = first_moment, second_moment
+        return ReferenceStep(loss_sum, norm, finite=True)
+
+    def _group(self, name: str) -> int:
+        """The first group whose pattern is found in the name."""
+        assert self._specification.training is not None
+        rules = enumerate(self._specification.training.groups)
+        return next(index for index, group in rules if re.search(group.pattern, name))
+
+    def _model(self) -> ReferenceModel:
+        config = self._specification.config
+        return ReferenceModel(
+            self._parameters,
+            num_hidden_layers=config.num_hidden_layers,
+            num_attention_heads=config.num_attention_heads,
+            layer_norm_eps=config.layer_norm_eps,
+            hidden_act=config.hidden_act,
+            prefix=config.prefix,
+            position_offset=config.position_offset,
+        )
+
+
+def _row(batch: Batch, row: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    tokens = slice(batch.offsets[row], batch.offsets[row + 1])
+    return batch.input_ids[tokens], batch.token_type_ids[tokens]
+
+
+def _copies(parameters: Parameters) -> Parameters:
+    return {name: value.copy() for name, value in parameters.items()}

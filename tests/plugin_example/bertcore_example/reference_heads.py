@@ -1,0 +1,57 @@
+"""The heads of the backend ``reference-numpy``: loss of one row, and its gradient with respect to the logits."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from bertcore.heads import Head, SequenceClassification
+from bertcore.testing import reference
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class HeadLoss(Protocol):
+    """What a head implementation for ``reference-numpy`` must be; it is made with the head's description."""
+
+    def loss(self, logits: Array, label: Any) -> float:
+        """The loss of one row: logits ``[labels]``, label as in the column."""
+
+    def gradient(self, logits: Array, label: Any) -> Array:
+        """Its gradient, ``[labels]``."""
+
+
+class ClassificationLoss:
+    """Softmax cross entropy; with several labels per row, the mean of their binary cross entropies."""
+
+    def __init__(self, head: Head) -> None:
+        assert isinstance(head, SequenceClassification)
+        self._multi_label = head.multi_label
+
+    def loss(self, logits: Array, label: Any) -> float:
+        """See :class:`HeadLoss`."""
+        if self._multi_label:
+            return reference.binary_cross_entropy(logits, label) / len(logits)
+        return reference.softmax_cross_entropy(logits[None], [label])
+
+    def gradient(self, logits: Array, label: Any) -> Array:
+        """See :class:`HeadLoss`."""
+        if self._multi_label:
+            return reference.binary_cross_entropy_gradient(logits, label) / len(logits)
+        return reference.softmax_cross_entropy_gradient(logits[None], [label])[0]
+
+
+class RegressionLoss:
+    """Squared error."""
+
+    def __init__(self, head: Head) -> None:
+        pass
+
+    def loss(self, logits: Array, label: Any) -> float:
+        """See :class:`HeadLoss`."""
+        return reference.squared_error(logits, [label])
+
+    def gradient(self, logits: Array, label: Any) -> Array:
+        """See :class:`HeadLoss`."""
+        return reference.squared_error_gradient(logits, [label])

@@ -1,0 +1,10 @@
+"""The backend and the task against bertcore's own conformance suites; all that a plugin author writes is this."""
+
+from __future__ import annotations
+
+from bertcore.testing import BackendConformance
+
+
+class TestReferenceNumpy(BackendConformance):
+    plugin = "bertcore_example.plugins:ReferenceNumpy"
+    has_dropout = False
