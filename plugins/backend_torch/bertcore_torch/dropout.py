@@ -1,0 +1,103 @@
+"""Dropout whose masks depend on nothing but where and when they are used (see :mod:`bertcore.randomness`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from bertcore import randomness
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Place:
+    """When and where one forward pass takes place; arguments of :func:`bertcore.randomness.mask_generator`."""
+
+    seed: int
+    step: int
+    micro_batch: int
+    rank: int
+    forward_pass: int = 0
+
+
+class Dropout:
+    """All dropout of one forward pass.
+
+    Args:
+        place: determines every mask; None drops nothing.
+        source: ``host`` or ``device``, see :class:`bertcore_torch.devices.DeviceKind`.
+    """
+
+    def __init__(self, place: Place | None = None, source: Literal["host", "device"] = "host") -> None:
+        self.place = place
+        self.source = source
+        self._generators: dict[int, np.random.Generator | torch.Generator] = {}
+
+    def active(self, rate: float) -> bool:
+        """Whether anything is dropped at this rate."""
+        return self.place is not None and rate > 0
+
+    def keep(self, shape: Sequence[int], site: int, rate: float, like: Tensor) -> Tensor:
+        """Draws a mask, 1 where a value is kept and 0 elsewhere; a further call for a site continues its draws.
+
+        Args:
+            shape: shape of the mask.
+            site: which place of the network.
+            rate: probability of dropping a value.
+            like: gives the device and the dtype.
+        """
+        generator = self._generator(site, like.device)
+        if isinstance(generator, torch.Generator):
+            mask = torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
+            return mask.bernoulli_(1 / randomness.keep_scale(rate), generator=generator)
+        mask = torch.from_numpy(randomness.keep_mask(generator, shape, rate))
+        return mask.to(device=like.device, dtype=like.dtype)
+
+    def key(self, site: int) -> int:
+        """63 bits for a kernel that draws its own mask at this site."""
+        assert self.place is not None
+        place = self.place
+        return randomness.mask_key(place.seed, place.step, place.micro_batch, place.rank, site, place.forward_pass)
+
+    def __call__(self, x: Tensor, site: int, rate: float) -> Tensor:
+        """Drops values of ``x`` and scales the others."""
+        if not self.active(rate):
+            return x
+        return x * self.keep(x.shape, site, rate, x).mul_(randomness.keep_scale(rate))
+
+    def add(self, residual: Tensor, x: Tensor, site: int, rate: float) -> Tensor:
+        """Returns ``residual`` plus ``x`` with some of its values dropped."""
+        if not self.active(rate):
+            return residual + x
+        mask = self.keep(x.shape, site, rate, x)
+        return _DropAndAdd.apply(residual, x, mask, randomness.keep_scale(rate))
+
+    def _generator(self, site: int, device: torch.device) -> np.random.Generator | torch.Generator:
+        if site not in self._generators:
+            assert self.place is not None
+            place = self.place
+            if self.source == "device":
+                self._generators[site] = torch.Generator(device).manual_seed(self.key(site))
+            else:
+                self._generators[site] = randomness.mask_generator(
+                    place.seed, place.step, place.micro_batch, place.rank, site, place.forward_pass
+                )
+        return self._generators[site]
+
+
+class _DropAndAdd(torch.autograd.Function):
+    """``residual + x * mask * scale`` in one pass over memory."""
+
+    @staticmethod
+    def forward(ctx: Any, residual: Tensor, x: Tensor, mask: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(mask)
+        ctx.scale = scale
+        return torch.addcmul(residual, x, mask, value=scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:  # type: ignore[override]
+        (mask,) = ctx.saved_tensors
+        return gradient, (gradient * mask).mul_(ctx.scale), None, None

@@ -1,0 +1,167 @@
+"""BERT on packed rows: the tokens of all rows one after the other, so that no padding enters a linear layer.
+
+Devlin et al. 2019, arXiv 1810.04805; the layers are those of google-research/bert (layer normalization after the
+residual). :mod:`bertcore_torch.plain` says the same in the usual padded form and is this one's oracle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from bertcore import randomness
+from bertcore.families import BertConfig
+from torch import Tensor, nn
+
+from bertcore_torch.attention import bucket_attention, first_token_attention, nested_attention
+from bertcore_torch.devices import DeviceKind
+from bertcore_torch.dropout import Dropout
+from bertcore_torch.heads import HeadModule
+from bertcore_torch.layout import HeadBatch, Layout
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
+    "relu": F.relu,
+}
+
+LAYER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "query_key_value": ("attention.self.query", "attention.self.key", "attention.self.value"),
+    "attention_output": ("attention.output.dense",),
+    "attention_norm": ("attention.output.LayerNorm",),
+    "intermediate": ("intermediate.dense",),
+    "output": ("output.dense",),
+    "output_norm": ("output.LayerNorm",),
+}
+"""Module of a layer to its canonical names; the rows of a joined one lie one below the other."""
+
+
+class PackedLayer(nn.Module):
+    """One transformer layer over ``[tokens, hidden]``."""
+
+    def __init__(self, config: BertConfig, index: int, kind: DeviceKind) -> None:
+        super().__init__()
+        hidden, intermediate = config.hidden_size, config.intermediate_size
+        self.config = config
+        self.index = index
+        self.kind = kind
+        self.activation = ACTIVATIONS[config.hidden_act]
+        self.query_key_value = nn.Linear(hidden, 3 * hidden)
+        self.attention_output = nn.Linear(hidden, hidden)
+        self.attention_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
+        self.intermediate = nn.Linear(hidden, intermediate)
+        self.output = nn.Linear(intermediate, hidden)
+        self.output_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
+
+    def forward(self, hidden: Tensor, layout: Layout, dropout: Dropout, first_only: bool) -> Tensor:
+        """Returns ``[tokens, hidden]``, or ``[rows, hidden]`` where only first tokens are asked for."""
+        context = self._attend(hidden, layout, dropout, first_only)
+        if first_only:
+            hidden = hidden.index_select(0, layout.offsets[:-1])
+        rate = self.config.hidden_dropout_prob
+        attended = self.attention_output(context)
+        hidden = self.attention_norm(dropout.add(hidden, attended, randomness.attention_output(self.index), rate))
+        forward = self.output(self.activation(self.intermediate(hidden)))
+        return self.output_norm(dropout.add(hidden, forward, randomness.feed_forward_output(self.index), rate))
+
+    def _attend(self, hidden: Tensor, layout: Layout, dropout: Dropout, first_only: bool) -> Tensor:
+        heads, rate = self.config.num_attention_heads, self.config.attention_probs_dropout_prob
+        site = randomness.attention_probabilities(self.index)
+        if self.kind.attention == "nested":
+            context = nested_attention(self.query_key_value(hidden), layout, heads, dropout, site, rate)
+            return context.index_select(0, layout.offsets[:-1]) if first_only else context
+        if not first_only:
+            return bucket_attention(self.query_key_value(hidden), layout, heads, dropout, site, rate)
+        size = self.config.hidden_size
+        weight, bias = self.query_key_value.weight, self.query_key_value.bias
+        query = F.linear(hidden.index_select(0, layout.offsets[:-1]), weight[:size], bias[:size])
+        key_value = F.linear(hidden, weight[size:], bias[size:])
+        return first_token_attention(query, key_value, layout, heads, dropout, site, rate)
+
+
+class PackedEncoder(nn.Module):
+    """Embeddings, layers and, where the head reads it, the pooler."""
+
+    def __init__(self, config: BertConfig, kind: DeviceKind, pooler: bool) -> None:
+        super().__init__()
+        self.config = config
+        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
+        self.embedding_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.layers = nn.ModuleList(PackedLayer(config, index, kind) for index in range(config.num_hidden_layers))
+        self.pooler = nn.Linear(config.hidden_size, config.hidden_size) if pooler else None
+
+    def forward(self, layout: Layout, dropout: Dropout, first_only: bool, offset: Tensor | None = None) -> Tensor:
+        """Encodes a batch.
+
+        Args:
+            layout: the tokens.
+            dropout: all dropout of this pass.
+            first_only: whether nothing but the first token of each row is read.
+            offset: added to the embeddings before their normalization, ``[tokens, hidden]`` in the batch's order.
+
+        Returns:
+            In the order of the batch: the hidden states ``[tokens, hidden]``, or those of the first tokens
+            ``[rows, hidden]``, pooled if there is a pooler.
+        """
+        hidden = (
+            self.word_embeddings(layout.input_ids)
+            + self.position_embeddings(layout.position_ids)
+            + self.token_type_embeddings(layout.token_type_ids)
+        )
+        if offset is not None:
+            hidden = hidden.index_add(0, layout.token_of_batch, offset.to(hidden.dtype))
+        hidden = dropout(self.embedding_norm(hidden), randomness.EMBEDDINGS, self.config.hidden_dropout_prob)
+        for index, layer in enumerate(self.layers):
+            hidden = layer(hidden, layout, dropout, first_only and index == len(self.layers) - 1)
+        hidden = hidden.index_select(0, layout.row_of_batch if first_only else layout.token_of_batch)
+        return hidden if self.pooler is None else torch.tanh(self.pooler(hidden))
+
+
+class PackedModel(nn.Module):
+    """The encoder with a head on top.
+
+    Args:
+        config: sizes of the encoder.
+        kind: building blocks of the device.
+        head: the head, which reads what :attr:`HeadModule.reads` says.
+    """
+
+    def __init__(self, config: BertConfig, kind: DeviceKind, head: HeadModule) -> None:
+        super().__init__()
+        self.config = config
+        self.kind = kind
+        self.encoder = PackedEncoder(config, kind, pooler=head.reads == "pooled")
+        self.head = head
+
+    def forward(
+        self, layout: Layout | None, batch: HeadBatch, dropout: Dropout, offset: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Returns the head's outputs in the order of the batch; no layout means a batch without rows."""
+        if layout is None:
+            weight = self.encoder.word_embeddings.weight
+            hidden = weight.new_empty(0, weight.shape[1])
+        else:
+            hidden = self.encoder(layout, dropout, self.head.reads != "tokens", offset)
+        return self.head.outputs(hidden, batch, dropout)
+
+    def canonical_names(self) -> dict[str, tuple[str, ...]]:
+        """Name of each parameter of this module to the canonical names of its parts, equal numbers of rows each."""
+        names: dict[str, tuple[str, ...]] = {}
+        for name, _ in self.named_parameters():
+            module, leaf = name.rsplit(".", 1)
+            if module.startswith("head."):
+                names[name] = (name.removeprefix("head."),)
+            elif module.startswith("encoder.layers."):
+                _, _, index, part = module.split(".")
+                stem = f"{self.config.prefix}encoder.layer.{index}."
+                names[name] = tuple(f"{stem}{canonical}.{leaf}" for canonical in LAYER_NAMES[part])
+            else:
+                part = module.removeprefix("encoder.")
+                path = {"pooler": "pooler.dense", "embedding_norm": "embeddings.LayerNorm"}.get(
+                    part, f"embeddings.{part}"
+                )
+                names[name] = (f"{self.config.prefix}{path}.{leaf}",)
+        return names

@@ -1,0 +1,183 @@
+"""The heads of the core on torch, and what a head of a third party must be.
+
+The target of a ``HeadImplementation`` for this backend is a class like those below: a torch module made by
+``Class(config, head)``, whose parameters have the canonical names that the head's ``parameter_table`` adds, with
+
+- ``reads``: ``pooled`` (the pooled first token of each row), ``first_token`` or ``tokens``;
+- ``outputs(hidden, batch, dropout)``: the outputs that the head declares, in the order of the batch;
+- ``losses(outputs, batch)``: float32, one loss for each row, or for each label position where ``loss_per`` says
+  ``label``; zero where the label is ignored. Their sum is what is minimized, divided once by the counts of the step.
+
+Logits and losses are float32 in every precision.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from bertcore import heads, randomness
+from bertcore.errors import ModelError
+from bertcore.families import BertConfig
+from torch import Tensor, nn
+
+from bertcore_torch.dropout import Dropout
+from bertcore_torch.layout import HeadBatch
+
+Reads = Literal["pooled", "first_token", "tokens"]
+
+
+class HeadModule(nn.Module):
+    """Base of the heads below.
+
+    Class attributes:
+        reads: what ``hidden`` is: ``[rows, hidden]`` for ``pooled`` and ``first_token``, ``[tokens, hidden]`` for
+            ``tokens``.
+        loss_per: what one loss belongs to.
+    """
+
+    reads: ClassVar[Reads]
+    loss_per: ClassVar[Literal["row", "label"]] = "row"
+
+    def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
+        """Returns the declared outputs in the order of the batch."""
+        raise NotImplementedError
+
+    def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
+        """Returns the loss of each row or label position, float32."""
+        raise NotImplementedError
+
+    def loss_sum(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
+        """Returns the sum of all losses, a float32 scalar."""
+        return self.losses(outputs, batch).sum()
+
+    def row_losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
+        """Returns each row's part of the loss sum, float32 ``[rows]``."""
+        losses = self.losses(outputs, batch)
+        if self.loss_per == "row":
+            return losses
+        assert batch.label_rows is not None
+        return losses.new_zeros(len(batch)).index_add(0, batch.label_rows, losses)
+
+
+class _ClassifierHead(HeadModule):
+    """Dropout and one linear layer, ``classifier``."""
+
+    def __init__(self, config: BertConfig, head: heads.Head) -> None:
+        super().__init__()
+        if self.reads == "pooled" and config.head_variant != "pooler":
+            raise ModelError(
+                f"the torch backend does not yet compute the classification head of the family {config.family}",
+                "use a model of the family bert",
+            )
+        self.rate = config.head_dropout_prob
+        self.label_column = head.label_column
+        self.classifier = nn.Linear(config.hidden_size, head.output_size)
+
+    def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
+        """Gives ``logits``."""
+        return {"logits": _linear(self.classifier, dropout(hidden, randomness.HEAD, self.rate))}
+
+
+class SequenceClassificationHead(_ClassifierHead):
+    """:class:`bertcore.heads.SequenceClassification`: cross entropy, or a sigmoid for each label."""
+
+    reads: ClassVar[Reads] = "pooled"
+
+    def __init__(self, config: BertConfig, head: heads.SequenceClassification) -> None:
+        super().__init__(config, head)
+        self.multi_label = head.multi_label
+
+    def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
+        """Gives one loss for each row."""
+        labels, ignore = batch.columns[self.label_column], batch.ignore.get(self.label_column)
+        if not self.multi_label:
+            return _cross_entropy(outputs["logits"], labels, ignore)
+        labels = labels.float()
+        losses = F.binary_cross_entropy_with_logits(outputs["logits"], labels, reduction="none")
+        return _without(losses, labels, ignore).mean(dim=1)
+
+
+class RegressionHead(_ClassifierHead):
+    """:class:`bertcore.heads.Regression`: squared error."""
+
+    reads: ClassVar[Reads] = "pooled"
+
+    def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
+        """Gives one loss for each row."""
+        labels = batch.columns[self.label_column].float()
+        losses = (outputs["logits"].squeeze(1) - labels).square()
+        return _without(losses, labels, batch.ignore.get(self.label_column))
+
+
+class TokenClassificationHead(_ClassifierHead):
+    """:class:`bertcore.heads.TokenClassification`: cross entropy at each label position."""
+
+    reads: ClassVar[Reads] = "tokens"
+    loss_per: ClassVar[Literal["row", "label"]] = "label"
+
+    def __init__(self, config: BertConfig, head: heads.TokenClassification) -> None:
+        super().__init__(config, head)
+        if head.crf:
+            raise ModelError(
+                "the torch backend does not yet compute a conditional random field",
+                "use the token classification head without crf",
+            )
+
+    def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
+        """Gives ``logits`` and ``tags``, the best label, at the label positions."""
+        assert batch.label_tokens is not None, "the batch has no label positions"
+        outputs = super().outputs(hidden.index_select(0, batch.label_tokens), batch, dropout)
+        return {**outputs, "tags": outputs["logits"].argmax(dim=1).int()}
+
+    def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
+        """Gives one loss for each label position."""
+        labels = batch.columns[self.label_column]
+        return _cross_entropy(outputs["logits"], labels, batch.ignore.get(self.label_column))
+
+
+class SpanExtractionHead(HeadModule):
+    """:class:`bertcore.heads.SpanExtraction`: cross entropies of start and end over the tokens of a row."""
+
+    reads: ClassVar[Reads] = "tokens"
+
+    def __init__(self, config: BertConfig, head: heads.SpanExtraction) -> None:
+        super().__init__()
+        self.qa_outputs = nn.Linear(config.hidden_size, head.output_size)
+
+    def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
+        """Gives ``start_logits`` and ``end_logits``."""
+        start, end = _linear(self.qa_outputs, hidden).unbind(1)
+        return {"start_logits": start, "end_logits": end}
+
+    def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
+        """Gives one loss for each row."""
+        columns = np.arange(int(batch.lengths.max(initial=0)))
+        inside = columns < batch.lengths[:, None]
+        starts = np.cumsum(batch.lengths) - batch.lengths
+        device = outputs["start_logits"].device
+        token = torch.from_numpy(np.where(inside, starts[:, None] + columns, 0)).to(device)
+        outside = torch.from_numpy(~inside).to(device)
+        total = torch.zeros(len(batch), device=device)
+        for name in ("start", "end"):
+            by_row = outputs[f"{name}_logits"][token].masked_fill(outside, float("-inf"))
+            column = f"{name}_positions"
+            total = total + _cross_entropy(by_row, batch.columns[column], batch.ignore.get(column)) / 2
+        return total
+
+
+def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
+    """A last layer, in float32 whatever the precision of the encoder."""
+    return F.linear(x.float(), layer.weight.float(), layer.bias.float())
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, ignore: float | None) -> Tensor:
+    return F.cross_entropy(
+        logits, labels.long(), ignore_index=-100 if ignore is None else int(ignore), reduction="none"
+    )
+
+
+def _without(losses: Tensor, labels: Tensor, ignore: float | None) -> Tensor:
+    return losses if ignore is None else losses.masked_fill(labels == ignore, 0.0)

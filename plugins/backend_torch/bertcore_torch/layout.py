@@ -1,0 +1,163 @@
+"""From a ragged batch to tensors on a device: tokens of all rows one after the other, without padding.
+
+The rows are sorted by length, so that rows of similar length lie together and the attention can pad a few of them at
+a time. Nothing outside the encoder sees this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from bertcore.batch import Batch
+from numpy.typing import NDArray
+from torch import Tensor
+
+MOST_BUCKETS = 4
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Rows of similar length that the attention pads to the longest of them.
+
+    Attributes:
+        rows: number of rows.
+        length: tokens of the longest.
+        start: the bucket's first token in the layout.
+        stop: one past its last.
+        token_of_position: int64 ``[rows * length]``; for each padded position a token, counted from ``start``; padding
+            repeats the row's last token. None where no row is padded.
+        position_of_token: int64 ``[stop - start]``; the padded position of each token.
+        padding: int64; the padded positions that hold no token.
+        mask: bool ``[rows, 1, 1, length]``, True on tokens; None where no row is padded.
+    """
+
+    rows: int
+    length: int
+    start: int
+    stop: int
+    token_of_position: Tensor | None = None
+    position_of_token: Tensor | None = None
+    padding: Tensor | None = None
+    mask: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The tokens of a batch as the encoder reads them, rows sorted by length.
+
+    Attributes:
+        input_ids: int64 ``[tokens]``.
+        token_type_ids: int64 ``[tokens]``.
+        position_ids: int64 ``[tokens]``.
+        buckets: for attention in buckets; they cover all tokens in order.
+        offsets: int64 ``[rows + 1]``; row i of the layout holds the tokens ``offsets[i]:offsets[i + 1]``.
+        longest: tokens of the longest row.
+        token_of_batch: int64 ``[tokens]``; for each token of the batch, in its order, the token of the layout.
+        row_of_batch: int64 ``[rows]``; for each row of the batch the row of the layout.
+    """
+
+    input_ids: Tensor
+    token_type_ids: Tensor
+    position_ids: Tensor
+    buckets: tuple[Bucket, ...]
+    offsets: Tensor
+    longest: int
+    token_of_batch: Tensor
+    row_of_batch: Tensor
+
+
+@dataclass(frozen=True)
+class HeadBatch:
+    """What a head reads beside the hidden states, in the order of the batch.
+
+    Attributes:
+        columns: name to values, as in the batch.
+        ignore: name to the value that takes no part in the loss, where there is one.
+        lengths: int64 ``[rows]``, tokens of each row, on the host.
+        label_tokens: int64 ``[label positions]``; the token of the batch at each label position, or None.
+        label_rows: int64 ``[label positions]``; the row of each label position, or None.
+    """
+
+    columns: Mapping[str, Tensor]
+    ignore: Mapping[str, float]
+    lengths: NDArray[np.int64]
+    label_tokens: Tensor | None
+    label_rows: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+
+def lay_out(batch: Batch, position_offset: int, device: torch.device) -> Layout:
+    """Sorts the rows of a batch by length and puts them on a device.
+
+    Args:
+        batch: at least one row, each of at least one token.
+        position_offset: position id of a row's first token.
+        device: where the tensors go.
+    """
+    order = np.argsort(batch.lengths, kind="stable")
+    rows = batch.select(order)
+    lengths, offsets = rows.lengths, rows.offsets
+    position_ids = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) + position_offset
+    row_of_batch = np.empty_like(order)
+    row_of_batch[order] = np.arange(len(order))
+    first_of_row = offsets[:-1][row_of_batch]
+    within_row = np.arange(offsets[-1]) - np.repeat(batch.offsets[:-1], batch.lengths)
+    return Layout(
+        input_ids=_tensor(rows.input_ids, device),
+        token_type_ids=_tensor(rows.token_type_ids, device),
+        position_ids=_tensor(position_ids, device),
+        buckets=tuple(
+            _bucket(offsets, part[0], part[-1] + 1, device)
+            for part in np.array_split(np.arange(len(order)), min(MOST_BUCKETS, len(order)))
+        ),
+        offsets=_tensor(offsets, device),
+        longest=int(lengths[-1]),
+        token_of_batch=_tensor(np.repeat(first_of_row, batch.lengths) + within_row, device),
+        row_of_batch=_tensor(row_of_batch, device),
+    )
+
+
+def head_batch(batch: Batch, device: torch.device) -> HeadBatch:
+    """Puts the columns of a batch on a device."""
+    label_tokens = label_rows = None
+    if batch.label_offsets is not None and batch.label_positions is not None:
+        rows = np.repeat(np.arange(len(batch)), np.diff(batch.label_offsets))
+        label_rows = _tensor(rows, device)
+        label_tokens = _tensor(batch.offsets[rows] + batch.label_positions, device)
+    return HeadBatch(
+        columns={name: torch.tensor(column.values, device=device) for name, column in batch.columns.items()},
+        ignore={name: column.ignore for name, column in batch.columns.items() if column.ignore is not None},
+        lengths=batch.lengths,
+        label_tokens=label_tokens,
+        label_rows=label_rows,
+    )
+
+
+def _bucket(offsets: NDArray[np.int64], first: int, last: int, device: torch.device) -> Bucket:
+    lengths = np.diff(offsets[first : last + 1])
+    rows, length = len(lengths), int(lengths.max())
+    start, stop = int(offsets[first]), int(offsets[last])
+    if stop - start == rows * length:
+        return Bucket(rows, length, start, stop)
+    columns = np.arange(length)
+    mask = columns < lengths[:, None]
+    tokens = (offsets[first:last] - start)[:, None] + np.minimum(columns, lengths[:, None] - 1)
+    return Bucket(
+        rows,
+        length,
+        start,
+        stop,
+        token_of_position=_tensor(tokens.reshape(-1), device),
+        position_of_token=_tensor(np.flatnonzero(mask), device),
+        padding=_tensor(np.flatnonzero(~mask), device),
+        mask=torch.from_numpy(mask).view(rows, 1, 1, length).to(device),
+    )
+
+
+def _tensor(values: NDArray[np.integer], device: torch.device) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.int64)).to(device)

@@ -1,0 +1,310 @@
+"""All parameters in one float32 buffer, and AdamW over it.
+
+Only this file knows of the buffer. Models see ordinary parameters, which are views of it or of a copy of it in a
+lower precision; everybody else sees canonical names and numpy arrays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from bertcore.backend import OptimizerState, ParameterGroup, TrainingSpecification
+from bertcore.errors import ConfigError
+from bertcore.parameters import Parameters, ParameterSpec
+from torch import Tensor, nn
+
+ALIGNMENT = 16
+"""Every parameter of a model begins at a multiple of so many values (64 bytes)."""
+
+FIRST_LOSS_SCALE = 65536.0
+LOSS_SCALE_FACTOR = 2.0
+STEPS_TO_GROW = 2000
+"""Dynamic loss scaling as in ``torch.amp.GradScaler``, but that the scale never falls below 1."""
+
+
+def group_of(name: str, groups: Sequence[ParameterGroup]) -> int:
+    """Returns the number of the first group whose pattern matches.
+
+    Raises:
+        ConfigError: none matches.
+    """
+    for index, group in enumerate(groups):
+        if re.search(group.pattern, name):
+            return index
+    raise ConfigError(f"no parameter group matches {name}", "end the groups with one whose pattern is '.*'")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring parameters of one group: what one update kernel works on."""
+
+    group: int
+    start: int
+    stop: int
+
+
+class FlatParameters:
+    """The float32 masters of all parameters, one after the other.
+
+    The parameters that are trained come first, those of one group together, so that norm and update touch nothing
+    else and need few kernels.
+
+    Args:
+        table: canonical names and shapes.
+        joined: name of each parameter of the model to the canonical names of its parts.
+        groups: parameter groups; empty where nothing is trained.
+        device: where the buffers lie.
+
+    Attributes:
+        values: the masters, float32 ``[size]``.
+        trained_size: the trained ones are ``values[:trained_size]``.
+        runs: cover the trained ones.
+    """
+
+    def __init__(
+        self,
+        table: Mapping[str, ParameterSpec],
+        joined: Mapping[str, tuple[str, ...]],
+        groups: Sequence[ParameterGroup],
+        device: torch.device,
+    ) -> None:
+        self._table = table
+        self._joined = joined
+        self._groups = {name: group_of(name, groups) for name in table} if groups else dict.fromkeys(table, 0)
+        frozen = {index for index, group in enumerate(groups) if group.learning_rate == 0}
+        self.trained = {name for name in table if groups and self._groups[name] not in frozen}
+        self._starts: dict[str, int] = {}
+        self._joined_starts: dict[str, int] = {}
+        self.runs: list[Run] = []
+        self.trained_size = 0
+        position = 0
+
+        def order(name: str) -> tuple[bool, int]:
+            first = joined[name][0]
+            return first not in self.trained, self._groups[first]
+
+        for joined_name in sorted(joined, key=order):
+            self._joined_starts[joined_name] = position
+            for name in joined[joined_name]:
+                self._starts[name] = position
+                stop = position + int(np.prod(table[name].shape))
+                if name in self.trained:
+                    self._extend_runs(self._groups[name], position, stop)
+                position = stop
+            position += -position % ALIGNMENT
+        self.values = torch.zeros(position, device=device)
+
+    def _extend_runs(self, group: int, start: int, stop: int) -> None:
+        # What lies between two parameters of one group is at most the alignment's zeros, which stay zero.
+        if self.runs and self.runs[-1].group == group and start - self.runs[-1].stop < ALIGNMENT:
+            self.runs[-1] = Run(group, self.runs[-1].start, stop)
+        else:
+            self.runs.append(Run(group, start, stop))
+        self.trained_size = stop
+
+    def bind(self, model: nn.Module, buffer: Tensor) -> dict[str, nn.Parameter]:
+        """Makes the parameters of a model views of a buffer of the size of :attr:`values`, and returns them."""
+        bound: dict[str, nn.Parameter] = {}
+        for name, parts in self._joined.items():
+            rows = sum(self._table[part].shape[0] for part in parts)
+            shape = (rows, *self._table[parts[0]].shape[1:])
+            view = self._view(buffer, self._joined_starts[name], shape)
+            path, leaf = name.rsplit(".", 1)
+            trained = any(part in self.trained for part in parts)
+            bound[name] = nn.Parameter(view, requires_grad=trained)
+            setattr(model.get_submodule(path), leaf, bound[name])
+        return bound
+
+    def joined_view(self, buffer: Tensor, name: str) -> Tensor:
+        """Returns the part of a buffer that belongs to a parameter of the model, flat."""
+        size = sum(int(np.prod(self._table[part].shape)) for part in self._joined[name])
+        start = self._joined_starts[name]
+        return buffer[start : start + size]
+
+    def views(self, buffer: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Canonical names, in the order of the table, and their part of a buffer in its shape."""
+        for name, spec in self._table.items():
+            yield name, self._view(buffer, self._starts[name], spec.shape)
+
+    def trained_views(self, buffer: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The same for the trained parameters and a buffer of :attr:`trained_size`."""
+        for name, spec in self._table.items():
+            if name in self.trained:
+                yield name, self._view(buffer, self._starts[name], spec.shape)
+
+    @staticmethod
+    def _view(buffer: Tensor, start: int, shape: tuple[int, ...]) -> Tensor:
+        return buffer[start : start + int(np.prod(shape))].view(shape)
+
+
+def to_numpy(views: Iterator[tuple[str, Tensor]]) -> Parameters:
+    """Copies parts of a buffer to the host."""
+    return {name: view.detach().cpu().numpy().copy() for name, view in views}
+
+
+def from_numpy(views: Iterator[tuple[str, Tensor]], values: Parameters) -> None:
+    """Copies arrays into parts of a buffer."""
+    for name, view in views:
+        view.copy_(torch.from_numpy(np.ascontiguousarray(values[name], dtype=np.float32)))
+
+
+@dataclass
+class TorchStepResult:
+    """The outcome of a training step; reading a property fetches it from the device."""
+
+    loss: Tensor
+    norm: Tensor
+    skipped: bool = False
+    _fetched: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def loss_sum(self) -> float:
+        """Sum of the losses of all micro-batches, before the division."""
+        return self._fetch("loss", self.loss)
+
+    @property
+    def gradient_norm(self) -> float:
+        """Global norm after the division and before clipping."""
+        return self._fetch("norm", self.norm)
+
+    @property
+    def finite(self) -> bool:
+        """Whether both are finite; the parameters are untouched where they are not."""
+        return bool(np.isfinite(self.loss_sum) and np.isfinite(self.gradient_norm))
+
+    def _fetch(self, name: str, value: Tensor) -> float:
+        if name not in self._fetched:
+            self._fetched[name] = float(value.item())
+        return self._fetched[name]
+
+
+class AdamW:
+    """``torch.optim.AdamW`` over the buffer, with clipping, guarded against what is not finite.
+
+    Args:
+        parameters: the masters.
+        specification: groups, betas, eps and clipping norm.
+        fused: whether the device has the fused kernel, which needs no answer from the device to leave parameters
+            untouched.
+        scaled: whether the loss is scaled (fp16).
+    """
+
+    def __init__(
+        self, parameters: FlatParameters, specification: TrainingSpecification, *, fused: bool, scaled: bool
+    ) -> None:
+        self._parameters = parameters
+        self._specification = specification
+        self._fused = fused
+        self._scaled = scaled
+        trained = parameters.values[: parameters.trained_size]
+        self.gradient = torch.zeros_like(trained)
+        self._first_moment = torch.zeros_like(trained)
+        self._second_moment = torch.zeros_like(trained)
+        self._runs = [nn.Parameter(parameters.values[run.start : run.stop]) for run in parameters.runs]
+        self._optimizer: torch.optim.AdamW | None = None
+        if self._runs:
+            self._optimizer = torch.optim.AdamW(
+                [
+                    {"params": [values], "weight_decay": specification.groups[run.group].weight_decay}
+                    for run, values in zip(parameters.runs, self._runs, strict=True)
+                ],
+                betas=specification.betas,
+                eps=specification.eps,
+                fused=fused,
+            )
+        self.reset()
+
+    def reset(self) -> None:
+        """Starts anew: moments, update count and loss scale."""
+        self.loss_scale = FIRST_LOSS_SCALE if self._scaled else 1.0
+        self._good_steps = 0
+        self._first_moment.zero_()
+        self._second_moment.zero_()
+        self._set_updates(0)
+
+    def update(self, loss_sum: Tensor, denominator: float, learning_rates: Sequence[float]) -> TorchStepResult:
+        """Updates the masters from :attr:`gradient`, which is the gradient of the loss sum times the loss scale."""
+        divisor = denominator * self.loss_scale
+        # Also for a denominator of zero: what is not finite is left to the guard.
+        inverse = 1 / divisor if divisor else float("nan")
+        norm = _norm(self.gradient) * abs(inverse)
+        result = TorchStepResult(loss_sum, norm)
+        if self._optimizer is None:
+            return result
+        scale = torch.full_like(norm, divisor)
+        if self._specification.clip_norm is not None:
+            scale = scale * ((norm + 1e-6) / self._specification.clip_norm).clamp(min=1.0)
+        for run, group, values in zip(self._parameters.runs, self._optimizer.param_groups, self._runs, strict=True):
+            group["lr"] = learning_rates[run.group]
+            values.grad = self.gradient[run.start : run.stop]
+        if self._fused:
+            # The two attributes by which torch.amp.GradScaler tells fused optimizers the same.
+            self._optimizer.grad_scale = scale
+            self._optimizer.found_inf = (~(torch.isfinite(norm) & torch.isfinite(loss_sum))).float()
+            self._optimizer.step()
+        elif result.finite:
+            self.gradient.div_(scale)
+            self._optimizer.step()
+        if self._scaled:
+            result.skipped = self._adapt_loss_scale(result)
+        return result
+
+    def state(self) -> OptimizerState:
+        """Returns copies of the state under canonical names."""
+        return OptimizerState(
+            first_moment=to_numpy(self._parameters.trained_views(self._first_moment)),
+            second_moment=to_numpy(self._parameters.trained_views(self._second_moment)),
+            updates=self._get_updates(),
+            loss_scale=self.loss_scale,
+            good_steps=self._good_steps,
+        )
+
+    def restore(self, state: OptimizerState) -> None:
+        """Continues from a state."""
+        from_numpy(self._parameters.trained_views(self._first_moment), state.first_moment)
+        from_numpy(self._parameters.trained_views(self._second_moment), state.second_moment)
+        self._set_updates(state.updates)
+        if self._scaled:
+            self.loss_scale = state.loss_scale
+            self._good_steps = state.good_steps
+
+    def _get_updates(self) -> int:
+        if self._optimizer is None:
+            return 0
+        return int(self._optimizer.state[self._runs[0]]["step"].item())
+
+    def _set_updates(self, updates: int) -> None:
+        for run, values in zip(self._parameters.runs, self._runs, strict=True):
+            assert self._optimizer is not None
+            self._optimizer.state[values] = {
+                # Where AdamW wants it: a fused kernel reads the count itself.
+                "step": torch.tensor(float(updates), device=values.device if self._fused else "cpu"),
+                "exp_avg": self._first_moment[run.start : run.stop],
+                "exp_avg_sq": self._second_moment[run.start : run.stop],
+            }
+
+    def _adapt_loss_scale(self, result: TorchStepResult) -> bool:
+        if result.finite:
+            self._good_steps += 1
+            if self._good_steps == STEPS_TO_GROW:
+                self.loss_scale *= LOSS_SCALE_FACTOR
+                self._good_steps = 0
+            return False
+        self._good_steps = 0
+        # A loss that is itself not finite, or a gradient that is not even unscaled, is no matter of the scale.
+        if not np.isfinite(result.loss_sum) or self.loss_scale <= 1:
+            return False
+        self.loss_scale = max(1.0, self.loss_scale / LOSS_SCALE_FACTOR)
+        return True
+
+
+def _norm(values: Tensor) -> Tensor:
+    """Euclidean norm; in blocks, for one float32 sum over millions of squares loses three digits on a CPU."""
+    blocks = len(values) // 4096
+    norms = torch.linalg.vector_norm(values[: blocks * 4096].view(blocks, 4096), dim=1)
+    rest = torch.linalg.vector_norm(values[blocks * 4096 :])
+    return torch.linalg.vector_norm(torch.cat([norms, rest.view(1)]))

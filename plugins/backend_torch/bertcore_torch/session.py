@@ -1,0 +1,169 @@
+"""A model on one device: training steps and predictions on ragged batches, arrays in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from bertcore.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
+from bertcore.batch import Batch
+from bertcore.implementations import load_target
+from bertcore.parameters import Parameters
+from torch import Tensor
+
+from bertcore_torch.devices import KINDS, resolve_device
+from bertcore_torch.dropout import Place
+from bertcore_torch.encoder import PackedModel
+from bertcore_torch.objectives import Forward
+from bertcore_torch.optimizer import AdamW, FlatParameters, TorchStepResult, from_numpy, to_numpy
+
+DTYPES: Mapping[Precision, torch.dtype] = MappingProxyType(
+    {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+)
+
+
+class TorchSession(Session):
+    """A session on torch.
+
+    The master parameters, their gradient and the moments are float32. A precision below that computes on a copy of
+    the parameters, which is made anew after every update; there is no autocast.
+
+    Raises:
+        DeviceError: the device or a precision is absent.
+        ConfigError: a parameter belongs to no group.
+    """
+
+    def __init__(self, specification: SessionSpecification) -> None:
+        self._specification = specification
+        training = specification.training
+        precisions: tuple[Precision, ...] = (specification.prediction_precision,)
+        if training is not None:
+            precisions = (specification.precision, *precisions)
+        self._device = resolve_device(specification.device, precisions)
+        self._kind = KINDS[self._device.type]
+        names = self._build_model().canonical_names()
+        groups = () if training is None else training.groups
+        self._parameters = FlatParameters(specification.table, names, groups, self._device)
+        self._models: dict[Precision, PackedModel] = {}
+        self._buffers: dict[Precision, Tensor] = {}
+        self._current: set[Precision] = set()
+        self._optimizer: AdamW | None = None
+        if training is not None:
+            self._trained_model = self._model(specification.precision)
+            self._trained_parameters = {
+                name: parameter for name, parameter in self._trained_model.named_parameters() if parameter.requires_grad
+            }
+            self._objective: Any = load_target(specification.objective_implementation)(training.objective)
+            self._optimizer = AdamW(
+                self._parameters, training, fused=self._kind.fused_adamw, scaled=specification.precision == "fp16"
+            )
+
+    def load(self, parameters: Parameters) -> None:
+        """Takes all parameters of the table and starts a new optimizer state."""
+        from_numpy(self._parameters.views(self._parameters.values), parameters)
+        self._current.clear()
+        if self._optimizer is not None:
+            self._optimizer.reset()
+
+    def parameters(self) -> Parameters:
+        """Returns float32 copies of all parameters in the order of the table."""
+        return to_numpy(self._parameters.views(self._parameters.values))
+
+    def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> TorchStepResult:
+        """One optimizer step; nothing waits for the device, except with fp16."""
+        loss_sum = self._backward(micro_batches, context)
+        return self._update(loss_sum, context.loss_denominator, context)
+
+    def gradients(self, micro_batches: Sequence[Batch], context: StepContext) -> Parameters:
+        """Returns the gradient that :meth:`train_step` would clip and apply: float32, of the trained parameters."""
+        optimizer = self._require_optimizer()
+        self._backward(micro_batches, context)
+        optimizer.gradient.div_(context.loss_denominator * optimizer.loss_scale)
+        return to_numpy(self._parameters.trained_views(optimizer.gradient))
+
+    def apply_gradients(self, gradients: Parameters, context: StepContext) -> TorchStepResult:
+        """Clips and applies given gradients as :meth:`train_step` does its own; the result's loss sum is zero."""
+        optimizer = self._require_optimizer()
+        from_numpy(self._parameters.trained_views(optimizer.gradient), gradients)
+        optimizer.gradient.mul_(optimizer.loss_scale)
+        return self._update(torch.zeros((), device=self._device), 1.0, context)
+
+    def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
+        """Returns the named outputs in row order, without dropout."""
+        forward = Forward(self._model(self._specification.prediction_precision), self._device, place=None)
+        with torch.inference_mode():
+            outputs = forward(batch)
+            if "loss" in want:
+                outputs = {**outputs, "loss": forward.row_losses(outputs, batch)}
+            return {name: outputs[name].cpu().numpy() for name in want}
+
+    def state(self) -> OptimizerState:
+        """Returns copies of the moments, the update count and the loss scale."""
+        return self._require_optimizer().state()
+
+    def restore(self, state: OptimizerState) -> None:
+        """Continues from a state of any backend."""
+        self._require_optimizer().restore(state)
+
+    def _require_optimizer(self) -> AdamW:
+        if self._optimizer is None:
+            raise RuntimeError("this session was opened without a training specification")
+        return self._optimizer
+
+    def _backward(self, micro_batches: Sequence[Batch], context: StepContext) -> Tensor:
+        """Leaves the gradient of the loss sum, times the loss scale, with the optimizer; returns the loss sum."""
+        optimizer = self._require_optimizer()
+        assert self._specification.training is not None
+        model = self._model(self._specification.precision)
+        loss_sum = torch.zeros((), device=self._device)
+        optimizer.gradient.zero_()
+        for index, batch in enumerate(micro_batches):
+            if not len(batch):
+                continue
+            place = None
+            if self._specification.training.dropout:
+                place = Place(context.seed, context.step, index, context.rank)
+            loss = self._objective.loss_sum(Forward(model, self._device, place), batch)
+            if loss.requires_grad:
+                (loss * optimizer.loss_scale).backward()
+            loss_sum += loss.detach()
+            self._collect_gradients(optimizer)
+        return loss_sum
+
+    def _collect_gradients(self, optimizer: AdamW) -> None:
+        """Adds the gradients of a micro-batch in float32, whatever they were computed in."""
+        targets, gradients = [], []
+        for name, parameter in self._trained_parameters.items():
+            if parameter.grad is not None:
+                targets.append(self._parameters.joined_view(optimizer.gradient, name))
+                gradients.append(parameter.grad.view(-1))
+                parameter.grad = None
+        if targets:
+            torch._foreach_add_(targets, gradients)
+
+    def _update(self, loss_sum: Tensor, denominator: float, context: StepContext) -> TorchStepResult:
+        result = self._require_optimizer().update(loss_sum, denominator, context.learning_rates)
+        self._current.clear()
+        return result
+
+    def _build_model(self) -> PackedModel:
+        specification = self._specification
+        with torch.device("meta"):
+            head = load_target(specification.head_implementation)(specification.config, specification.head)
+            return PackedModel(specification.config, self._kind, head)
+
+    def _model(self, precision: Precision) -> PackedModel:
+        """Returns the model of a precision, its parameters equal to the masters."""
+        if precision not in self._models:
+            model = self._build_model()
+            values = self._parameters.values
+            self._buffers[precision] = values if precision == "fp32" else values.to(DTYPES[precision])
+            self._parameters.bind(model, self._buffers[precision])
+            self._models[precision] = model
+        if precision not in self._current:
+            if precision != "fp32":
+                self._buffers[precision].copy_(self._parameters.values)
+            self._current.add(precision)
+        return self._models[precision]
