@@ -73,6 +73,9 @@ class TrainConfig(Section):
     evaluate_steps: int | None = Field(None, ge=1, description="steps between evaluations; default: an epoch")
     early_stopping: int | None = Field(None, ge=1, description="stop after so many evaluations without a better one")
     save_steps: int | None = Field(None, ge=1, description="steps between complete checkpoints; default: an epoch")
+    stop_after: int | None = Field(
+        None, ge=1, description="stop with a checkpoint after so many steps; the schedule stays as it is"
+    )
     log_steps: int = Field(10, ge=1, description="steps between logged losses")
 
 

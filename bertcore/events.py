@@ -135,6 +135,21 @@ class RunFinished(Event):
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class RunFailed(Event):
+    """The run ended early.
+
+    Attributes:
+        cause: one line.
+        remedy: one line.
+        details: the traceback of a defect, empty for a user's mistake.
+    """
+
+    cause: str
+    remedy: str
+    details: str = ""
+
+
 class Tracker(Protocol):
     """Listens to one run."""
 

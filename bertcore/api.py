@@ -1,0 +1,211 @@
+"""The Python interface: what the command line does, with typed results.
+
+import bertcore
+result = bertcore.run(task="rte", backend="torch", model="bert-base-uncased", data="GLUE/RTE")
+print(result.metrics["accuracy"], result.folder)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from bertcore.config import Setting, gather_settings
+from bertcore.conversion import ConversionReport
+from bertcore.engine import inference
+from bertcore.engine import run as training
+from bertcore.engine.inference import EvaluationResult, TrainedModel
+from bertcore.engine.run import RunResult, SeedsResult
+from bertcore.registry import Registry
+
+__all__ = [
+    "ConversionReport",
+    "EvaluationResult",
+    "RunResult",
+    "SeedsResult",
+    "TrainedModel",
+    "convert",
+    "evaluate",
+    "predict",
+    "resume",
+    "run",
+    "run_seeds",
+]
+
+PathOrText = str | PathLike[str]
+
+
+def run(
+    *,
+    task: str,
+    backend: str,
+    model: PathOrText,
+    data: PathOrText,
+    output: PathOrText | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> RunResult:
+    """Fine-tunes a model.
+
+    Args:
+        task: name of a task, as ``rte``.
+        backend: name of a backend, as ``torch``.
+        model: Hugging Face folder, hub name or ``sample``.
+        data: folder of the task's files or ``sample``.
+        output: run folder; by default one below ``runs/``.
+        seed: of data order, dropout and new parameters.
+        settings: dotted keys, as ``{"train.epochs": 2}``.
+        registry: plugins; by default those installed.
+
+    Raises:
+        BertcoreError: a mistake of the caller, with its cause and remedy; one subclass for each kind.
+    """
+    known = registry or Registry()
+    options = _options(task=task, backend=backend, model=model, data=data, output=output, seed=seed)
+    return training.run(training.resolve_run([*options, *_settings(settings)], known).config, known)
+
+
+def run_seeds(
+    seeds: Sequence[int],
+    *,
+    task: str,
+    backend: str,
+    model: PathOrText,
+    data: PathOrText,
+    output: PathOrText | None = None,
+    settings: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> SeedsResult:
+    """Fine-tunes a model once for each seed; arguments and errors as in :func:`run`."""
+    known = registry or Registry()
+    options = _options(task=task, backend=backend, model=model, data=data, output=output, seed=None)
+    return training.run_seeds(training.resolve_run([*options, *_settings(settings)], known).config, known, seeds)
+
+
+def resume(
+    folder: PathOrText, *, settings: Mapping[str, Any] | None = None, registry: Registry | None = None
+) -> RunResult:
+    """Goes on with a stopped run from its last complete checkpoint.
+
+    Args:
+        folder: the run folder.
+        settings: changes, as ``{"backend": "mindspore"}``.
+        registry: plugins; by default those installed.
+
+    Raises:
+        BertcoreError: there is no checkpoint, or a change would make it another run.
+    """
+    return training.resume(Path(folder), registry or Registry(), _settings(settings))
+
+
+def evaluate(
+    folder: PathOrText,
+    *,
+    backend: str | None = None,
+    data: PathOrText | None = None,
+    split: str | None = None,
+    task: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> EvaluationResult:
+    """Evaluates what a run trained, on any backend.
+
+    Args:
+        folder: a run folder, or a fine-tuned Hugging Face folder (then with ``task``, ``backend`` and ``data``).
+        backend: by default that of the run.
+        data: by default that of the run.
+        split: by default the task's evaluation split.
+        task: by default that of the run.
+        settings: dotted keys, as ``{"evaluate.batch_size": 16}``.
+        registry: plugins; by default those installed.
+
+    Raises:
+        BertcoreError: a mistake of the caller, with its cause and remedy.
+    """
+    options = _options(task=task, backend=backend, model=None, data=data, output=None, seed=None)
+    trained = inference.TrainedModel(Path(folder), registry or Registry(), [*options, *_settings(settings)])
+    return trained.evaluate(split)
+
+
+def predict(
+    folder: PathOrText,
+    inputs: Iterable[Mapping[str, Any]],
+    *,
+    backend: str | None = None,
+    task: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> list[dict[str, Any]]:
+    """Predicts texts with what a run trained.
+
+    Args:
+        folder: a run folder, or a fine-tuned Hugging Face folder (then with ``task`` and ``backend``).
+        inputs: one object per example, as ``{"sentence1": ..., "sentence2": ...}``.
+        backend: by default that of the run.
+        task: by default that of the run.
+        settings: dotted keys.
+        registry: plugins; by default those installed.
+
+    Returns:
+        One object per input, in the same order, with the prediction and its probabilities.
+
+    Raises:
+        BertcoreError: a mistake of the caller, with its cause and remedy.
+    """
+    options = _options(task=task, backend=backend, model=None, data=None, output=None, seed=None)
+    trained = inference.TrainedModel(Path(folder), registry or Registry(), [*options, *_settings(settings)])
+    return trained.predict((record, f"input {number}") for number, record in enumerate(inputs))
+
+
+def convert(
+    source: PathOrText,
+    destination: PathOrText,
+    *,
+    from_name: str | None = None,
+    to_name: str | None = None,
+    registry: Registry | None = None,
+) -> ConversionReport:
+    """Converts weights from one layout to another.
+
+    Args:
+        source: file or folder to read.
+        destination: file or folder to write; it must not exist.
+        from_name: converter to read with; by default the one that recognizes the source.
+        to_name: converter to write with; by default the one that the destination's ending names.
+        registry: plugins; by default those installed.
+
+    Raises:
+        BertcoreError: a mistake of the caller, with its cause and remedy.
+    """
+    from bertcore import conversion
+
+    return conversion.convert(
+        Path(source), Path(destination), registry or Registry(), from_name=from_name, to_name=to_name
+    )
+
+
+def _options(
+    *,
+    task: str | None,
+    backend: str | None,
+    model: PathOrText | None,
+    data: PathOrText | None,
+    output: PathOrText | None,
+    seed: int | None,
+) -> list[Setting]:
+    values = {
+        "task": task,
+        "backend": backend,
+        "model.path": None if model is None else str(model),
+        "data.path": None if data is None else str(data),
+        "run.output": None if output is None else str(output),
+        "run.seed": seed,
+    }
+    return gather_settings(environment={}, options=values)
+
+
+def _settings(settings: Mapping[str, Any] | None) -> list[Setting]:
+    return [Setting(key, value, "settings") for key, value in (settings or {}).items()]

@@ -1,0 +1,192 @@
+"""Evaluating and using what a run trained, on any backend."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertcore.backend import Session
+from bertcore.batch import Batch
+from bertcore.config import RunConfig, Setting, config_values
+from bertcore.engine.prediction import predict_split
+from bertcore.engine.preparation import (
+    EncodedSplit,
+    Place,
+    choose_max_length,
+    choose_place,
+    encode_whole_split,
+    find_task,
+    open_data,
+    open_session,
+)
+from bertcore.engine.report import Report, environment, write_json_lines, write_report
+from bertcore.engine.run import resolve_run
+from bertcore.engine.run_folder import RunFolder
+from bertcore.errors import UsageError
+from bertcore.files import atomic_folder
+from bertcore.heads import Head
+from bertcore.models import ModelSource, open_model
+from bertcore.registry import Registry
+from bertcore.task import Accumulator, Evaluation, Example, Task
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """The outcome of an evaluation.
+
+    Attributes:
+        folder: holds ``report.json``, ``report.md`` and ``predictions.jsonl``; None for a model folder.
+        header: what was evaluated, in the order in which it is shown.
+        evaluation: scores and predictions.
+        examples_per_second: without compilation.
+    """
+
+    folder: Path | None
+    header: Mapping[str, str]
+    evaluation: Evaluation
+    examples_per_second: float
+
+    @property
+    def summary(self) -> str:
+        """The last line."""
+        return self.evaluation.summary
+
+
+class TrainedModel:
+    """A fine-tuned model of a run folder, or a fine-tuned Hugging Face folder, opened on a backend.
+
+    Args:
+        path: a run folder, or a model folder whose head fits the task.
+        registry: the plugins.
+        settings: on top of the run's own: task, backend, device, data.
+
+    Raises:
+        UsageError: the path is neither, or no task or backend is named.
+        ModelError: the model is damaged or has no fine-tuned head.
+        DeviceError: the backend or the device is absent.
+    """
+
+    def __init__(self, path: Path, registry: Registry, settings: Sequence[Setting] = ()) -> None:
+        is_run = (path / "config.toml").is_file()
+        if not is_run and not (path / "config.json").is_file():
+            raise UsageError(
+                f"{path} is neither a run folder nor a model folder", "give the --output of an earlier run"
+            )
+        self.run_folder: RunFolder | None = RunFolder.open(path) if is_run else None
+        own = self.run_folder.settings() if self.run_folder is not None else []
+        self.config: RunConfig = resolve_run([*own, *settings], registry).config
+        self.task: Task = find_task(self.config, registry)
+        self.place: Place = choose_place(self.config, registry)
+        model = path if self.run_folder is None else self.run_folder.best
+        if not model.is_dir():
+            raise UsageError(f"{path}: no best/ yet", "the run must have reached its first evaluation")
+        self.source: ModelSource = open_model(str(model), registry)
+        self.head: Head = self.source.head()
+        self.tokenizer = self.source.tokenizer(self.config.data.lowercase)
+        self.max_length = choose_max_length(self.config, self.source)
+        self._registry = registry
+
+    def evaluate(self, split: str | None = None, note: Callable[[str], None] = lambda text: None) -> EvaluationResult:
+        """Scores a split of the configured data and, for a run, keeps the result in ``evaluations/``.
+
+        Args:
+            split: its name; by default the task's evaluation split.
+            note: told what the user should read.
+
+        Raises:
+            UsageError: there is no such split.
+            DataError: the data is missing, wrong or without labels.
+        """
+        name = split or self.task.evaluation_split
+        started = time.perf_counter()
+        dataset = open_data(self.task, self.config)
+        encoded = encode_whole_split(
+            self.task,
+            dataset,
+            name,
+            tokenizer=self.tokenizer,
+            head=self.head,
+            config=self.config,
+            max_length=self.max_length,
+            note=note,
+        )
+        accumulator = self.task.accumulator(encoded.examples, self.head)
+        speed = self._predict(encoded.batch, accumulator, len(encoded.examples))
+        evaluation = accumulator.result()
+        header = self._header(encoded)
+        folder = None
+        if self.run_folder is not None:
+            folder = self.run_folder.path / "evaluations" / f"{name}-{self.place.backend.name}"
+            with atomic_folder(folder) as temporary:
+                write_json_lines(temporary / "predictions.jsonl", evaluation.predictions)
+                write_report(
+                    temporary,
+                    Report(
+                        title=f"{self.task.name}, {name}, on {self.place.backend.name}",
+                        header=header,
+                        evaluation=evaluation,
+                        best_step=0,
+                        seconds=time.perf_counter() - started,
+                        history=(),
+                        options=config_values(self.config),
+                        environment=environment(self.place.backend.versions()),
+                    ),
+                )
+        return EvaluationResult(folder, header, evaluation, speed)
+
+    def predict(self, records: Iterable[tuple[Mapping[str, Any], str]]) -> list[dict[str, Any]]:
+        """Predicts texts without labels.
+
+        Args:
+            records: JSON objects as the task reads them, each with where it stands (``in.jsonl:3``).
+
+        Returns:
+            One JSON object per record, in the same order, with the prediction and its probabilities, and with
+            ``truncated: true`` where something was cut.
+
+        Raises:
+            DataError: a field is missing.
+        """
+        examples: list[Example] = self.task.parse_input(records)
+        encoding = self.task.encode(examples, self.tokenizer, self.head, self.max_length)
+        accumulator = self.task.accumulator(examples, self.head)
+        self._predict(encoding.batch, accumulator, len(examples))
+        predictions = accumulator.predictions()
+        for index in encoding.truncated.tolist():
+            predictions[index]["truncated"] = True
+        return predictions
+
+    def _predict(self, batch: Batch, accumulator: Accumulator, examples: int) -> float:
+        session: Session = open_session(
+            self.place,
+            self.source,
+            self.head,
+            self.config,
+            self._registry,
+            training=None,
+            training_lengths=None,
+            prediction_lengths=batch.lengths,
+            max_length=self.max_length,
+        )
+        try:
+            parameters, _ = self.source.fit(self.head, seed=0)
+            session.load(parameters)
+            timing = predict_split(
+                session, batch, accumulator, batch_size=self.config.evaluate.batch_size, examples=examples
+            )
+        finally:
+            session.close()
+        return timing.examples_per_second
+
+    def _header(self, split: EncodedSplit) -> dict[str, str]:
+        return {
+            "task": self.task.name,
+            "backend": self.place.describe(),
+            "device": self.place.device,
+            "precision": self.config.evaluate.precision,
+            "model": self.source.name,
+            "data": f"{self.config.data.path}: {split.describe()}, at most {self.max_length} tokens",
+        }

@@ -1,0 +1,64 @@
+"""Predicting a split: every example exactly once, streamed from the session into the task's accumulator."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from bertcore.backend import Session
+from bertcore.batch import Batch
+from bertcore.data.plans import plan_prediction
+from bertcore.errors import PluginError
+from bertcore.task import Accumulator
+
+
+@dataclass(frozen=True)
+class PredictionTiming:
+    """How long a prediction took.
+
+    Attributes:
+        seconds: without compilation.
+        compile_seconds: compilation alone.
+        examples_per_second: rows over ``seconds``, 0 for an empty split.
+    """
+
+    seconds: float
+    compile_seconds: float
+    examples_per_second: float
+
+
+def predict_split(
+    session: Session, batch: Batch, accumulator: Accumulator, *, batch_size: int, examples: int
+) -> PredictionTiming:
+    """Predicts all rows of a split, the longest first, and hands the outputs to the accumulator.
+
+    Args:
+        session: with its parameters loaded.
+        batch: all rows of the split.
+        accumulator: made for the examples of the split.
+        batch_size: rows of a forward pass.
+        examples: number of examples of the split.
+
+    Raises:
+        PluginError: the task's encoding lost an example, or the backend returned another number of rows.
+    """
+    seen = np.zeros(examples, dtype=bool)
+    started, compiled = time.perf_counter(), session.compile_seconds
+    for rows in plan_prediction(batch.lengths, batch_size):
+        part = batch.select(rows)
+        outputs = session.predict(part, accumulator.want)
+        for name in accumulator.want:
+            if name not in outputs:
+                raise PluginError(f"the backend gave no output {name!r}", "report this to the authors of the backend")
+        seen[part.example_index] = True
+        accumulator.add(part, outputs)
+    if not seen.all():
+        raise PluginError(
+            f"{int((~seen).sum())} of {examples} examples got no prediction, the first is number {int(seen.argmin())}",
+            "report this to the authors of the task: its encoding must give every example at least one row",
+        )
+    compile_seconds = session.compile_seconds - compiled
+    seconds = max(time.perf_counter() - started - compile_seconds, 1e-9)
+    return PredictionTiming(seconds, compile_seconds, len(batch) / seconds)

@@ -1,0 +1,238 @@
+"""What a training, an evaluation and a prediction need before they start; everything is checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bertcore.backend import Backend, Precision, Session, SessionSpecification, TrainingSpecification, Workload
+from bertcore.batch import Batch
+from bertcore.config import ModelConfig, RunConfig
+from bertcore.data.encoded import encode_split
+from bertcore.data.tokenizer import Tokenizer
+from bertcore.errors import DataError, DeviceError, UsageError
+from bertcore.heads import Head
+from bertcore.models import ModelSource, open_model
+from bertcore.registry import Registry
+from bertcore.task import Dataset, Encoding, Example, ExampleStream, Task
+
+SAMPLE = "sample"
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """A split that is held as a whole, with its rows."""
+
+    name: str
+    examples: Sequence[Example]
+    encoding: Encoding
+
+    @property
+    def batch(self) -> Batch:
+        """All rows."""
+        return self.encoding.batch
+
+    def describe(self) -> str:
+        """Size and truncation in words, for the header."""
+        cut = f", {len(self.encoding.truncated)} truncated" if len(self.encoding.truncated) else ""
+        return f"{self.name} {len(self.examples)}{cut}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it is computed."""
+
+    backend: Backend
+    device: str
+
+    def describe(self) -> str:
+        """Backend with the version of its framework."""
+        versions = self.backend.versions()
+        return ", ".join([self.backend.name, *(f"{name} {version}" for name, version in versions.items())])
+
+
+def choose_place(config: RunConfig, registry: Registry) -> Place:
+    """Finds the backend and a device of this machine.
+
+    Raises:
+        UsageError: no backend is named, or there is none of this name.
+        DeviceError: the backend cannot run here, or the device or a precision is absent.
+    """
+    if config.backend is None:
+        raise UsageError("no backend", f"give --backend with one of {', '.join(registry.backends) or 'none installed'}")
+    backend = registry.backend(config.backend)
+    problem = backend.problem()
+    if problem:
+        raise DeviceError(*problem)
+    available = backend.available_devices()
+    device = config.run.device
+    if device == "auto":
+        device = available[0]
+    elif device not in available:
+        same_kind = [name for name in available if name.partition(":")[0] == device]
+        if not same_kind:
+            raise DeviceError(
+                f"{backend.name} has no device {device!r} here", f"available: {', '.join(available)} (--device)"
+            )
+        device = same_kind[0]
+    kind = device.partition(":")[0]
+    for precision in (config.run.precision, config.evaluate.precision):
+        if precision not in backend.devices[kind]:
+            raise DeviceError(
+                f"{backend.name} on {kind} has no precision {precision}",
+                f"it has {', '.join(backend.devices[kind])} (--precision)",
+            )
+    return Place(backend, device)
+
+
+def find_task(config: RunConfig, registry: Registry) -> Task:
+    """Finds the task by name.
+
+    Raises:
+        UsageError: no task is named, or there is none of this name.
+    """
+    if config.task is None:
+        raise UsageError("no task", f"give --task with one of {', '.join(registry.tasks) or 'none installed'}")
+    return registry.task(config.task)
+
+
+def find_model(model: ModelConfig, registry: Registry) -> ModelSource:
+    """Opens the model that the configuration names.
+
+    Raises:
+        UsageError: none is named.
+        ModelError: it is missing, damaged or of an unknown family.
+    """
+    if model.path is None:
+        raise UsageError("no model", "give --model with a Hugging Face folder, a hub name or 'sample'")
+    return open_model(model.path, registry, revision=model.revision)
+
+
+def open_data(task: Task, config: RunConfig) -> Dataset:
+    """Opens the data that the configuration names.
+
+    Raises:
+        UsageError: none is named, or the task brings no sample.
+        DataError: it is missing or wrong.
+    """
+    path = config.data.path
+    if path is None:
+        raise UsageError("no data", f"give --data with the folder of {task.name}'s files or 'sample'")
+    if path == SAMPLE:
+        folder = task.sample_folder()
+        if folder is None:
+            raise UsageError(f"the task {task.name} brings no sample", "give the folder of its files with --data")
+        path = str(folder)
+    return task.open(config.data.model_copy(update={"path": path}))
+
+
+def choose_max_length(config: RunConfig, source: ModelSource) -> int:
+    """Returns the longest row allowed: what the model allows, unless the configuration says less.
+
+    Raises:
+        UsageError: the configuration says more than the model allows.
+    """
+    wanted = config.data.max_length
+    if wanted is not None and wanted > source.config.max_length:
+        raise UsageError(
+            f"data.max_length is {wanted}, but the model has positions for {source.config.max_length} tokens",
+            f"lower it to {source.config.max_length} or leave it out",
+        )
+    return wanted or source.config.max_length
+
+
+def encode_whole_split(
+    task: Task,
+    dataset: Dataset,
+    name: str,
+    *,
+    tokenizer: Tokenizer,
+    head: Head,
+    config: RunConfig,
+    max_length: int,
+    note: Callable[[str], None],
+    labeled: bool = True,
+) -> EncodedSplit:
+    """Reads and encodes a split.
+
+    Args:
+        task: reads and encodes.
+        dataset: holds the split.
+        name: of the split.
+        tokenizer: of the model.
+        head: determines the columns.
+        config: the configuration.
+        max_length: tokens of the longest row.
+        note: told what the user should read.
+        labeled: whether every example must carry a label.
+
+    Raises:
+        UsageError: the split is a stream, which cannot be held.
+        DataError: a file is wrong, or an example has no label.
+    """
+    examples = dataset.split(name)
+    if isinstance(examples, ExampleStream):
+        raise UsageError(f"the split {name} is a stream, which can only be trained on", "name a sized split")
+    if labeled:
+        unlabeled = next((example for example in examples if example.label is None), None)
+        if unlabeled is not None:
+            raise DataError(
+                f"{unlabeled.origin or name}: no label, and the split {name} cannot be scored without",
+                "bertcore predict writes predictions for texts without labels",
+            )
+    encoding = encode_split(task, examples, dataset.files.get(name, ()), tokenizer, head, config.data, max_length, note)
+    return EncodedSplit(name, examples, encoding)
+
+
+def open_session(
+    place: Place,
+    source: ModelSource,
+    head: Head,
+    config: RunConfig,
+    registry: Registry,
+    *,
+    training: TrainingSpecification | None,
+    training_lengths: np.ndarray[tuple[int], np.dtype[np.int64]] | None,
+    prediction_lengths: np.ndarray[tuple[int], np.dtype[np.int64]] | None,
+    max_length: int,
+) -> Session:
+    """Opens a session of the backend for a model and a head.
+
+    Raises:
+        UsageError: the backend has no code for the head or the objective.
+        DeviceError: the device cannot be used.
+    """
+    nothing = np.zeros(0, dtype=np.int64)
+    objective_implementation = ""
+    if training is not None:
+        options = config.train.objective_options
+        _, objective_implementation = registry.objective(training.objective.name, options, place.backend.name)
+    precision: Precision = config.run.precision
+    return place.backend.open(
+        SessionSpecification(
+            config=source.config,
+            head=head,
+            table=source.family.parameter_table(source.config, head),
+            device=place.device,
+            precision=precision,
+            prediction_precision=config.evaluate.precision,
+            workload=Workload(
+                training_lengths=nothing if training_lengths is None else training_lengths,
+                prediction_lengths=nothing if prediction_lengths is None else prediction_lengths,
+                batch_size=config.train.batch_size,
+                prediction_batch_size=config.evaluate.batch_size,
+                max_length=max_length,
+            ),
+            training=training,
+            head_implementation=registry.head_implementation(head, place.backend.name),
+            objective_implementation=objective_implementation,
+        )
+    )
+
+
+def absolute(path: str | None) -> str | None:
+    """Makes a local path absolute, so that a stored configuration means the same from every folder."""
+    return str(Path(path).resolve()) if path and path != SAMPLE and Path(path).exists() else path

@@ -1,0 +1,478 @@
+"""A training run from the configuration to the report."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertcore.backend import Session, TrainingSpecification
+from bertcore.config import ResolvedConfig, RunConfig, Setting, config_model, config_values, resolve_config
+from bertcore.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
+from bertcore.engine.interrupt import Interrupted
+from bertcore.engine.prediction import PredictionTiming, predict_split
+from bertcore.engine.preparation import (
+    EncodedSplit,
+    Place,
+    absolute,
+    choose_max_length,
+    choose_place,
+    encode_whole_split,
+    find_model,
+    find_task,
+    open_data,
+    open_session,
+)
+from bertcore.engine.report import Report, environment, write_json, write_json_lines, write_report
+from bertcore.engine.run_folder import RunFolder
+from bertcore.engine.tracking import Trackers
+from bertcore.engine.training import Surroundings, Trainer, training_specification
+from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
+from bertcore.errors import BertcoreError, ConfigError, DataError, UsageError
+from bertcore.events import CheckpointSaved, Event, Note, RunFailed, RunFinished, RunStarted
+from bertcore.heads import Head
+from bertcore.models import ModelSource, open_model, save_model, save_weights
+from bertcore.parameters import FitReport, Parameters
+from bertcore.registry import Registry
+from bertcore.task import Dataset, Evaluation, Example, ExampleStream, Task
+
+# What a resumed run may not change: it would no longer be the same run.
+FIXED_ON_RESUME = (
+    "task",
+    "data.",
+    "head.",
+    "train.batch_size",
+    "train.accumulation",
+    "train.group_by_length",
+    "train.objective",
+    "run.seed",
+)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The outcome of one run.
+
+    Attributes:
+        folder: the run folder.
+        task: name of the task.
+        backend: name of the backend.
+        seed: of the run.
+        metrics: of the best checkpoint, on the task's evaluation split.
+        baseline: the same metrics of a model that needs no text.
+        total: examples of that split.
+        summary: the last line.
+        steps: optimizer steps done.
+        best_step: step of the best checkpoint.
+        finished: False where ``train.stop_after`` ended the run before its last step.
+        examples_per_second: of training, without compilation and evaluation.
+        seconds: wall-clock time of the run.
+    """
+
+    folder: Path
+    task: str
+    backend: str
+    seed: int
+    metrics: Mapping[str, float]
+    baseline: Mapping[str, float]
+    total: int
+    summary: str
+    steps: int
+    best_step: int
+    finished: bool
+    examples_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SeedsResult:
+    """The outcome of the same run with several seeds.
+
+    Attributes:
+        folder: holds a run folder for each seed, and ``report.json``.
+        runs: one result per seed.
+        mean: name of each metric to its mean.
+        standard_deviation: of the sample (divided by n - 1); nan for one seed.
+        summary: the last line.
+    """
+
+    folder: Path
+    runs: tuple[RunResult, ...]
+    mean: Mapping[str, float]
+    standard_deviation: Mapping[str, float]
+    summary: str
+
+
+def resolve_run(settings: Sequence[Setting], registry: Registry) -> ResolvedConfig:
+    """Checks settings against the options of their task, which may add some of its own.
+
+    Raises:
+        ConfigError: an unknown key or a value that does not fit.
+        UsageError: there is no such task.
+    """
+    name = next((setting.value for setting in reversed(settings) if setting.key == "task"), None)
+    if name is None:
+        return resolve_config(settings)
+    task = registry.task(str(name))
+    return resolve_config(settings, config_model(task.data_config, task.head_config))
+
+
+def run(config: RunConfig, registry: Registry) -> RunResult:
+    """Trains with one seed and reports.
+
+    Raises:
+        BertcoreError: the user's mistake, one subclass for each kind.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    return _Workshop(config, registry).run(config.run.seed)
+
+
+def run_seeds(config: RunConfig, registry: Registry, seeds: Sequence[int]) -> SeedsResult:
+    """Trains once for each seed, in folders of their own, and reports mean and standard deviation.
+
+    Raises:
+        UsageError: a seed is given twice.
+        BertcoreError: as :func:`run`.
+    """
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise UsageError(f"--seeds {','.join(map(str, seeds))}: a seed twice, or none", "give different seeds")
+    parent = RunFolder.create(config)
+    config = config.model_copy(update={"run": config.run.model_copy(update={"output": str(parent.path)})})
+    workshop = _Workshop(config, registry)
+    results: list[RunResult] = []
+    try:
+        for seed in seeds:
+            results.append(workshop.run(seed, suffix=f"seed-{seed}"))
+    except BaseException:
+        if not results and not any(parent.path.iterdir()):
+            parent.path.rmdir()
+        raise
+    names = list(results[0].metrics)
+    values = {name: [result.metrics[name] for result in results] for name in names}
+    mean = {name: statistics.fmean(values[name]) for name in names}
+    deviation = {name: statistics.stdev(values[name]) if len(seeds) > 1 else math.nan for name in names}
+    scores = ", ".join(f"{name} mean {mean[name]:.6f}, standard deviation {deviation[name]:.6f}" for name in names)
+    summary = f"{scores}, seeds {len(seeds)}"
+    content = {
+        "mean": mean,
+        "standard_deviation": deviation,
+        "baseline": dict(results[0].baseline),
+        "summary": summary,
+        "runs": [{"seed": one.seed, "metrics": dict(one.metrics), "folder": one.folder.name} for one in results],
+    }
+    write_json(parent.path / "report.json", content)
+    return SeedsResult(parent.path, tuple(results), mean, deviation, summary)
+
+
+def resume(path: Path, registry: Registry, changes: Sequence[Setting] = ()) -> RunResult:
+    """Goes on with a stopped run from its last complete checkpoint, on any backend.
+
+    Args:
+        path: the run folder.
+        registry: the plugins.
+        changes: settings on top of the run's own: backend, device, precision, more epochs.
+
+    Raises:
+        ConfigError: a change that would make it another run.
+        ModelError: there is no complete checkpoint.
+    """
+    folder = RunFolder.open(path)
+    own = folder.settings()
+    before = config_values(resolve_run(own, registry).config)
+    config = resolve_run([*own, *changes], registry).config
+    for key, value in config_values(config).items():
+        if key.startswith(FIXED_ON_RESUME) and before.get(key) != value:
+            raise ConfigError(
+                f"{key} was {before.get(key)!r} and cannot become {value!r} in a resumed run",
+                "leave it as it was, or start a new run",
+            )
+    return _Workshop(config, registry, folder).run(config.run.seed)
+
+
+class _Workshop:
+    """Data, model and session of a run, shared by all seeds so that nothing is compiled twice."""
+
+    def __init__(self, config: RunConfig, registry: Registry, resumed: RunFolder | None = None) -> None:
+        self.config = config
+        self.registry = registry
+        self.resumed = resumed
+        self.notes: list[str] = []
+        self.task: Task = find_task(config, registry)
+        self.place: Place = choose_place(config, registry)
+        objective, _ = registry.objective(
+            config.train.objective, config.train.objective_options, self.place.backend.name
+        )
+        self.dataset: Dataset = open_data(self.task, config)
+        self.source: ModelSource = (
+            find_model(config.model, registry)
+            if resumed is None
+            else open_model(str(resumed.checkpoint / "model"), registry)
+        )
+        self.head: Head = self.task.head(self.dataset.labels, config.head)
+        # Fitting checks every name and shape before anything expensive is done.
+        self.source.fit(self.head, seed=0, new_head=config.model.new_head)
+        self.tokenizer = self.source.tokenizer(config.data.lowercase)
+        self.max_length = choose_max_length(config, self.source)
+        for split in ("train", self.task.evaluation_split):
+            if split not in self.dataset.files:
+                raise DataError(
+                    f"the data has no split {split}, only {', '.join(self.dataset.files)}",
+                    "a run trains on one split and evaluates on another",
+                )
+        self.evaluation = self._encode(self.task.evaluation_split)
+        self.training_split = self._encode("train") if not self._is_stream() else None
+        if self.training_split is not None and not self.training_split.examples:
+            raise DataError(f"{self.dataset.files['train'][0]}: no examples to train on", "check the file")
+        self.specification: TrainingSpecification = training_specification(
+            config.train, self.source.config.prefix, objective
+        )
+        self.session: Session | None = None
+
+    def run(self, seed: int, suffix: str = "") -> RunResult:
+        """Trains with one seed; see :func:`run`."""
+        started = time.perf_counter()
+        config = self.config.model_copy(update={"run": self.config.run.model_copy(update={"seed": seed})})
+        data = self._training_data(seed)
+        parameters, fit = self.source.fit(self.head, seed=seed, new_head=config.model.new_head and self.resumed is None)
+        session = self._open_session(data)
+        session.load(parameters)
+        progress = Progress()
+        if self.resumed is not None:
+            optimizer, progress = load_checkpoint(self.resumed.checkpoint)
+            session.restore(optimizer)
+        folder = self.resumed or RunFolder.create(config, suffix)
+        try:
+            return _SeedRun(self, config, folder, session, data, fit, progress, started).run()
+        except BaseException:
+            if self.resumed is None:
+                folder.discard_if_useless()
+            raise
+
+    def _is_stream(self) -> bool:
+        return isinstance(self.dataset.split("train"), ExampleStream)
+
+    def _encode(self, split: str) -> EncodedSplit:
+        return encode_whole_split(
+            self.task,
+            self.dataset,
+            split,
+            tokenizer=self.tokenizer,
+            head=self.head,
+            config=self.config,
+            max_length=self.max_length,
+            note=self.notes.append,
+        )
+
+    def _training_data(self, seed: int) -> TrainingData:
+        options = self.config.train
+        if self.training_split is not None:
+            return SizedTrainingData(self.training_split.batch, options, seed)
+        stream = self.dataset.split("train")
+        assert isinstance(stream, ExampleStream)
+        if options.max_steps is None:
+            raise UsageError("the training split is a stream without end", "give --set train.max_steps=N")
+        encode: Callable[[Sequence[Example]], Any] = lambda examples: self.task.encode(  # noqa: E731
+            examples, self.tokenizer, self.head, self.max_length
+        )
+        return StreamedTrainingData(stream, encode, options, seed, self.config.data.stream_window)
+
+    def _open_session(self, data: TrainingData) -> Session:
+        if self.session is None:
+            self.session = open_session(
+                self.place,
+                self.source,
+                self.head,
+                self.config,
+                self.registry,
+                training=self.specification,
+                training_lengths=data.lengths,
+                prediction_lengths=self.evaluation.batch.lengths,
+                max_length=self.max_length,
+            )
+        return self.session
+
+
+class _SeedRun:
+    """One seed in one run folder."""
+
+    def __init__(
+        self,
+        workshop: _Workshop,
+        config: RunConfig,
+        folder: RunFolder,
+        session: Session,
+        data: TrainingData,
+        fit: FitReport,
+        progress: Progress,
+        started: float,
+    ) -> None:
+        self._shop = workshop
+        self._config = config
+        self._folder = folder
+        self._session = session
+        self._data = data
+        self._fit = fit
+        self._progress = progress
+        self._started = started
+        stored = config.model_copy(
+            update={
+                "model": config.model.model_copy(update={"path": absolute(config.model.path)}),
+                "data": config.data.model_copy(update={"path": absolute(config.data.path)}),
+                "run": config.run.model_copy(update={"output": str(folder.path.resolve())}),
+            }
+        )
+        folder.write_config(stored)
+        self._event = RunStarted(folder.path, self._header(), data.total_steps, progress.step, config_values(stored))
+        self._trackers = Trackers(config.run.trackers, workshop.registry, self._event, session.rank)
+
+    def run(self) -> RunResult:
+        try:
+            return self._run()
+        except (BertcoreError, Interrupted) as error:
+            self._trackers.send(RunFailed(error.cause, error.remedy))
+            raise
+        except BaseException as error:
+            self._trackers.send(RunFailed(f"{type(error).__name__}: {error}", "", traceback.format_exc()))
+            raise
+        finally:
+            self._trackers.close()
+
+    def _run(self) -> RunResult:
+        for note in (*self._shop.notes, *self._fit_notes()):
+            self._send(Note(note))
+        trainer = Trainer(
+            session=self._session,
+            data=self._data,
+            specification=self._shop.specification,
+            head=self._shop.head,
+            metric=self._shop.task.metric,
+            evaluation_split=self._shop.evaluation.name,
+            options=self._config.train,
+            seed=self._config.run.seed,
+            progress=self._progress,
+            surroundings=Surroundings(self._evaluate, self._save_best, self._save_checkpoint, self._send),
+        )
+        finished = trainer.train()
+        seconds = time.perf_counter() - self._started
+        evaluation = trainer.best
+        if not finished:
+            summary = f"stopped after step {self._progress.step} of {self._data.total_steps}; go on with --resume"
+            metrics: Mapping[str, float] = {} if evaluation is None else evaluation.metrics
+            baseline: Mapping[str, float] = {} if evaluation is None else evaluation.baseline
+        else:
+            if evaluation is None:  # a resumed run that found nothing better than what it had
+                evaluation = self._evaluate_best()
+            summary, metrics, baseline = evaluation.summary, evaluation.metrics, evaluation.baseline
+            write_report(
+                self._folder.path,
+                Report(
+                    title=f"{self._config.task} on {self._config.backend}, seed {self._config.run.seed}",
+                    header=self._event.header,
+                    evaluation=evaluation,
+                    best_step=self._progress.best_step,
+                    seconds=seconds,
+                    history=self._progress.history,
+                    options=self._event.options,
+                    environment=environment(self._shop.place.backend.versions()),
+                ),
+            )
+        self._send(RunFinished(summary, metrics, seconds))
+        return RunResult(
+            folder=self._folder.path,
+            task=str(self._config.task),
+            backend=str(self._config.backend),
+            seed=self._config.run.seed,
+            metrics=metrics,
+            baseline=baseline,
+            total=len(self._shop.evaluation.examples),
+            summary=summary,
+            steps=self._progress.step,
+            best_step=self._progress.best_step,
+            finished=finished,
+            examples_per_second=trainer.rows / trainer.seconds if trainer.seconds else 0.0,
+            seconds=seconds,
+        )
+
+    def _send(self, event: Event) -> None:
+        self._trackers.send(event)
+
+    def _header(self) -> dict[str, str]:
+        shop, config = self._shop, self._config
+        training = shop.training_split
+        splits = [training.describe() if training is not None else "train (stream)", shop.evaluation.describe()]
+        train = config.train
+        return {
+            "task": shop.task.name,
+            "backend": shop.place.describe(),
+            "device": shop.place.device,
+            "precision": f"{config.run.precision}, evaluation {config.evaluate.precision}",
+            "model": f"{config.model.path} ({shop.source.family.name}, "
+            f"{shop.source.config.num_hidden_layers} layers, hidden size {shop.source.config.hidden_size})",
+            "data": f"{config.data.path}: {', '.join(splits)}, at most {shop.max_length} tokens",
+            "training": f"{self._data.total_steps} steps of {train.batch_size * train.accumulation} examples, "
+            f"learning rate {train.learning_rate:g}, seed {config.run.seed}",
+            "output": str(self._folder.path),
+        }
+
+    def _fit_notes(self) -> list[str]:
+        groups: dict[str, list[str]] = {}
+        for name, reason in self._fit.initialized.items():
+            groups.setdefault(f"new ({reason})", []).append(name)
+        notes = [f"{reason}: {', '.join(names)}" for reason, names in groups.items()]
+        if self._fit.skipped:
+            reasons = sorted(set(self._fit.skipped.values()))
+            notes.append(f"not used: {len(self._fit.skipped)} tensors ({', '.join(reasons)})")
+        return notes
+
+    def _evaluate(self) -> tuple[Evaluation, PredictionTiming]:
+        split = self._shop.evaluation
+        accumulator = self._shop.task.accumulator(split.examples, self._shop.head)
+        timing = predict_split(
+            self._session,
+            split.batch,
+            accumulator,
+            batch_size=self._config.evaluate.batch_size,
+            examples=len(split.examples),
+        )
+        return accumulator.result(), timing
+
+    def _evaluate_best(self) -> Evaluation:
+        best = open_model(str(self._folder.best), self._shop.registry)
+        parameters, _ = best.fit(self._shop.head, seed=0)
+        self._session.load(parameters)
+        return self._evaluate()[0]
+
+    def _save_model(self, folder: Path, parameters: Parameters) -> None:
+        save_model(
+            folder,
+            family=self._shop.source.family,
+            config=self._shop.source.config,
+            head=self._shop.head,
+            parameters=parameters,
+            tokenizer=self._shop.tokenizer,
+        )
+
+    def _save_best(self, evaluation: Evaluation) -> None:
+        parameters = self._session.parameters()
+        self._save_model(self._folder.best, parameters)
+        name, converter = self._shop.place.backend.weight_file
+        for stale in self._folder.path.glob("best_model.*"):
+            if stale.name != name:
+                stale.unlink()
+        save_weights(self._folder.path / name, parameters, self._shop.registry.converter(converter))
+        write_json_lines(self._folder.predictions, evaluation.predictions)
+
+    def _save_checkpoint(self, progress: Progress) -> None:
+        parameters = self._session.parameters()
+        save_checkpoint(
+            self._folder.checkpoint,
+            self._session.state(),
+            progress,
+            lambda folder: self._save_model(folder, parameters),
+        )
+        self._send(CheckpointSaved(progress.step, self._folder.checkpoint))

@@ -1,0 +1,84 @@
+"""The run folder: what lies where, and when it may be made."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from bertcore.config import RunConfig, Setting, config_toml, gather_settings
+from bertcore.errors import OutputError, UsageError
+from bertcore.files import atomic_write
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths in a run folder."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration, as ``-c`` reads it."""
+        return self.path / "config.toml"
+
+    @property
+    def best(self) -> Path:
+        """Hugging Face folder of the best checkpoint."""
+        return self.path / "best"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The last complete checkpoint."""
+        return self.path / "checkpoint"
+
+    @property
+    def predictions(self) -> Path:
+        """Predictions of the best checkpoint."""
+        return self.path / "predictions.jsonl"
+
+    @classmethod
+    def create(cls, config: RunConfig, suffix: str = "") -> RunFolder:
+        """Makes a new folder.
+
+        Raises:
+            OutputError: the folder holds something already, or cannot be made.
+        """
+        name = f"{config.task}-{config.backend}-{datetime.now():%Y%m%d-%H%M%S}"
+        path = Path(config.run.output or f"runs/{name}") / suffix
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise OutputError(
+                f"{path} holds something already", "give another --output, or go on with an unfinished run by --resume"
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path}: {error.strerror}", "give another --output") from None
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Opens the folder of a run.
+
+        Raises:
+            UsageError: there is none.
+        """
+        folder = cls(path)
+        if not folder.config.is_file():
+            raise UsageError(f"{path} is no run folder: it has no config.toml", "give the --output of an earlier run")
+        return folder
+
+    def settings(self) -> list[Setting]:
+        """The settings of the run."""
+        return gather_settings(file=self.config, environment={})
+
+    def write_config(self, config: RunConfig) -> None:
+        """Writes the resolved configuration."""
+        with atomic_write(self.config) as file:
+            file.write(config_toml(config).encode())
+
+    def discard_if_useless(self) -> None:
+        """Removes the folder of a run that failed before anything could be gone on from."""
+        if not (self.checkpoint.exists() or self.best.exists()):
+            shutil.rmtree(self.path, ignore_errors=True)

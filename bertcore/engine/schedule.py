@@ -1,0 +1,30 @@
+"""Learning-rate schedules, as transformers defines them."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+Schedule = Literal["linear", "cosine", "constant"]
+
+
+def warmup_steps(total: int, warmup_ratio: float) -> int:
+    """Number of warm-up steps, rounded up as in transformers' ``TrainingArguments.get_warmup_steps``."""
+    return math.ceil(total * warmup_ratio)
+
+
+def learning_rate_factor(update: int, total: int, warmup: int, schedule: Schedule) -> float:
+    """Returns the part of the peak rate that an update uses.
+
+    Args:
+        update: updates done before this one, from 0; the first update of a warm-up has a rate of 0.
+        total: updates of the whole run.
+        warmup: updates in which the rate rises from 0 to the peak.
+        schedule: what comes after the warm-up: ``linear`` to 0, half a ``cosine`` to 0, or ``constant``.
+    """
+    if update < warmup:
+        return update / max(1, warmup)
+    if schedule == "constant":
+        return 1.0
+    progress = min(1.0, (update - warmup) / max(1, total - warmup))
+    return 1.0 - progress if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))

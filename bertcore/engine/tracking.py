@@ -1,0 +1,62 @@
+"""Sending events to trackers: one that raises is reported once and muted for the rest of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from bertcore.errors import BertcoreError, OutputError
+from bertcore.events import Event, Note, RunStarted, Tracker
+from bertcore.registry import Registry
+
+
+class Trackers:
+    """The open trackers of one run; on other ranks than 0 there are none."""
+
+    def __init__(self, names: Sequence[str] | None, registry: Registry, run: RunStarted, rank: int = 0) -> None:
+        chosen = list(registry.trackers) if names is None else list(names)
+        factories = [registry.tracker(name) for name in chosen]
+        self._open: dict[str, Tracker] = {}
+        complaints: list[Note] = []
+        for factory in factories if rank == 0 else []:
+            if names is None and not factory.default:
+                continue
+            try:
+                self._open[factory.name] = factory.open(run)
+            except BertcoreError:
+                raise
+            except Exception as error:
+                complaints.append(_complaint(factory.name, error))
+        for event in (run, *complaints):
+            self.send(event)
+
+    def send(self, event: Event) -> None:
+        """Hands an event to every tracker that still listens.
+
+        Raises:
+            OutputError: the disk is full; a run whose log cannot be written must not go on unnoticed.
+        """
+        failed: list[Note] = []
+        for name, tracker in list(self._open.items()):
+            try:
+                tracker.on_event(event)
+            except OSError as error:
+                raise OutputError(f"the tracker {name} cannot write: {error.strerror}", "free some space") from None
+            except Exception as error:
+                del self._open[name]
+                with suppress(Exception):
+                    tracker.close()
+                failed.append(_complaint(name, error))
+        for note in failed:
+            self.send(note)
+
+    def close(self) -> None:
+        """Closes all trackers."""
+        for tracker in self._open.values():
+            with suppress(Exception):
+                tracker.close()
+        self._open.clear()
+
+
+def _complaint(name: str, error: Exception) -> Note:
+    return Note(f"the tracker {name} failed and is muted: {type(error).__name__}: {error}")

@@ -1,0 +1,1 @@
+"""The trackers that bertcore brings: what listens to the events of a run."""

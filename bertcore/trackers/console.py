@@ -1,0 +1,86 @@
+"""What a person sees: lines on the terminal and in ``run.log``, and a progress bar on the terminal alone."""
+
+from __future__ import annotations
+
+import sys
+
+from tqdm import tqdm
+
+from bertcore.events import (
+    CheckpointSaved,
+    Evaluated,
+    Event,
+    Note,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepDone,
+    StepLogged,
+)
+
+
+class ConsoleTracker:
+    """Prints every event that a person wants to read, and keeps ``run.log`` readable while the run goes on."""
+
+    def __init__(self, run: RunStarted) -> None:
+        self._log = open(run.folder / "run.log", "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in close
+        self._steps = run.steps
+        self._bar: tqdm[None] | None = None
+        if run.steps and sys.stderr.isatty():
+            self._bar = tqdm(total=run.steps, initial=run.resumed_from, unit="step", dynamic_ncols=True, leave=False)
+
+    def on_event(self, event: Event) -> None:
+        """Prints an event; a step without a log moves the bar only."""
+        if isinstance(event, StepDone):
+            if self._bar is not None:
+                self._bar.update(event.step - self._bar.n)
+        elif isinstance(event, RunStarted):
+            width = max(map(len, event.header))
+            for name, value in event.header.items():
+                self._print(f"{name:<{width}}  {value}")
+            if event.resumed_from:
+                self._print(f"going on from step {event.resumed_from}")
+        elif isinstance(event, StepLogged):
+            rate = next(iter(event.learning_rates.values()), 0.0)
+            compiled = f", compiled {event.compile_seconds:.1f} s" if event.compile_seconds >= 0.05 else ""
+            self._print(
+                f"step {event.step}/{self._steps}, epoch {event.epoch:.2f}, loss {event.loss:.4f}, "
+                f"learning rate {rate:.2e}, gradient norm {event.gradient_norm:.3f}, "
+                f"{event.examples_per_second:.1f} examples/s{compiled}"
+            )
+        elif isinstance(event, Evaluated):
+            baselines = {name: f" (majority {value:.4f})" for name, value in event.baseline.items()}
+            scores = ", ".join(f"{name} {value:.4f}{baselines.get(name, '')}" for name, value in event.metrics.items())
+            compiled = f", compiled {event.compile_seconds:.1f} s" if event.compile_seconds >= 0.05 else ""
+            self._print(
+                f"{event.split} at step {event.step}: {scores}, {event.examples} examples, "
+                f"{event.examples_per_second:.1f} examples/s{compiled}{', best so far' if event.best else ''}"
+            )
+        elif isinstance(event, CheckpointSaved):
+            pass  # at every evaluation: nothing that a person needs to read
+        elif isinstance(event, Note):
+            self._print(event.text)
+        elif isinstance(event, RunFinished):
+            self._close_bar()
+            self._print(event.summary)
+        elif isinstance(event, RunFailed):
+            # The terminal shows an error through whoever catches it; the log must hold it too.
+            self._close_bar()
+            self._log.write("\n".join(filter(None, (event.details, f"error: {event.cause}", event.remedy))) + "\n")
+
+    def close(self) -> None:
+        """Closes the log and removes the bar."""
+        self._close_bar()
+        self._log.close()
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _print(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.write(line, file=sys.stdout)
+        else:
+            print(line, flush=True)
+        self._log.write(line + "\n")
