@@ -152,7 +152,7 @@ class PackedModel(nn.Module):
         names: dict[str, tuple[str, ...]] = {}
         for name, _ in self.named_parameters():
             module, leaf = name.rsplit(".", 1)
-            if module.startswith("head."):
+            if name.startswith("head."):
                 names[name] = (name.removeprefix("head."),)
             elif module.startswith("encoder.layers."):
                 _, _, index, part = module.split(".")

@@ -202,8 +202,9 @@ class AdamW:
         self._scaled = scaled
         trained = parameters.values[: parameters.trained_size]
         self.gradient = torch.zeros_like(trained)
-        self._first_moment = torch.zeros_like(trained)
-        self._second_moment = torch.zeros_like(trained)
+        # Of all parameters: the moments of frozen ones are kept as they were loaded.
+        self._first_moment = torch.zeros_like(parameters.values)
+        self._second_moment = torch.zeros_like(parameters.values)
         self._runs = [nn.Parameter(parameters.values[run.start : run.stop]) for run in parameters.runs]
         self._optimizer: torch.optim.AdamW | None = None
         if self._runs:
@@ -256,8 +257,8 @@ class AdamW:
     def state(self) -> OptimizerState:
         """Returns copies of the state under canonical names."""
         return OptimizerState(
-            first_moment=to_numpy(self._parameters.trained_views(self._first_moment)),
-            second_moment=to_numpy(self._parameters.trained_views(self._second_moment)),
+            first_moment=to_numpy(self._parameters.views(self._first_moment)),
+            second_moment=to_numpy(self._parameters.views(self._second_moment)),
             updates=self._get_updates(),
             loss_scale=self.loss_scale,
             good_steps=self._good_steps,
@@ -265,8 +266,8 @@ class AdamW:
 
     def restore(self, state: OptimizerState) -> None:
         """Continues from a state."""
-        from_numpy(self._parameters.trained_views(self._first_moment), state.first_moment)
-        from_numpy(self._parameters.trained_views(self._second_moment), state.second_moment)
+        from_numpy(self._parameters.views(self._first_moment), state.first_moment)
+        from_numpy(self._parameters.views(self._second_moment), state.second_moment)
         self._set_updates(state.updates)
         if self._scaled:
             self.loss_scale = state.loss_scale

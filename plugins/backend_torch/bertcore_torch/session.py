@@ -23,6 +23,8 @@ DTYPES: Mapping[Precision, torch.dtype] = MappingProxyType(
     {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 )
 
+HEAD_LOSS = "bertcore_torch.objectives:HeadLossObjective"
+
 
 class TorchSession(Session):
     """A session on torch.
@@ -55,7 +57,8 @@ class TorchSession(Session):
             self._trained_parameters = {
                 name: parameter for name, parameter in self._trained_model.named_parameters() if parameter.requires_grad
             }
-            self._objective: Any = load_target(specification.objective_implementation)(training.objective)
+            target = specification.objective_implementation or HEAD_LOSS
+            self._objective: Any = load_target(target)(training.objective)
             self._optimizer = AdamW(
                 self._parameters, training, fused=self._kind.fused_adamw, scaled=specification.precision == "fp16"
             )
