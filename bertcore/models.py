@@ -13,8 +13,8 @@ import numpy as np
 
 from bertcore.converter import KeyReport, WeightConverter, WeightSet
 from bertcore.converters.formats.safetensors_file import write_safetensors
-from bertcore.converters.model_folder import GOOGLE_CONFIG_FILE, find_config, read_config, write_config
-from bertcore.converters.rules import RenameRule, to_canonical
+from bertcore.converters.model_folder import find_config, read_config, write_config
+from bertcore.converters.rules import RenameRule, joined_actions, to_canonical
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import ModelError, UsageError
 from bertcore.families import BertConfig, ModelFamily, head_from_config
@@ -168,15 +168,13 @@ def open_model(name: str, registry: Registry, *, revision: str | None = None, te
 
 
 def find_family(config: Mapping[str, Any], registry: Registry, origin: str) -> ModelFamily:
-    """The family that a ``config.json`` names; Google's ``bert_config.json`` names none and is BERT.
+    """The family that a ``config.json`` names.
 
     Raises:
         ModelError: no plugin brings this family.
         PluginError: the plugin of this name is broken; shows its error in full.
     """
     model_type = config.get("model_type")
-    if model_type is None and Path(origin).name == GOOGLE_CONFIG_FILE:
-        model_type = "bert"
     if not isinstance(model_type, str):
         raise ModelError(f"{origin}: no model_type", f"name one of {', '.join(sorted(registry.families))}")
     try:
@@ -267,10 +265,9 @@ def _joined(first: tuple[KeyReport, ...], second: tuple[KeyReport, ...]) -> tupl
     later = {entry.source: entry for entry in second}
     joined = []
     for entry in first:
-        then = None if entry.target is None else later[entry.target]
-        if then is not None and then.target != then.source:
-            action = entry.action if "renamed" in entry.action else then.action
-            entry = KeyReport(entry.source, then.target, action)
+        if entry.target is not None:
+            then = later[entry.target]
+            entry = KeyReport(entry.source, then.target, joined_actions(entry.action, then.action))
         joined.append(entry)
     return tuple(joined)
 

@@ -72,7 +72,9 @@ class HuggingFaceConverter(WeightConverter):
             write_torch_file(path, weights.tensors)
         else:
             if weights.config is None:
-                raise ModelError(f"{path}: a model folder needs a config.json", "give the config.json of the model")
+                raise ModelError(
+                    f"{path}: a model folder needs a config.json", "put one beside the weights, or give --config FILE"
+                )
             with atomic_folder(path) as folder:
                 write_config(folder, weights.config)
                 _write_safetensors(folder / WEIGHTS_FILE, weights.tensors)

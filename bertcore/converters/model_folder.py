@@ -32,7 +32,7 @@ def find_config(folder: Path) -> Path | None:
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """Reads a configuration file.
+    """Reads a configuration file; Google's is that of the family ``bert``, though it does not say so.
 
     Raises:
         ModelError: it is missing, unreadable, or no JSON object.
@@ -47,7 +47,7 @@ def read_config(file: Path) -> dict[str, Any]:
         raise ModelError(f"{file}: not valid JSON: {error}", "get the file again") from None
     if not isinstance(config, dict):
         raise ModelError(f"{file}: not a JSON object", "get the file again")
-    return config
+    return {"model_type": "bert", **config} if file.name == GOOGLE_CONFIG_FILE else config
 
 
 def config_beside(path: Path) -> dict[str, Any] | None:

@@ -142,6 +142,12 @@ def to_foreign(
     return result, tuple(report)
 
 
+def joined_actions(first: str, second: str) -> str:
+    """The actions of two renamings, one after the other, as one text."""
+    actions = dict.fromkeys([*first.split(", "), *second.split(", ")])
+    return ", ".join(action for action in actions if action != "copied") or "copied"
+
+
 def _compiled(pattern: str) -> re.Pattern[str]:
     # re.split with one group alternates literal text and names of fields.
     pieces = _FIELD.split(pattern)

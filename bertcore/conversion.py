@@ -1,0 +1,198 @@
+"""Converts weights from one layout to another, with a report of every key: what ``bertcore convert`` does."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bertcore.converter import KeyReport, WeightConverter, WeightSet
+from bertcore.converters.model_folder import TOKENIZER_FILES, find_config, read_config
+from bertcore.converters.rules import joined_actions
+from bertcore.errors import ModelError, OutputError, UsageError
+from bertcore.families import ModelFamily
+from bertcore.heads import Regression
+from bertcore.models import canonical_weights, find_converter, find_family
+from bertcore.parameters import fit_parameters
+from bertcore.registry import Registry
+
+
+@dataclass(frozen=True)
+class ConvertedKey:
+    """What became of one key.
+
+    Attributes:
+        source: key in the source.
+        canonical: its canonical name, None where it was skipped.
+        target: key in the destination, None where it was skipped.
+        action: what was done, with the reason where it was skipped.
+    """
+
+    source: str
+    canonical: str | None
+    target: str | None
+    action: str
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """What a conversion did.
+
+    Attributes:
+        source: what was read.
+        destination: what was written.
+        from_name: name of the converter that read.
+        to_name: name of the converter that wrote.
+        keys: every key of the source and of the destination.
+        files: names of the files that were written.
+    """
+
+    source: Path
+    destination: Path
+    from_name: str
+    to_name: str
+    keys: tuple[ConvertedKey, ...]
+    files: tuple[str, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Number of keys read, written and skipped."""
+        return {
+            "read": len({key.source for key in self.keys}),
+            "written": len({key.target for key in self.keys if key.target is not None}),
+            "skipped": len({key.source for key in self.keys if key.target is None}),
+        }
+
+    def summary(self) -> str:
+        """One line for people."""
+        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        return f"{self.source} ({self.from_name}) -> {self.destination} ({self.to_name}): {counts}"
+
+    def table(self) -> str:
+        """One line for each key, in columns."""
+        rows = [("source", "canonical", "target", "action")]
+        rows += [(key.source, key.canonical or "-", key.target or "-", key.action) for key in self.keys]
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
+
+
+def convert(
+    source: Path,
+    destination: Path,
+    registry: Registry,
+    *,
+    from_name: str | None = None,
+    to_name: str | None = None,
+    config: Path | None = None,
+    force: bool = False,
+) -> ConversionReport:
+    """Converts a model folder or weight file into another layout; tensors keep their type and every bit.
+
+    A destination that is a folder gets ``config.json`` and the tokenizer's files, too; a file gets nothing beside it.
+
+    Args:
+        source: folder or file.
+        destination: folder, or file with the suffix of a layout.
+        registry: where converters and families are looked up.
+        from_name: the converter that reads; by default the one that recognizes the source.
+        to_name: the converter that writes; by default the one that writes such a folder or suffix.
+        config: the model's ``config.json``; by default the one in the source's folder.
+        force: replace a destination that exists.
+
+    Raises:
+        ModelError: the source is missing, damaged, or fits no layout or not its config.
+        OutputError: the destination exists, or cannot be written.
+        UsageError: a converter's name is unknown, or none writes such a destination.
+    """
+    if not source.exists():
+        raise ModelError(f"{source}: no such folder or file", "check the path of the source")
+    reader = find_converter(source, registry) if from_name is None else registry.converter(from_name)
+    writer = _writer_of(destination, registry) if to_name is None else registry.converter(to_name)
+    _check_destination(source, destination, force)
+
+    weights = reader.read(source)
+    config_json = weights.config if config is None else read_config(config)
+    if config_json is None:
+        # Names alone tell BERT well enough for a file without a config.
+        weights = canonical_weights(weights, registry.family("bert"), str(source))
+    else:
+        family = find_family(config_json, registry, str(config or source))
+        weights = canonical_weights(weights, family, str(source))
+        _check_encoder(weights, family, config_json, str(source))
+    tokenizer_folder = weights.folder
+    if config is not None and (tokenizer_folder is None or not _has_tokenizer(tokenizer_folder)):
+        tokenizer_folder = config.parent
+    written = writer.write(replace(weights, config=config_json, folder=tokenizer_folder), destination)
+    files = [file.name for file in destination.iterdir()] if destination.is_dir() else [destination.name]
+    return ConversionReport(
+        source, destination, reader.name, writer.name, _joined(weights.report, written), tuple(sorted(files))
+    )
+
+
+def _writer_of(destination: Path, registry: Registry) -> WeightConverter:
+    suffix = destination.suffix
+    known = {suffix for entry in registry.converters.values() for suffix in entry.item.suffixes}
+    if suffix not in known:
+        # A dot before a digit belongs to a folder's name, as in model-1.5.
+        if suffix[1:2].isalpha() and not destination.is_dir():
+            raise UsageError(
+                f"{destination}: no converter writes {suffix} files",
+                f"use one of {', '.join(sorted(known - {''}))}, or --to NAME; for a folder --to huggingface",
+            )
+        suffix = ""
+    names = [name for name, entry in sorted(registry.converters.items()) if suffix in entry.item.suffixes]
+    if len(names) != 1:
+        raise UsageError(
+            f"{destination}: {'no converter writes' if not names else ', '.join(names) + ' write'} such a destination",
+            f"choose one with --to NAME: {', '.join(sorted(registry.converters)) or 'none is installed'}",
+        )
+    return registry.converter(names[0])
+
+
+def _check_destination(source: Path, destination: Path, force: bool) -> None:
+    """Refuses to replace what exists, unless forced, and a folder that is more than a model folder in any case."""
+    if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):
+        return
+    if not force:
+        raise OutputError(f"{destination} exists", "choose another destination, or replace it with --force")
+    if destination.is_dir():
+        if destination.resolve() in (source.resolve(), *source.resolve().parents):
+            raise OutputError(f"{destination} holds the source", "choose another destination")
+        if find_config(destination) is None or any(entry.is_dir() for entry in destination.iterdir()):
+            raise OutputError(f"{destination} is no plain model folder", "choose another destination")
+
+
+def _check_encoder(weights: WeightSet, family: ModelFamily, config: Mapping[str, Any], origin: str) -> None:
+    """Compares the encoder with the table of the config; heads are free, since the config does not tell their names."""
+    table = family.parameter_table(family.parse_config(config, origin), Regression())
+    fit_parameters(
+        {name: spec for name, spec in table.items() if name.startswith(family.prefix)},
+        {name: tensor for name, tensor in weights.tensors.items() if name.startswith(family.prefix)},
+        skip_rules=family.skip_rules,
+        origin=origin,
+    )
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in TOKENIZER_FILES)
+
+
+def _joined(read: tuple[KeyReport, ...], written: tuple[KeyReport, ...]) -> tuple[ConvertedKey, ...]:
+    """One report of reading and writing, joined at the canonical names."""
+    writing = defaultdict(list)
+    for entry in written:
+        writing[entry.source].append(entry)
+    keys = []
+    for entry in read:
+        if entry.target is None:
+            keys.append(ConvertedKey(entry.source, None, None, entry.action))
+            continue
+        for then in writing[entry.target]:
+            keys.append(
+                ConvertedKey(entry.source, entry.target, then.target, joined_actions(entry.action, then.action))
+            )
+    return tuple(keys)
