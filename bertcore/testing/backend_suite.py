@@ -34,6 +34,7 @@ from bertcore.batch import Batch, Column, from_rows
 from bertcore.errors import DeviceError
 from bertcore.families import BertConfig, ModelFamily
 from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.objectives import HeadLoss
 from bertcore.parameters import Parameters
 from bertcore.testing import reference
 from bertcore.testing.plugin_under_test import imported_modules, load_plugin, only
@@ -104,6 +105,7 @@ class Bench:
             workload=Workload(lengths if training else none, lengths, len(lengths), len(lengths), MAX_LENGTH),
             training=training,
             head_implementation=self.registry.head_implementation(head, self.backend.name),
+            objective_implementation=self.registry.objective(HeadLoss.name, {}, self.backend.name)[1],
         )
 
     def session(
@@ -160,9 +162,10 @@ class BackendConformance:
     low_precision_tolerance: ClassVar[float] = 0.05
 
     @pytest.fixture(scope="class")
-    def bench(self) -> Iterator[Bench]:
+    @classmethod
+    def bench(cls) -> Iterator[Bench]:
         """The backend under test."""
-        bench = Bench(self.plugin, self.backend, self.device)
+        bench = Bench(cls.plugin, cls.backend, cls.device)
         yield bench
         bench.close()
 
@@ -192,6 +195,8 @@ class BackendConformance:
         assert converter
         assert isinstance(backend.distributed, bool)
         assert bench.heads(), "the plugin registers no head for its backend"
+        objective = f"{HeadLoss.name} on {backend.name}"
+        assert objective in bench.registry.objectives, "the plugin registers no objective: a run needs the heads' loss"
 
     def test_listing_imports_no_framework(self, bench: Bench) -> None:
         """Loading the plugin, calling its hooks and reading static facts import none of the backend's packages."""

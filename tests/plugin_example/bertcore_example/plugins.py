@@ -30,7 +30,7 @@ class Colour:
 
 
 class ReferenceNumpy:
-    """A backend with one head: slow, plain numpy."""
+    """A backend with two heads: slow, plain numpy."""
 
     @staticmethod
     @hookimpl
@@ -52,6 +52,15 @@ class ReferenceNumpy:
             HeadImplementation(SequenceClassification, "reference-numpy", f"{module}:ClassificationLoss"),
             HeadImplementation(Regression, "reference-numpy", f"{module}:RegressionLoss"),
         ]
+
+    @staticmethod
+    @hookimpl
+    def bertcore_register_objectives() -> list[ObjectiveImplementation]:
+        """The loss of the heads, which every backend must have; this one needs no code beside that of its heads."""
+        from bertcore.implementations import ObjectiveImplementation
+        from bertcore.objectives import HeadLoss
+
+        return [ObjectiveImplementation(HeadLoss, "reference-numpy", "bertcore_example.reference_heads:RowLoss")]
 
 
 class ExampleBert:
@@ -86,9 +95,9 @@ class LossCsv:
     @staticmethod
     @hookimpl
     def bertcore_register_trackers() -> list[TrackerFactory]:
-        """The tracker ``loss-csv``, on when it is named in ``run.trackers``."""
+        """The tracker ``loss_csv``, on when it is named in ``run.trackers``."""
         from bertcore.events import TrackerFactory
 
         from bertcore_example.loss_csv import LossCsvTracker
 
-        return [TrackerFactory("loss-csv", "loss curve in loss.csv", LossCsvTracker, default=False)]
+        return [TrackerFactory("loss_csv", "loss curve in loss.csv", LossCsvTracker, default=False)]

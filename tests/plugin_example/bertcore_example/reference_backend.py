@@ -25,12 +25,11 @@ from bertcore.backend import (
 from bertcore.batch import Batch
 from bertcore.errors import DeviceError, UsageError
 from bertcore.implementations import load_target
-from bertcore.objectives import HeadLoss as HeadLossObjective
 from bertcore.parameters import Parameters
 from bertcore.testing.reference import ReferenceModel, adamw_update, clip_by_global_norm
 from numpy.typing import NDArray
 
-from bertcore_example.reference_heads import HeadLoss
+from bertcore_example.reference_heads import RowLoss
 
 
 class ReferenceBackend(Backend):
@@ -66,8 +65,6 @@ class ReferenceBackend(Backend):
         if {specification.precision, specification.prediction_precision} != {"fp32"}:
             raise DeviceError("reference-numpy has no precision but fp32", "leave run.precision at fp32")
         training = specification.training
-        if training and not isinstance(training.objective, HeadLossObjective):
-            raise UsageError(f"reference-numpy has no objective {training.objective.name!r}", "use head_loss")
         if training and training.dropout:
             raise UsageError("reference-numpy has no dropout", "add --set train.dropout=false")
         return ReferenceSession(specification)
@@ -88,7 +85,7 @@ class ReferenceSession(Session):
 
     def __init__(self, specification: SessionSpecification) -> None:
         self._specification = specification
-        self._head: HeadLoss = load_target(specification.head_implementation)(specification.head)
+        self._head: RowLoss = load_target(specification.head_implementation)(specification.head)
         self._label_column = specification.head.label_column
 
     def load(self, parameters: Parameters) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-class HeadLoss(Protocol):
+class RowLoss(Protocol):
     """What a head implementation for ``reference-numpy`` must be; it is made with the head's description."""
 
     def loss(self, logits: Array, label: Any) -> float:
@@ -30,13 +30,13 @@ class ClassificationLoss:
         self._multi_label = head.multi_label
 
     def loss(self, logits: Array, label: Any) -> float:
-        """See :class:`HeadLoss`."""
+        """See :class:`RowLoss`."""
         if self._multi_label:
             return reference.binary_cross_entropy(logits, label) / len(logits)
         return reference.softmax_cross_entropy(logits[None], [label])
 
     def gradient(self, logits: Array, label: Any) -> Array:
-        """See :class:`HeadLoss`."""
+        """See :class:`RowLoss`."""
         if self._multi_label:
             return reference.binary_cross_entropy_gradient(logits, label) / len(logits)
         return reference.softmax_cross_entropy_gradient(logits[None], [label])[0]
@@ -49,9 +49,9 @@ class RegressionLoss:
         pass
 
     def loss(self, logits: Array, label: Any) -> float:
-        """See :class:`HeadLoss`."""
+        """See :class:`RowLoss`."""
         return reference.squared_error(logits, [label])
 
     def gradient(self, logits: Array, label: Any) -> Array:
-        """See :class:`HeadLoss`."""
+        """See :class:`RowLoss`."""
         return reference.squared_error_gradient(logits, [label])
