@@ -19,7 +19,7 @@ class TorchBackend(Backend):
     description: ClassVar[str] = "PyTorch, packed rows without padding"
     packages: ClassVar[tuple[str, ...]] = ("torch",)
     devices: ClassVar[Mapping[str, tuple[Precision, ...]]] = {kind: KINDS[kind].precisions for kind in KINDS}
-    weight_file: ClassVar[tuple[str, str]] = ("best_model.pt", "torch")
+    weight_file: ClassVar[tuple[str, str]] = ("best_model.pt", "huggingface")
 
     def problem(self) -> tuple[str, str] | None:
         """Says why PyTorch cannot be used here, and what to install, or returns None."""
