@@ -230,6 +230,18 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, 
             yield f"{prefix}{name}", str(annotation).replace("typing.", "")
 
 
+def key_descriptions(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
+    """Returns each dotted key of a configuration model with its description."""
+    found: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            found |= key_descriptions(annotation, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = field.description or ""
+    return found
+
+
 def config_values(config: RunConfig) -> dict[str, Any]:
     """Returns each dotted key with its value, in the order of the sections."""
     return {key: _value(config, key) for key, _ in known_keys(type(config))}

@@ -1,0 +1,110 @@
+"""The command line: ``bertcore COMMAND``, one file per command, each imported when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from bertcore import __version__
+
+# Name of a command, the module that holds it, and its line in --help: listing them must import nothing.
+COMMANDS = {
+    "run": ("bertcore.cli.run", "Fine-tune a model on a task."),
+    "evaluate": ("bertcore.cli.evaluate", "Score what a run trained, on any backend."),
+    "predict": ("bertcore.cli.predict", "Write predictions for texts."),
+    "convert": ("bertcore.cli.convert", "Convert weights from one layout to another."),
+    "tasks": ("bertcore.cli.listings", "List the tasks."),
+    "backends": ("bertcore.cli.listings", "List the backends."),
+    "plugins": ("bertcore.cli.listings", "List the plugins and what became of them."),
+    "doctor": ("bertcore.cli.doctor", "Check this machine: versions, devices, one operation per backend."),
+    "config": ("bertcore.cli.config", "Show the configuration of a run, or all that can be configured."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Names of all commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Imports a command."""
+        if name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[name][0]), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("-p", "blocked", metavar="no:NAME", multiple=True, help="Switch a plugin off; may stand anywhere.")
+@click.version_option(__version__)
+@click.pass_context
+def bertcore(context: click.Context, blocked: tuple[str, ...]) -> None:
+    """Fine-tune BERT on any backend with one task definition, one training loop and one checkpoint."""
+    names: list[str] = []
+    for entry in blocked:
+        prefix, _, name = entry.partition(":")
+        if prefix != "no" or not name:
+            raise click.BadParameter(f"{entry!r} is not no:NAME", context, param_hint="-p")
+        names.append(name)
+    context.obj = tuple(names)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of the command; exits with the code of the error, if any."""
+    from bertcore.errors import BertcoreError
+
+    try:
+        code = bertcore.main(
+            args=_plugin_options_first(list(sys.argv[1:] if arguments is None else arguments)),
+            prog_name="bertcore",
+            standalone_mode=False,
+        )
+        sys.exit(code if isinstance(code, int) else 0)
+    except BertcoreError as error:
+        _show(error.cause, error.remedy)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output is gone; Python would complain once more when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except (KeyboardInterrupt, click.Abort) as error:
+        _show(getattr(error, "cause", "interrupted"), getattr(error, "remedy", "nothing was left half-written"))
+        sys.exit(getattr(error, "exit_code", 130))
+
+
+def _show(cause: str, remedy: str) -> None:
+    click.echo(f"error: {cause}", err=True)
+    if remedy:
+        click.echo(f"remedy: {remedy}", err=True)
+
+
+def _plugin_options_first(arguments: list[str]) -> list[str]:
+    """Moves ``-p no:NAME`` in front of the command, so that it may stand anywhere, as in pytest."""
+    front: list[str] = []
+    rest: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--":
+            rest += [argument, *waiting]
+        elif argument == "-p":
+            front += [argument, *([following] if (following := next(waiting, None)) is not None else [])]
+        elif argument.startswith("-pno:"):
+            front.append(argument)
+        else:
+            rest.append(argument)
+    return front + rest

@@ -1,0 +1,69 @@
+"""``bertcore config show`` and ``bertcore config schema``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from bertcore.cli.options import json_option, settings_options
+
+
+@click.group()
+def config() -> None:
+    """Show the configuration of a run, or all that can be configured."""
+
+
+@config.command()
+@click.option("--task", help="Name of the task, whose own options are shown too.")
+@click.option("--backend", help="Name of the backend.")
+@settings_options
+@json_option
+@click.pass_obj
+def show(
+    blocked: tuple[str, ...],
+    task: str | None,
+    backend: str | None,
+    file: Path | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Show every value and where it comes from: default, file, environment, --set or command line."""
+    from bertcore.config import config_values, gather_settings
+    from bertcore.engine.run import resolve_run
+    from bertcore.registry import Registry
+
+    settings = gather_settings(file, None, assignments, {"task": task, "backend": backend})
+    resolved = resolve_run(settings, Registry(blocked=blocked))
+    rows = [
+        {"key": key, "value": value, "origin": resolved.origins.get(key, "default")}
+        for key, value in config_values(resolved.config).items()
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['key']} = {json.dumps(row['value'], ensure_ascii=False)}  # {row['origin']}")
+
+
+@config.command()
+@click.option("--task", help="Name of the task, whose own options are listed too.")
+@json_option
+@click.pass_obj
+def schema(blocked: tuple[str, ...], task: str | None, as_json: bool) -> None:
+    """List every key with its meaning, default and type; as JSON, the JSON Schema of the configuration."""
+    from bertcore.config import RunConfig, config_model, config_values, key_descriptions, known_keys
+    from bertcore.registry import Registry
+
+    model = RunConfig
+    if task is not None:
+        chosen = Registry(blocked=blocked).task(task)
+        model = config_model(chosen.data_config, chosen.head_config)
+    if as_json:
+        click.echo(json.dumps(model.model_json_schema(), indent=2))
+        return
+    defaults = config_values(model())
+    descriptions = key_descriptions(model)
+    for key, kind in known_keys(model):
+        click.echo(f"{key} = {json.dumps(defaults[key])}  # {descriptions[key]} ({kind})")

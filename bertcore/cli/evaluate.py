@@ -1,0 +1,50 @@
+"""``bertcore evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bertcore.cli.options import place_options, print_header, settings_options
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@place_options
+@click.option("--data", help="Folder of the task's files. Default: that of the run.")
+@click.option("--split", help="Name of the split. Default: the one evaluated in training, dev for most tasks.")
+@click.option("--task", help="Name of the task, for a model folder that is no run.")
+@settings_options
+@click.pass_obj
+def evaluate(
+    blocked: tuple[str, ...],
+    run: Path,
+    backend: str | None,
+    device: str | None,
+    data: str | None,
+    split: str | None,
+    task: str | None,
+    file: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Score what a run trained, on any backend.
+
+    RUN is a run folder, or a fine-tuned Hugging Face folder. The last line is the score.
+    """
+    from bertcore.config import gather_settings
+    from bertcore.engine.inference import TrainedModel
+    from bertcore.registry import Registry
+
+    options = {"task": task, "backend": backend, "run.device": device, "data.path": data}
+    # A run evaluated on another backend must not ask it for the device of the first.
+    if backend is not None and device is None:
+        options["run.device"] = "auto"
+    trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, options))
+    result = trained.evaluate(split, note=click.echo)
+    print_header(dict(result.header))
+    baseline = ", ".join(f"{name} {value:.4f}" for name, value in result.evaluation.baseline.items())
+    click.echo(f"{result.examples_per_second:.1f} examples/s{', majority baseline: ' + baseline if baseline else ''}")
+    if result.folder is not None:
+        click.echo(f"report and predictions: {result.folder}")
+    click.echo(result.summary)

@@ -1,0 +1,66 @@
+"""``bertcore predict``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bertcore.cli.options import place_options, settings_options
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--input", "source", required=True, help="FILE.jsonl, FILE.tsv with a header, or - for JSON lines.")
+@click.option("--output", type=click.Path(path_type=Path), help="File to write. Default: standard output.")
+@place_options
+@click.option("--task", help="Name of the task, for a model folder that is no run.")
+@settings_options
+@click.pass_obj
+def predict(
+    blocked: tuple[str, ...],
+    run: Path,
+    source: str,
+    output: Path | None,
+    backend: str | None,
+    device: str | None,
+    task: str | None,
+    file: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Write one JSON object a line for each text: the prediction and its probabilities."""
+    from bertcore.config import gather_settings
+    from bertcore.engine.inference import TrainedModel
+    from bertcore.engine.report import write_json_lines
+    from bertcore.registry import Registry
+
+    options = {"task": task, "backend": backend, "run.device": device}
+    if backend is not None and device is None:
+        options["run.device"] = "auto"
+    records = list(_read(source))
+    trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, options))
+    predictions = trained.predict(records)
+    if output is not None:
+        write_json_lines(output, predictions)
+    else:
+        for prediction in predictions:
+            click.echo(json.dumps(prediction, ensure_ascii=False))
+
+
+def _read(source: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    from bertcore.data.tables import parse_json_lines, read_json_lines, read_tsv
+    from bertcore.errors import UsageError
+
+    if source == "-":
+        yield from parse_json_lines(enumerate((line.rstrip("\n") for line in sys.stdin), 1), "standard input")
+    elif source.endswith(".jsonl"):
+        yield from read_json_lines(Path(source))
+    elif source.endswith(".tsv"):
+        for row in read_tsv(Path(source)):
+            yield row.fields, row.origin
+    else:
+        raise UsageError(f"--input {source}: neither .jsonl nor .tsv nor -", "rename or convert the file")
