@@ -1,0 +1,123 @@
+"""What each kind of device computes with: the one place where CPU, GPU and Ascend differ.
+
+A CPU has no fused attention and slow kernels for GeLU, LayerNorm's and softmax's gradient and every broadcast, so its
+blocks are composed of the kernels that are fast there. An accelerator wants the opposite: the fused primitives.
+Only the CPU's row was run; the others are exercised by tests with a stand-in for the device.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+
+from bertcore.backend import Precision
+from bertcore.errors import DeviceError
+
+
+@dataclass(frozen=True)
+class DeviceKind:
+    """One row of the table.
+
+    Attributes:
+        target: the name that ``mindspore.set_device`` knows.
+        precisions: what training and prediction may compute in.
+        jit_level: ``O0`` runs the operators one by one, ``O1`` fuses elementwise chains.
+        attention: name of the class of ``blocks`` that computes attention.
+        layer_norm: the same for LayerNorm.
+        gelu: the same for the exact GeLU.
+    """
+
+    target: str
+    precisions: tuple[Precision, ...]
+    jit_level: str
+    attention: str
+    layer_norm: str
+    gelu: str
+
+
+DEVICES: Mapping[str, DeviceKind] = {
+    "ascend": DeviceKind("Ascend", ("fp32", "bf16", "fp16"), "O1", "FlashAttention", "FusedLayerNorm", "FusedGelu"),
+    "gpu": DeviceKind("GPU", ("fp32", "fp16"), "O1", "ComposedAttention", "FusedLayerNorm", "FusedGelu"),
+    "cpu": DeviceKind("CPU", ("fp32",), "O0", "ComposedAttention", "ComposedLayerNorm", "ComposedGelu"),
+}
+
+
+def quiet_framework() -> None:
+    """Sets the environment that MindSpore reads when it is imported, where the user has not."""
+    # Level 3 is errors only. The compile cache matches graphs by the order of compilation and may return another
+    # graph's result, so it stays off whatever the environment says.
+    os.environ.setdefault("GLOG_v", "3")
+    os.environ["MS_COMPILER_CACHE_ENABLE"] = "0"
+
+
+def split_device(device: str) -> tuple[str, int]:
+    """Splits ``ascend:1`` into the kind and the index, 0 where there is none.
+
+    Raises:
+        DeviceError: the kind is unknown or the index no number.
+    """
+    kind, _, index = device.partition(":")
+    if kind not in DEVICES or not (index.isdigit() or index == ""):
+        raise DeviceError(f"the backend mindspore knows no device {device!r}", f"choose one of {', '.join(DEVICES)}")
+    return kind, int(index or 0)
+
+
+def available_devices(mindspore: ModuleType) -> list[str]:
+    """Devices of this machine, best first."""
+    found = []
+    for kind, row in DEVICES.items():
+        if mindspore.hal.is_available(row.target):
+            count = mindspore.hal.device_count(row.target)
+            found.extend([kind] if kind == "cpu" else [f"{kind}:{index}" for index in range(count)])
+    return found
+
+
+def check_device(mindspore: ModuleType, device: str, *precisions: Precision) -> DeviceKind:
+    """Returns the row of the table for a device that this machine has.
+
+    Raises:
+        DeviceError: the device is absent, or lacks one of the precisions.
+    """
+    kind, index = split_device(device)
+    row = DEVICES[kind]
+    if not mindspore.hal.is_available(row.target) or index >= mindspore.hal.device_count(row.target):
+        raise DeviceError(
+            f"MindSpore {mindspore.__version__} finds no device {device} here",
+            f"choose one of {', '.join(available_devices(mindspore))}",
+        )
+    for precision in precisions:
+        if precision not in row.precisions:
+            raise DeviceError(
+                f"MindSpore has no {precision} on {kind}", f"set the precision to one of {', '.join(row.precisions)}"
+            )
+    return row
+
+
+def configure(mindspore: ModuleType, device: str) -> None:
+    """Selects a device for this process; threads are set once, before the first operation.
+
+    A process that has run an operation must not fork: the child hangs. bertcore starts its workers by spawning.
+    """
+    global _configured
+    if _configured == device:
+        return
+    kind, index = split_device(device)
+    if _configured is not None:
+        raise DeviceError(
+            f"this process already computes on {_configured}, MindSpore cannot change to {device}",
+            "start a process of its own for the other device",
+        )
+    row = DEVICES[kind]
+    if kind == "cpu":
+        mindspore.set_device(row.target)
+        # One thread that dispatches and all cores inside an operator: half the time of a product in other settings.
+        mindspore.runtime.dispatch_threads_num(1)
+        mindspore.device_context.cpu.op_tuning.threads_num(len(os.sched_getaffinity(0)))
+    else:
+        mindspore.set_device(row.target, index)
+    _configured = device
+
+
+_configured: str | None = None

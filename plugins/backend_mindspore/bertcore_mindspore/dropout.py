@@ -1,0 +1,118 @@
+"""Dropout masks, drawn on the host and fed to the compiled graph as inputs.
+
+MindSpore's random state cannot be restored on a CPU, and applying a given mask is several times faster there than
+its Dropout. Each mask is a pure function of (seed, step, micro-batch, rank, site, forward pass).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+from numpy.typing import NDArray
+
+from bertcore.backend import StepContext
+from bertcore.families import BertConfig
+from bertcore.randomness import (
+    EMBEDDINGS,
+    HEAD,
+    attention_output,
+    attention_probabilities,
+    feed_forward_output,
+    keep_mask,
+    keep_scale,
+    mask_generator,
+)
+from bertcore_mindspore.shapes import Shape
+
+
+@dataclass(frozen=True)
+class DropoutPlan:
+    """Which masks a compiled step takes, in order.
+
+    Attributes:
+        config: the rates.
+        head_per_token: whether the head drops hidden states of every token (else the pooled first tokens).
+        forward_passes: passes over one micro-batch, each with masks of its own.
+        active: False where nothing is dropped; there are no masks then.
+    """
+
+    config: BertConfig
+    head_per_token: bool
+    forward_passes: int
+    active: bool
+
+    @cached_property
+    def rates(self) -> dict[int, float]:
+        """Site to rate, of the sites that drop anything, in the order of the masks."""
+        config = self.config
+        rates = {EMBEDDINGS: config.hidden_dropout_prob}
+        for layer in range(config.num_hidden_layers):
+            rates[attention_probabilities(layer)] = config.attention_probs_dropout_prob
+            rates[attention_output(layer)] = config.hidden_dropout_prob
+            rates[feed_forward_output(layer)] = config.hidden_dropout_prob
+        rates[HEAD] = config.head_dropout_prob
+        return {site: rate for site, rate in rates.items() if self.active and rate > 0}
+
+    def position(self, site: int) -> int | None:
+        """Place of a site's mask among those of one pass, or None where nothing is dropped."""
+        return list(self.rates).index(site) if site in self.rates else None
+
+    def mask_shape(self, site: int, shape: Shape) -> tuple[int, ...]:
+        """Shape of a site's mask."""
+        if site == HEAD:
+            return (shape.tokens if self.head_per_token else shape.rows, self.config.hidden_size)
+        if site != EMBEDDINGS and (site - attention_probabilities(0)) % 4 == 0:
+            return (shape.bins, self.config.num_attention_heads, shape.length, shape.length)
+        return (shape.tokens, self.config.hidden_size)
+
+
+class MaskSource:
+    """Draws the masks of one micro-batch, call by call.
+
+    Args:
+        plan: which masks a step takes.
+        context: step, seed and rank.
+        micro_batch: index of the micro-batch in its step.
+    """
+
+    def __init__(self, plan: DropoutPlan, context: StepContext, micro_batch: int) -> None:
+        self._plan = plan
+        # One generator for each site serves all calls of the micro-batch, one after the other.
+        self._generators = [
+            (site, rate, mask_generator(context.seed, context.step, micro_batch, context.rank, site, forward_pass))
+            for forward_pass in range(plan.forward_passes)
+            for site, rate in plan.rates.items()
+        ]
+
+    def draw(self, shape: Shape) -> list[NDArray[np.float32]]:
+        """Returns the masks of the next call: 0 where a value is dropped, and the keeping scale elsewhere."""
+        return [
+            np.multiply(
+                keep_mask(generator, self._plan.mask_shape(site, shape), rate),
+                np.float32(keep_scale(rate)),
+                dtype=np.float32,
+            )
+            for site, rate, generator in self._generators
+        ]
+
+
+class Dropout(nn.Cell):
+    """Multiplies with the mask of one site, or does nothing where the plan has none."""
+
+    def __init__(self, plan: DropoutPlan, site: int) -> None:
+        super().__init__(auto_prefix=False)
+        position = plan.position(site)
+        self.active = position is not None
+        self.position = position or 0
+        self.per_pass = len(plan.rates)
+        self.cast = ops.Cast()
+
+    def construct(self, values: Tensor, masks: Sequence[Tensor], forward_pass: int) -> Tensor:
+        """Applies the mask to values of the same shape."""
+        if not self.active:
+            return values
+        return values * self.cast(masks[forward_pass * self.per_pass + self.position], values.dtype)

@@ -1,0 +1,133 @@
+"""BERT's encoder (Devlin et al., arXiv 1810.04805) as a cell on static positions.
+
+The positions are ``bins`` of one length in a row; all linear layers see them as ``[tokens, hidden]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import mindspore
+from mindspore import Parameter, Tensor, nn, ops
+
+from bertcore.families import BertConfig
+from bertcore.randomness import EMBEDDINGS, attention_output, attention_probabilities, feed_forward_output
+from bertcore_mindspore import blocks
+from bertcore_mindspore.blocks import Linear
+from bertcore_mindspore.devices import DeviceKind
+from bertcore_mindspore.dropout import Dropout, DropoutPlan
+
+Names = Mapping[str, Parameter]
+"""Canonical name to parameter."""
+
+Inputs = dict[str, Tensor]
+"""Arrays of one call by name: those of ``layout.INPUT_NAMES``, the head's columns, and ``word_vectors`` and
+``masks``, which the graph adds."""
+
+
+class Embeddings(nn.Cell):
+    """Sum of word, position and token type embeddings, normalized."""
+
+    def __init__(self, config: BertConfig, parameters: Names, device: DeviceKind, dropout: DropoutPlan) -> None:
+        super().__init__(auto_prefix=False)
+        stem = f"{config.prefix}embeddings."
+        self.position_table = parameters[f"{stem}position_embeddings.weight"]
+        self.token_type_table = parameters[f"{stem}token_type_embeddings.weight"]
+        self.layer_norm = _layer_norm(f"{stem}LayerNorm", config, parameters, device)
+        self.dropout = Dropout(dropout, EMBEDDINGS)
+        self.gather = ops.Gather()
+
+    def construct(self, batch: Inputs, forward_pass: int, embedding_offset: Tensor | None) -> Tensor:
+        """Returns ``[tokens, hidden]``."""
+        positions = self.gather(self.position_table, batch["position_ids"], 0)
+        token_types = self.gather(self.token_type_table, batch["token_type_ids"], 0)
+        embeddings = batch["word_vectors"] + positions + token_types
+        if embedding_offset is not None:
+            embeddings = embeddings + embedding_offset
+        return self.dropout(self.layer_norm(embeddings), batch["masks"], forward_pass)
+
+
+class Layer(nn.Cell):
+    """One layer: self-attention and a feed-forward network, each with residual and LayerNorm after it."""
+
+    def __init__(
+        self, index: int, config: BertConfig, parameters: Names, device: DeviceKind, dropout: DropoutPlan
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        stem = f"{config.prefix}encoder.layer.{index}."
+        self.query = _linear(f"{stem}attention.self.query", parameters)
+        self.key = _linear(f"{stem}attention.self.key", parameters)
+        self.value = _linear(f"{stem}attention.self.value", parameters)
+        self.attention = getattr(blocks, device.attention)(config)
+        self.probability_dropout = Dropout(dropout, attention_probabilities(index))
+        self.attention_output = _linear(f"{stem}attention.output.dense", parameters)
+        self.attention_dropout = Dropout(dropout, attention_output(index))
+        self.attention_norm = _layer_norm(f"{stem}attention.output.LayerNorm", config, parameters, device)
+        self.intermediate = _linear(f"{stem}intermediate.dense", parameters)
+        self.activation = blocks.activation(config.hidden_act, getattr(blocks, device.gelu))
+        self.output = _linear(f"{stem}output.dense", parameters)
+        self.output_dropout = Dropout(dropout, feed_forward_output(index))
+        self.output_norm = _layer_norm(f"{stem}output.LayerNorm", config, parameters, device)
+
+    def construct(self, hidden: Tensor, mask: Tensor, masks: tuple[Tensor, ...], forward_pass: int) -> Tensor:
+        """Maps ``[tokens, hidden]`` to the same shape."""
+        context = self.attention(
+            self.query(hidden),
+            self.key(hidden),
+            self.value(hidden),
+            mask,
+            self.probability_dropout,
+            masks,
+            forward_pass,
+        )
+        attended = self.attention_dropout(self.attention_output(context), masks, forward_pass)
+        hidden = self.attention_norm(attended + hidden)
+        output = self.output(self.activation(self.intermediate(hidden)))
+        return self.output_norm(self.output_dropout(output, masks, forward_pass) + hidden)
+
+
+class Encoder(nn.Cell):
+    """The embeddings and all layers.
+
+    Args:
+        config: sizes and constants.
+        parameters: canonical name to parameter.
+        device: which building blocks to use.
+        dtype: what the layers compute in; parameters and LayerNorm stay float32.
+        dropout: which masks are applied.
+    """
+
+    def __init__(
+        self,
+        config: BertConfig,
+        parameters: Names,
+        device: DeviceKind,
+        dtype: mindspore.Type,
+        dropout: DropoutPlan,
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        self.embeddings = Embeddings(config, parameters, device, dropout)
+        self.layers = nn.CellList(
+            [Layer(index, config, parameters, device, dropout) for index in range(config.num_hidden_layers)],
+            auto_prefix=False,
+        )
+        self.attention = getattr(blocks, device.attention)(config)
+        self.dtype = dtype
+        self.cast = ops.Cast()
+
+    def construct(self, batch: Inputs, forward_pass: int, embedding_offset: Tensor | None = None) -> Tensor:
+        """Returns the hidden states ``[tokens, hidden]``."""
+        mask = self.attention.prepare(batch["blocked"])
+        hidden = self.cast(self.embeddings(batch, forward_pass, embedding_offset), self.dtype)
+        for layer in self.layers:
+            hidden = layer(hidden, mask, batch["masks"], forward_pass)
+        return hidden
+
+
+def _linear(name: str, parameters: Names) -> Linear:
+    return Linear(parameters[f"{name}.weight"], parameters[f"{name}.bias"])
+
+
+def _layer_norm(name: str, config: BertConfig, parameters: Names, device: DeviceKind) -> nn.Cell:
+    block = getattr(blocks, device.layer_norm)
+    return block(parameters[f"{name}.weight"], parameters[f"{name}.bias"], config.layer_norm_eps)

@@ -1,0 +1,224 @@
+"""The heads of MindSpore.
+
+A head is a cell with
+
+- ``columns(layout) -> dict of name to numpy array`` (host): the arrays of one call that its loss reads, in the same
+  static shape and under the same names whether or not the batch carries labels (zeros where it does not);
+- ``construct(hidden, batch, forward_pass) -> dict of outputs`` (graph): what the description's ``outputs`` names,
+  each ``[rows, ...]`` or ``[tokens, ...]`` of the static shape; the host picks the real ones;
+- ``column_names`` and ``output_names``: the keys of both, in an order of the head's choice;
+- ``output_shape(name)`` (host): the shape of one value of an output;
+- ``losses(outputs, batch)`` (graph): float32 ``[rows]`` or ``[tokens]`` of the static shape, as ``loss_per`` says,
+  zero where nothing is to be learned; their sum is the loss.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import mindspore
+import numpy as np
+from mindspore import Tensor, nn, ops
+from numpy.typing import NDArray
+
+from bertcore.batch import Per
+from bertcore.errors import UsageError
+from bertcore.families import BertConfig
+from bertcore.heads import Head, SequenceClassification, TokenClassification
+from bertcore.randomness import HEAD
+from bertcore_mindspore.blocks import Linear
+from bertcore_mindspore.dropout import Dropout, DropoutPlan
+from bertcore_mindspore.encoder import Inputs, Names
+from bertcore_mindspore.layout import Layout
+
+
+class _PooledHead(nn.Cell):
+    """The pooled first token, dropout, a linear layer: base of the heads that give one thing per row."""
+
+    loss_per: ClassVar[Per] = "row"
+    column_names: ClassVar[tuple[str, ...]] = ("targets",)
+    output_names: ClassVar[tuple[str, ...]] = ("logits",)
+
+    def __init__(self, config: BertConfig, head: Head, parameters: Names, dropout: DropoutPlan) -> None:
+        super().__init__(auto_prefix=False)
+        if config.head_variant != "pooler":
+            raise UsageError(
+                f"MindSpore does not compute the head of family {config.family!r} yet", "use --backend torch"
+            )
+        stem = f"{config.prefix}pooler.dense"
+        self.head = head
+        self.pooler = Linear(parameters[f"{stem}.weight"], parameters[f"{stem}.bias"])
+        self.classifier = Linear(parameters["classifier.weight"], parameters["classifier.bias"])
+        self.dropout = Dropout(dropout, HEAD)
+        self.gather = ops.Gather()
+        self.sigmoid = ops.Sigmoid()
+        self.cast = ops.Cast()
+        self.sum = ops.ReduceSum()
+
+    def output_shape(self, name: str) -> tuple[int, ...]:
+        """One number for each label."""
+        return (self.head.output_size,)
+
+    def construct(self, hidden: Tensor, batch: Inputs, forward_pass: int) -> dict[str, Tensor]:
+        """Returns ``logits``, float32 ``[rows, labels]``."""
+        first = self.pooler(self.gather(hidden, batch["first_tokens"], 0))
+        # tanh as a sigmoid: the CPU's Tanh errs by 1e-4.
+        pooled = self.sigmoid(first * 2.0) * 2.0 - 1.0
+        logits = self.classifier(self.dropout(pooled, batch["masks"], forward_pass))
+        return {"logits": self.cast(logits, mindspore.float32)}
+
+
+class SequenceClassificationHead(_PooledHead):
+    """Cross entropy over the labels, or the mean of one binary cross entropy per label."""
+
+    def __init__(
+        self, config: BertConfig, head: SequenceClassification, parameters: Names, dropout: DropoutPlan
+    ) -> None:
+        super().__init__(config, head, parameters, dropout)
+        self.multi_label = head.multi_label
+        self.log_softmax = ops.LogSoftmax(-1)
+        self.log1p = ops.Log1p()
+        self.exp = ops.Exp()
+        self.absolute = ops.Abs()
+        self.relu = ops.ReLU()
+        self.mean = ops.ReduceMean()
+
+    def columns(self, layout: Layout) -> dict[str, NDArray[np.generic]]:
+        """``targets``: float32 ``[rows, labels]``."""
+        labels = layout.batch.columns.get("labels")
+        size = self.head.output_size
+        if labels is None:
+            targets = np.zeros((0, size), dtype=np.float32)
+        elif self.multi_label:
+            targets = labels.values
+        else:
+            targets = _one_hot(labels.values, size, labels.ignore)
+        return {"targets": layout.per_row(targets, np.float32)}
+
+    def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
+        """Loss of each row."""
+        logits, targets = outputs["logits"], batch["targets"]
+        if self.multi_label:
+            entropies = self.relu(logits) - logits * targets + self.log1p(self.exp(-self.absolute(logits)))
+            return self.mean(entropies, -1) * batch["row_weights"]
+        return -self.sum(targets * self.log_softmax(logits), -1)
+
+
+class RegressionHead(_PooledHead):
+    """Squared error."""
+
+    def columns(self, layout: Layout) -> dict[str, NDArray[np.generic]]:
+        """``targets``: float32 ``[rows]``."""
+        labels = layout.batch.columns.get("labels")
+        targets = np.zeros(0, dtype=np.float32) if labels is None else labels.values
+        return {"targets": layout.per_row(targets, np.float32)}
+
+    def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
+        """Loss of each row."""
+        difference = self.sum(outputs["logits"], -1) - batch["targets"]
+        return difference * difference * batch["row_weights"]
+
+
+class TokenClassificationHead(nn.Cell):
+    """Cross entropy over the tags of each label position."""
+
+    loss_per: ClassVar[Per] = "token"
+    column_names: ClassVar[tuple[str, ...]] = ("targets",)
+    output_names: ClassVar[tuple[str, ...]] = ("logits",)
+
+    def __init__(self, config: BertConfig, head: TokenClassification, parameters: Names, dropout: DropoutPlan) -> None:
+        super().__init__(auto_prefix=False)
+        if head.crf:
+            raise UsageError("MindSpore does not compute a conditional random field yet", "use --backend torch")
+        self.head = head
+        self.classifier = Linear(parameters["classifier.weight"], parameters["classifier.bias"])
+        self.dropout = Dropout(dropout, HEAD)
+        self.log_softmax = ops.LogSoftmax(-1)
+        self.cast = ops.Cast()
+        self.sum = ops.ReduceSum()
+
+    def columns(self, layout: Layout) -> dict[str, NDArray[np.generic]]:
+        """``targets``: float32 ``[tokens, labels]``, all zero on tokens without a label."""
+        targets = np.zeros((layout.shape.tokens, self.head.output_size), dtype=np.float32)
+        labels = layout.batch.columns.get("labels")
+        if labels is not None:
+            targets[layout.label_positions] = _one_hot(labels.values, self.head.output_size, labels.ignore)
+        return {"targets": targets}
+
+    def output_shape(self, name: str) -> tuple[int, ...]:
+        """One number for each label."""
+        return (self.head.output_size,)
+
+    def construct(self, hidden: Tensor, batch: Inputs, forward_pass: int) -> dict[str, Tensor]:
+        """Returns ``logits``, float32 ``[tokens, labels]``."""
+        logits = self.classifier(self.dropout(hidden, batch["masks"], forward_pass))
+        return {"logits": self.cast(logits, mindspore.float32)}
+
+    def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
+        """Loss of each token."""
+        return -self.sum(batch["targets"] * self.log_softmax(outputs["logits"]), -1)
+
+
+class SpanExtractionHead(nn.Cell):
+    """Cross entropy of start and end over the tokens of a row, and their mean."""
+
+    loss_per: ClassVar[Per] = "row"
+    column_names: ClassVar[tuple[str, ...]] = ("row_tokens", "row_blocked", "start_targets", "end_targets")
+    output_names: ClassVar[tuple[str, ...]] = ("start_logits", "end_logits")
+
+    def __init__(self, config: BertConfig, head: Head, parameters: Names, dropout: DropoutPlan) -> None:
+        super().__init__(auto_prefix=False)
+        self.head = head
+        # transformers has no dropout in front of this layer.
+        self.qa_outputs = Linear(parameters["qa_outputs.weight"], parameters["qa_outputs.bias"])
+        self.log_softmax = ops.LogSoftmax(-1)
+        self.gather = ops.Gather()
+        self.cast = ops.Cast()
+        self.sum = ops.ReduceSum()
+
+    def columns(self, layout: Layout) -> dict[str, NDArray[np.generic]]:
+        """``row_tokens``: int32 ``[rows * length]``, the position of each token of each row; ``row_blocked``: float32
+        ``[rows, length]``, 1 beyond the row's end; the targets: float32 ``[rows, length]``.
+        """
+        shape, batch = layout.shape, layout.batch
+        inside = np.arange(shape.length) < layout.per_row(batch.lengths, np.int64)[:, None]
+        row_tokens = np.zeros((shape.rows, shape.length), dtype=np.int32)
+        row_tokens[inside] = layout.token_positions
+        columns: dict[str, NDArray[np.generic]] = {
+            "row_tokens": row_tokens.reshape(-1),
+            "row_blocked": (~inside).astype(np.float32),
+        }
+        for side in ("start", "end"):
+            positions = batch.columns.get(f"{side}_positions")
+            targets = np.zeros((0, shape.length), dtype=np.float32)
+            if positions is not None:
+                targets = _one_hot(positions.values, shape.length, positions.ignore)
+            columns[f"{side}_targets"] = layout.per_row(targets, np.float32)
+        return columns
+
+    def output_shape(self, name: str) -> tuple[int, ...]:
+        """One number."""
+        return ()
+
+    def construct(self, hidden: Tensor, batch: Inputs, forward_pass: int) -> dict[str, Tensor]:
+        """Returns ``start_logits`` and ``end_logits``, float32 ``[tokens]``."""
+        logits = self.cast(self.qa_outputs(hidden), mindspore.float32)
+        return {"start_logits": logits[:, 0], "end_logits": logits[:, 1]}
+
+    def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
+        """Loss of each row."""
+        start = self._cross_entropy(outputs["start_logits"], batch["start_targets"], batch)
+        end = self._cross_entropy(outputs["end_logits"], batch["end_targets"], batch)
+        return (start + end) * 0.5
+
+    def _cross_entropy(self, logits: Tensor, targets: Tensor, batch: Inputs) -> Tensor:
+        rows = self.gather(logits, batch["row_tokens"], 0).reshape(targets.shape)
+        return -self.sum(targets * self.log_softmax(rows + batch["row_blocked"] * -1e9), -1)
+
+
+def _one_hot(labels: NDArray[np.generic], size: int, ignore: float | None) -> NDArray[np.float32]:
+    """One row per label: 1 at the label, all zero where it is ignored."""
+    rows = np.zeros((len(labels), size), dtype=np.float32)
+    counted = np.arange(len(labels)) if ignore is None else np.flatnonzero(labels != ignore)
+    rows[counted, labels[counted].astype(np.int64)] = 1.0
+    return rows

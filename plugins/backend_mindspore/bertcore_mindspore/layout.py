@@ -1,0 +1,121 @@
+"""From ragged batches to the static arrays of a compiled graph, and back to rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcore.batch import Batch, Per
+from bertcore.families import BertConfig
+from bertcore_mindspore.shapes import Placement, Shape, place
+
+INPUT_NAMES = ("input_ids", "token_type_ids", "position_ids", "blocked", "first_tokens", "row_weights")
+"""Arrays of every call, in the order of the graph's inputs; see :meth:`Layout.inputs`."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rows of one call, at their places among the static positions.
+
+    Attributes:
+        shape: the static shape.
+        batch: the rows of this call, in the order of the placement.
+        rows: int64 ``[n]``, their indices in the batch that the session was given.
+        starts: int64 ``[n]``, position of each row's first token.
+    """
+
+    shape: Shape
+    batch: Batch
+    rows: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @cached_property
+    def token_positions(self) -> NDArray[np.int64]:
+        """Position of each token of the batch, int64 ``[tokens]``."""
+        lengths = self.batch.lengths
+        return np.repeat(self.starts - self.batch.offsets[:-1], lengths) + np.arange(self.batch.offsets[-1])
+
+    @cached_property
+    def label_positions(self) -> NDArray[np.int64]:
+        """Position of each label position of the batch, int64 ``[label positions]``."""
+        assert self.batch.label_offsets is not None
+        assert self.batch.label_positions is not None
+        return np.repeat(self.starts, np.diff(self.batch.label_offsets)) + self.batch.label_positions
+
+    def inputs(self, config: BertConfig) -> dict[str, NDArray[np.generic]]:
+        """The arrays of ``INPUT_NAMES``.
+
+        ``input_ids``, ``token_type_ids``, ``position_ids``: int32 ``[tokens]`` of the shape; free positions hold the
+        padding token. ``blocked``: uint8 ``[bins, 1, length, length]``, 1 where a token may not look at another: only
+        tokens of one row see each other, and free positions see each other. ``first_tokens``: int32 ``[rows]`` of the
+        shape, the position of each row's first token. ``row_weights``: float32 ``[rows]``, 1 for a real row.
+        """
+        shape, positions = self.shape, self.token_positions
+        input_ids = np.full(shape.tokens, config.pad_token_id, dtype=np.int32)
+        input_ids[positions] = self.batch.input_ids
+        token_type_ids = np.zeros(shape.tokens, dtype=np.int32)
+        token_type_ids[positions] = self.batch.token_type_ids
+        position_ids = np.full(shape.tokens, config.position_offset, dtype=np.int32)
+        position_ids[positions] += (positions - np.repeat(self.starts, self.batch.lengths)).astype(np.int32)
+        row_of_token = np.full(shape.tokens, -1, dtype=np.int32)
+        row_of_token[positions] = np.repeat(np.arange(len(self.rows), dtype=np.int32), self.batch.lengths)
+        bins = row_of_token.reshape(shape.bins, 1, shape.length)
+        blocked = (bins[:, :, :, None] != bins[:, :, None, :]).astype(np.uint8)
+        return {
+            "input_ids": input_ids,
+            "token_type_ids": token_type_ids,
+            "position_ids": position_ids,
+            "blocked": blocked,
+            "first_tokens": self.per_row(self.starts, np.int32),
+            "row_weights": self.per_row(np.ones(len(self.rows)), np.float32),
+        }
+
+    def per_row(self, values: NDArray[np.generic], dtype: type[np.generic]) -> NDArray[np.generic]:
+        """Fills values of the rows, in the order of the batch, into ``[rows, ...]`` of the shape, zero elsewhere."""
+        filled = np.zeros((self.shape.rows, *values.shape[1:]), dtype=dtype)
+        filled[: len(values)] = values
+        return filled
+
+    def row_sums(self, losses: NDArray[np.generic], per: Per) -> NDArray[np.generic]:
+        """Sums ``[tokens]`` of the shape over the tokens of each row into ``[rows]``; keeps ``[rows]`` as it is."""
+        if per == "row":
+            return losses
+        sums = np.zeros(self.shape.rows, dtype=np.float64)
+        np.add.at(sums, np.repeat(np.arange(len(self.rows)), self.batch.lengths), losses[self.token_positions])
+        return sums.astype(np.float32)
+
+    def collect(self, values: NDArray[np.generic], per: Per) -> list[NDArray[np.generic]]:
+        """Returns what belongs to each row, from ``[rows, ...]`` or ``[tokens, ...]`` of the shape."""
+        if per == "row":
+            return np.split(values[: len(self.rows)], len(self.rows))
+        if per == "token":
+            return np.split(values[self.token_positions], self.batch.offsets[1:-1])
+        assert self.batch.label_offsets is not None
+        return np.split(values[self.label_positions], self.batch.label_offsets[1:-1])
+
+
+def arrange(batch: Batch, shapes: Sequence[Shape]) -> list[Layout]:
+    """Distributes the rows of a batch over calls of the shapes.
+
+    Raises:
+        ValueError: a row is longer than the last shape.
+    """
+    return [_layout(batch, placement) for placement in place(batch.lengths, shapes)]
+
+
+def in_row_order(
+    layouts: Sequence[Layout], values: Sequence[NDArray[np.generic]], per: Per, empty: NDArray[np.generic]
+) -> NDArray[np.generic]:
+    """Joins the values of all calls in the order of the batch's rows; ``empty`` for a batch without rows."""
+    pieces: dict[int, NDArray[np.generic]] = {}
+    for layout, array in zip(layouts, values, strict=True):
+        pieces.update(zip(layout.rows.tolist(), layout.collect(array, per), strict=True))
+    return np.concatenate([pieces[row] for row in range(len(pieces))]) if pieces else empty
+
+
+def _layout(batch: Batch, placement: Placement) -> Layout:
+    return Layout(placement.shape, batch.select(placement.rows), placement.rows, placement.starts)

@@ -1,0 +1,319 @@
+"""AdamW as one compiled update graph over accumulated gradients."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import mindspore
+import numpy as np
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+from numpy.typing import NDArray
+
+from bertcore.backend import OptimizerState, ParameterGroup, TrainingSpecification
+from bertcore.errors import ConfigError
+from bertcore.parameters import Parameters
+from bertcore_mindspore.devices import DeviceKind
+
+FIRST_LOSS_SCALE = 65536.0
+LOSS_SCALE_FACTOR = 2.0
+STEPS_TO_GROW = 2000
+"""Dynamic loss scaling as in ``torch.amp.GradScaler``, but that the scale never falls below 1."""
+
+
+def group_of(name: str, groups: Sequence[ParameterGroup]) -> int:
+    """Returns the number of the first group whose pattern matches.
+
+    Raises:
+        ConfigError: none matches.
+    """
+    for index, group in enumerate(groups):
+        if re.search(group.pattern, name):
+            return index
+    raise ConfigError(f"no parameter group matches {name}", "end the groups with one whose pattern is '.*'")
+
+
+@dataclass
+class MindSporeStepResult:
+    """The outcome of a training step; reading a property fetches it from the device.
+
+    Attributes:
+        loss: loss sum.
+        norm: gradient norm.
+        is_finite: whether both are finite.
+        skipped: whether fp16 loss scaling skipped the update.
+    """
+
+    loss: Tensor
+    norm: Tensor
+    is_finite: Tensor
+    skipped: bool = False
+    _fetched: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def loss_sum(self) -> float:
+        """Sum of the losses of all micro-batches, before the division."""
+        return self._fetch("loss", self.loss)
+
+    @property
+    def gradient_norm(self) -> float:
+        """Global norm after the division and before clipping."""
+        return self._fetch("norm", self.norm)
+
+    @property
+    def finite(self) -> bool:
+        """Whether both are finite; the parameters are untouched where they are not."""
+        return bool(self._fetch("is_finite", self.is_finite))
+
+    def _fetch(self, name: str, value: Tensor) -> float:
+        if name not in self._fetched:
+            self._fetched[name] = float(value.asnumpy())
+        return self._fetched[name]
+
+
+class _UpdateGraph(nn.Cell):
+    """Norm, clipping and update of all trained parameters; leaves the accumulated gradients at zero.
+
+    Args:
+        parameters: what is trained.
+        gradients: their accumulated gradients.
+        loss_sum: the accumulated loss sum.
+        group_indices: the group of each parameter.
+        specification: decay of the groups, betas, eps and clipping norm.
+    """
+
+    def __init__(
+        self,
+        parameters: ParameterTuple,
+        gradients: ParameterTuple,
+        loss_sum: Parameter,
+        group_indices: tuple[int, ...],
+        specification: TrainingSpecification,
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        self.parameters = parameters
+        self.gradients = gradients
+        self.loss_sum = loss_sum
+        self.first_moments = parameters.clone("first_moment", "zeros")
+        self.second_moments = parameters.clone("second_moment", "zeros")
+        self.count = len(parameters)
+        self.groups = group_indices
+        self.decays = tuple(specification.groups[index].weight_decay for index in group_indices)
+        self.beta1 = Tensor(specification.betas[0], mindspore.float32)
+        self.beta2 = Tensor(specification.betas[1], mindspore.float32)
+        self.eps = specification.eps
+        self.clip_norm = specification.clip_norm
+        self.ones = tuple(Tensor(np.ones((parameter.shape[-1], 1), np.float32)) for parameter in parameters)
+        self.adam = ops.Adam()
+        self.assign = ops.Assign()
+        self.product = ops.MatMul()
+        self.sum = ops.ReduceSum()
+        self.zeros_like = ops.ZerosLike()
+        self.root = ops.Sqrt()
+        self.absolute = ops.Abs()
+        self.minimum = ops.Minimum()
+        self.is_finite = ops.IsFinite()
+        self.reshape = ops.Reshape()
+        self.logical_and = ops.LogicalAnd()
+
+    def construct(
+        self, inverse: Tensor, inverse_loss_scale: Tensor, correction1: Tensor, correction2: Tensor, *rates: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Updates.
+
+        Args:
+            inverse: one over loss denominator and loss scale, with which the gradients are multiplied.
+            inverse_loss_scale: one over the loss scale.
+            correction1: one minus the first beta to the power of the updates, this one included.
+            correction2: the same for the second beta.
+            rates: learning rate of each group.
+
+        Returns:
+            Loss sum, gradient norm and whether both are finite.
+        """
+        squares = self.loss_sum * 0.0
+        for index in range(self.count):
+            gradient = self.reshape(self.gradients[index], (-1, self.parameters[index].shape[-1]))
+            # Summed along rows by a product: one float32 sum over millions of squares loses three digits.
+            squares = squares + self.sum(self.product(gradient * gradient, self.ones[index]))
+        norm = self.root(squares) * self.absolute(inverse)
+        loss = self.loss_sum * inverse_loss_scale
+        finite = self.logical_and(self.is_finite(norm), self.is_finite(loss))
+        factor = inverse
+        if self.clip_norm is not None:
+            factor = inverse * self.minimum(self.clip_norm / (norm + 1e-6), 1.0)
+        # The primitive's eps stands inside its own correction of the rate; this makes it torch's.
+        eps = self.root(correction2) * self.eps
+        if finite:
+            for index in range(self.count):
+                parameter, rate = self.parameters[index], rates[self.groups[index]]
+                if self.decays[index] != 0.0:
+                    self.assign(parameter, parameter * (1.0 - rate * self.decays[index]))
+                self.adam(
+                    parameter,
+                    self.first_moments[index],
+                    self.second_moments[index],
+                    1.0 - correction1,
+                    1.0 - correction2,
+                    rate,
+                    self.beta1,
+                    self.beta2,
+                    eps,
+                    self.gradients[index] * factor,
+                )
+        for index in range(self.count):
+            self.assign(self.gradients[index], self.zeros_like(self.gradients[index]))
+        self.assign(self.loss_sum, self.zeros_like(self.loss_sum))
+        return loss, norm, finite
+
+
+class AdamW:
+    """``torch.optim.AdamW`` with clipping, guarded against what is not finite (Loshchilov and Hutter, 1711.05101).
+
+    Args:
+        parameters: canonical name to parameter, of the whole table.
+        specification: groups, betas, eps and clipping norm. A group whose rate is 0 is frozen.
+        device: how graphs are compiled.
+        scaled: whether the loss is scaled (fp16).
+
+    Attributes:
+        trained: names of the parameters that are trained, in the order of the table.
+        gradients: their accumulators, which the compiled gradient graph adds to.
+        loss_sum: the accumulator of the loss sum, times the loss scale.
+        loss_scale: the current one.
+
+    Raises:
+        ConfigError: a parameter belongs to no group.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Parameter],
+        specification: TrainingSpecification,
+        device: DeviceKind,
+        *,
+        scaled: bool,
+    ) -> None:
+        groups = {name: group_of(name, specification.groups) for name in parameters}
+        self.trained = [name for name, index in groups.items() if specification.groups[index].learning_rate != 0]
+        self._specification = specification
+        self._scaled = scaled
+        trained = ParameterTuple([parameters[name] for name in self.trained])
+        self.gradients = trained.clone("gradient", "zeros")
+        self.loss_sum = Parameter(Tensor(0.0, mindspore.float32), name="loss_sum", requires_grad=False)
+        self._graph = _UpdateGraph(
+            trained,
+            self.gradients,
+            self.loss_sum,
+            tuple(groups[name] for name in self.trained),
+            specification,
+        )
+        self._update = mindspore.jit(self._graph, jit_level=device.jit_level, backend="ms_backend")
+        self._shapes = {name: parameter.shape for name, parameter in parameters.items()}
+        self._updates = 0
+        self._pending: MindSporeStepResult | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Starts anew: moments, update count and loss scale."""
+        zeros = {name: np.zeros(shape, dtype=np.float32) for name, shape in self._shapes.items()}
+        self.restore(OptimizerState(zeros, zeros, 0, FIRST_LOSS_SCALE, 0))
+        self.set_gradients({name: zeros[name] for name in self.trained})
+
+    def set_gradients(self, gradients: Parameters) -> None:
+        """Replaces the accumulated gradients, and the loss sum by zero."""
+        for name, accumulator in zip(self.trained, self.gradients, strict=True):
+            copy_into(accumulator, gradients[name] * np.float32(self.loss_scale))
+        copy_into(self.loss_sum, np.zeros((), dtype=np.float32))
+
+    def take_gradients(self, denominator: float) -> Parameters:
+        """Returns the accumulated gradients, divided, and leaves zeros."""
+        factor = np.float32(1 / (denominator * self.loss_scale))
+        gradients = {
+            name: accumulator.asnumpy() * factor for name, accumulator in zip(self.trained, self.gradients, strict=True)
+        }
+        self.set_gradients({name: np.zeros_like(gradient) for name, gradient in gradients.items()})
+        return gradients
+
+    def update(self, denominator: float, learning_rates: Sequence[float]) -> MindSporeStepResult:
+        """Updates the parameters from the accumulated gradients, and sets these to zero."""
+        updates = self._settled_updates() + 1
+        beta1, beta2 = self._specification.betas
+        divisor = denominator * self.loss_scale
+        scalars = [
+            # Also for a denominator of zero: what is not finite is left to the guard.
+            1 / divisor if divisor else math.nan,
+            1 / self.loss_scale,
+            1 - beta1**updates,
+            1 - beta2**updates,
+            *learning_rates,
+        ]
+        result = MindSporeStepResult(*self._update(*(Tensor(value, mindspore.float32) for value in scalars)))
+        self._pending = result
+        if self._scaled:
+            result.skipped = self._adapt_loss_scale(result)
+        return result
+
+    def state(self) -> OptimizerState:
+        """Returns copies of the state under canonical names."""
+        updates = self._settled_updates()
+        first, second = (
+            {**frozen, **{name: to_numpy(value) for name, value in zip(self.trained, moments, strict=True)}}
+            for frozen, moments in (
+                (self._frozen_first, self._graph.first_moments),
+                (self._frozen_second, self._graph.second_moments),
+            )
+        )
+        return OptimizerState(
+            {name: first[name] for name in self._shapes},
+            {name: second[name] for name in self._shapes},
+            updates,
+            self.loss_scale,
+            self._good_steps,
+        )
+
+    def restore(self, state: OptimizerState) -> None:
+        """Continues from a state; the moments of frozen parameters are kept as they are."""
+        self._pending = None
+        self._updates = state.updates
+        self.loss_scale = state.loss_scale if self._scaled else 1.0
+        self._good_steps = state.good_steps if self._scaled else 0
+        frozen = [name for name in self._shapes if name not in set(self.trained)]
+        self._frozen_first = {name: state.first_moment[name] for name in frozen}
+        self._frozen_second = {name: state.second_moment[name] for name in frozen}
+        for index, name in enumerate(self.trained):
+            copy_into(self._graph.first_moments[index], state.first_moment[name])
+            copy_into(self._graph.second_moments[index], state.second_moment[name])
+
+    def _settled_updates(self) -> int:
+        """Updates done so far; asks the last step, which is over by now, whether it was one."""
+        if self._pending is not None:
+            self._updates += self._pending.finite
+            self._pending = None
+        return self._updates
+
+    def _adapt_loss_scale(self, result: MindSporeStepResult) -> bool:
+        if result.finite:
+            self._good_steps += 1
+            if self._good_steps == STEPS_TO_GROW:
+                self.loss_scale *= LOSS_SCALE_FACTOR
+                self._good_steps = 0
+            return False
+        self._good_steps = 0
+        # A loss that is itself not finite, or a gradient that is not even unscaled, is no matter of the scale.
+        if not np.isfinite(result.loss_sum) or self.loss_scale <= 1:
+            return False
+        self.loss_scale = max(1.0, self.loss_scale / LOSS_SCALE_FACTOR)
+        return True
+
+
+def copy_into(parameter: Parameter, values: NDArray[np.generic]) -> None:
+    """Writes values into the memory that compiled graphs hold; ``set_data`` would part the two."""
+    ops.assign(parameter, Tensor(np.asarray(values, dtype=np.float32, order="C")))
+
+
+def to_numpy(parameter: Parameter) -> NDArray[np.float32]:
+    """Returns a copy of a parameter's values."""
+    return np.array(parameter.asnumpy(), dtype=np.float32)
