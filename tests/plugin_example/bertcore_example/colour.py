@@ -34,7 +34,7 @@ class ColourTask(Task):
     metric = Metric("accuracy")
     data_config = ColourData
 
-    def sample(self) -> Path:
+    def sample_folder(self) -> Path:
         """The few lines that the package brings, for ``--data sample``."""
         return Path(__file__).parent / "colour_sample"
 
@@ -69,13 +69,13 @@ class ColourTask(Task):
         """Collects the predicted label of each example."""
         return ColourAccumulator(examples)
 
-    def parse_input(self, records: Iterable[Mapping[str, Any]], origin: str) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]]) -> list[Example]:
         """Records with the field ``text``."""
         examples = []
-        for number, record in enumerate(records, 1):
+        for number, (record, origin) in enumerate(records):
             if "text" not in record:
-                raise DataError(f"{origin}:{number}: no field 'text'", 'write {"text": "..."} a line')
-            examples.append(Example(str(number), {"text": str(record["text"])}, origin=f"{origin}:{number}"))
+                raise DataError(f"{origin}: no field 'text'", 'write {"text": "..."} a line')
+            examples.append(Example(str(number), {"text": str(record["text"])}, origin=origin))
         return examples
 
 
@@ -102,7 +102,7 @@ class ColourAccumulator(Accumulator):
         gold = np.array([LABELS.index(example.label) for example in self._examples], dtype=np.int64)
         total, correct = len(gold), int((gold == self._predicted).sum())
         most_frequent = int(np.bincount(gold, minlength=len(LABELS)).max())
-        accuracy, baseline = (count / max(total, 1) for count in (correct, most_frequent))
+        accuracy, baseline = (count / total if total else float("nan") for count in (correct, most_frequent))
         return Evaluation(
             metrics={"accuracy": accuracy},
             total=total,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from bertcore.testing import BackendConformance
+from bertcore.testing import BackendConformance, TaskConformance
 
 
 class TestReferenceNumpy(BackendConformance):
     plugin = "bertcore_example.plugins:ReferenceNumpy"
     has_dropout = False
+
+
+class TestColour(TaskConformance):
+    plugin = "bertcore_example.plugins:Colour"
