@@ -192,7 +192,12 @@ def find_converter(path: Path, registry: Registry) -> WeightConverter:
     Raises:
         ModelError: there is none, or more than one.
     """
-    names = [name for name, entry in sorted(registry.converters.items()) if entry.item.recognizes(path)]
+    names = []
+    for name, entry in sorted(registry.converters.items()):
+        try:
+            names += [name] if entry.item.recognizes(path) else []
+        except Exception as error:  # a plugin that breaks its contract stops no other one
+            entry.record.fail("failed", error)
     if not names:
         raise ModelError(
             f"{path}: holds no weights in a layout that is known",
