@@ -1,0 +1,25 @@
+"""The shipped converters against the conformance suite that every converter passes."""
+
+from __future__ import annotations
+
+from bertcore.testing import ConverterConformance
+
+
+class TestHuggingFaceFolder(ConverterConformance):
+    plugin = "bertcore.builtin.huggingface"
+    file_name = "model"
+
+
+class TestSafetensors(ConverterConformance):
+    plugin = "bertcore.builtin.huggingface"
+    file_name = "weights.safetensors"
+
+
+class TestTorchFile(ConverterConformance):
+    plugin = "bertcore.builtin.huggingface"
+    file_name = "pytorch_model.bin"
+
+
+class TestMindSporeCheckpoint(ConverterConformance):
+    plugin = "bertcore.builtin.mindspore_ckpt"
+    file_name = "weights.ckpt"
