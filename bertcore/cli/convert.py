@@ -1,0 +1,54 @@
+"""``bertcore convert``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from bertcore.cli.options import json_option
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("destination", type=click.Path(path_type=Path))
+@click.option("--from", "from_name", metavar="NAME", help="Converter that reads. Default: the one that fits.")
+@click.option("--to", "to_name", metavar="NAME", help="Converter that writes. Default: the one that fits.")
+@click.option("--config", "config", type=click.Path(path_type=Path), help="The model's config.json.")
+@click.option("--force", is_flag=True, help="Replace a destination that exists.")
+@json_option
+@click.pass_obj
+def convert(
+    blocked: tuple[str, ...],
+    source: Path,
+    destination: Path,
+    from_name: str | None,
+    to_name: str | None,
+    config: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Convert weights from SOURCE to DESTINATION, files or folders, and report what became of every key.
+
+    A destination without a suffix is a Hugging Face folder; .safetensors, .bin, .pt and .ckpt are single files.
+    """
+    from dataclasses import asdict
+
+    from bertcore.conversion import convert as convert_weights
+    from bertcore.registry import Registry
+
+    report = convert_weights(
+        source,
+        destination,
+        Registry(blocked=blocked),
+        from_name=from_name,
+        to_name=to_name,
+        config=config,
+        force=force,
+    )
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=2, default=str))
+        return
+    click.echo(report.table())
+    click.echo(report.summary)
