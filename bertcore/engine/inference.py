@@ -130,6 +130,7 @@ class TrainedModel:
                         evaluation=evaluation,
                         best_step=0,
                         seconds=time.perf_counter() - started,
+                        examples_per_second=speed,
                         history=(),
                         options=config_values(self.config),
                         environment=environment(self.place.backend.versions()),

@@ -27,6 +27,7 @@ class Report:
         evaluation: of the best checkpoint.
         best_step: its step.
         seconds: wall-clock time of the run.
+        examples_per_second: of training, or of an evaluation; without compilation.
         history: logged steps and evaluations, as in ``metrics.jsonl``.
         options: the resolved configuration.
         environment: versions and machine.
@@ -37,6 +38,7 @@ class Report:
     evaluation: Evaluation
     best_step: int
     seconds: float
+    examples_per_second: float
     history: Sequence[Mapping[str, Any]]
     options: Mapping[str, Any]
     environment: Mapping[str, str]
@@ -67,6 +69,7 @@ def write_report(folder: Path, report: Report) -> None:
         "summary": evaluation.summary,
         "best_step": report.best_step,
         "seconds": round(report.seconds, 3),
+        "examples_per_second": round(report.examples_per_second, 3),
         "header": dict(report.header),
         "confusion": None
         if evaluation.confusion is None

@@ -359,6 +359,7 @@ class _SeedRun:
         )
         finished = trainer.train()
         seconds = time.perf_counter() - self._started
+        speed = trainer.rows / trainer.seconds if trainer.seconds else 0.0
         evaluation = trainer.best
         if not finished:
             summary = f"stopped after step {self._progress.step} of {self._data.total_steps}; go on with --resume"
@@ -376,6 +377,7 @@ class _SeedRun:
                     evaluation=evaluation,
                     best_step=self._progress.best_step,
                     seconds=seconds,
+                    examples_per_second=speed,
                     history=self._progress.history,
                     options=self._event.options,
                     environment=environment(self._shop.place.backend.versions()),
@@ -394,7 +396,7 @@ class _SeedRun:
             steps=self._progress.step,
             best_step=self._progress.best_step,
             finished=finished,
-            examples_per_second=trainer.rows / trainer.seconds if trainer.seconds else 0.0,
+            examples_per_second=speed,
             seconds=seconds,
         )
 

