@@ -6,6 +6,7 @@ a second plugin of the same name; here every entry point gets a record.
 
 from __future__ import annotations
 
+import textwrap
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -46,7 +47,8 @@ class PluginRecord:
     def fail(self, status: Status, error: BaseException) -> None:
         """Records why the plugin takes no part any more."""
         self.status = status
-        self.error = f"{type(error).__name__}: {error}".splitlines()[0]
+        # pluggy says what is wrong with a hook over several lines.
+        self.error = textwrap.shorten(f"{type(error).__name__}: {error}", 300)
         self.details = "".join(traceback.format_exception(error)).rstrip()
 
 
@@ -100,7 +102,7 @@ class Plugins:
                 result = implementation()
                 if not isinstance(result, list):
                     raise TypeError(f"{hook} returned {type(result).__name__} instead of a list")
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 record.fail("failed", error)
                 continue
             yield record, result
