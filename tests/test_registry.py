@@ -1,0 +1,158 @@
+"""Looking up by name: what is found, what is asked for in vain, and whose fault that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+
+from bertcore import hookimpl
+from bertcore.errors import PluginError, UsageError
+from bertcore.events import TrackerFactory
+from bertcore.families import BertFamily
+from bertcore.heads import Regression, SequenceClassification
+from bertcore.implementations import HeadImplementation, ObjectiveImplementation, load_target
+from bertcore.objectives import HeadLoss, Objective
+from bertcore.plugins import Plugins
+from bertcore.registry import Registry
+
+
+def plugin_with(hook: str, implementation: Callable[[], Any]) -> object:
+    """A plugin with one hook."""
+    return SimpleNamespace(**{hook: hookimpl(implementation)})
+
+
+def registry_of(**plugins: object) -> Registry:
+    registered = Plugins()
+    for name, plugin in plugins.items():
+        registered.register(plugin, name)
+    return Registry(registered)
+
+
+def trackers(*names: str) -> object:
+    factories = [TrackerFactory(name, "a tracker", lambda run: None) for name in names]  # type: ignore[arg-type, return-value]
+    return plugin_with("bertcore_register_trackers", lambda: factories)
+
+
+@dataclass(frozen=True)
+class Weighted(Objective):
+    weight: float = 1.0
+
+    name: ClassVar[str] = "weighted"
+
+
+def test_what_is_registered_is_found_under_its_name():
+    family = BertFamily()
+    registry = registry_of(
+        first=plugin_with("bertcore_register_families", lambda: [family]), second=trackers("log", "curve")
+    )
+    assert registry.family("bert") is family
+    assert list(registry.trackers) == ["log", "curve"]
+    assert registry.trackers["curve"].record.name == "second"
+    registry.gather_all()
+    assert [record.provides for record in registry.plugins.records] == [
+        ["family bert"],
+        ["tracker log", "tracker curve"],
+    ]
+
+
+def test_heads_and_objectives_are_found_by_backend():
+    heads = [
+        HeadImplementation(SequenceClassification, "torch", "a:B"),
+        HeadImplementation(SequenceClassification, "mindspore", "c:D"),
+    ]
+    objectives = [ObjectiveImplementation(HeadLoss, "torch", "e:F"), ObjectiveImplementation(Weighted, "torch", "g:H")]
+    registry = registry_of(
+        heads=plugin_with("bertcore_register_heads", lambda: heads),
+        objectives=plugin_with("bertcore_register_objectives", lambda: objectives),
+    )
+    head = SequenceClassification(("no", "yes"))
+    assert registry.head_implementation(head, "torch") == "a:B"
+    assert registry.head_implementation(head, "mindspore") == "c:D"
+    assert registry.objective("head_loss", {}, "torch") == (HeadLoss(), "e:F")
+    assert registry.objective("weighted", {"weight": 2.5}, "torch") == (Weighted(2.5), "g:H")
+    with pytest.raises(UsageError, match="regression on torch"):
+        registry.head_implementation(Regression(), "torch")
+    with pytest.raises(UsageError, match="weighted on mindspore"):
+        registry.objective("weighted", {}, "mindspore")
+    with pytest.raises(UsageError, match="wieght"):
+        registry.objective("weighted", {"wieght": 2.5}, "torch")
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest():
+    registry = registry_of(first=trackers("console", "curve"))
+    with pytest.raises(UsageError, match="there is no tracker 'consol'") as caught:
+        registry.tracker("consol")
+    assert "did you mean 'console'?" in caught.value.remedy
+
+
+def test_a_name_like_no_other_is_answered_with_all():
+    registry = registry_of(first=trackers("console", "curve"))
+    with pytest.raises(UsageError) as caught:
+        registry.tracker("xyz")
+    assert "console, curve" in caught.value.remedy
+    with pytest.raises(UsageError) as caught:
+        registry.backend("xyz")
+    assert "none" in caught.value.remedy
+
+
+def test_a_name_registered_twice_keeps_the_first_and_names_both():
+    registry = registry_of(first=trackers("log"), second=trackers("curve", "log"))
+    assert registry.trackers["log"].record.name == "first"
+    assert "curve" in registry.trackers, "what the second plugin brought before stays"
+    (failure,) = registry.plugins.failures()
+    assert failure.name == "second"
+    assert failure.status == "failed"
+    assert "'log'" in failure.error
+    assert "first" in failure.error
+
+
+def test_something_of_a_wrong_type_fails_its_plugin_alone():
+    registry = registry_of(
+        first=plugin_with("bertcore_register_trackers", lambda: ["console"]), second=trackers("curve")
+    )
+    assert list(registry.trackers) == ["curve"]
+    (failure,) = registry.plugins.failures()
+    assert failure.name == "first"
+    assert "TrackerFactory" in failure.error
+
+
+def test_what_a_broken_plugin_provides_is_answered_with_its_error_in_full():
+    def fails() -> list[Any]:
+        raise RuntimeError("the moon\nis in the wrong phase")
+
+    registry = registry_of(curve=plugin_with("bertcore_register_trackers", fails), other=trackers("console"))
+    with pytest.raises(PluginError) as caught:
+        registry.tracker("curve")
+    assert "Traceback" in caught.value.cause
+    assert "is in the wrong phase" in caught.value.cause
+    assert "curve" in caught.value.cause
+    with pytest.raises(UsageError) as usage:
+        registry.tracker("consoel")
+    assert "1 broken plugin(s)" in usage.value.remedy
+
+
+def test_what_a_switched_off_plugin_provides_is_answered_with_the_option():
+    registry = Registry(blocked=["bert"])
+    with pytest.raises(UsageError, match="-p no:bert"):
+        registry.family("bert")
+
+
+def test_the_plugins_of_this_environment_are_all_well():
+    registry = Registry()
+    registry.gather_all()
+    assert {record.name: record.details for record in registry.plugins.failures()} == {}
+    names = {point.name for point in metadata.entry_points(group="bertcore")}
+    assert {record.name for record in registry.plugins.records} == names
+    assert [record.name for record in registry.plugins.records if not record.provides] == []
+
+
+def test_a_target_that_cannot_be_imported_is_named():
+    assert load_target("json:dumps")([1]) == "[1]"
+    for target in ("a_module_that_nobody_has:x", "json:no_such_attribute"):
+        with pytest.raises(PluginError, match=target):
+            load_target(target)
