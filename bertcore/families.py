@@ -207,7 +207,7 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
         multi_label = config.get("problem_type") == "multi_label_classification"
         return SequenceClassification(_labels(config, origin), multi_label=multi_label)
     if architecture.endswith("ForTokenClassification"):
-        return TokenClassification(_labels(config, origin))
+        return TokenClassification(_labels(config, origin), crf=config.get("crf") is True)
     if architecture.endswith("ForQuestionAnswering"):
         return SpanExtraction()
     raise ModelError(

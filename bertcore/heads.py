@@ -157,7 +157,8 @@ class TokenClassification(Head):
         return table
 
     def config_entries(self) -> dict[str, Any]:  # noqa: D102
-        return _label_entries(self.labels)
+        entries = _label_entries(self.labels)
+        return {**entries, "crf": True} if self.crf else entries
 
     def loss_count(self, batch: Batch) -> float:  # noqa: D102
         return float(len(batch)) if self.crf else super().loss_count(batch)

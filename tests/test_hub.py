@@ -68,7 +68,7 @@ class Answer(BaseHTTPRequestHandler):
         if name not in self.server.models:
             return self.answer(404, b"Repository not found", {"X-Error-Code": "RepoNotFound"})
         if name in self.server.gated:
-            return self.answer(403, b"Access is restricted", {"X-Error-Code": "GatedRepo"})
+            return self.answer(401, b"Access is restricted", {"X-Error-Code": "GatedRepo"})
         if len(rest) > 1 and rest[1] not in ("main", COMMIT):
             return self.answer(404, b"Invalid rev id", {"X-Error-Code": "RevisionNotFound"})
         files = self.server.models[name]
