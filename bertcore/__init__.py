@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from bertcore.api import convert as convert
     from bertcore.api import evaluate as evaluate
     from bertcore.api import predict as predict
+    from bertcore.api import resume as resume
     from bertcore.api import run as run
+    from bertcore.api import run_seeds as run_seeds
     from bertcore.hookspecs import hookimpl as hookimpl
 
 __version__ = "0.1.0"
@@ -20,12 +22,14 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "hookimpl": "bertcore.hookspecs",
     "run": "bertcore.api",
+    "run_seeds": "bertcore.api",
+    "resume": "bertcore.api",
     "evaluate": "bertcore.api",
     "predict": "bertcore.api",
     "convert": "bertcore.api",
 }
 
-__all__ = ["__version__", "convert", "evaluate", "hookimpl", "predict", "run"]
+__all__ = ["__version__", "convert", "evaluate", "hookimpl", "predict", "resume", "run", "run_seeds"]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,6 +20,9 @@ from bertcore.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "BERTCORE_"
 
+NONE = "none"
+"""How a value is switched off in a file, in the environment and in ``--set``; TOML has no null."""
+
 
 class Section(BaseModel):
     """Base of all sections: unknown keys are refused, values do not change."""
@@ -157,7 +160,9 @@ def gather_settings(
     """
     settings: list[Setting] = []
     if file is not None:
-        settings += [Setting(key, value, str(file)) for key, value in _flatten(_read_toml(file))]
+        settings += [
+            Setting(key, None if value == NONE else value, str(file)) for key, value in _flatten(_read_toml(file))
+        ]
     variables = os.environ if environment is None else environment
     for name in sorted(variables):
         # Only names with a section or a top-level key are settings; BERTCORE_CACHE and the like are not.
@@ -227,7 +232,9 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, 
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from known_keys(annotation, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", str(annotation).replace("typing.", "")
+            yield f"{prefix}{name}", (
+                annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+            )
 
 
 def key_descriptions(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
@@ -248,10 +255,13 @@ def config_values(config: RunConfig) -> dict[str, Any]:
 
 
 def config_toml(config: RunConfig) -> str:
-    """Returns the configuration as a TOML file that ``-c`` reads back; keys that are None are left out."""
+    """Returns the configuration as a TOML file that ``-c`` reads back, without keys that are None by default."""
+    defaults = config_values(type(config)())
     sections: dict[str, list[str]] = {}
     for key, value in config_values(config).items():
         section, _, name = key.rpartition(".")
+        if value is None and defaults[key] is not None:
+            value = NONE
         if value is not None:
             sections.setdefault(section, []).append(f"{name} = {_toml_value(value)}")
     lines = sections.pop("", [])
@@ -298,7 +308,7 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def _parse(text: str) -> Any:
     """Reads a value as TOML does, and as a plain string where that is no TOML (paths, names)."""
-    if text.lower() == "none":
+    if text.lower() == NONE:
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"]

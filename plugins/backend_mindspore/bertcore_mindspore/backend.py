@@ -20,7 +20,7 @@ class MindSporeBackend(Backend):
     devices: ClassVar[Mapping[str, tuple[Precision, ...]]] = {
         kind: row.precisions for kind, row in devices.DEVICES.items()
     }
-    weight_file = ("best_model.ckpt", "mindspore")
+    weight_file = ("best_model.ckpt", "mindspore_ckpt")
 
     def problem(self) -> tuple[str, str] | None:  # noqa: D102
         try:
@@ -49,7 +49,7 @@ class MindSporeBackend(Backend):
         return devices.available_devices(mindspore)
 
     def check(self, device: str) -> CheckResult:  # noqa: D102
-        operation = f"LayerNorm of a product of matrices on {device}"
+        operation = "LayerNorm of a product of matrices"
         try:
             self._refuse_problem()
             import mindspore

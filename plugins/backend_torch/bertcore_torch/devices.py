@@ -80,7 +80,7 @@ def resolve_device(name: str, precisions: tuple[Precision, ...]) -> torch.device
         if precision not in KINDS[kind].precisions or (precision == "bf16" and not _has_bf16(device)):
             raise DeviceError(
                 f"the device {name} does not compute in {precision}",
-                f"choose one of {', '.join(KINDS[kind].precisions)} with --set train.precision=...",
+                f"choose one of {', '.join(KINDS[kind].precisions)} with --precision",
             )
     return device
 
