@@ -232,9 +232,8 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, 
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from known_keys(annotation, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", (
-                annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
-            )
+            words = annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+            yield f"{prefix}{name}", words
 
 
 def key_descriptions(model: type[BaseModel], prefix: str = "") -> dict[str, str]:
