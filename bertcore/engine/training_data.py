@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bertcore.batch import Batch
 from bertcore.config import TrainConfig
 from bertcore.data.plans import plan_training
+from bertcore.errors import DataError
 from bertcore.task import Encoding, Example, ExampleStream
 
 
@@ -75,7 +76,11 @@ class SizedTrainingData:
 
 
 class StreamedTrainingData:
-    """A declared stream: read in windows, each encoded and shuffled by itself; opened anew when it ends."""
+    """A declared stream: read in windows, each encoded and shuffled by itself; opened anew when it ends.
+
+    Raises:
+        DataError: the stream holds no examples.
+    """
 
     def __init__(
         self,
@@ -92,7 +97,10 @@ class StreamedTrainingData:
         self._seed = seed
         self._window = window
         self.total_steps: int = options.max_steps
-        self._first = self._encode(list(islice(stream.open(), window)))
+        examples = list(islice(stream.open(), window))
+        if not examples:
+            raise DataError("the training split is a stream without examples", "check the data")
+        self._first = self._encode(examples)
 
     @property
     def lengths(self) -> NDArray[np.int64]:

@@ -1,0 +1,180 @@
+"""Which rows are trained on in which step: each once an epoch, and the same after a stop as without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bertcore.batch import Batch, Column, from_rows
+from bertcore.config import TrainConfig
+from bertcore.data.plans import plan_prediction, plan_training
+from bertcore.engine.training_data import SizedTrainingData, StepRows, StreamedTrainingData
+from bertcore.errors import DataError
+from bertcore.task import Encoding, Example, ExampleStream
+
+deadline_free = settings(deadline=None, max_examples=60)
+
+
+def rows_of(lengths: Sequence[int]) -> Batch:
+    """Rows whose label is their own number."""
+    tokens = [[7] * length for length in lengths]
+    labels = Column(np.arange(len(lengths), dtype=np.int32), "row")
+    return from_rows(tokens, [[0] * length for length in lengths], {"labels": labels})
+
+
+def labels_of(step: StepRows) -> list[list[int]]:
+    return [batch.columns["labels"].values.tolist() for batch in step.micro_batches]
+
+
+def take(steps: Iterator[StepRows], count: int) -> list[tuple[list[list[int]], float, bool]]:
+    return [(labels_of(step), step.epoch, step.last_of_epoch) for step in islice(steps, count)]
+
+
+lengths_strategy = st.lists(st.integers(1, 40), min_size=1, max_size=60)
+options_strategy = st.builds(
+    TrainConfig,
+    batch_size=st.integers(1, 9),
+    accumulation=st.integers(1, 4),
+    group_by_length=st.booleans(),
+    epochs=st.floats(0.1, 4),
+)
+
+
+@given(lengths=lengths_strategy, batch_size=st.integers(1, 9), seed=st.integers(0, 2**63 - 1), grouped=st.booleans())
+@deadline_free
+def test_a_plan_holds_every_row_once(lengths: list[int], batch_size: int, seed: int, grouped: bool) -> None:
+    plan = plan_training(np.array(lengths), batch_size, seed=seed, epoch=3, group_by_length=grouped)
+    assert sorted(np.concatenate(plan)) == list(range(len(lengths)))
+    sizes = [len(rows) for rows in plan]
+    assert max(sizes) <= batch_size
+    assert sum(size < batch_size for size in sizes) <= 1
+    again = plan_training(np.array(lengths), batch_size, seed=seed, epoch=3, group_by_length=grouped)
+    assert [rows.tolist() for rows in plan] == [rows.tolist() for rows in again]
+
+
+def test_plans_differ_by_epoch_and_by_seed() -> None:
+    lengths = np.full(50, 5)
+    plans = [
+        np.concatenate(plan_training(lengths, 8, seed=seed, epoch=epoch)).tolist()
+        for seed, epoch in ((1, 0), (1, 1), (2, 0))
+    ]
+    assert len({tuple(plan) for plan in plans}) == 3
+
+
+def test_grouping_by_length_makes_batches_of_like_lengths() -> None:
+    lengths = np.random.default_rng(0).integers(5, 200, 800)
+    plain = plan_training(lengths, 16, seed=1, epoch=0)
+    grouped = plan_training(lengths, 16, seed=1, epoch=0, group_by_length=True)
+
+    def padding(plan: list[np.ndarray]) -> int:
+        return sum(int(lengths[rows].max()) * len(rows) - int(lengths[rows].sum()) for rows in plan)
+
+    assert padding(grouped) < padding(plain) / 10
+    longest = [int(lengths[rows].max()) for rows in grouped]
+    assert longest != sorted(longest)
+    assert longest != sorted(longest, reverse=True)
+
+
+@given(lengths=lengths_strategy, batch_size=st.integers(1, 70))
+@deadline_free
+def test_a_prediction_holds_every_row_once_longest_first(lengths: list[int], batch_size: int) -> None:
+    order = np.concatenate(plan_prediction(np.array(lengths), batch_size))
+    assert sorted(order) == list(range(len(lengths)))
+    assert np.array(lengths)[order].tolist() == sorted(lengths, reverse=True)
+
+
+@given(lengths=lengths_strategy, options=options_strategy, seed=st.integers(0, 2**63 - 1), start=st.integers(0, 40))
+@deadline_free
+def test_a_split_goes_on_from_any_step(lengths: list[int], options: TrainConfig, seed: int, start: int) -> None:
+    data = SizedTrainingData(rows_of(lengths), options, seed)
+    assert take(data.steps(start), 12) == take(data.steps(0), start + 12)[start:]
+
+
+@given(lengths=lengths_strategy, options=options_strategy, seed=st.integers(0, 2**63 - 1))
+@deadline_free
+def test_a_split_is_trained_on_once_an_epoch(lengths: list[int], options: TrainConfig, seed: int) -> None:
+    data = SizedTrainingData(rows_of(lengths), options, seed)
+    for number in range(2):
+        epoch = list(islice(data.steps(number * data.steps_per_epoch), data.steps_per_epoch))
+        batches = [labels for step in epoch for labels in labels_of(step)]
+        assert sorted(label for batch in batches for label in batch) == list(range(len(lengths)))
+        assert all(len(step.micro_batches) == options.accumulation for step in epoch[:-1])
+        assert 1 <= len(epoch[-1].micro_batches) <= options.accumulation
+        assert [step.last_of_epoch for step in epoch] == [False] * (len(epoch) - 1) + [True]
+        assert epoch[-1].epoch == number + 1
+        plan = plan_training(
+            data.lengths, options.batch_size, seed=seed, epoch=number, group_by_length=options.group_by_length
+        )
+        assert batches == [rows.tolist() for rows in plan]
+
+
+@pytest.mark.parametrize(
+    ("changes", "total"),
+    [
+        ({"epochs": 3}, 3 * 8),
+        ({"epochs": 0.5}, 4),
+        ({"epochs": 0.01}, 1),
+        ({"accumulation": 3}, 3 * 3),
+        ({"max_steps": 5}, 5),
+    ],
+)
+def test_number_of_steps(changes: dict[str, float], total: int) -> None:
+    options = TrainConfig(batch_size=4, **changes)  # type: ignore[arg-type]
+    assert SizedTrainingData(rows_of([3] * 31), options, 0).total_steps == total
+
+
+# Streams
+
+
+def stream_of(count: int) -> ExampleStream:
+    return ExampleStream(lambda: (Example(str(number), {"text": "x"}, number) for number in range(count)))
+
+
+def encode(examples: Sequence[Example]) -> Encoding:
+    labels = Column(np.array([example.label for example in examples], dtype=np.int32), "row")
+    tokens = [[7] * (1 + example.label % 5) for example in examples]
+    return Encoding(from_rows(tokens, tokens, {"labels": labels}))
+
+
+@given(
+    count=st.integers(1, 40),
+    window=st.integers(1, 50),
+    batch_size=st.integers(1, 6),
+    accumulation=st.integers(1, 3),
+    start=st.integers(0, 30),
+)
+@deadline_free
+def test_a_stream_goes_on_from_any_step(
+    count: int, window: int, batch_size: int, accumulation: int, start: int
+) -> None:
+    options = TrainConfig(batch_size=batch_size, accumulation=accumulation, max_steps=100)
+    data = StreamedTrainingData(stream_of(count), encode, options, 5, window)
+    assert take(data.steps(start), 8) == take(data.steps(0), start + 8)[start:]
+
+
+@given(count=st.integers(1, 40), window=st.integers(1, 50), batch_size=st.integers(1, 6))
+@deadline_free
+def test_a_stream_is_trained_on_once_an_epoch(count: int, window: int, batch_size: int) -> None:
+    data = StreamedTrainingData(stream_of(count), encode, TrainConfig(batch_size=batch_size, max_steps=9), 5, window)
+    assert data.total_steps == 9
+    steps = data.steps(0)
+    for epoch in range(2):
+        labels: list[int] = []
+        for step in steps:
+            labels += [label for batch in labels_of(step) for label in batch]
+            if step.last_of_epoch:
+                assert step.epoch == epoch + 1
+                break
+        assert sorted(labels) == list(range(count))
+        windows = [labels[first : first + window] for first in range(0, count, window)]
+        assert all(max(part) - min(part) < window for part in windows)  # shuffled inside a window alone
+
+
+def test_a_stream_without_examples_is_refused() -> None:
+    with pytest.raises(DataError, match="without examples"):
+        StreamedTrainingData(stream_of(0), encode, TrainConfig(max_steps=1), 5, 10)
