@@ -285,6 +285,29 @@ class FlashAttention(nn.Cell):
         return self.reshape(context, query.shape)
 
 
+class LogSoftmax(nn.Cell):
+    """Logarithm of the softmax over the last dimension, in the dtype of its input.
+
+    Written out, since the CPU's LogSoftmax computes in float32 with an error of 1e-5.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(auto_prefix=False)
+        self.largest = ops.ReduceMax(keep_dims=True)
+        self.sum = ops.ReduceSum(keep_dims=True)
+        self.exp = ops.Exp()
+        self.log = ops.Log()
+
+    def construct(self, values: Tensor) -> Tensor:
+        """Maps ``[..., size]`` to the same shape."""
+        shifted = values - self.largest(values, -1)
+        return shifted - self.log(self.sum(self.exp(shifted), -1))
+
+    def bprop(self, values: Tensor, output: Tensor, gradient: Tensor) -> tuple[Tensor]:
+        """Gradient with regard to the values."""
+        return (gradient - self.exp(output) * self.sum(gradient, -1),)
+
+
 def activation(name: str, gelu: type[nn.Cell]) -> nn.Cell:
     """Returns the cell of a ``hidden_act``; ``gelu`` is the device's exact one."""
     return {"gelu": gelu, "gelu_new": TanhGelu, "relu": ops.ReLU}[name]()

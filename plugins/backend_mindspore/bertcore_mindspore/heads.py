@@ -26,7 +26,8 @@ from bertcore.errors import UsageError
 from bertcore.families import BertConfig
 from bertcore.heads import Head, SequenceClassification, TokenClassification
 from bertcore.randomness import HEAD
-from bertcore_mindspore.blocks import Linear
+from bertcore_mindspore.blocks import Linear, LogSoftmax
+from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import Dropout, DropoutPlan
 from bertcore_mindspore.encoder import Inputs, Names
 from bertcore_mindspore.layout import Layout
@@ -39,7 +40,9 @@ class _PooledHead(nn.Cell):
     column_names: ClassVar[tuple[str, ...]] = ("targets",)
     output_names: ClassVar[tuple[str, ...]] = ("logits",)
 
-    def __init__(self, config: BertConfig, head: Head, parameters: Names, dropout: DropoutPlan) -> None:
+    def __init__(
+        self, config: BertConfig, head: Head, parameters: Names, device: DeviceKind, dropout: DropoutPlan
+    ) -> None:
         super().__init__(auto_prefix=False)
         if config.head_variant != "pooler":
             raise UsageError(
@@ -51,7 +54,8 @@ class _PooledHead(nn.Cell):
         self.classifier = Linear(parameters["classifier.weight"], parameters["classifier.bias"])
         self.dropout = Dropout(dropout, HEAD)
         self.gather = ops.Gather()
-        self.sigmoid = ops.Sigmoid()
+        self.tanh = ops.Tanh()
+        self.wide = getattr(mindspore, device.head_dtype)
         self.cast = ops.Cast()
         self.sum = ops.ReduceSum()
 
@@ -62,8 +66,7 @@ class _PooledHead(nn.Cell):
     def construct(self, hidden: Tensor, batch: Inputs, forward_pass: int) -> dict[str, Tensor]:
         """Returns ``logits``, float32 ``[rows, labels]``."""
         first = self.pooler(self.gather(hidden, batch["first_tokens"], 0))
-        # tanh as a sigmoid: the CPU's Tanh errs by 1e-4.
-        pooled = self.sigmoid(first * 2.0) * 2.0 - 1.0
+        pooled = self.cast(self.tanh(self.cast(first, self.wide)), hidden.dtype)
         logits = self.classifier(self.dropout(pooled, batch["masks"], forward_pass))
         return {"logits": self.cast(logits, mindspore.float32)}
 
@@ -72,11 +75,16 @@ class SequenceClassificationHead(_PooledHead):
     """Cross entropy over the labels, or the mean of one binary cross entropy per label."""
 
     def __init__(
-        self, config: BertConfig, head: SequenceClassification, parameters: Names, dropout: DropoutPlan
+        self,
+        config: BertConfig,
+        head: SequenceClassification,
+        parameters: Names,
+        device: DeviceKind,
+        dropout: DropoutPlan,
     ) -> None:
-        super().__init__(config, head, parameters, dropout)
+        super().__init__(config, head, parameters, device, dropout)
         self.multi_label = head.multi_label
-        self.log_softmax = ops.LogSoftmax(-1)
+        self.log_softmax = LogSoftmax()
         self.log1p = ops.Log1p()
         self.exp = ops.Exp()
         self.absolute = ops.Abs()
@@ -97,11 +105,11 @@ class SequenceClassificationHead(_PooledHead):
 
     def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
         """Loss of each row."""
-        logits, targets = outputs["logits"], batch["targets"]
+        logits, targets = self.cast(outputs["logits"], self.wide), self.cast(batch["targets"], self.wide)
         if self.multi_label:
             entropies = self.relu(logits) - logits * targets + self.log1p(self.exp(-self.absolute(logits)))
-            return self.mean(entropies, -1) * batch["row_weights"]
-        return -self.sum(targets * self.log_softmax(logits), -1)
+            return self.cast(self.mean(entropies, -1), mindspore.float32) * batch["row_weights"]
+        return self.cast(-self.sum(targets * self.log_softmax(logits), -1), mindspore.float32)
 
 
 class RegressionHead(_PooledHead):
@@ -126,14 +134,17 @@ class TokenClassificationHead(nn.Cell):
     column_names: ClassVar[tuple[str, ...]] = ("targets",)
     output_names: ClassVar[tuple[str, ...]] = ("logits",)
 
-    def __init__(self, config: BertConfig, head: TokenClassification, parameters: Names, dropout: DropoutPlan) -> None:
+    def __init__(
+        self, config: BertConfig, head: TokenClassification, parameters: Names, device: DeviceKind, dropout: DropoutPlan
+    ) -> None:
         super().__init__(auto_prefix=False)
         if head.crf:
             raise UsageError("MindSpore does not compute a conditional random field yet", "use --backend torch")
         self.head = head
+        self.wide = getattr(mindspore, device.head_dtype)
         self.classifier = Linear(parameters["classifier.weight"], parameters["classifier.bias"])
         self.dropout = Dropout(dropout, HEAD)
-        self.log_softmax = ops.LogSoftmax(-1)
+        self.log_softmax = LogSoftmax()
         self.cast = ops.Cast()
         self.sum = ops.ReduceSum()
 
@@ -156,7 +167,9 @@ class TokenClassificationHead(nn.Cell):
 
     def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
         """Loss of each token."""
-        return -self.sum(batch["targets"] * self.log_softmax(outputs["logits"]), -1)
+        targets = self.cast(batch["targets"], self.wide)
+        losses = -self.sum(targets * self.log_softmax(self.cast(outputs["logits"], self.wide)), -1)
+        return self.cast(losses, mindspore.float32)
 
 
 class SpanExtractionHead(nn.Cell):
@@ -166,12 +179,15 @@ class SpanExtractionHead(nn.Cell):
     column_names: ClassVar[tuple[str, ...]] = ("row_tokens", "row_blocked", "start_targets", "end_targets")
     output_names: ClassVar[tuple[str, ...]] = ("start_logits", "end_logits")
 
-    def __init__(self, config: BertConfig, head: Head, parameters: Names, dropout: DropoutPlan) -> None:
+    def __init__(
+        self, config: BertConfig, head: Head, parameters: Names, device: DeviceKind, dropout: DropoutPlan
+    ) -> None:
         super().__init__(auto_prefix=False)
         self.head = head
+        self.wide = getattr(mindspore, device.head_dtype)
         # transformers has no dropout in front of this layer.
         self.qa_outputs = Linear(parameters["qa_outputs.weight"], parameters["qa_outputs.bias"])
-        self.log_softmax = ops.LogSoftmax(-1)
+        self.log_softmax = LogSoftmax()
         self.gather = ops.Gather()
         self.cast = ops.Cast()
         self.sum = ops.ReduceSum()
@@ -213,7 +229,9 @@ class SpanExtractionHead(nn.Cell):
 
     def _cross_entropy(self, logits: Tensor, targets: Tensor, batch: Inputs) -> Tensor:
         rows = self.gather(logits, batch["row_tokens"], 0).reshape(targets.shape)
-        return -self.sum(targets * self.log_softmax(rows + batch["row_blocked"] * -1e9), -1)
+        scores = self.cast(rows + batch["row_blocked"] * -1e9, self.wide)
+        losses = -self.sum(self.cast(targets, self.wide) * self.log_softmax(scores), -1)
+        return self.cast(losses, mindspore.float32)
 
 
 def _one_hot(labels: NDArray[np.generic], size: int, ignore: float | None) -> NDArray[np.float32]:

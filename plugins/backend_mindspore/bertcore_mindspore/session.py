@@ -294,7 +294,7 @@ class MindSporeSession(Session):
 
     def _forward(self, precision: Precision, dropout: DropoutPlan) -> Forward:
         encoder = Encoder(self._config, self._parameters, self._device, DTYPES[precision], dropout)
-        head = self._head_class(self._config, self._specification.head, self._parameters, dropout)
+        head = self._head_class(self._config, self._specification.head, self._parameters, self._device, dropout)
         return Forward(encoder, head)
 
     def _jit(self, graph: nn.Cell) -> Callable[..., Any]:
