@@ -1,0 +1,1 @@
+"""Takes a plugin name that bertcore-example has already."""
