@@ -1,0 +1,176 @@
+"""A model with a head that transformers made, and a plain training loop with transformers as the oracle of ours."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertcore.config import TrainConfig
+from bertcore.data.plans import plan_training
+
+LABELS = ("entailment", "not_entailment")
+LOSS_TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="session")
+def tiny_with_head(tiny_en: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny English model with a pooler and a head of two labels, as transformers makes and stores them."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    torch.manual_seed(11)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(
+        tiny_en,
+        num_labels=2,
+        id2label=dict(enumerate(LABELS)),
+        label2id={label: index for index, label in enumerate(LABELS)},
+        dtype=torch.float32,
+    )
+    folder = tmp_path_factory.mktemp("tiny-with-head")
+    model.save_pretrained(folder)
+    for name in ("vocab.txt", "tokenizer_config.json"):
+        if (tiny_en / name).is_file():
+            shutil.copy(tiny_en / name, folder / name)
+    return folder
+
+
+# Everything that the loop may get wrong takes part: a last step with fewer micro-batches and a smaller one among
+# them, warm-up, decay, a rate of its own for the head, and a norm that clips most steps.
+LOOP = {
+    "train.max_steps": 20,
+    "train.batch_size": 5,
+    "train.accumulation": 2,
+    "train.learning_rate": 3e-4,
+    "train.head_learning_rate": 1e-3,
+    "train.warmup_ratio": 0.2,
+    "train.weight_decay": 0.1,
+    "train.clip_norm": 0.5,
+    "train.dropout": False,
+    "train.log_steps": 1,
+    "train.evaluate_steps": 20,
+    "train.save_steps": 20,
+}
+
+
+@pytest.fixture(scope="session")
+def loop_settings() -> dict[str, Any]:
+    """Settings of a run of 20 steps without dropout, for comparison with :func:`oracle`."""
+    return dict(LOOP)
+
+
+class Oracle:
+    """Losses and final parameters of the same 20 steps by transformers and torch alone; only the order is ours."""
+
+    def __init__(self, model_folder: Path, data: Path) -> None:
+        import torch
+        import transformers
+
+        options = TrainConfig(**{key.removeprefix("train."): value for key, value in LOOP.items()})
+        texts, labels = read_pairs(data / "train.tsv")
+        tokenizer = transformers.AutoTokenizer.from_pretrained(model_folder)
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(
+            model_folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, attn_implementation="eager"
+        ).train()
+        groups: dict[tuple[float, float], list[Any]] = {}
+        for name, parameter in model.named_parameters():
+            rate = options.head_learning_rate if name.startswith("classifier.") else options.learning_rate
+            decay = 0.0 if name.endswith("bias") or "LayerNorm" in name else options.weight_decay
+            groups.setdefault((rate, decay), []).append(parameter)
+        optimizer = torch.optim.AdamW(
+            [{"params": members, "lr": rate, "weight_decay": decay} for (rate, decay), members in groups.items()]
+        )
+        scheduler = transformers.get_linear_schedule_with_warmup(optimizer, 4, 20)
+        lengths = [len(tokenizer(*pair)["input_ids"]) for pair in texts]
+        self.losses: list[float] = []
+        epoch = 0
+        while len(self.losses) < 20:
+            plan = plan_training(pytest.importorskip("numpy").array(lengths), 5, seed=7, epoch=epoch)
+            epoch += 1
+            for first in range(0, len(plan), 2):
+                rows = plan[first : first + 2]
+                total = sum(map(len, rows))
+                loss_of_step = 0.0
+                for micro_batch in rows:
+                    inputs = tokenizer([texts[row] for row in micro_batch], padding=True, return_tensors="pt")
+                    logits = model(**inputs).logits
+                    target = torch.tensor([labels[row] for row in micro_batch])
+                    loss = torch.nn.functional.cross_entropy(logits, target, reduction="sum") / total
+                    loss.backward()
+                    loss_of_step += loss.item()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+                optimizer.step()
+                scheduler.step()
+                optimizer.zero_grad()
+                self.losses.append(loss_of_step)
+                if len(self.losses) == 20:
+                    break
+        self.parameters = {name: value.detach().numpy() for name, value in model.named_parameters()}
+
+
+@pytest.fixture(scope="session")
+def oracle(tiny_with_head: Path, small_rte: Path) -> Oracle:
+    return Oracle(tiny_with_head, small_rte)
+
+
+def read_pairs(file: Path) -> tuple[list[tuple[str, str]], list[int]]:
+    """Texts and label ids of a file of RTE, read without bertcore."""
+    rows = [line.split("\t") for line in file.read_text(encoding="utf-8").split("\n")[1:] if line]
+    return [(row[1], row[2]) for row in rows], [LABELS.index(row[3]) for row in rows]
+
+
+@pytest.fixture(scope="session")
+def transformers_logits() -> Callable[[Path, Path], Any]:
+    """Logits of a model folder for a file of RTE by transformers, padded, float32 ``[rows, labels]``."""
+
+    def compute(folder: Path, file: Path) -> Any:
+        import torch
+        import transformers
+
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+        texts, _ = read_pairs(file)
+        parts = []
+        with torch.no_grad():
+            for first in range(0, len(texts), 32):
+                inputs = tokenizer(
+                    [text for text, _ in texts[first : first + 32]],
+                    [pair for _, pair in texts[first : first + 32]],
+                    padding=True,
+                    truncation=True,
+                    max_length=512,
+                    return_tensors="pt",
+                )
+                parts.append(model(**inputs).logits)
+        return torch.cat(parts).numpy()
+
+    return compute
+
+
+@pytest.fixture(scope="session")
+def read_metrics() -> Callable[[Path], list[dict[str, Any]]]:
+    """Content of ``metrics.jsonl`` without what a clock says."""
+
+    def read(folder: Path) -> list[dict[str, Any]]:
+        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        return [without_clock(json.loads(line)) for line in lines]
+
+    return read
+
+
+def without_clock(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in entry.items() if name not in ("examples_per_second", "compile_seconds")}
+
+
+@pytest.fixture(scope="session")
+def losses_of(read_metrics: Callable[[Path], list[dict[str, Any]]]) -> Callable[[Path], list[float]]:
+    """The losses in ``metrics.jsonl``, whose steps must be numbered from 1 without a gap."""
+
+    def read(folder: Path) -> list[float]:
+        steps = [entry for entry in read_metrics(folder) if entry["kind"] == "train"]
+        assert [entry["step"] for entry in steps] == list(range(1, len(steps) + 1))
+        return [entry["loss"] for entry in steps]
+
+    return read
