@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
 from bertcore.errors import ConfigError
 
@@ -27,7 +27,7 @@ NONE = "none"
 class Section(BaseModel):
     """Base of all sections: unknown keys are refused, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelConfig(Section):
@@ -59,9 +59,9 @@ class TrainConfig(Section):
     max_steps: int | None = Field(None, ge=1, description="optimizer steps, instead of epochs")
     batch_size: int = Field(32, ge=1, description="rows of a forward pass")
     accumulation: int = Field(1, ge=1, description="forward passes of an optimizer step")
-    learning_rate: float = Field(5e-5, ge=0, allow_inf_nan=False, description="peak learning rate")
+    learning_rate: float = Field(5e-5, ge=0, description="peak learning rate")
     head_learning_rate: float | None = Field(
-        None, ge=0, allow_inf_nan=False, description="peak learning rate of the head; default: learning_rate"
+        None, ge=0, description="peak learning rate of the head; default: learning_rate"
     )
     schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="decay after the warm-up")
     warmup_ratio: float = Field(0.1, ge=0, le=1, description="part of all steps in which the rate rises")
@@ -80,6 +80,13 @@ class TrainConfig(Section):
         None, ge=1, description="stop with a checkpoint after so many steps; the schedule stays as it is"
     )
     log_steps: int = Field(10, ge=1, description="steps between logged losses")
+
+    @field_validator("betas")
+    @classmethod
+    def _check_betas(cls, betas: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError("each must be at least 0 and below 1")
+        return betas
 
 
 class EvaluateConfig(Section):
@@ -130,13 +137,16 @@ class Setting:
 
     Attributes:
         key: dotted, as ``train.epochs``.
-        value: from TOML, or a string from the environment or the command line.
+        value: as TOML reads it, or a string where it is no TOML.
         origin: where it comes from, in words.
+        text: as it was written in the environment or on the command line; a key that holds text takes it as it is,
+            so that a revision ``1234567`` is no number and a folder ``2024-05-01`` no date.
     """
 
     key: str
     value: Any
     origin: str
+    text: str | None = None
 
 
 @dataclass(frozen=True)
@@ -160,20 +170,18 @@ def gather_settings(
     """
     settings: list[Setting] = []
     if file is not None:
-        settings += [
-            Setting(key, None if value == NONE else value, str(file)) for key, value in _flatten(_read_toml(file))
-        ]
+        settings += [Setting(key, _without_none(value), str(file)) for key, value in _flatten(_read_toml(file))]
     variables = os.environ if environment is None else environment
     for name in sorted(variables):
         # Only names with a section or a top-level key are settings; BERTCORE_CACHE and the like are not.
         key = name.removeprefix(ENVIRONMENT_PREFIX).lower().replace("__", ".")
         if name.startswith(ENVIRONMENT_PREFIX) and ("." in key or key in ("task", "backend")):
-            settings.append(Setting(key, _parse(variables[name]), f"environment {name}"))
+            settings.append(Setting(key, _parse(variables[name]), f"environment {name}", variables[name]))
     for assignment in assignments:
         key, separator, value = assignment.partition("=")
         if not separator or not key.strip():
             raise ConfigError(f"--set {assignment!r} is no assignment", "write --set section.key=value")
-        settings.append(Setting(key.strip(), _parse(value.strip()), "--set"))
+        settings.append(Setting(key.strip(), _parse(value.strip()), "--set", value.strip()))
     for key, value in (options or {}).items():
         if value is not None:
             settings.append(Setting(key, value, "command line"))
@@ -204,8 +212,12 @@ def resolve_config(settings: Sequence[Setting], model: type[RunConfig] = RunConf
             )
         node = tree
         for part in parts[:-1]:
-            node = node.setdefault(part, {})
-        node[parts[-1]] = setting.value
+            if not isinstance(node.get(part), dict):
+                node[part] = {}
+            node = node[part]
+        takes_text = known[key] in ("str", "str | None") and not isinstance(setting.value, str | None)
+        value = setting.text if takes_text and setting.text is not None else setting.value
+        node[parts[-1]] = dict(value) if isinstance(value, dict) else value  # a copy: later settings add keys to it
         origins[setting.key] = setting.origin
     try:
         return ResolvedConfig(model.model_validate(tree), origins)
@@ -259,9 +271,7 @@ def config_toml(config: RunConfig) -> str:
     sections: dict[str, list[str]] = {}
     for key, value in config_values(config).items():
         section, _, name = key.rpartition(".")
-        if value is None and defaults[key] is not None:
-            value = NONE
-        if value is not None:
+        if value is not None or defaults[key] is not None:
             sections.setdefault(section, []).append(f"{name} = {_toml_value(value)}")
     lines = sections.pop("", [])
     for section, entries in sections.items():
@@ -277,8 +287,10 @@ def _value(config: BaseModel, key: str) -> Any:
 
 
 def _toml_value(value: Any) -> str:
+    if value is None:
+        return _toml_value(NONE)
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(str(key))} = {_toml_value(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{_toml_value(str(key))} = {_toml_value(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml_value(item) for item in value) + "]"
     if isinstance(value, str):
@@ -303,6 +315,15 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _without_none(value: Any) -> Any:
+    """What a value of a file means, at any depth."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_none(item) for item in value]
+    return None if value == NONE else value
 
 
 def _parse(text: str) -> Any:
