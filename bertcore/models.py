@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bertcore.converter import KeyReport, WeightConverter, WeightSet
-from bertcore.converters.formats.safetensors_file import write_safetensors
+from bertcore.converters.huggingface import WEIGHTS_FILE, write_weights
 from bertcore.converters.model_folder import find_config, read_config, write_config
 from bertcore.converters.rules import RenameRule, joined_actions, to_canonical
 from bertcore.data.tokenizer import Tokenizer
@@ -252,7 +252,7 @@ def save_model(
     """
     with atomic_folder(folder) as temporary:
         write_config(temporary, {**family.config_json(config, head), **(extra_config or {})})
-        write_safetensors(temporary / "model.safetensors", parameters, {"format": "pt"})
+        write_weights(temporary / WEIGHTS_FILE, parameters)
         tokenizer.save(temporary)
 
 

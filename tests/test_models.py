@@ -125,6 +125,7 @@ def test_weights_are_those_that_transformers_reads(minilm: Path, registry: Regis
 def test_transformers_opens_a_saved_model_with_the_same_tensors(
     minilm: Path, registry: Registry, tmp_path: Path, head: Head
 ) -> None:
+    import safetensors
     import transformers
 
     source = open_model(str(minilm), registry)
@@ -137,6 +138,8 @@ def test_transformers_opens_a_saved_model_with_the_same_tensors(
     model, loading = kind.from_pretrained(folder, output_loading_info=True)
     assert not loading["missing_keys"]
     assert not loading["unexpected_keys"]
+    with safetensors.safe_open(folder / "model.safetensors", "numpy") as file:
+        assert file.metadata() == {"format": "pt"}
     parameters, _ = source.fit(head, seed=1)
     state = model.state_dict()
     assert set(state) == set(parameters)

@@ -67,7 +67,7 @@ class HuggingFaceConverter(WeightConverter):
             ModelError: a folder is to be written, and the weights have no config.
         """
         if path.suffix == ".safetensors":
-            _write_safetensors(path, weights.tensors)
+            write_weights(path, weights.tensors)
         elif path.suffix in _TORCH:
             write_torch_file(path, weights.tensors)
         else:
@@ -77,14 +77,14 @@ class HuggingFaceConverter(WeightConverter):
                 )
             with atomic_folder(path) as folder:
                 write_config(folder, weights.config)
-                _write_safetensors(folder / WEIGHTS_FILE, weights.tensors)
+                write_weights(folder / WEIGHTS_FILE, weights.tensors)
                 if weights.folder is not None:
                     copy_tokenizer(weights.folder, folder)
         return tuple(KeyReport(name, name, "copied") for name in weights.tensors)
 
 
-def _write_safetensors(path: Path, tensors: Mapping[str, Any]) -> None:
-    # Without this entry transformers refuses the file.
+def write_weights(path: Path, tensors: Mapping[str, Any]) -> None:
+    """Writes a ``.safetensors`` file that every release of transformers opens (4 refuses one that names no format)."""
     write_safetensors(path, tensors, {"format": "pt"})
 
 

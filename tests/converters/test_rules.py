@@ -43,6 +43,13 @@ def test_a_transposed_matrix_is_turned_and_turned_back() -> None:
     np.testing.assert_array_equal(to_foreign(tensors, RULES)[0]["encoder.blocks.11.output.mapping.weight"], matrix)
 
 
+def test_rules_follow_one_another_in_order_and_back() -> None:
+    rules = (RenameRule("model.{rest}", "net.{rest}"), RenameRule("net.encoder.{rest}", "bert.{rest}"))
+    tensors, _ = to_canonical({"model.encoder.x": np.zeros(1, np.float32)}, rules)
+    assert list(tensors) == ["bert.x"]
+    assert list(to_foreign(tensors, rules)[0]) == ["model.encoder.x"]
+
+
 def test_an_old_spelling_is_read_and_never_written() -> None:
     tensors, _ = to_canonical({"bert.bert.layernorm.gamma": np.zeros(1, np.float32)}, RULES)
     assert list(tensors) == ["bert.LayerNorm.weight"]
