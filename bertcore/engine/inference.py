@@ -25,7 +25,7 @@ from bertcore.engine.preparation import (
 from bertcore.engine.report import Report, environment, write_json_lines, write_report
 from bertcore.engine.run import resolve_run
 from bertcore.engine.run_folder import RunFolder
-from bertcore.errors import UsageError
+from bertcore.errors import ModelError, UsageError
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
 from bertcore.models import ModelSource, open_model
@@ -84,7 +84,6 @@ class TrainedModel:
         if not model.is_dir():
             raise UsageError(f"{path}: no best/ yet", "the run must have reached its first evaluation")
         self.source: ModelSource = open_model(str(model), registry)
-        self.head: Head = self.source.head()
         self.tokenizer = self.source.tokenizer(self.config.data.lowercase)
         self.max_length = choose_max_length(self.config, self.source)
         self._registry = registry
@@ -103,18 +102,20 @@ class TrainedModel:
         name = split or self.task.evaluation_split
         started = time.perf_counter()
         dataset = open_data(self.task, self.config)
+        # The task's own head, not the model's: fitting then refuses a model whose labels are others.
+        head = self.task.head(dataset.labels, self.config.head)
         encoded = encode_whole_split(
             self.task,
             dataset,
             name,
             tokenizer=self.tokenizer,
-            head=self.head,
+            head=head,
             config=self.config,
             max_length=self.max_length,
             note=note,
         )
-        accumulator = self.task.accumulator(encoded.examples, self.head)
-        speed = self._predict(encoded.batch, accumulator, len(encoded.examples))
+        accumulator = self.task.accumulator(encoded.examples, head)
+        speed = self._predict(head, encoded.batch, accumulator, len(encoded.examples))
         evaluation = accumulator.result()
         header = self._header(encoded)
         folder = None
@@ -152,19 +153,26 @@ class TrainedModel:
             DataError: a field is missing.
         """
         examples: list[Example] = self.task.parse_input(records)
-        encoding = self.task.encode(examples, self.tokenizer, self.head, self.max_length)
-        accumulator = self.task.accumulator(examples, self.head)
-        self._predict(encoding.batch, accumulator, len(examples))
+        head = self.source.head()
+        encoding = self.task.encode(examples, self.tokenizer, head, self.max_length)
+        accumulator = self.task.accumulator(examples, head)
+        self._predict(head, encoding.batch, accumulator, len(examples))
         predictions = accumulator.predictions()
         for index in encoding.truncated.tolist():
             predictions[index]["truncated"] = True
         return predictions
 
-    def _predict(self, batch: Batch, accumulator: Accumulator, examples: int) -> float:
+    def _predict(self, head: Head, batch: Batch, accumulator: Accumulator, examples: int) -> float:
+        parameters, fit = self.source.fit(head, seed=0)
+        if fit.initialized:
+            raise ModelError(
+                f"{self.source.name} holds no {', '.join(fit.initialized)}: it was not fine-tuned with this head",
+                "give the folder of a finished run",
+            )
         session: Session = open_session(
             self.place,
             self.source,
-            self.head,
+            head,
             self.config,
             self._registry,
             training=None,
@@ -173,7 +181,6 @@ class TrainedModel:
             max_length=self.max_length,
         )
         try:
-            parameters, _ = self.source.fit(self.head, seed=0)
             session.load(parameters)
             timing = predict_split(
                 session, batch, accumulator, batch_size=self.config.evaluate.batch_size, examples=examples
