@@ -186,6 +186,8 @@ def resume(path: Path, registry: Registry, changes: Sequence[Setting] = ()) -> R
     before = config_values(resolve_run(own, registry).config)
     config = resolve_run([*own, *changes], registry).config
     for key, value in config_values(config).items():
+        if key == "data.path":
+            value = absolute(value)
         if key.startswith(FIXED_ON_RESUME) and before.get(key) != value:
             raise ConfigError(
                 f"{key} was {before.get(key)!r} and cannot become {value!r} in a resumed run",

@@ -174,3 +174,37 @@ def losses_of(read_metrics: Callable[[Path], list[dict[str, Any]]]) -> Callable[
         return [entry["loss"] for entry in steps]
 
     return read
+
+
+@pytest.fixture(scope="session")
+def rte_with_full_dev(small_rte: Path, rte_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few training pairs, and RTE's own dev split of 277."""
+    folder = tmp_path_factory.mktemp("rte-full-dev")
+    shutil.copy(small_rte / "train.tsv", folder)
+    shutil.copy(rte_dir / "dev.tsv", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def compare_predictions() -> Callable[[list[dict[str, Any]], Any], None]:
+    """Compares predictions with the logits of another implementation, label for label and probability for probability.
+
+    Labels may differ only where the two best logits lie within 1e-4; those are counted and printed.
+    """
+
+    def compare(predictions: list[dict[str, Any]], logits: Any) -> None:
+        import numpy as np
+
+        logits = np.asarray(logits, dtype=np.float64)
+        expected = np.exp(logits - logits.max(axis=1, keepdims=True))
+        expected /= expected.sum(axis=1, keepdims=True)
+        probabilities = np.array([list(entry["probabilities"].values()) for entry in predictions])
+        np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+        best = np.sort(logits, axis=1)
+        close = best[:, -1] - best[:, -2] < 1e-4
+        names = list(predictions[0]["probabilities"])
+        differing = np.array([names.index(entry["prediction"]) for entry in predictions]) != logits.argmax(axis=1)
+        print(f"{close.sum()} of {len(close)} with the two best logits within 1e-4, {differing.sum()} labels differ")
+        assert not (differing & ~close).any()
+
+    return compare
