@@ -244,6 +244,7 @@ def test_a_third_partys_plugin_is_listed_like_any_other(example: Environment) ->
         "colour": ["task colour"],
         "example_bert": ["family example_bert"],
         "loss_csv": ["tracker loss_csv"],
+        "npz": ["converter npz"],
         "r_drop": ["objective r_drop on torch"],
     }
     for name, provides in provided.items():
@@ -323,6 +324,19 @@ def test_a_third_partys_plugins_compute_what_they_should(example: Environment, m
     nothing, little, much = (curves[f"alpha {alpha}"][0] for alpha in (0.0, 1.0, 100.0))
     assert nothing < little < much
     assert much - nothing == pytest.approx(100 * (little - nothing), rel=0.01)
+
+
+def test_a_third_partys_converter_is_chosen_by_suffix(example: Environment, model: Path, tmp_path: Path) -> None:
+    for source, destination in [(model, tmp_path / "out.npz"), (tmp_path / "out.npz", tmp_path / "back.safetensors")]:
+        process = example.run("convert", str(source), str(destination))
+        assert process.returncode == 0, process.stdout + process.stderr
+    expected = read_safetensors(model / "model.safetensors")
+    with np.load(tmp_path / "out.npz") as file:
+        assert set(file.files) == set(expected)
+    found = read_safetensors(tmp_path / "back.safetensors")
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
 
 
 def test_an_option_that_an_objective_does_not_have_is_refused(

@@ -37,4 +37,5 @@ def __getattr__(name: str) -> Any:
     import pytest
 
     pytest.register_assert_rewrite(_SUITES[name])  # a failed assert then shows its values, as in a test module
-    return getattr(import_module(_SUITES[name]), name)
+    globals()[name] = getattr(import_module(_SUITES[name]), name)
+    return globals()[name]

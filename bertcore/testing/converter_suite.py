@@ -20,8 +20,7 @@ from bertcore.errors import ModelError, OutputError
 from bertcore.families import BertConfig, BertFamily
 from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.parameters import Parameters
-from bertcore.testing.plugin_under_test import imported_modules, load_plugin, only
-from bertcore.testing.task_suite import FRAMEWORKS, character_tokenizer
+from bertcore.testing.plugin_under_test import FRAMEWORKS, character_tokenizer, imported_modules, load_plugin, only
 
 HEADS: tuple[Head, ...] = (
     SequenceClassification(("no", "yes")),

@@ -1,4 +1,4 @@
-"""What the conformance suites share: the plugin that is tested, loaded as bertcore loads it."""
+"""What the conformance suites share: the plugin that is tested, loaded as bertcore loads it, and a tokenizer."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 
+from bertcore.data.tokenizer import Tokenizer
 from bertcore.plugins import GROUP, Plugins
 from bertcore.registry import Registry
+
+FRAMEWORKS = ("torch", "mindspore", "tensorflow", "transformers")
+"""What tasks and converters work without."""
 
 
 def load_plugin(target: str) -> Registry:
@@ -50,3 +55,12 @@ def imported_modules(code: str, names: Sequence[str]) -> list[str]:
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert process.returncode == 0, process.stderr
     return process.stdout.rpartition("IMPORTED")[2].split()
+
+
+def character_tokenizer(folder: Path) -> Tokenizer:
+    """A BERT tokenizer whose word pieces are single characters, so that texts have many."""
+    characters = [chr(code) for code in range(33, 127)]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    vocabulary = [*special, *characters, *(f"##{character}" for character in characters)]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    return Tokenizer.load(folder)

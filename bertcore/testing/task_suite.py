@@ -17,13 +17,11 @@ from numpy.typing import NDArray
 from bertcore.backend import Outputs
 from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
-from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError, UsageError
 from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.task import Dataset, Encoding, Evaluation, Example, Task
-from bertcore.testing.plugin_under_test import imported_modules, load_plugin, only
+from bertcore.testing.plugin_under_test import FRAMEWORKS, character_tokenizer, imported_modules, load_plugin, only
 
-FRAMEWORKS = ("torch", "mindspore", "tensorflow", "transformers")
 LONG, SHORT = 4096, 16
 """Lengths at which nothing, and much, is cut."""
 
@@ -304,15 +302,6 @@ class TaskConformance:
             bench.task.parse_input([(dict(bench.examples[0].texts), "in.jsonl:1"), ({"nothing": 1}, "in.jsonl:2")])
         assert "in.jsonl:2" in caught.value.cause
         assert "\n" not in caught.value.cause + caught.value.remedy
-
-
-def character_tokenizer(folder: Path) -> Tokenizer:
-    """A BERT tokenizer whose word pieces are single characters, so that texts have many."""
-    characters = [chr(code) for code in range(33, 127)]
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    vocabulary = [*special, *characters, *(f"##{character}" for character in characters)]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-    return Tokenizer.load(folder)
 
 
 def perfect_outputs(head: Head, batch: Batch, want: Sequence[str]) -> Outputs:

@@ -11,6 +11,7 @@ from bertcore import hookimpl
 
 if TYPE_CHECKING:
     from bertcore.backend import Backend
+    from bertcore.converter import WeightConverter
     from bertcore.events import TrackerFactory
     from bertcore.families import ModelFamily
     from bertcore.implementations import HeadImplementation, ObjectiveImplementation
@@ -73,6 +74,18 @@ class ExampleBert:
         from bertcore_example.family import ExampleBertFamily
 
         return [ExampleBertFamily()]
+
+
+class Npz:
+    """A weight converter."""
+
+    @staticmethod
+    @hookimpl
+    def bertcore_register_converters() -> list[WeightConverter]:
+        """Files with the suffix ``.npz``, for ``bertcore convert`` and as a model."""
+        from bertcore_example.npz import NpzConverter
+
+        return [NpzConverter()]
 
 
 class RDrop:

@@ -1,8 +1,8 @@
-"""The backend and the task against bertcore's own conformance suites; all that a plugin author writes is this."""
+"""The plugins against bertcore's own conformance suites; all that a plugin author writes is this."""
 
 from __future__ import annotations
 
-from bertcore.testing import BackendConformance, TaskConformance
+from bertcore.testing import BackendConformance, ConverterConformance, TaskConformance
 
 
 class TestReferenceNumpy(BackendConformance):
@@ -12,3 +12,8 @@ class TestReferenceNumpy(BackendConformance):
 
 class TestColour(TaskConformance):
     plugin = "bertcore_example.plugins:Colour"
+
+
+class TestNpz(ConverterConformance):
+    plugin = "bertcore_example.plugins:Npz"
+    file_name = "weights.npz"
