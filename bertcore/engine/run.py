@@ -136,20 +136,25 @@ def run_seeds(config: RunConfig, registry: Registry, seeds: Sequence[int]) -> Se
     """Trains once for each seed, in folders of their own, and reports mean and standard deviation.
 
     Raises:
-        UsageError: a seed is given twice.
+        UsageError: a seed is given twice or is negative, or the runs are told to stop before they have a score.
         BertcoreError: as :func:`run`.
     """
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise UsageError(f"--seeds {','.join(map(str, seeds))}: a seed twice, or none", "give different seeds")
+    if not seeds or len(set(seeds)) != len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
+        raise UsageError(
+            f"--seeds {','.join(map(str, seeds))}: none, one twice, or one out of range",
+            "give different whole numbers from 0 to 2**63 - 1",
+        )
+    if config.train.stop_after is not None:
+        raise UsageError("with train.stop_after no seed comes to a score", "leave it out, or train with one --seed")
     parent = RunFolder.create(config)
     config = config.model_copy(update={"run": config.run.model_copy(update={"output": str(parent.path)})})
-    workshop = _Workshop(config, registry)
     results: list[RunResult] = []
     try:
+        workshop = _Workshop(config, registry)
         for seed in seeds:
             results.append(workshop.run(seed, suffix=f"seed-{seed}"))
     except BaseException:
-        if not results and not any(parent.path.iterdir()):
+        if not any(parent.path.iterdir()):
             parent.path.rmdir()
         raise
     names = list(results[0].metrics)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bertcore.batch import Batch, Column, from_rows
 from bertcore.config import TrainConfig
-from bertcore.data.plans import plan_prediction, plan_training
+from bertcore.data.plans import plan_training
 from bertcore.engine.training_data import SizedTrainingData, StepRows, StreamedTrainingData
 from bertcore.errors import DataError
 from bertcore.task import Encoding, Example, ExampleStream
@@ -43,49 +43,6 @@ options_strategy = st.builds(
     group_by_length=st.booleans(),
     epochs=st.floats(0.1, 4),
 )
-
-
-@given(lengths=lengths_strategy, batch_size=st.integers(1, 9), seed=st.integers(0, 2**63 - 1), grouped=st.booleans())
-@deadline_free
-def test_a_plan_holds_every_row_once(lengths: list[int], batch_size: int, seed: int, grouped: bool) -> None:
-    plan = plan_training(np.array(lengths), batch_size, seed=seed, epoch=3, group_by_length=grouped)
-    assert sorted(np.concatenate(plan)) == list(range(len(lengths)))
-    sizes = [len(rows) for rows in plan]
-    assert max(sizes) <= batch_size
-    assert sum(size < batch_size for size in sizes) <= 1
-    again = plan_training(np.array(lengths), batch_size, seed=seed, epoch=3, group_by_length=grouped)
-    assert [rows.tolist() for rows in plan] == [rows.tolist() for rows in again]
-
-
-def test_plans_differ_by_epoch_and_by_seed() -> None:
-    lengths = np.full(50, 5)
-    plans = [
-        np.concatenate(plan_training(lengths, 8, seed=seed, epoch=epoch)).tolist()
-        for seed, epoch in ((1, 0), (1, 1), (2, 0))
-    ]
-    assert len({tuple(plan) for plan in plans}) == 3
-
-
-def test_grouping_by_length_makes_batches_of_like_lengths() -> None:
-    lengths = np.random.default_rng(0).integers(5, 200, 800)
-    plain = plan_training(lengths, 16, seed=1, epoch=0)
-    grouped = plan_training(lengths, 16, seed=1, epoch=0, group_by_length=True)
-
-    def padding(plan: list[np.ndarray]) -> int:
-        return sum(int(lengths[rows].max()) * len(rows) - int(lengths[rows].sum()) for rows in plan)
-
-    assert padding(grouped) < padding(plain) / 10
-    longest = [int(lengths[rows].max()) for rows in grouped]
-    assert longest != sorted(longest)
-    assert longest != sorted(longest, reverse=True)
-
-
-@given(lengths=lengths_strategy, batch_size=st.integers(1, 70))
-@deadline_free
-def test_a_prediction_holds_every_row_once_longest_first(lengths: list[int], batch_size: int) -> None:
-    order = np.concatenate(plan_prediction(np.array(lengths), batch_size))
-    assert sorted(order) == list(range(len(lengths)))
-    assert np.array(lengths)[order].tolist() == sorted(lengths, reverse=True)
 
 
 @given(lengths=lengths_strategy, options=options_strategy, seed=st.integers(0, 2**63 - 1), start=st.integers(0, 40))
