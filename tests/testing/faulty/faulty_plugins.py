@@ -1,0 +1,352 @@
+"""Plugins that are right but for one fault each; the conformance suites must find every one.
+
+A backend's fault is a change of the example's numpy session, a task's one of the example's task, a converter's one of
+its converter. ``FOUND_BY`` names a test that must fail.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+from bertcore_example.colour import ColourAccumulator, ColourTask
+from bertcore_example.npz import NpzConverter
+from bertcore_example.plugins import ReferenceNumpy
+from bertcore_example.reference_backend import ReferenceBackend, ReferenceSession
+
+from bertcore import hookimpl
+from bertcore.backend import OptimizerState
+from bertcore.converter import WeightSet
+from bertcore.task import Encoding
+
+FOUND_BY: dict[str, str] = {}
+
+
+def fault(found_by: str):
+    """Notes which test must find the fault of a class."""
+
+    def note(plugin: type) -> type:
+        FOUND_BY[plugin.__name__] = found_by
+        return plugin
+
+    return note
+
+
+def backend_plugin(session: type[ReferenceSession]) -> SimpleNamespace:
+    class Backend(ReferenceBackend):
+        def open(self, specification):
+            super().open(specification)
+            return session(specification)
+
+    return SimpleNamespace(
+        bertcore_register_backends=hookimpl(lambda: [Backend()]),
+        bertcore_register_heads=ReferenceNumpy.bertcore_register_heads,
+        bertcore_register_objectives=ReferenceNumpy.bertcore_register_objectives,
+    )
+
+
+def changed_training(session: ReferenceSession, **changes) -> None:
+    training = dataclasses.replace(session._specification.training, **changes)
+    session._specification = dataclasses.replace(session._specification, training=training)
+
+
+def changed_config(session: ReferenceSession, **changes) -> None:
+    config = dataclasses.replace(session._specification.config, **changes)
+    session._specification = dataclasses.replace(session._specification, config=config)
+
+
+# Backends
+
+
+@fault("test_predictions_follow_the_order_of_rows")
+class RowsSortedByLength(ReferenceSession):
+    def predict(self, batch, want):
+        return super().predict(batch.select(np.argsort(batch.lengths, kind="stable")), want)
+
+
+@fault("test_predictions_of_other_families")
+class ActivationIgnored(ReferenceSession):
+    def __init__(self, specification):
+        super().__init__(specification)
+        changed_config(self, hidden_act="gelu")
+
+
+@fault("test_predictions_of_other_families")
+class PositionOffsetIgnored(ReferenceSession):
+    def __init__(self, specification):
+        super().__init__(specification)
+        changed_config(self, position_offset=0)
+
+
+@fault("test_predictions_of_other_families")
+class FrameworkEpsilon(ReferenceSession):
+    def __init__(self, specification):
+        super().__init__(specification)
+        changed_config(self, layer_norm_eps=1e-5)
+
+
+@fault("test_predictions_equal_the_reference")
+class TransposedPooler(ReferenceSession):
+    def _model(self):
+        model = super()._model()
+        name = f"{model.prefix}pooler.dense.weight"
+        model.parameters[name] = model.parameters[name].T
+        return model
+
+
+@fault("test_predictions_equal_the_reference")
+class TokenTypesIgnored(ReferenceSession):
+    def predict(self, batch, want):
+        return super().predict(dataclasses.replace(batch, token_type_ids=0 * batch.token_type_ids), want)
+
+
+@fault("test_predictions_need_no_labels")
+class LabelsAlwaysRead(ReferenceSession):
+    def predict(self, batch, want):
+        outputs = super().predict(batch, (*want, "loss"))
+        return {name: outputs[name] for name in want}
+
+
+@fault("test_accumulation_equals_one_batch")
+class MicroBatchesAveraged(ReferenceSession):
+    def train_step(self, micro_batches, context):
+        denominator = context.loss_denominator * len(micro_batches)
+        return super().train_step(micro_batches, dataclasses.replace(context, loss_denominator=denominator))
+
+
+@fault("test_accumulation_equals_one_batch")
+class LastMicroBatchDropped(ReferenceSession):
+    def train_step(self, micro_batches, context):
+        return super().train_step(micro_batches[:-1] or micro_batches, context)
+
+
+@fault("test_loss_and_gradients_equal_the_reference")
+class MeanOfTheBatchItself(ReferenceSession):
+    def train_step(self, micro_batches, context):
+        rows = float(sum(map(len, micro_batches)))
+        return super().train_step(micro_batches, dataclasses.replace(context, loss_denominator=rows))
+
+
+@fault("test_the_update_is_adamw")
+class NeverClipped(ReferenceSession):
+    def __init__(self, specification):
+        super().__init__(specification)
+        if specification.training:
+            changed_training(self, clip_norm=None)
+
+
+@fault("test_the_update_is_adamw")
+class BiasesDecayed(ReferenceSession):
+    def __init__(self, specification):
+        super().__init__(specification)
+        if specification.training:
+            groups = specification.training.groups
+            changed_training(self, groups=tuple(dataclasses.replace(group, weight_decay=0.1) for group in groups))
+
+
+@fault("test_the_update_is_adamw")
+class FrozenGroupTrained(ReferenceSession):
+    def __init__(self, specification):
+        super().__init__(specification)
+        if specification.training:
+            groups = specification.training.groups
+            changed_training(self, groups=tuple(dataclasses.replace(group, learning_rate=1.0) for group in groups))
+
+
+@fault("test_the_update_is_adamw")
+class BiasCorrectionRestarted(ReferenceSession):
+    def restore(self, state):
+        super().restore(state)
+        self._first_step = True
+
+    def train_step(self, micro_batches, context):
+        restored, self._updates = self._updates, 0
+        result = super().train_step(micro_batches, context)
+        self._updates = restored + 1
+        return result
+
+
+@fault("test_nothing_changes_unless_all_is_finite")
+class UpdatesCountedWhenNotFinite(ReferenceSession):
+    def train_step(self, micro_batches, context):
+        result = super().train_step(micro_batches, context)
+        self._updates += not result.finite
+        return result
+
+
+@fault("test_loading_starts_a_new_optimizer_state")
+class MomentsKeptOnLoading(ReferenceSession):
+    def load(self, parameters):
+        state = self.state() if hasattr(self, "_updates") else None
+        super().load(parameters)
+        if state:
+            self.restore(state)
+
+
+@fault("test_parameters_round_trip")
+class ParametersNotCopied(ReferenceSession):
+    def parameters(self):
+        return self._parameters
+
+
+@fault("test_parameters_round_trip")
+class ParametersInAlphabeticalOrder(ReferenceSession):
+    def parameters(self):
+        return dict(sorted(super().parameters().items()))
+
+
+@fault("test_state_round_trip")
+class StateNotCopied(ReferenceSession):
+    def state(self):
+        return OptimizerState(self._first_moment, self._second_moment, self._updates)
+
+
+@fault("test_a_resumed_training_goes_on_to_the_bit")
+class StateInHalfPrecision(ReferenceSession):
+    def state(self):
+        state = super().state()
+        rounded = {name: value.astype(np.float16).astype(np.float32) for name, value in state.second_moment.items()}
+        return dataclasses.replace(state, second_moment=rounded)
+
+
+# Tasks
+
+
+@fault("test_every_example_is_encoded")
+class LastExampleDropped(ColourTask):
+    def encode(self, examples, tokenizer, head, max_length):
+        return super().encode(examples[:-1] or examples, tokenizer, head, max_length)
+
+
+@fault("test_every_example_is_encoded")
+class NothingTruncated(ColourTask):
+    def encode(self, examples, tokenizer, head, max_length):
+        return super().encode(examples, tokenizer, head, 4096)
+
+
+@fault("test_truncated_examples_are_counted")
+class TruncationNotCounted(ColourTask):
+    def encode(self, examples, tokenizer, head, max_length):
+        return Encoding(super().encode(examples, tokenizer, head, max_length).batch)
+
+
+@fault("test_encoding_is_deterministic")
+class ExamplesShuffled(ColourTask):
+    def encode(self, examples, tokenizer, head, max_length):
+        shuffled = np.random.default_rng().permutation(len(examples))
+        return super().encode([examples[index] for index in shuffled], tokenizer, head, max_length)
+
+
+@fault("test_labels_fit_the_head")
+class LabelsFromOne(ColourTask):
+    def encode(self, examples, tokenizer, head, max_length):
+        encoding = super().encode(examples, tokenizer, head, max_length)
+        for column in encoding.batch.columns.values():
+            column.values[:] += 1
+        return encoding
+
+
+@fault("test_the_order_of_rows_does_not_matter")
+class PredictionsInOrderOfRows(ColourTask):
+    def accumulator(self, examples, head):
+        class Accumulator(ColourAccumulator):
+            rows = 0
+
+            def add(self, batch, outputs):
+                for logits in outputs["logits"]:
+                    self._predicted[self.rows] = logits.argmax()
+                    self.rows += 1
+
+        return Accumulator(examples)
+
+
+@fault("test_right_predictions_give_the_best_score")
+class PartialBatchNotScored(ColourTask):
+    def accumulator(self, examples, head):
+        class Accumulator(ColourAccumulator):
+            def result(self):
+                full = len(self._examples) // 4 * 4
+                return dataclasses.replace(super().result(), total=full)
+
+        return Accumulator(examples)
+
+
+@fault("test_a_wrong_path_is_a_data_error")
+class WrongPathNotChecked(ColourTask):
+    def open(self, data):
+        with open(f"{data.path}/dev.tsv", encoding="utf-8"):
+            return super().open(data)
+
+
+# Converters
+
+
+class Changed(NpzConverter):
+    """Reads what a change of the tensors makes of them."""
+
+    def change(self, tensors):
+        raise NotImplementedError
+
+    def read(self, path):
+        found = super().read(path)
+        return WeightSet(self.change(dict(found.tensors)), found.config, found.folder, found.report)
+
+
+@fault("test_round_trip")
+class PoolerTransposed(Changed):
+    def change(self, tensors):
+        return {name: value.T if "pooler.dense.weight" in name else value for name, value in tensors.items()}
+
+
+@fault("test_round_trip")
+class RoundedToHalf(Changed):
+    def change(self, tensors):
+        return {name: value.astype(np.float16).astype(np.float32) for name, value in tensors.items()}
+
+
+@fault("test_round_trip")
+class CrfLeftOut(Changed):
+    def change(self, tensors):
+        return {name: value for name, value in tensors.items() if not name.startswith("crf.")}
+
+
+@fault("test_nothing_is_lost_unnoticed")
+class UnknownKeysDropped(NpzConverter):
+    def read(self, path):
+        found = super().read(path)
+        kept = {name: value for name, value in found.tensors.items() if "stranger" not in name}
+        return WeightSet(kept, found.config, found.folder, tuple(e for e in found.report if e.source in kept))
+
+
+@fault("test_a_failed_write_leaves_the_old_file")
+class WrittenInPlace(NpzConverter):
+    def write(self, weights, path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **weights.tensors)
+        return super().write(weights, path)
+
+
+@fault("test_a_truncated_file_is_a_model_error")
+class EmptyFileIsEmptyModel(NpzConverter):
+    def read(self, path):
+        if path.is_file() and path.stat().st_size == 0:
+            return WeightSet({})
+        return super().read(path)
+
+
+def plugins() -> dict[str, SimpleNamespace]:
+    """A plugin for each fault."""
+    found = {}
+    for name in FOUND_BY:
+        faulty = globals()[name]
+        if issubclass(faulty, ReferenceSession):
+            found[name] = backend_plugin(faulty)
+        elif issubclass(faulty, ColourTask):
+            found[name] = SimpleNamespace(bertcore_register_tasks=hookimpl(lambda faulty=faulty: [faulty()]))
+        else:
+            found[name] = SimpleNamespace(bertcore_register_converters=hookimpl(lambda faulty=faulty: [faulty()]))
+    return found
+
+
+PLUGINS = SimpleNamespace(**plugins())

@@ -1,0 +1,20 @@
+"""Every conformance suite on every faulty plugin; pytest is given this file by test_conformance_suites.py."""
+
+from __future__ import annotations
+
+import faulty_plugins
+from bertcore_example.colour import ColourTask
+from bertcore_example.reference_backend import ReferenceSession
+from faulty_plugins import FOUND_BY
+
+from bertcore.testing import BackendConformance, ConverterConformance, TaskConformance
+
+for name in FOUND_BY:
+    faulty = getattr(faulty_plugins, name)
+    attributes = {"plugin": f"faulty_plugins:PLUGINS.{name}", "has_dropout": False, "file_name": "weights.npz"}
+    if issubclass(faulty, ReferenceSession):
+        suite = BackendConformance
+    else:
+        suite = TaskConformance if issubclass(faulty, ColourTask) else ConverterConformance
+    globals()[f"Test{name}"] = type(f"Test{name}", (suite,), attributes)
+del suite, BackendConformance, ConverterConformance, TaskConformance
