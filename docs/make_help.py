@@ -1,0 +1,180 @@
+"""Writes what the pages of this folder say about commands, settings, errors and functions, from the code itself.
+
+    python docs/make_help.py            fills every generated part
+    python docs/make_help.py --check    says which pages are out of date (exit code 1 when one is)
+
+A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``; the rest of a page is
+written by hand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+import bertcore
+from bertcore import api, errors
+from bertcore.cli import bertcore as command_line
+from bertcore.config import RunConfig, config_values, key_descriptions, known_keys
+
+DOCS = Path(__file__).resolve().parent
+WIDTH = 80
+
+
+def commands() -> str:
+    """The ``--help`` of every command."""
+    parts = []
+    for name, command, context in _commands("bertcore", command_line, None):
+        parts += [f"## {name}", "", "```text", command.get_help(context).rstrip(), "```", ""]
+    return "\n".join(parts).rstrip()
+
+
+def _commands(
+    name: str, command: click.Command, parent: click.Context | None
+) -> Iterator[tuple[str, click.Command, click.Context]]:
+    options = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    context = click.Context(command, info_name=name.rpartition(" ")[2], parent=parent, **options)
+    yield name, command, context
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            found = command.get_command(context, child)
+            assert found is not None
+            yield from _commands(f"{name} {child}", found, context)
+
+
+def settings() -> str:
+    """One table of keys for each section of the configuration."""
+    defaults, descriptions = config_values(RunConfig()), key_descriptions(RunConfig)
+    sections: dict[str, list[str]] = {}
+    for key, kind in known_keys(RunConfig):
+        default = "" if defaults[key] is None else f"`{json.dumps(defaults[key])}`"
+        words = re.sub(r"Literal\[(.*?)\]", r"one of \1", kind)
+        row = f"| `{key}` | {_cell(words)} | {default} | {_cell(descriptions[key])} |"
+        sections.setdefault(key.rpartition(".")[0], []).append(row)
+    parts = []
+    for section, rows in sections.items():
+        title = f"### `[{section}]`" if section else "### Top level"
+        parts += [title, "", "| key | type | default | meaning |", "|---|---|---|---|", *rows, ""]
+    return "\n".join(parts).rstrip()
+
+
+def exit_codes() -> str:
+    """The errors that a user can cause."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    rows = ["| exit code | class in `bertcore.errors` | when |", "|---|---|---|"]
+    for kind in sorted(kinds, key=lambda kind: kind.exit_code):
+        if kind is not errors.BertcoreError:
+            meaning = re.sub(r" \(exit code \d+.*?\)", "", (inspect.getdoc(kind) or "").splitlines()[0])
+            rows.append(f"| {kind.exit_code} | `{kind.__name__}` | {_cell(meaning)} |")
+    return "\n".join(rows)
+
+
+def functions() -> str:
+    """Signature and documentation of the public functions, and the fields of what they return."""
+    parts = []
+    for name in sorted(set(bertcore.__all__) & set(api.__all__), key=_source_line):
+        function = getattr(api, name)
+        parts += [f"### bertcore.{name}", "", "```text", _signature(f"bertcore.{name}", function), "```", ""]
+        parts += [_markdown(inspect.getdoc(function) or ""), ""]
+    for name in api.__all__:
+        kind = getattr(api, name)
+        if inspect.isclass(kind):
+            parts += [f"### {name}", "", _markdown(inspect.getdoc(kind) or ""), ""]
+            if dataclasses.is_dataclass(kind):
+                properties = [key for key, value in vars(kind).items() if isinstance(value, property)]
+                parts += [
+                    f"- `{key}`: {_plain(inspect.getdoc(getattr(kind, key)) or '')[:1].lower()}"
+                    f"{_plain(inspect.getdoc(getattr(kind, key)) or '')[1:]} (property)"
+                    for key in properties
+                ]
+                parts += [""] * bool(properties)
+    return "\n".join(parts).rstrip()
+
+
+def _source_line(name: str) -> int:
+    return inspect.getsourcelines(getattr(api, name))[1]
+
+
+def _signature(name: str, function: Callable[..., object]) -> str:
+    signature = inspect.signature(function)
+    lines = []
+    keyword_only = False
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not keyword_only:
+            lines.append("*")
+            keyword_only = True
+        annotation = str(parameter.annotation).replace("PathOrText", "str | PathLike")
+        default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+        lines.append(f"{parameter.name}: {annotation}{default}")
+    inner = "".join(f"    {line},\n" for line in lines)
+    return f"{name}(\n{inner}) -> {signature.return_annotation}"
+
+
+def _markdown(docstring: str) -> str:
+    """A Google-style docstring as Markdown."""
+    lines: list[str] = []
+    in_section = False
+    for line in docstring.splitlines():
+        if re.fullmatch(r"[A-Z]\w+:", line):
+            in_section = True
+            lines += [f"**{line[:-1]}**", ""]
+        elif not line.startswith(" "):
+            lines.append(_plain(line))
+        elif entry := re.fullmatch(r"    (\w+): (.*)", line):
+            lines.append(f"- `{entry[1]}`: {_plain(entry[2])}")
+        elif in_section:
+            lines.append(f"  {_plain(line.strip())}" if lines[-1].startswith(("- ", "  ")) else _plain(line.strip()))
+    return "\n".join(lines).strip()
+
+
+def _plain(text: str) -> str:
+    return re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text.replace("``", "`"))
+
+
+def _cell(text: str) -> str:
+    return _plain(text).replace("|", "\\|")
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "settings": settings,
+    "exit codes": exit_codes,
+    "functions": functions,
+}
+
+
+def filled(text: str) -> str:
+    """A page with its generated parts made anew."""
+    for name, make in PARTS.items():
+        begin, end = f"<!-- generated: {name} -->", f"<!-- end of {name} -->"
+        if begin in text:
+            before, rest = text.split(begin)
+            text = f"{before}{begin}\n\n{make()}\n\n{end}{rest.split(end)[1]}"
+    return text
+
+
+def main() -> int:
+    """Fills or checks all pages; returns 1 where a check found one that is out of date."""
+    check = sys.argv[1:] == ["--check"]
+    stale = []
+    for page in sorted(DOCS.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        new = filled(text)
+        if new != text:
+            stale.append(page.name)
+            if not check:
+                page.write_text(new, encoding="utf-8")
+    if check and stale:
+        print(f"out of date: {', '.join(stale)}; run python docs/make_help.py", file=sys.stderr)
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
