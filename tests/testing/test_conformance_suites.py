@@ -41,5 +41,5 @@ def test_the_package_is_imported_without_pytest():
 
 
 def test_a_suite_shows_the_error_of_a_plugin_that_cannot_be_loaded():
-    with pytest.raises(AssertionError, match="(?s)a_module_that_nobody_has: import error.*Traceback"):
+    with pytest.raises(AssertionError, match=r"(?s)a_module_that_nobody_has: import error.*Traceback"):
         load_plugin("a_module_that_nobody_has")
