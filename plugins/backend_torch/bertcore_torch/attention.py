@@ -91,9 +91,9 @@ def nested_attention(
     """
     size = query_key_value.shape[1] // (3 * heads)
     query, key, value = (
-        torch.nested.nested_tensor_from_jagged(part, layout.offsets, min_seqlen=1, max_seqlen=layout.longest).transpose(
-            1, 2
-        )
+        torch.nested.nested_tensor_from_jagged(
+            part.contiguous(), layout.offsets, min_seqlen=1, max_seqlen=layout.longest
+        ).transpose(1, 2)
         for part in query_key_value.view(-1, 3, heads, size).unbind(1)
     )
     if not dropout.active(rate):
