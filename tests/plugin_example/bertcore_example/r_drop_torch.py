@@ -25,7 +25,7 @@ class RDropLoss:
             batch: the micro-batch, on the device.
         """
         outputs = [forward(batch, forward_pass=number) for number in (0, 1)]
-        losses = [forward.loss_sum(output, batch) for output in outputs]
+        losses: list[torch.Tensor] = [forward.loss_sum(output, batch) for output in outputs]
         first, second = (log_softmax(output["logits"].float(), dim=-1) for output in outputs)
         divergence = kl_div(first, second, reduction="sum", log_target=True)
         divergence = divergence + kl_div(second, first, reduction="sum", log_target=True)

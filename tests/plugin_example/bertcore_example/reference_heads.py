@@ -39,7 +39,7 @@ class ClassificationLoss:
         """See :class:`RowLoss`."""
         if self._multi_label:
             return reference.binary_cross_entropy_gradient(logits, label) / len(logits)
-        return reference.softmax_cross_entropy_gradient(logits[None], [label])[0]
+        return np.squeeze(reference.softmax_cross_entropy_gradient(logits[None], [label]), axis=0)
 
 
 class RegressionLoss:
