@@ -7,13 +7,15 @@ disk leaves the earlier file or folder as it was and nothing beside it.
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from bertcore.errors import OutputError
 
@@ -59,6 +61,19 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         _replace_folder(temporary, target)
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """Return strict JSON, for other programs to read: what is no number, or no finite one, becomes null."""
+    return json.dumps(_json_value(value), indent=indent, ensure_ascii=False, allow_nan=False)
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_value(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _replace_folder(new: Path, target: Path) -> None:

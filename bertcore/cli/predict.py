@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -36,6 +35,7 @@ def predict(
     from bertcore.config import gather_settings
     from bertcore.engine.inference import TrainedModel
     from bertcore.engine.report import write_json_lines
+    from bertcore.files import json_text
     from bertcore.registry import Registry
 
     options = {"task": task, "backend": backend, "run.device": device}
@@ -48,7 +48,7 @@ def predict(
         write_json_lines(output, predictions)
     else:
         for prediction in predictions:
-            click.echo(json.dumps(prediction, ensure_ascii=False))
+            click.echo(json_text(prediction))
 
 
 def _read(source: str) -> Iterator[tuple[Mapping[str, Any], str]]:

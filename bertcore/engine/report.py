@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import bertcore
-from bertcore.files import atomic_write
+from bertcore.files import atomic_write, json_text
 from bertcore.task import Evaluation
 
 SHOWN_ERRORS = 10
@@ -86,24 +85,16 @@ def write_report(folder: Path, report: Report) -> None:
 
 
 def write_json(file: Path, content: Any) -> None:
-    """Writes readable JSON; a metric that is not a number becomes null, which JSON can hold."""
+    """Writes readable JSON."""
     with atomic_write(file) as output:
-        output.write(json.dumps(_json_safe(content), indent=2, ensure_ascii=False).encode() + b"\n")
+        output.write(json_text(content, indent=2).encode() + b"\n")
 
 
 def write_json_lines(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes one JSON object a line."""
     with atomic_write(file) as output:
         for row in rows:
-            output.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-
-
-def _json_safe(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _json_safe(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_safe(item) for item in value]
-    return None if isinstance(value, float) and value != value else value
+            output.write(json_text(row).encode() + b"\n")
 
 
 def _markdown(report: Report, has_curves: bool) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bertcore.events import Evaluated, Event, RunStarted, StepLogged
+from bertcore.files import json_text
 
 
 class MetricsTracker:
@@ -22,7 +23,7 @@ class MetricsTracker:
         """Writes logged steps and evaluations."""
         if isinstance(event, StepLogged | Evaluated):
             kind = "train" if isinstance(event, StepLogged) else "evaluation"
-            self._file.write(json.dumps({"kind": kind, **asdict(event)}) + "\n")
+            self._file.write(json_text({"kind": kind, **asdict(event)}) + "\n")
 
     def close(self) -> None:
         """Closes the file."""
