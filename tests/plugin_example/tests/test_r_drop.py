@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from bertcore_example.r_drop import RDropObjective
 
 torch = pytest.importorskip("torch")
