@@ -139,14 +139,14 @@ def test_the_loss_scale_halves_on_overflow_and_doubles_after_good_steps() -> Non
     optimizer = scaled_optimizer()
     loss = torch.tensor(1.0)
     scale = optimizer.loss_scale
-    optimizer.gradient[:] = torch.tensor([np.inf, 1.0, 1.0])
+    optimizer.gradient[:3] = torch.tensor([np.inf, 1.0, 1.0])
     result = optimizer.update(loss, 1.0, (0.1,))
     assert result.skipped
     assert not result.finite
     assert optimizer.state().updates == 0
     assert optimizer.loss_scale == scale / 2
     for _ in range(STEPS_TO_GROW):
-        optimizer.gradient[:] = optimizer.loss_scale
+        optimizer.gradient[:3] = optimizer.loss_scale
         result = optimizer.update(loss, 4.0, (0.1,))
     assert not result.skipped
     assert result.gradient_norm == pytest.approx(np.sqrt(3) / 4), "the scale is taken out of the gradient"
@@ -166,11 +166,11 @@ def test_a_loss_that_is_no_number_is_not_skipped() -> None:
 def test_loss_scale_and_its_age_are_resumed() -> None:
     first, second = scaled_optimizer(), scaled_optimizer()
     for _ in range(3):
-        first.gradient[:] = 1.0
+        first.gradient[:3] = 1.0
         first.update(torch.tensor(1.0), 1.0, (0.1,))
     first.gradient[0] = np.nan
     first.update(torch.tensor(1.0), 1.0, (0.1,))
-    first.gradient[:] = 1.0
+    first.gradient[:3] = 1.0
     first.update(torch.tensor(1.0), 1.0, (0.1,))
     second.restore(first.state())
     assert (second.state().loss_scale, second.state().good_steps) == (first.loss_scale, 1)

@@ -38,9 +38,12 @@ def group_of(name: str, groups: Sequence[ParameterGroup]) -> int:
     raise ConfigError(f"no parameter group matches {name}", "end the groups with one whose pattern is '.*'")
 
 
+FROZEN = -1
+
+
 @dataclass(frozen=True)
 class Run:
-    """Neighbouring parameters of one group: what one update kernel works on."""
+    """Neighbouring parameters of one group, or frozen ones: what one update kernel works on."""
 
     group: int
     start: int
@@ -63,6 +66,7 @@ class FlatParameters:
         values: the masters, float32 ``[size]``.
         trained_size: the trained ones are ``values[:trained_size]``.
         runs: cover the trained ones.
+        frozen_parts: what lies among them although it is not trained, because the model joins it with what is.
     """
 
     def __init__(
@@ -79,32 +83,27 @@ class FlatParameters:
         self.trained = {name for name in table if groups and self._groups[name] not in frozen}
         self._starts: dict[str, int] = {}
         self._joined_starts: dict[str, int] = {}
-        self.runs: list[Run] = []
         self.trained_size = 0
+        pieces: list[Run] = []
         position = 0
 
         def order(name: str) -> tuple[bool, int]:
-            first = joined[name][0]
-            return first not in self.trained, self._groups[first]
+            return self.trained.isdisjoint(joined[name]), self._groups[joined[name][0]]
 
         for joined_name in sorted(joined, key=order):
             self._joined_starts[joined_name] = position
             for name in joined[joined_name]:
-                self._starts[name] = position
-                stop = position + int(np.prod(table[name].shape))
-                if name in self.trained:
-                    self._extend_runs(self._groups[name], position, stop)
-                position = stop
+                start, position = position, position + int(np.prod(table[name].shape))
+                self._starts[name] = start
+                pieces.append(Run(self._groups[name] if name in self.trained else FROZEN, start, position))
+            # What this leaves between two parameters holds zeros, which every update leaves zero.
             position += -position % ALIGNMENT
+            if not self.trained.isdisjoint(joined[joined_name]):
+                self.trained_size = position
+        runs = [run for run in _merged(pieces) if run.start < self.trained_size]
+        self.runs = [run for run in runs if run.group != FROZEN]
+        self.frozen_parts = [slice(run.start, min(run.stop, self.trained_size)) for run in runs if run.group == FROZEN]
         self.values = torch.zeros(position, device=device)
-
-    def _extend_runs(self, group: int, start: int, stop: int) -> None:
-        # What lies between two parameters of one group is at most the alignment's zeros, which stay zero.
-        if self.runs and self.runs[-1].group == group and start - self.runs[-1].stop < ALIGNMENT:
-            self.runs[-1] = Run(group, self.runs[-1].start, stop)
-        else:
-            self.runs.append(Run(group, start, stop))
-        self.trained_size = stop
 
     def bind(self, model: nn.Module, buffer: Tensor) -> dict[str, nn.Parameter]:
         """Makes the parameters of a model views of a buffer of the size of :attr:`values`, and returns them."""
@@ -139,6 +138,17 @@ class FlatParameters:
     @staticmethod
     def _view(buffer: Tensor, start: int, shape: tuple[int, ...]) -> Tensor:
         return buffer[start : start + int(np.prod(shape))].view(shape)
+
+
+def _merged(runs: Sequence[Run]) -> list[Run]:
+    """Joins neighbours of one group, over the zeros between them."""
+    merged: list[Run] = []
+    for run in runs:
+        if merged and merged[-1].group == run.group:
+            merged[-1] = Run(run.group, merged[-1].start, run.stop)
+        else:
+            merged.append(run)
+    return merged
 
 
 def to_numpy(views: Iterator[tuple[str, Tensor]]) -> Parameters:

@@ -133,6 +133,8 @@ class TorchSession(Session):
                 (loss * optimizer.loss_scale).backward()
             loss_sum += loss.detach()
             self._collect_gradients(optimizer)
+        for part in self._parameters.frozen_parts:
+            optimizer.gradient[part].zero_()
         return loss_sum
 
     def _collect_gradients(self, optimizer: AdamW) -> None:
