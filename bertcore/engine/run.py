@@ -209,6 +209,9 @@ class _Workshop:
         self.registry = registry
         self.resumed = resumed
         self.notes: list[str] = []
+        self.checkpoint = None if resumed is None else load_checkpoint(resumed.checkpoint)
+        for name in config.run.trackers or ():
+            registry.tracker(name)
         self.task: Task = find_task(config, registry)
         self.place: Place = choose_place(config, registry)
         objective, _ = registry.objective(
@@ -249,8 +252,8 @@ class _Workshop:
         session = self._open_session(data)
         session.load(parameters)
         progress = Progress()
-        if self.resumed is not None:
-            optimizer, progress = load_checkpoint(self.resumed.checkpoint)
+        if self.checkpoint is not None:
+            optimizer, progress = self.checkpoint
             session.restore(optimizer)
         folder = self.resumed or RunFolder.create(config, suffix)
         try:
