@@ -4,7 +4,7 @@ Every round takes one step with each candidate, in turn, so that what else the m
 speed-up is the median over the rounds of the ratio within a round. Dropout is on, AdamW is torch's fused one
 everywhere, the norm is clipped at 1.
 
-    python benchmarks/training_step_torch.py --data GLUE_DIR/RTE --model MODEL --rounds 12 --output step.json
+    python benchmarks/training_step_torch.py --data GLUE_DIR/RTE --model MODEL --rounds 12 --precisions fp32,bf16
 """
 
 from __future__ import annotations

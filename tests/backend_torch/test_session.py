@@ -237,11 +237,10 @@ class Adversary:
         plain = forward.loss_sum(forward(batch, embedding_offset=offset), batch)
         (gradient,) = torch.autograd.grad(plain, offset, retain_graph=True)
         assert gradient.shape == (len(batch.input_ids), offset.shape[1])
-        # Rows do not mix: the second row's loss moves only its own tokens' embeddings.
         moved = forward.loss_sum(forward(batch, embedding_offset=1e-2 * gradient / gradient.norm()), batch)
         expected = plain + 1e-2 * gradient.norm()
         assert moved > plain
-        torch.testing.assert_close(moved, expected, rtol=0, atol=float(0.2 * (expected - plain)))
+        torch.testing.assert_close(moved, expected, rtol=0, atol=0.2 * (expected - plain).item())
         return plain + moved
 
 

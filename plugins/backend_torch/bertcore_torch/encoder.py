@@ -19,6 +19,7 @@ from bertcore_torch.devices import DeviceKind
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.heads import HeadModule
 from bertcore_torch.layout import HeadBatch, Layout
+from bertcore_torch.linear import Linear, linear
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -47,11 +48,11 @@ class PackedLayer(nn.Module):
         self.index = index
         self.kind = kind
         self.activation = ACTIVATIONS[config.hidden_act]
-        self.query_key_value = nn.Linear(hidden, 3 * hidden)
-        self.attention_output = nn.Linear(hidden, hidden)
+        self.query_key_value = Linear(hidden, 3 * hidden)
+        self.attention_output = Linear(hidden, hidden)
         self.attention_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
-        self.intermediate = nn.Linear(hidden, intermediate)
-        self.output = nn.Linear(intermediate, hidden)
+        self.intermediate = Linear(hidden, intermediate)
+        self.output = Linear(intermediate, hidden)
         self.output_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
 
     def forward(self, hidden: Tensor, layout: Layout, dropout: Dropout, first_only: bool) -> Tensor:
@@ -75,8 +76,8 @@ class PackedLayer(nn.Module):
             return bucket_attention(self.query_key_value(hidden), layout, heads, dropout, site, rate)
         size = self.config.hidden_size
         weight, bias = self.query_key_value.weight, self.query_key_value.bias
-        query = F.linear(hidden.index_select(0, layout.offsets[:-1]), weight[:size], bias[:size])
-        key_value = F.linear(hidden, weight[size:], bias[size:])
+        query = linear(hidden.index_select(0, layout.offsets[:-1]), weight[:size], bias[:size])
+        key_value = linear(hidden, weight[size:], bias[size:])
         return first_token_attention(query, key_value, layout, heads, dropout, site, rate)
 
 
@@ -91,7 +92,7 @@ class PackedEncoder(nn.Module):
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
         self.embedding_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.layers = nn.ModuleList(PackedLayer(config, index, kind) for index in range(config.num_hidden_layers))
-        self.pooler = nn.Linear(config.hidden_size, config.hidden_size) if pooler else None
+        self.pooler = Linear(config.hidden_size, config.hidden_size) if pooler else None
 
     def forward(self, layout: Layout, dropout: Dropout, first_only: bool, offset: Tensor | None = None) -> Tensor:
         """Encodes a batch.

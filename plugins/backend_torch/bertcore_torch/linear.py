@@ -1,0 +1,53 @@
+"""A linear layer that asks oneDNN for its float32 products on a CPU.
+
+PyTorch sends float32 products to MKL, which is a tenth slower than oneDNN on AMD processors (a training step of BERT
+on one core of a Zen 4: 1.11 times as fast); bfloat16 goes to oneDNN anyhow. The operator is the one that
+``torch.compile`` emits for frozen models; without it, and on every other device, this is ``F.linear``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Returns ``x @ weight.T + bias`` for ``x`` of ``[rows, in]``."""
+    if HAS_ONEDNN and x.dtype == torch.float32 and x.device.type == "cpu":
+        return _OneDnnLinear.apply(x, weight, bias)
+    return F.linear(x, weight, bias)
+
+
+class Linear(nn.Linear):
+    """``nn.Linear`` by :func:`linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Returns ``[rows, out]``."""
+        return linear(x, self.weight, self.bias)
+
+
+class _OneDnnLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _product(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        x, weight = ctx.saved_tensors
+        wants_x, wants_weight, wants_bias = ctx.needs_input_grad
+        return (
+            _product(gradient, weight.t(), None) if wants_x else None,
+            # No faster there than here.
+            gradient.t() @ x if wants_weight else None,
+            gradient.sum(0) if wants_bias else None,
+        )
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
