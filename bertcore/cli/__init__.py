@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -40,6 +42,15 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, context: click.Context) -> Any:
+        """Calls the command; ends as a shell has it when nobody reads the output any more."""
+        try:
+            return super().invoke(context)
+        except BrokenPipeError:
+            # Python would complain once more when it closes standard output.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(128 + signal.SIGPIPE) from None
+
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the commands without importing them."""
         with formatter.section("Commands"):
@@ -63,14 +74,16 @@ def bertcore(context: click.Context, blocked: tuple[str, ...]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command; exits with the code of the error, if any."""
+    from bertcore.engine.interrupt import Interrupted, orderly_termination
     from bertcore.errors import BertcoreError
 
     try:
-        code = bertcore.main(
-            args=_plugin_options_first(list(sys.argv[1:] if arguments is None else arguments)),
-            prog_name="bertcore",
-            standalone_mode=False,
-        )
+        with orderly_termination():
+            code = bertcore.main(
+                args=_plugin_options_first(list(sys.argv[1:] if arguments is None else arguments)),
+                prog_name="bertcore",
+                standalone_mode=False,
+            )
         sys.exit(code if isinstance(code, int) else 0)
     except BertcoreError as error:
         _show(error.cause, error.remedy)
@@ -78,13 +91,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output is gone; Python would complain once more when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except (KeyboardInterrupt, click.Abort) as error:
-        _show(getattr(error, "cause", "interrupted"), getattr(error, "remedy", "nothing was left half-written"))
-        sys.exit(getattr(error, "exit_code", 130))
+        stop = error.__cause__ if isinstance(error, click.Abort) else error  # click puts its own error in front
+        if not isinstance(stop, Interrupted):
+            stop = Interrupted("interrupted", "nothing was left half-written")
+        _show(stop.cause, stop.remedy)
+        sys.exit(stop.exit_code)
 
 
 def _show(cause: str, remedy: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -23,6 +25,29 @@ class Interrupted(KeyboardInterrupt):
         self.cause = cause
         self.remedy = remedy
         self.exit_code = exit_code
+
+
+@contextmanager
+def orderly_termination() -> Iterator[None]:
+    """Lets SIGTERM end a command as Ctrl-C does, with all that is half-written removed.
+
+    Does nothing outside the main thread.
+
+    Raises:
+        Interrupted: SIGTERM came.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Interrupted("terminated", "nothing was left half-written", 128 + number)
 
 
 class StopRequest:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from contextlib import suppress
 
 from bertcore.errors import BertcoreError, OutputError
 from bertcore.events import Event, Note, RunStarted, Tracker
 from bertcore.registry import Registry
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Trackers:
@@ -35,14 +38,17 @@ class Trackers:
 
         Raises:
             OutputError: the disk is full; a run whose log cannot be written must not go on unnoticed.
+            BrokenPipeError: whoever read the output is gone.
         """
         failed: list[Note] = []
         for name, tracker in list(self._open.items()):
             try:
                 tracker.on_event(event)
-            except OSError as error:
-                raise OutputError(f"the tracker {name} cannot write: {error.strerror}", "free some space") from None
+            except BrokenPipeError:
+                raise
             except Exception as error:
+                if isinstance(error, OSError) and error.errno in _DISK_FULL:
+                    raise OutputError(f"the tracker {name} cannot write: {error.strerror}", "free some space") from None
                 del self._open[name]
                 with suppress(Exception):
                     tracker.close()

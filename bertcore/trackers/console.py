@@ -67,7 +67,8 @@ class ConsoleTracker:
         elif isinstance(event, RunFailed):
             # The terminal shows an error through whoever catches it; the log must hold it too.
             self._close_bar()
-            self._log.write("\n".join(filter(None, (event.details, f"error: {event.cause}", event.remedy))) + "\n")
+            remedy = event.remedy and f"remedy: {event.remedy}"
+            self._log.write("\n".join(filter(None, (event.details, f"error: {event.cause}", remedy))) + "\n")
 
     def close(self) -> None:
         """Closes the log and removes the bar."""
