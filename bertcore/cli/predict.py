@@ -52,11 +52,11 @@ def predict(
 
 
 def _read(source: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    from bertcore.data.tables import parse_json_lines, read_json_lines, read_tsv
+    from bertcore.data.tables import decode_lines, parse_json_lines, read_json_lines, read_tsv
     from bertcore.errors import UsageError
 
     if source == "-":
-        yield from parse_json_lines(enumerate((line.rstrip("\n") for line in sys.stdin), 1), "standard input")
+        yield from parse_json_lines(decode_lines(sys.stdin.buffer.read(), "standard input"), "standard input")
     elif source.endswith(".jsonl"):
         yield from read_json_lines(Path(source))
     elif source.endswith(".tsv"):

@@ -30,7 +30,12 @@ def read_lines(file: Path) -> Iterator[tuple[int, str]]:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror}", "check the path given with --data") from None
+        raise DataError(f"{file}: {error.strerror}", "check the path") from None
+    yield from decode_lines(content, str(file))
+
+
+def decode_lines(content: bytes, name: str) -> Iterator[tuple[int, str]]:
+    """Yields what :func:`read_lines` does of the content of a file, or of standard input, of this name."""
     content = content.removeprefix(b"\xef\xbb\xbf")
     lines = content.split(b"\n")
     if lines and not lines[-1]:
@@ -40,7 +45,7 @@ def read_lines(file: Path) -> Iterator[tuple[int, str]]:
             yield number, line.removesuffix(b"\r").decode("utf-8")
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{file}:{number}: byte {error.start} is not UTF-8", "convert the file to UTF-8, with iconv for example"
+                f"{name}:{number}: byte {error.start} is not UTF-8", "convert the file to UTF-8, with iconv for example"
             ) from None
 
 
@@ -99,4 +104,14 @@ def parse_json_lines(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tu
             raise DataError(f"{name}:{number}: {error}", "write one JSON object a line") from None
         if not isinstance(value, dict):
             raise DataError(f"{name}:{number}: a {type(value).__name__} instead of a JSON object", "write {...} a line")
+        if "\\ud" in line.lower() and not _is_text(json.dumps(value, ensure_ascii=False)):
+            raise DataError(f"{name}:{number}: half a surrogate pair is no character", "repair the \\u escapes")
         yield value, f"{name}:{number}"
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
