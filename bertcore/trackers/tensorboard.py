@@ -14,7 +14,9 @@ class TensorBoardTracker:
             from tensorboardX import SummaryWriter
         except ImportError:
             raise UsageError("the tracker tensorboard needs tensorboardX", "pip install tensorboardX") from None
-        self._writer = SummaryWriter(str(run.folder / "tensorboard"), purge_step=run.resumed_from or None)
+        # TensorBoard drops this step and all after it; the step of the checkpoint itself will not come again.
+        purge_step = run.resumed_from + 1 if run.resumed_from else None
+        self._writer = SummaryWriter(str(run.folder / "tensorboard"), purge_step=purge_step)
 
     def on_event(self, event: Event) -> None:
         """Writes logged steps and evaluations."""

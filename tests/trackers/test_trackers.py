@@ -1,0 +1,320 @@
+"""The shipped trackers, and that one which fails takes nothing with it."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertcore.config import RunConfig
+from bertcore.engine.tracking import Trackers
+from bertcore.errors import OutputError, UsageError
+from bertcore.events import (
+    Evaluated,
+    Event,
+    Note,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepDone,
+    StepLogged,
+    TrackerFactory,
+)
+from bertcore.hookspecs import hookimpl
+from bertcore.plugins import Plugins, installed_plugins
+from bertcore.registry import Registry
+from bertcore.trackers.console import ConsoleTracker
+from bertcore.trackers.metrics import MetricsTracker
+
+
+def started(folder: Path, resumed_from: int = 0) -> RunStarted:
+    return RunStarted(folder, {"task": "rte", "device": "cpu"}, 20, resumed_from, {})
+
+
+def logged(step: int, loss: float = 0.5) -> StepLogged:
+    return StepLogged(step, step / 10, loss, {"encoder": 1e-4, "head": 1e-3}, 1.25, 80.0, 0.0)
+
+
+def evaluated(step: int, accuracy: float = 0.75) -> Evaluated:
+    return Evaluated("dev", step, step / 10, {"accuracy": accuracy}, {"accuracy": 0.5}, 8, 99.0, 1.26, True)
+
+
+class Faulty:
+    """A tracker that raises what it is told, where it is told."""
+
+    def __init__(self, error: Exception, at: type[Event]) -> None:
+        self.error = error
+        self.at = at
+        self.events: list[Event] = []
+        self.closed = 0
+
+    def on_event(self, event: Event) -> None:
+        self.events.append(event)
+        if isinstance(event, self.at):
+            raise self.error
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def plugin_of(*factories: TrackerFactory) -> object:
+    class Plugin:
+        @staticmethod
+        @hookimpl
+        def bertcore_register_trackers() -> list[TrackerFactory]:
+            return list(factories)
+
+    return Plugin
+
+
+def registry_of(*factories: TrackerFactory) -> Registry:
+    plugins = Plugins()
+    plugins.register(plugin_of(*factories), "test")
+    return Registry(plugins)
+
+
+# One that fails
+
+
+@pytest.mark.parametrize("error", [ValueError("no such project"), ConnectionResetError("the server is gone")])
+def test_one_that_raises_is_reported_once_and_muted(tmp_path: Path, error: Exception) -> None:
+    faulty, listener = Faulty(error, StepLogged), Faulty(error, RunFailed)
+    registry = registry_of(
+        TrackerFactory("faulty", "", lambda run: faulty), TrackerFactory("listener", "", lambda run: listener)
+    )
+    trackers = Trackers(None, registry, started(tmp_path))
+    for event in (logged(1), logged(2), evaluated(2)):
+        trackers.send(event)
+    trackers.close()
+    assert [type(event) for event in faulty.events] == [RunStarted, StepLogged]
+    assert faulty.closed == 1
+    assert [type(event) for event in listener.events] == [RunStarted, StepLogged, Note, StepLogged, Evaluated]
+    notes = [event.text for event in listener.events if isinstance(event, Note)]
+    assert notes == [f"the tracker faulty failed and is muted: {type(error).__name__}: {error}"]
+
+
+def test_one_that_cannot_be_opened_is_reported_and_left_out(tmp_path: Path) -> None:
+    listener = Faulty(ValueError(), RunFailed)
+
+    def open_broken(run: RunStarted) -> Faulty:
+        raise RuntimeError("no key")
+
+    registry = registry_of(
+        TrackerFactory("broken", "", open_broken), TrackerFactory("listener", "", lambda run: listener)
+    )
+    Trackers(None, registry, started(tmp_path)).close()
+    assert [event.text for event in listener.events if isinstance(event, Note)] == [
+        "the tracker broken failed and is muted: RuntimeError: no key"
+    ]
+
+
+def test_a_full_disk_is_not_muted(tmp_path: Path) -> None:
+    full = Faulty(OSError(errno.ENOSPC, "No space left on device"), StepLogged)
+    trackers = Trackers(None, registry_of(TrackerFactory("full", "", lambda run: full)), started(tmp_path))
+    with pytest.raises(OutputError, match="the tracker full cannot write: No space left on device"):
+        trackers.send(logged(1))
+
+
+def test_those_that_are_named_are_open_and_those_on_by_default_otherwise(tmp_path: Path) -> None:
+    opened: list[str] = []
+
+    def factory(name: str, default: bool) -> TrackerFactory:
+        def open_tracker(run: RunStarted) -> Faulty:
+            opened.append(name)
+            return Faulty(ValueError(), RunFailed)
+
+        return TrackerFactory(name, "", open_tracker, default)
+
+    registry = registry_of(factory("usual", True), factory("rare", False))
+    Trackers(None, registry, started(tmp_path))
+    assert opened == ["usual"]
+    opened.clear()
+    Trackers(["rare"], registry, started(tmp_path))
+    assert opened == ["rare"]
+    with pytest.raises(UsageError, match="there is no tracker 'other'"):
+        Trackers(["other"], registry, started(tmp_path))
+
+
+def test_other_ranks_track_nothing(tmp_path: Path) -> None:
+    listener = Faulty(ValueError("raised on another rank"), RunStarted)
+    Trackers(None, registry_of(TrackerFactory("x", "", lambda run: listener)), started(tmp_path), rank=1)
+    assert listener.events == []
+
+
+def test_a_failing_tracker_of_a_plugin_stops_no_run(tiny_en: Path, small_rte: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    import bertcore
+
+    plugins = installed_plugins()
+    faulty = Faulty(ValueError("out of order"), StepLogged)
+    plugins.register(plugin_of(TrackerFactory("faulty", "", lambda run: faulty)), "faulty-plugin")
+    result = bertcore.run(
+        task="rte",
+        backend="torch",
+        model=tiny_en,
+        data=small_rte,
+        output=tmp_path / "run",
+        registry=Registry(plugins),
+        settings={"train.max_steps": 2, "train.log_steps": 1, "train.batch_size": 4},
+    )
+    assert result.finished
+    log = (result.folder / "run.log").read_text()
+    assert log.count("the tracker faulty failed and is muted: ValueError: out of order") == 1
+
+
+# The console
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_has_a_bar_and_the_log_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, err = io.StringIO(), Terminal()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    console = ConsoleTracker(started(tmp_path))
+    for event in (started(tmp_path), StepDone(1, 0.1, 4), logged(1), RunFinished("acc_num 1, total_num 2")):
+        console.on_event(event)
+    console.close()
+    assert "/20" in err.getvalue()
+    log = (tmp_path / "run.log").read_text()
+    assert "\r" not in log
+    assert log == out.getvalue()
+    assert log.splitlines()[-1] == "acc_num 1, total_num 2"
+
+
+def test_elsewhere_there_are_plain_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    console = ConsoleTracker(started(tmp_path, resumed_from=7))
+    for event in (started(tmp_path, 7), StepDone(8, 0.8, 4), logged(8), evaluated(8), Note("by the way")):
+        console.on_event(event)
+    console.close()
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert captured.out.splitlines() == [
+        "task    rte",
+        "device  cpu",
+        "going on from step 7",
+        "step 8/20, epoch 0.80, loss 0.5000, learning rate 1.00e-04, gradient norm 1.250, 80.0 examples/s",
+        "dev at step 8: accuracy 0.7500 (majority 0.5000), 8 examples, 99.0 examples/s, compiled 1.3 s, best so far",
+        "by the way",
+    ]
+
+
+def test_a_failure_is_in_the_log_with_its_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    console = ConsoleTracker(started(tmp_path))
+    console.on_event(RunFailed("ZeroDivisionError: division by zero", "", "Traceback ..."))
+    console.on_event(RunFailed("no space", "free some"))
+    console.close()
+    assert capsys.readouterr().out == ""  # whoever catches the error shows it
+    assert (tmp_path / "run.log").read_text().splitlines() == [
+        "Traceback ...",
+        "error: ZeroDivisionError: division by zero",
+        "error: no space",
+        "remedy: free some",
+    ]
+
+
+# metrics.jsonl
+
+
+def test_a_resumed_run_drops_what_lies_after_its_checkpoint(tmp_path: Path) -> None:
+    tracker = MetricsTracker(started(tmp_path))
+    for event in (logged(1), StepDone(2, 0.2, 4), logged(2), evaluated(2), logged(3)):
+        tracker.on_event(event)
+    tracker.close()
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"kind": "train", "st')  # the disk was full, or the power was cut
+    tracker = MetricsTracker(started(tmp_path, resumed_from=2))
+    tracker.on_event(logged(3, loss=0.25))
+    tracker.close()
+    entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(entry["kind"], entry["step"]) for entry in entries] == [
+        ("train", 1),
+        ("train", 2),
+        ("evaluation", 2),
+        ("train", 3),
+    ]
+    assert entries[3]["loss"] == 0.25
+
+
+# TensorBoard
+
+
+def test_tensorboard_holds_what_was_logged(tmp_path: Path) -> None:
+    event_pb2: Any = pytest.importorskip("tensorboardX.proto.event_pb2")
+    factory = Registry().tracker("tensorboard")
+    assert not factory.default
+    tracker = factory.open(started(tmp_path))
+    for event in (logged(1, loss=0.75), evaluated(1), StepDone(2, 0.2, 4), Note("ignored")):
+        tracker.on_event(event)
+    tracker.close()
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    found = {}
+    for record in records_of(file.read_bytes()):
+        event = event_pb2.Event.FromString(record)
+        found |= {value.tag: (event.step, value.simple_value) for value in event.summary.value}
+    assert found["train/loss"] == (1, 0.75)
+    assert found["dev/accuracy"] == (1, 0.75)
+    assert found["train/gradient_norm"] == (1, 1.25)
+    rates = {tag: value for tag, value in found.items() if tag.startswith("learning_rate/")}
+    assert rates == {"learning_rate/encoder": (1, pytest.approx(1e-4)), "learning_rate/head": (1, pytest.approx(1e-3))}
+
+
+def test_tensorboard_forgets_what_lies_after_the_checkpoint(tmp_path: Path) -> None:
+    event_pb2: Any = pytest.importorskip("tensorboardX.proto.event_pb2")
+    Registry().tracker("tensorboard").open(started(tmp_path, resumed_from=8)).close()
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    events = [event_pb2.Event.FromString(record) for record in records_of(file.read_bytes())]
+    starts = [event.step for event in events if event.session_log.status == event_pb2.SessionLog.START]
+    assert starts == [9]
+
+
+def records_of(content: bytes) -> list[bytes]:
+    """The records of a TFRecord file: length, its checksum, data, its checksum."""
+    records, start = [], 0
+    while start < len(content):
+        (length,) = struct.unpack_from("<Q", content, start)
+        records.append(content[start + 12 : start + 12 + length])
+        start += 16 + length
+    return records
+
+
+def test_tensorboard_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(UsageError) as caught:
+        Registry().tracker("tensorboard").open(started(tmp_path))
+    assert "pip install" in caught.value.remedy
+    assert "tensorboard" in caught.value.cause
+
+
+def test_a_tracker_that_is_missing_something_ends_the_run_at_its_start(
+    tiny_en: Path,
+    small_rte: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bertcore_command: Callable[..., Any],
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    place = ["--task", "rte", "--backend", "torch", "--model", tiny_en, "--data", small_rte]
+    options = ["--set", 'run.trackers=["console", "tensorboard"]', "--set", "train.max_steps=1"]
+    outcome = bertcore_command("run", *place, "--output", tmp_path / "run", *options)
+    assert outcome.code == 2
+    assert "tensorboardX" in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_shipped_tracker_is_registered() -> None:
+    trackers = Registry().trackers
+    defaults = {name: trackers[name].item.default for name in ("console", "metrics_jsonl", "tensorboard")}
+    assert defaults == {"console": True, "metrics_jsonl": True, "tensorboard": False}
+    assert RunConfig().run.trackers is None
