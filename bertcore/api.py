@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from bertcore import conversion
 from bertcore.config import Setting, gather_settings
 from bertcore.conversion import ConversionReport
 from bertcore.engine import inference
@@ -166,24 +167,32 @@ def convert(
     *,
     from_name: str | None = None,
     to_name: str | None = None,
+    config: PathOrText | None = None,
+    force: bool = False,
     registry: Registry | None = None,
 ) -> ConversionReport:
     """Converts weights from one layout to another.
 
     Args:
         source: file or folder to read.
-        destination: file or folder to write; it must not exist.
+        destination: file or folder to write.
         from_name: converter to read with; by default the one that recognizes the source.
         to_name: converter to write with; by default the one that the destination's ending names.
+        config: the model's ``config.json``; by default the one beside the source.
+        force: replace a destination that exists.
         registry: plugins; by default those installed.
 
     Raises:
         BertcoreError: a mistake of the caller, with its cause and remedy.
     """
-    from bertcore import conversion
-
     return conversion.convert(
-        Path(source), Path(destination), registry or Registry(), from_name=from_name, to_name=to_name
+        Path(source),
+        Path(destination),
+        registry or Registry(),
+        from_name=from_name,
+        to_name=to_name,
+        config=None if config is None else Path(config),
+        force=force,
     )
 
 

@@ -65,6 +65,7 @@ class ConversionReport:
             "skipped": len({key.source for key in self.keys if key.target is None}),
         }
 
+    @property
     def summary(self) -> str:
         """One line for people."""
         counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())

@@ -34,7 +34,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     temporary = _temporary_neighbour(target)
     with _output_errors(target, temporary), _removed_on_failure(target, temporary):
         if target.is_dir():
-            raise OutputError(f"cannot write {target}: it is a folder", "Choose another file name.")
+            raise OutputError(f"cannot write {target}: it is a folder", "choose another file name")
         with open(temporary, "xb") as file:
             yield file
             file.flush()
@@ -57,7 +57,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = _temporary_neighbour(target)
     with _output_errors(target, temporary), _removed_on_failure(target, temporary):
         if target.exists() and not target.is_dir():
-            raise OutputError(f"cannot write the folder {target}: a file is in the way", "Choose another folder name.")
+            raise OutputError(f"cannot write the folder {target}: a file is in the way", "choose another folder name")
         temporary.mkdir()
         yield temporary
         _replace_folder(temporary, target)
@@ -130,9 +130,9 @@ def _output_errors(target: Path, temporary: Path) -> Iterator[None]:
         if named and not any(path in own or temporary in path.parents for path in named):
             raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason, remedy = "no space left on device", "Free some space, or choose another place."
+            reason, remedy = "no space left on device", "free some space, or choose another place"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            reason, remedy = "permission denied", "Choose a place that you may write to."
+            reason, remedy = "permission denied", "choose a place that you may write to"
         else:
-            reason, remedy = (error.strerror or str(error)).lower(), "Choose another place, or make room for this one."
+            reason, remedy = (error.strerror or str(error)).lower(), "choose another place, or make room for this one"
         raise OutputError(f"cannot write {target}: {reason}", remedy) from error

@@ -63,7 +63,6 @@ class Dataset:
         files: name of each split to the files that it is read from.
         read: reads a split by name.
         labels: the label names, in the order of their ids; empty for a regression.
-        reference: whether the data is the task's official one, for the report.
     """
 
     files: Mapping[str, tuple[Path, ...]]

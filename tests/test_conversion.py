@@ -154,7 +154,7 @@ def test_the_table_has_a_line_for_every_key(tiny_en: Path, registry: Registry, t
         "bert.embeddings.LayerNorm.bias",
         "renamed",
     ]
-    assert "42 read, 42 written, 0 skipped" in report.summary()
+    assert "42 read, 42 written, 0 skipped" in report.summary
 
 
 def test_skipped_keys_are_counted(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:

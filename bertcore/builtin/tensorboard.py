@@ -16,4 +16,8 @@ def bertcore_register_trackers() -> list[TrackerFactory]:
     from bertcore.events import TrackerFactory
     from bertcore.trackers.tensorboard import TensorBoardTracker
 
-    return [TrackerFactory("tensorboard", "event files for TensorBoard (needs tensorboardX)", TensorBoardTracker, default=False)]
+    return [
+        TrackerFactory(
+            "tensorboard", "event files for TensorBoard (needs tensorboardX)", TensorBoardTracker, default=False
+        )
+    ]

@@ -51,4 +51,4 @@ def convert(
         click.echo(json.dumps(asdict(report), indent=2, default=str))
         return
     click.echo(report.table())
-    click.echo(report.summary())
+    click.echo(report.summary)

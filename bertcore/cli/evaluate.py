@@ -37,9 +37,6 @@ def evaluate(
     from bertcore.registry import Registry
 
     options = {"task": task, "backend": backend, "run.device": device, "data.path": data}
-    # A run evaluated on another backend must not ask it for the device of the first.
-    if backend is not None and device is None:
-        options["run.device"] = "auto"
     trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, options))
     result = trained.evaluate(split, note=click.echo)
     print_header(dict(result.header))

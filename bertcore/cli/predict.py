@@ -39,8 +39,6 @@ def predict(
     from bertcore.registry import Registry
 
     options = {"task": task, "backend": backend, "run.device": device}
-    if backend is not None and device is None:
-        options["run.device"] = "auto"
     records = list(_read(source))
     trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, options))
     predictions = trained.predict(records)

@@ -77,6 +77,9 @@ class TrainedModel:
             )
         self.run_folder: RunFolder | None = RunFolder.open(path) if is_run else None
         own = self.run_folder.settings() if self.run_folder is not None else []
+        if any(setting.key == "backend" for setting in settings):
+            # Another backend must not be asked for the device of the first.
+            own = [setting for setting in own if setting.key != "run.device"]
         self.config: RunConfig = resolve_run([*own, *settings], registry).config
         self.task: Task = find_task(self.config, registry)
         self.place: Place = choose_place(self.config, registry)

@@ -188,6 +188,9 @@ def resume(path: Path, registry: Registry, changes: Sequence[Setting] = ()) -> R
     """
     folder = RunFolder.open(path)
     own = folder.settings()
+    if any(setting.key == "backend" for setting in changes):
+        # Another backend must not be asked for the device of the first.
+        own = [setting for setting in own if setting.key != "run.device"]
     before = config_values(resolve_run(own, registry).config)
     config = resolve_run([*own, *changes], registry).config
     for key, value in config_values(config).items():
