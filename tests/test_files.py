@@ -142,7 +142,7 @@ def test_a_full_disk_is_named_and_left_as_it_was(full_disk: Path) -> None:
         atomic_folder(full_disk / "new" / "folder") as folder,
     ):
         (folder / "weights").write_bytes(bytes(1024 * 1024))
-    assert "Free some space" in caught.value.remedy
+    assert "free some space" in caught.value.remedy
     assert snapshot(full_disk) == before
 
 
