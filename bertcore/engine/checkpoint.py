@@ -36,7 +36,6 @@ class Progress:
         pending_loss: loss sum since the last log.
         pending_count: what that sum is divided by.
         history: everything logged so far, for the report.
-        seconds: wall-clock time of training so far.
     """
 
     step: int = 0
@@ -47,7 +46,6 @@ class Progress:
     pending_loss: float = 0.0
     pending_count: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 def save_checkpoint(

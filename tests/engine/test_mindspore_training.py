@@ -123,6 +123,14 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(
         assert (resumed.folder / name).read_bytes() == (uninterrupted.folder / name).read_bytes(), name
 
 
+def test_compilation_is_reported_apart(uninterrupted: RunResult) -> None:
+    entries = [json.loads(line) for line in (uninterrupted.folder / "metrics.jsonl").read_text().splitlines()]
+    assert entries[0]["compile_seconds"] > 0
+    assert entries[-1]["compile_seconds"] == 0  # the second evaluation compiles nothing
+    log = (uninterrupted.folder / "run.log").read_text()
+    assert f", compiled {entries[0]['compile_seconds']:.1f} s" in log
+
+
 def test_weight_file_is_read_by_mindspore(uninterrupted: RunResult) -> None:
     import mindspore
 
