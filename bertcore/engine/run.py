@@ -476,10 +476,10 @@ class _SeedRun:
         parameters = self._session.parameters()
         self._save_model(self._folder.best, parameters)
         name, converter = self._shop.place.backend.weight_file
-        for stale in self._folder.path.glob("best_model.*"):
-            if stale.name != name:
-                stale.unlink()
         save_weights(self._folder.path / name, parameters, self._shop.registry.converter(converter))
+        for other in self._folder.path.glob("best_model.*"):  # of the backend that the run was begun on
+            if other.name != name:
+                other.unlink()
         write_json_lines(self._folder.predictions, evaluation.predictions)
 
     def _save_checkpoint(self, progress: Progress) -> None:

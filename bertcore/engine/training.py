@@ -127,23 +127,24 @@ class Trainer:
         with StopRequest() as stop:
             self._clock = time.perf_counter()
             for rows in self._data.steps(progress.step):
-                if progress.step >= total:
+                if progress.step >= total or self._gave_up:
                     break
                 rates = self._step(rows)
                 last = progress.step == total
                 if progress.step % options.log_steps == 0 or last:
                     self._log(rows.epoch, rates)
                 evaluates = self._due(options.evaluate_steps, rows, last)
-                gave_up = evaluates and self._evaluate(rows.epoch)
+                if evaluates:
+                    self._evaluate(rows.epoch)
                 planned_stop = progress.step == options.stop_after and not last
-                if self._due(options.save_steps, rows, last) or evaluates or planned_stop or stop.signal or gave_up:
+                if self._due(options.save_steps, rows, last) or evaluates or planned_stop or stop.signal:
                     self._checkpoint()
-                if stop.signal is not None and not last:
+                if last or self._gave_up:
+                    break
+                if stop.signal is not None:
                     raise Interrupted(
                         f"stopped after step {progress.step} of {total}", "go on with --resume", stop.exit_code
                     )
-                if gave_up:
-                    break
                 if planned_stop:
                     return False
         return True
@@ -216,8 +217,13 @@ class Trainer:
         progress.pending_loss = progress.pending_count = 0.0
         self._unlogged_rows, self._unlogged_seconds = 0, 0.0
 
-    def _evaluate(self, epoch: float) -> bool:
-        """Evaluates; returns whether early stopping ends the run."""
+    @property
+    def _gave_up(self) -> bool:
+        """Whether early stopping ends the run, or has ended the one that is resumed."""
+        patience = self._options.early_stopping
+        return patience is not None and self.progress.worse_evaluations >= patience
+
+    def _evaluate(self, epoch: float) -> None:
         progress = self.progress
         self._fetch()
         self._pause()
@@ -244,15 +250,11 @@ class Trainer:
             ),
             "evaluation",
         )
-        gave_up = (
-            self._options.early_stopping is not None and progress.worse_evaluations >= self._options.early_stopping
-        )
-        if gave_up:
+        if self._gave_up:
             self._around.send(
                 Note(f"stopped early: {progress.worse_evaluations} evaluations without a better {self._metric.name}")
             )
         self._clock, self._compiled = time.perf_counter(), self._session.compile_seconds
-        return gave_up
 
     def _checkpoint(self) -> None:
         self._fetch()

@@ -120,6 +120,11 @@ def test_early_stopping_counts_evaluations_without_a_better_one(train: Train) ->
     notes = [event.text for event in events if isinstance(event, Note)]
     assert "stopped early: 2 evaluations without a better accuracy" in notes
     assert (result.folder / "report.json").is_file()
+    # It is finished: going on adds no step, unless more patience is asked for.
+    again = resume(result.folder)
+    assert (again.steps, again.summary) == (6, result.summary)
+    patient = resume(result.folder, settings={"train.early_stopping": 3})
+    assert patient.steps == 8
 
 
 def test_best_is_that_of_the_best_evaluation(train: Train) -> None:
@@ -208,6 +213,8 @@ def test_what_makes_it_another_run_cannot_change_when_going_on(train: Train, sma
 
 def test_more_steps_can_follow(train: Train) -> None:
     finished, _ = train(max_steps=2)
+    again = resume(finished.folder)
+    assert (again.steps, again.summary, again.best_step) == (2, finished.summary, 2)
     longer = resume(finished.folder, settings={"train.max_steps": 4})
     assert longer.steps == 4
     assert longer.finished
