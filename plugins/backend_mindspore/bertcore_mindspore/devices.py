@@ -28,8 +28,8 @@ class DeviceKind:
         attention: name of the class of ``blocks`` that computes attention.
         layer_norm: the same for LayerNorm.
         gelu: the same for the exact GeLU.
-        head_dtype: what the few numbers of a pooler, a softmax over labels and a loss are computed in. The CPU's
-            kernels of exp, log and tanh err by up to 1e-5 in float32 (tanh by 1e-4), and cost nothing in float64.
+        wide_dtype: what the few numbers of a pooler, a softmax over labels, a loss and a norm are computed in. In
+            float32 the CPU's kernels of exp and log err by up to 1e-5 and tanh by 1e-4; float64 costs nothing here.
     """
 
     target: str
@@ -38,7 +38,7 @@ class DeviceKind:
     attention: str
     layer_norm: str
     gelu: str
-    head_dtype: Literal["float32", "float64"]
+    wide_dtype: Literal["float32", "float64"]
 
 
 DEVICES: Mapping[str, DeviceKind] = {

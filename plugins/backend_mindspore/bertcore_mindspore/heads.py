@@ -55,7 +55,7 @@ class _PooledHead(nn.Cell):
         self.dropout = Dropout(dropout, HEAD)
         self.gather = ops.Gather()
         self.tanh = ops.Tanh()
-        self.wide = getattr(mindspore, device.head_dtype)
+        self.wide = getattr(mindspore, device.wide_dtype)
         self.cast = ops.Cast()
         self.sum = ops.ReduceSum()
 
@@ -141,7 +141,7 @@ class TokenClassificationHead(nn.Cell):
         if head.crf:
             raise UsageError("MindSpore does not compute a conditional random field yet", "use --backend torch")
         self.head = head
-        self.wide = getattr(mindspore, device.head_dtype)
+        self.wide = getattr(mindspore, device.wide_dtype)
         self.classifier = Linear(parameters["classifier.weight"], parameters["classifier.bias"])
         self.dropout = Dropout(dropout, HEAD)
         self.log_softmax = LogSoftmax()
@@ -184,7 +184,7 @@ class SpanExtractionHead(nn.Cell):
     ) -> None:
         super().__init__(auto_prefix=False)
         self.head = head
-        self.wide = getattr(mindspore, device.head_dtype)
+        self.wide = getattr(mindspore, device.wide_dtype)
         # transformers has no dropout in front of this layer.
         self.qa_outputs = Linear(parameters["qa_outputs.weight"], parameters["qa_outputs.bias"])
         self.log_softmax = LogSoftmax()

@@ -82,6 +82,7 @@ class _UpdateGraph(nn.Cell):
         loss_sum: the accumulated loss sum.
         group_indices: the group of each parameter.
         specification: decay of the groups, betas, eps and clipping norm.
+        wide_dtype: what the norm is summed in.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class _UpdateGraph(nn.Cell):
         loss_sum: Parameter,
         group_indices: tuple[int, ...],
         specification: TrainingSpecification,
+        wide_dtype: mindspore.Type,
     ) -> None:
         super().__init__(auto_prefix=False)
         self.parameters = parameters
@@ -100,13 +102,17 @@ class _UpdateGraph(nn.Cell):
         self.second_moments = parameters.clone("second_moment", "zeros")
         self.count = len(parameters)
         self.groups = group_indices
-        self.decays = tuple(specification.groups[index].weight_decay for index in group_indices)
-        self.beta1 = Tensor(specification.betas[0], mindspore.float32)
-        self.beta2 = Tensor(specification.betas[1], mindspore.float32)
-        self.eps = specification.eps
+        self.group_count = len(specification.groups)
+        self.decayed = tuple(specification.groups[index].weight_decay != 0 for index in group_indices)
+        self.beta1, self.beta2 = specification.betas
+        # Taken here, in float64: a graph computes 1 - 0.999 in float32, as the primitive Adam does, which is wrong in
+        # the fifth digit.
+        self.one_minus_beta1, self.one_minus_beta2 = 1 - self.beta1, 1 - self.beta2
+        self.wide_dtype = wide_dtype
+        self.zero = Tensor(0.0, wide_dtype)
+        self.cast = ops.Cast()
         self.clip_norm = specification.clip_norm
         self.ones = tuple(Tensor(np.ones((parameter.shape[-1], 1), np.float32)) for parameter in parameters)
-        self.adam = ops.Adam()
         self.assign = ops.Assign()
         self.product = ops.MatMul()
         self.sum = ops.ReduceSum()
@@ -119,50 +125,45 @@ class _UpdateGraph(nn.Cell):
         self.logical_and = ops.LogicalAnd()
 
     def construct(
-        self, inverse: Tensor, inverse_loss_scale: Tensor, correction1: Tensor, correction2: Tensor, *rates: Tensor
+        self, inverse: Tensor, inverse_loss_scale: Tensor, eps: Tensor, *scalars: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Updates.
+        """Updates. All corrections of bias are made by the caller, in float64.
 
         Args:
             inverse: one over loss denominator and loss scale, with which the gradients are multiplied.
             inverse_loss_scale: one over the loss scale.
-            correction1: one minus the first beta to the power of the updates, this one included.
-            correction2: the same for the second beta.
-            rates: learning rate of each group.
+            eps: times the root of the second moment's correction.
+            scalars: for each group the learning rate, corrected for the bias of both moments, and after these for
+                each group the factor of decay.
 
         Returns:
             Loss sum, gradient norm and whether both are finite.
         """
-        squares = self.loss_sum * 0.0
+        squares = self.zero
         for index in range(self.count):
             gradient = self.reshape(self.gradients[index], (-1, self.parameters[index].shape[-1]))
-            # Summed along rows by a product: one float32 sum over millions of squares loses three digits.
-            squares = squares + self.sum(self.product(gradient * gradient, self.ones[index]))
-        norm = self.root(squares) * self.absolute(inverse)
+            # Along rows by a product, then over rows: one float32 sum over millions of squares loses three digits.
+            sums = self.product(gradient * gradient, self.ones[index])
+            squares = squares + self.sum(self.cast(sums, self.wide_dtype))
+        norm = self.cast(self.root(squares), mindspore.float32) * self.absolute(inverse)
         loss = self.loss_sum * inverse_loss_scale
         finite = self.logical_and(self.is_finite(norm), self.is_finite(loss))
         factor = inverse
         if self.clip_norm is not None:
             factor = inverse * self.minimum(self.clip_norm / (norm + 1e-6), 1.0)
-        # The primitive's eps stands inside its own correction of the rate; this makes it torch's.
-        eps = self.root(correction2) * self.eps
         if finite:
             for index in range(self.count):
-                parameter, rate = self.parameters[index], rates[self.groups[index]]
-                if self.decays[index] != 0.0:
-                    self.assign(parameter, parameter * (1.0 - rate * self.decays[index]))
-                self.adam(
-                    parameter,
-                    self.first_moments[index],
-                    self.second_moments[index],
-                    1.0 - correction1,
-                    1.0 - correction2,
-                    rate,
-                    self.beta1,
-                    self.beta2,
-                    eps,
-                    self.gradients[index] * factor,
-                )
+                parameter, group = self.parameters[index], self.groups[index]
+                gradient = self.gradients[index] * factor
+                first = self.first_moments[index] * self.beta1 + gradient * self.one_minus_beta1
+                second = self.second_moments[index] * self.beta2 + gradient * gradient * self.one_minus_beta2
+                self.assign(self.first_moments[index], first)
+                self.assign(self.second_moments[index], second)
+                step = first / (self.root(second) + eps) * scalars[group]
+                kept = parameter
+                if self.decayed[index]:
+                    kept = parameter * scalars[self.group_count + group]
+                self.assign(parameter, kept - step)
         for index in range(self.count):
             self.assign(self.gradients[index], self.zeros_like(self.gradients[index]))
         self.assign(self.loss_sum, self.zeros_like(self.loss_sum))
@@ -209,6 +210,7 @@ class AdamW:
             self.loss_sum,
             tuple(groups[name] for name in self.trained),
             specification,
+            getattr(mindspore, device.wide_dtype),
         )
         self._update = mindspore.jit(self._graph, jit_level=device.jit_level, backend="ms_backend")
         self._shapes = {name: parameter.shape for name, parameter in parameters.items()}
@@ -242,13 +244,16 @@ class AdamW:
         updates = self._settled_updates() + 1
         beta1, beta2 = self._specification.betas
         divisor = denominator * self.loss_scale
+        root = math.sqrt(1 - beta2**updates)
+        correction = root / (1 - beta1**updates)
+        groups = zip(learning_rates, self._specification.groups, strict=True)
         scalars = [
             # Also for a denominator of zero: what is not finite is left to the guard.
             1 / divisor if divisor else math.nan,
             1 / self.loss_scale,
-            1 - beta1**updates,
-            1 - beta2**updates,
-            *learning_rates,
+            self._specification.eps * root,
+            *(rate * correction for rate in learning_rates),
+            *(1 - rate * group.weight_decay for rate, group in groups),
         ]
         result = MindSporeStepResult(*self._update(*(Tensor(value, mindspore.float32) for value in scalars)))
         self._pending = result

@@ -27,7 +27,7 @@ _TOKENS_PER_ROW = 8
 # Cost of a call in units of one token of the linear layers, measured with BERT L6 H384 on two cores: the fixed part
 # (adding gradients, dispatching) and what a token's attention costs per position that it may look at.
 _CALL_COST = 40.0
-_ATTENTION_COST = 1 / 600
+_ATTENTION_COST = 1 / 1500
 # Intermediate activations of all layers of a call, in float32 values (20 MB); the buffers take about ten times as much.
 _VALUES_OF_A_CALL = 5_000_000
 # How many micro-batches are drawn to compare candidates.
