@@ -92,10 +92,12 @@ def test_a_healthy_model_learns_the_sample(healthy: RunResult) -> None:
 
 @pytest.mark.parametrize("damage", [shuffle_layers, transpose_pooler])
 def test_a_trained_model_that_is_read_wrongly_is_found_out(healthy: RunResult, tmp_path: Path, damage: Damage) -> None:
-    """Both of the demo's checks fail for a backend that reads a tensor in the wrong way."""
+    """The demo's comparison fails for a backend that reads a tensor in the wrong way.
+
+    Accuracy alone would not do: in a task of two classes, a transposed pooler can keep every decision.
+    """
     model = damaged(healthy.folder / "best", tmp_path / "damaged", damage)
     wrong = bertcore.evaluate(model, task="rte", backend="torch", data="sample").evaluation
-    assert wrong.metrics["accuracy"] < demo().NEEDED_ACCURACY
     right = bertcore.evaluate(healthy.folder).evaluation
     difference = max(
         abs(one["probabilities"]["entailment"] - other["probabilities"]["entailment"])
