@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ class GlueTask(ClassificationTask):
     description: str
     text_columns: tuple[str, ...]
     labels: tuple[str, ...]
-    metric: Metric = Metric("accuracy")
+    metric: Metric = field(default_factory=lambda: Metric("accuracy"))
     label_column: str = "label"
     identifier_column: str = "index"
     sample: str | None = None
