@@ -120,10 +120,15 @@ def configure(mindspore: ModuleType, device: str) -> None:
         mindspore.set_device(row.target)
         # One thread that dispatches and all cores inside an operator: half the time of a product in other settings.
         mindspore.runtime.dispatch_threads_num(1)
-        mindspore.device_context.cpu.op_tuning.threads_num(len(os.sched_getaffinity(0)))
+        mindspore.device_context.cpu.op_tuning.threads_num(_usable_cores())
     else:
         mindspore.set_device(row.target, index)
     _configured = device
+
+
+def _usable_cores() -> int:
+    # Only Linux says which cores this process may use.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _configured: str | None = None
