@@ -109,8 +109,9 @@ class TrainedModel:
         head = self.task.head(dataset.labels, self.config.head)
         encoded = encode_whole_split(
             self.task,
-            dataset,
             name,
+            dataset.split(name),
+            files=dataset.files[name],
             tokenizer=self.tokenizer,
             head=head,
             config=self.config,

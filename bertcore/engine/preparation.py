@@ -17,7 +17,7 @@ from bertcore.errors import DataError, DeviceError, UsageError
 from bertcore.heads import Head
 from bertcore.models import ModelSource, open_model
 from bertcore.registry import Registry
-from bertcore.task import Dataset, Encoding, Example, ExampleStream, Task
+from bertcore.task import Dataset, Encoding, Example, ExampleStream, Split, Task
 
 SAMPLE = "sample"
 
@@ -146,44 +146,42 @@ def choose_max_length(config: RunConfig, source: ModelSource) -> int:
 
 def encode_whole_split(
     task: Task,
-    dataset: Dataset,
     name: str,
+    examples: Split,
     *,
+    files: Sequence[Path],
     tokenizer: Tokenizer,
     head: Head,
     config: RunConfig,
     max_length: int,
     note: Callable[[str], None],
-    labeled: bool = True,
 ) -> EncodedSplit:
-    """Reads and encodes a split.
+    """Encodes a split that is held as a whole.
 
     Args:
-        task: reads and encodes.
-        dataset: holds the split.
+        task: encodes.
         name: of the split.
+        examples: of the split.
+        files: that they were read from.
         tokenizer: of the model.
         head: determines the columns.
         config: the configuration.
         max_length: tokens of the longest row.
         note: told what the user should read.
-        labeled: whether every example must carry a label.
 
     Raises:
         UsageError: the split is a stream, which cannot be held.
-        DataError: a file is wrong, or an example has no label.
+        DataError: an example has no label.
     """
-    examples = dataset.split(name)
     if isinstance(examples, ExampleStream):
         raise UsageError(f"the split {name} is a stream, which can only be trained on", "name a sized split")
-    if labeled:
-        unlabeled = next((example for example in examples if example.label is None), None)
-        if unlabeled is not None:
-            raise DataError(
-                f"{unlabeled.origin or name}: no label, and the split {name} cannot be scored without",
-                "bertcore predict writes predictions for texts without labels",
-            )
-    encoding = encode_split(task, examples, dataset.files.get(name, ()), tokenizer, head, config.data, max_length, note)
+    unlabeled = next((example for example in examples if example.label is None), None)
+    if unlabeled is not None:
+        raise DataError(
+            f"{unlabeled.origin or name}: no label, and the split {name} cannot be scored without",
+            "bertcore predict writes predictions for texts without labels",
+        )
+    encoding = encode_split(task, examples, files, tokenizer, head, config.data, max_length, note)
     return EncodedSplit(name, examples, encoding)
 
 

@@ -29,7 +29,7 @@ from bertcore.engine.preparation import (
     open_session,
 )
 from bertcore.engine.report import Report, environment, write_json, write_json_lines, write_report
-from bertcore.engine.run_folder import RunFolder
+from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.engine.tracking import Trackers
 from bertcore.engine.training import Surroundings, Trainer, training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
@@ -39,7 +39,7 @@ from bertcore.heads import Head
 from bertcore.models import ModelSource, open_model, save_model, save_weights
 from bertcore.parameters import FitReport, Parameters
 from bertcore.registry import Registry
-from bertcore.task import Dataset, Evaluation, Example, ExampleStream, Task
+from bertcore.task import Dataset, Evaluation, Example, ExampleStream, Split, Task
 
 # What a resumed run may not change: it would no longer be the same run.
 FIXED_ON_RESUME = (
@@ -213,6 +213,8 @@ class _Workshop:
         self.resumed = resumed
         self.notes: list[str] = []
         self.checkpoint = None if resumed is None else load_checkpoint(resumed.checkpoint)
+        if resumed is None and config.run.output is not None:
+            require_free(Path(config.run.output))
         for name in config.run.trackers or ():
             registry.tracker(name)
         self.task: Task = find_task(config, registry)
@@ -237,10 +239,14 @@ class _Workshop:
                     f"the data has no split {split}, only {', '.join(self.dataset.files)}",
                     "a run trains on one split and evaluates on another",
                 )
-        self.evaluation = self._encode(self.task.evaluation_split)
-        self.training_split = self._encode("train") if not self._is_stream() else None
-        if self.training_split is not None and not self.training_split.examples:
-            raise DataError(f"{self.dataset.files['train'][0]}: no examples to train on", "check the file")
+        evaluated = self.task.evaluation_split
+        self.evaluation = self._encode(evaluated, self.dataset.split(evaluated))
+        self.training_examples = self.dataset.split("train")
+        self.training_split: EncodedSplit | None = None
+        if not isinstance(self.training_examples, ExampleStream):
+            if not self.training_examples:
+                raise DataError(f"{self.dataset.files['train'][0]}: no examples to train on", "check the file")
+            self.training_split = self._encode("train", self.training_examples)
         self.specification: TrainingSpecification = training_specification(
             config.train, self.source.config.prefix, objective
         )
@@ -266,14 +272,12 @@ class _Workshop:
                 folder.discard_if_useless()
             raise
 
-    def _is_stream(self) -> bool:
-        return isinstance(self.dataset.split("train"), ExampleStream)
-
-    def _encode(self, split: str) -> EncodedSplit:
+    def _encode(self, name: str, examples: Split) -> EncodedSplit:
         return encode_whole_split(
             self.task,
-            self.dataset,
-            split,
+            name,
+            examples,
+            files=self.dataset.files[name],
             tokenizer=self.tokenizer,
             head=self.head,
             config=self.config,
@@ -285,7 +289,7 @@ class _Workshop:
         options = self.config.train
         if self.training_split is not None:
             return SizedTrainingData(self.training_split.batch, options, seed)
-        stream = self.dataset.split("train")
+        stream = self.training_examples
         assert isinstance(stream, ExampleStream)
         if options.max_steps is None:
             raise UsageError("the training split is a stream without end", "give --set train.max_steps=N")

@@ -47,10 +47,7 @@ class RunFolder:
         """
         name = f"{config.task}-{config.backend}-{datetime.now():%Y%m%d-%H%M%S}"
         path = Path(config.run.output or f"runs/{name}") / suffix
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise OutputError(
-                f"{path} holds something already", "give another --output, or go on with an unfinished run by --resume"
-            )
+        require_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -82,3 +79,15 @@ class RunFolder:
         """Removes the folder of a run that failed before anything could be gone on from."""
         if not (self.checkpoint.exists() or self.best.exists()):
             shutil.rmtree(self.path, ignore_errors=True)
+
+
+def require_free(path: Path) -> None:
+    """Checks that a run folder can be made, before anything expensive is done.
+
+    Raises:
+        OutputError: the folder holds something already.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputError(
+            f"{path} holds something already", "give another --output, or go on with an unfinished run by --resume"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -31,7 +32,7 @@ def training_specification(options: TrainConfig, prefix: str, objective: Objecti
         prefix: what stands before the encoder's canonical names.
         objective: what is minimized.
     """
-    encoder = f"^{prefix.replace('.', chr(92) + '.')}"
+    encoder = f"^{re.escape(prefix)}"
     head_rate = options.learning_rate if options.head_learning_rate is None else options.head_learning_rate
     spared = r"(\.bias|LayerNorm\.weight)$"
     return TrainingSpecification(
