@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 from bertcore_torch import devices
-from bertcore_torch.optimizer import STEPS_TO_GROW, AdamW, FlatParameters
+from bertcore_torch.optimizer import AdamW, FlatParameters
 
 from bertcore.backend import ParameterGroup, StepContext, TrainingSpecification
 from bertcore.errors import ConfigError
 from bertcore.families import BertConfig
 from bertcore.heads import SequenceClassification
+from bertcore.optimization import STEPS_TO_GROW
 
 HEAD = SequenceClassification(("a", "b", "c"))
 CONFIG = BertConfig(

@@ -3,74 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import mindspore
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from numpy.typing import NDArray
 
-from bertcore.backend import OptimizerState, ParameterGroup, TrainingSpecification
-from bertcore.errors import ConfigError
+from bertcore.backend import OptimizerState, TrainingSpecification
+from bertcore.optimization import FIRST_LOSS_SCALE, LazyStepResult, LossScale, group_of
 from bertcore.parameters import Parameters
 from bertcore_mindspore.devices import DeviceKind
-
-FIRST_LOSS_SCALE = 65536.0
-LOSS_SCALE_FACTOR = 2.0
-STEPS_TO_GROW = 2000
-"""Dynamic loss scaling as in ``torch.amp.GradScaler``, but that the scale never falls below 1."""
-
-
-def group_of(name: str, groups: Sequence[ParameterGroup]) -> int:
-    """Returns the number of the first group whose pattern matches.
-
-    Raises:
-        ConfigError: none matches.
-    """
-    for index, group in enumerate(groups):
-        if re.search(group.pattern, name):
-            return index
-    raise ConfigError(f"no parameter group matches {name}", "end the groups with one whose pattern is '.*'")
-
-
-@dataclass
-class MindSporeStepResult:
-    """The outcome of a training step; reading a property fetches it from the device.
-
-    Attributes:
-        loss: loss sum.
-        norm: gradient norm.
-        is_finite: whether both are finite.
-        skipped: whether fp16 loss scaling skipped the update.
-    """
-
-    loss: Tensor
-    norm: Tensor
-    is_finite: Tensor
-    skipped: bool = False
-    _fetched: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def loss_sum(self) -> float:
-        """Sum of the losses of all micro-batches, before the division."""
-        return self._fetch("loss", self.loss)
-
-    @property
-    def gradient_norm(self) -> float:
-        """Global norm after the division and before clipping."""
-        return self._fetch("norm", self.norm)
-
-    @property
-    def finite(self) -> bool:
-        """Whether both are finite; the parameters are untouched where they are not."""
-        return bool(self._fetch("is_finite", self.is_finite))
-
-    def _fetch(self, name: str, value: Tensor) -> float:
-        if name not in self._fetched:
-            self._fetched[name] = float(value.asnumpy())
-        return self._fetched[name]
 
 
 class _UpdateGraph(nn.Cell):
@@ -183,7 +126,6 @@ class AdamW:
         trained: names of the parameters that are trained, in the order of the table.
         gradients: their accumulators, which the compiled gradient graph adds to.
         loss_sum: the accumulator of the loss sum, times the loss scale.
-        loss_scale: the current one.
 
     Raises:
         ConfigError: a parameter belongs to no group.
@@ -200,7 +142,7 @@ class AdamW:
         groups = {name: group_of(name, specification.groups) for name in parameters}
         self.trained = [name for name, index in groups.items() if specification.groups[index].learning_rate != 0]
         self._specification = specification
-        self._scaled = scaled
+        self._loss_scale = LossScale(scaled)
         trained = ParameterTuple([parameters[name] for name in self.trained])
         self.gradients = trained.clone("gradient", "zeros")
         self.loss_sum = Parameter(Tensor(0.0, mindspore.float32), name="loss_sum", requires_grad=False)
@@ -215,8 +157,13 @@ class AdamW:
         self._update = mindspore.jit(self._graph, jit_level=device.jit_level, backend="ms_backend")
         self._shapes = {name: parameter.shape for name, parameter in parameters.items()}
         self._updates = 0
-        self._pending: MindSporeStepResult | None = None
+        self._pending: LazyStepResult | None = None
         self.reset()
+
+    @property
+    def loss_scale(self) -> float:
+        """What the loss is multiplied by."""
+        return self._loss_scale.value
 
     def reset(self) -> None:
         """Starts anew: moments, update count and loss scale."""
@@ -239,7 +186,7 @@ class AdamW:
         self.set_gradients({name: np.zeros_like(gradient) for name, gradient in gradients.items()})
         return gradients
 
-    def update(self, denominator: float, learning_rates: Sequence[float]) -> MindSporeStepResult:
+    def update(self, denominator: float, learning_rates: Sequence[float]) -> LazyStepResult:
         """Updates the parameters from the accumulated gradients, and sets these to zero."""
         updates = self._settled_updates() + 1
         beta1, beta2 = self._specification.betas
@@ -255,10 +202,9 @@ class AdamW:
             *(rate * correction for rate in learning_rates),
             *(1 - rate * group.weight_decay for rate, group in groups),
         ]
-        result = MindSporeStepResult(*self._update(*(Tensor(value, mindspore.float32) for value in scalars)))
+        result = LazyStepResult(*self._update(*(Tensor(value, mindspore.float32) for value in scalars)))
         self._pending = result
-        if self._scaled:
-            result.skipped = self._adapt_loss_scale(result)
+        result.skipped = self._loss_scale.skips(result)
         return result
 
     def state(self) -> OptimizerState:
@@ -275,16 +221,15 @@ class AdamW:
             {name: first[name] for name in self._shapes},
             {name: second[name] for name in self._shapes},
             updates,
-            self.loss_scale,
-            self._good_steps,
+            self._loss_scale.value,
+            self._loss_scale.good_steps,
         )
 
     def restore(self, state: OptimizerState) -> None:
         """Continues from a state; the moments of frozen parameters are kept as they are."""
         self._pending = None
         self._updates = state.updates
-        self.loss_scale = state.loss_scale if self._scaled else 1.0
-        self._good_steps = state.good_steps if self._scaled else 0
+        self._loss_scale.restore(state.loss_scale, state.good_steps)
         frozen = [name for name in self._shapes if name not in set(self.trained)]
         self._frozen_first = {name: state.first_moment[name] for name in frozen}
         self._frozen_second = {name: state.second_moment[name] for name in frozen}
@@ -298,20 +243,6 @@ class AdamW:
             self._updates += self._pending.finite
             self._pending = None
         return self._updates
-
-    def _adapt_loss_scale(self, result: MindSporeStepResult) -> bool:
-        if result.finite:
-            self._good_steps += 1
-            if self._good_steps == STEPS_TO_GROW:
-                self.loss_scale *= LOSS_SCALE_FACTOR
-                self._good_steps = 0
-            return False
-        self._good_steps = 0
-        # A loss that is itself not finite, or a gradient that is not even unscaled, is no matter of the scale.
-        if not np.isfinite(result.loss_sum) or self.loss_scale <= 1:
-            return False
-        self.loss_scale = max(1.0, self.loss_scale / LOSS_SCALE_FACTOR)
-        return True
 
 
 def copy_into(parameter: Parameter, values: NDArray[np.generic]) -> None:

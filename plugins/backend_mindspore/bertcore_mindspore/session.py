@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from bertcore.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
 from bertcore.batch import Batch
 from bertcore.implementations import load_target
+from bertcore.optimization import LazyStepResult
 from bertcore.parameters import Parameters
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan, MaskSource
 from bertcore_mindspore.encoder import Encoder, Inputs
 from bertcore_mindspore.layout import INPUT_NAMES, Layout, arrange, in_row_order
-from bertcore_mindspore.optimizer import AdamW, MindSporeStepResult, copy_into, to_numpy
+from bertcore_mindspore.optimizer import AdamW, copy_into, to_numpy
 from bertcore_mindspore.shapes import (
     PREDICTION_SHAPES,
     TRAINING_SHAPES,
@@ -209,7 +210,7 @@ class MindSporeSession(Session):
         """Returns float32 copies of all parameters in the order of the table."""
         return {name: to_numpy(parameter) for name, parameter in self._parameters.items()}
 
-    def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> MindSporeStepResult:
+    def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> LazyStepResult:
         """One optimizer step; nothing waits for the device, except with fp16."""
         self._accumulate(micro_batches, context)
         return self._update(context.loss_denominator, context)
@@ -219,7 +220,7 @@ class MindSporeSession(Session):
         self._accumulate(micro_batches, context)
         return self._require_optimizer().take_gradients(context.loss_denominator)
 
-    def apply_gradients(self, gradients: Parameters, context: StepContext) -> MindSporeStepResult:
+    def apply_gradients(self, gradients: Parameters, context: StepContext) -> LazyStepResult:
         """Clips and applies given gradients as :meth:`train_step` does its own; the result's loss sum is zero."""
         self._require_optimizer().set_gradients(gradients)
         return self._update(1.0, context)
@@ -311,7 +312,7 @@ class MindSporeSession(Session):
                 inputs = [*self._inputs(layout), *map(Tensor, masks.draw(layout.shape))]
                 self._call("gradient", layout.shape, self._add_gradients, loss_scale, *inputs)
 
-    def _update(self, denominator: float, context: StepContext) -> MindSporeStepResult:
+    def _update(self, denominator: float, context: StepContext) -> LazyStepResult:
         optimizer = self._require_optimizer()
         return optimizer.update(denominator, context.learning_rates)
 

@@ -6,39 +6,19 @@ lower precision; everybody else sees canonical names and numpy arrays.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from bertcore.backend import OptimizerState, ParameterGroup, TrainingSpecification
-from bertcore.errors import ConfigError
+from bertcore.optimization import FIRST_LOSS_SCALE, LazyStepResult, LossScale, group_of
 from bertcore.parameters import Parameters, ParameterSpec
 from torch import Tensor, nn
 
+FROZEN = -1
 ALIGNMENT = 16
 """Every parameter of a model begins at a multiple of so many values (64 bytes)."""
-
-FIRST_LOSS_SCALE = 65536.0
-LOSS_SCALE_FACTOR = 2.0
-STEPS_TO_GROW = 2000
-"""Dynamic loss scaling as in ``torch.amp.GradScaler``, but that the scale never falls below 1."""
-
-
-def group_of(name: str, groups: Sequence[ParameterGroup]) -> int:
-    """Returns the number of the first group whose pattern matches.
-
-    Raises:
-        ConfigError: none matches.
-    """
-    for index, group in enumerate(groups):
-        if re.search(group.pattern, name):
-            return index
-    raise ConfigError(f"no parameter group matches {name}", "end the groups with one whose pattern is '.*'")
-
-
-FROZEN = -1
 
 
 @dataclass(frozen=True)
@@ -162,36 +142,6 @@ def from_numpy(views: Iterator[tuple[str, Tensor]], values: Parameters) -> None:
         view.copy_(torch.from_numpy(np.ascontiguousarray(values[name], dtype=np.float32)))
 
 
-@dataclass
-class TorchStepResult:
-    """The outcome of a training step; reading a property fetches it from the device."""
-
-    loss: Tensor
-    norm: Tensor
-    skipped: bool = False
-    _fetched: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def loss_sum(self) -> float:
-        """Sum of the losses of all micro-batches, before the division."""
-        return self._fetch("loss", self.loss)
-
-    @property
-    def gradient_norm(self) -> float:
-        """Global norm after the division and before clipping."""
-        return self._fetch("norm", self.norm)
-
-    @property
-    def finite(self) -> bool:
-        """Whether both are finite; the parameters are untouched where they are not."""
-        return bool(np.isfinite(self.loss_sum) and np.isfinite(self.gradient_norm))
-
-    def _fetch(self, name: str, value: Tensor) -> float:
-        if name not in self._fetched:
-            self._fetched[name] = float(value.item())
-        return self._fetched[name]
-
-
 class AdamW:
     """``torch.optim.AdamW`` over the buffer, with clipping, guarded against what is not finite.
 
@@ -209,7 +159,7 @@ class AdamW:
         self._parameters = parameters
         self._specification = specification
         self._fused = fused
-        self._scaled = scaled
+        self._loss_scale = LossScale(scaled)
         trained = parameters.values[: parameters.trained_size]
         self.gradient = torch.zeros_like(trained)
         # Of all parameters: the moments of frozen ones are kept as they were loaded.
@@ -229,21 +179,25 @@ class AdamW:
             )
         self.reset()
 
+    @property
+    def loss_scale(self) -> float:
+        """What the loss is multiplied by."""
+        return self._loss_scale.value
+
     def reset(self) -> None:
         """Starts anew: moments, update count and loss scale."""
-        self.loss_scale = FIRST_LOSS_SCALE if self._scaled else 1.0
-        self._good_steps = 0
+        self._loss_scale.restore(FIRST_LOSS_SCALE, 0)
         self._first_moment.zero_()
         self._second_moment.zero_()
         self._set_updates(0)
 
-    def update(self, loss_sum: Tensor, denominator: float, learning_rates: Sequence[float]) -> TorchStepResult:
+    def update(self, loss_sum: Tensor, denominator: float, learning_rates: Sequence[float]) -> LazyStepResult:
         """Updates the masters from :attr:`gradient`, which is the gradient of the loss sum times the loss scale."""
         divisor = denominator * self.loss_scale
         # Also for a denominator of zero: what is not finite is left to the guard.
         inverse = 1 / divisor if divisor else float("nan")
         norm = _norm(self.gradient) * abs(inverse)
-        result = TorchStepResult(loss_sum, norm)
+        result = LazyStepResult(loss_sum, norm)
         if self._optimizer is None:
             return result
         scale = torch.full_like(norm, divisor)
@@ -260,8 +214,7 @@ class AdamW:
         elif result.finite:
             self.gradient.div_(scale)
             self._optimizer.step()
-        if self._scaled:
-            result.skipped = self._adapt_loss_scale(result)
+        result.skipped = self._loss_scale.skips(result)
         return result
 
     def state(self) -> OptimizerState:
@@ -271,7 +224,7 @@ class AdamW:
             second_moment=to_numpy(self._parameters.views(self._second_moment)),
             updates=self._get_updates(),
             loss_scale=self.loss_scale,
-            good_steps=self._good_steps,
+            good_steps=self._loss_scale.good_steps,
         )
 
     def restore(self, state: OptimizerState) -> None:
@@ -279,9 +232,7 @@ class AdamW:
         from_numpy(self._parameters.views(self._first_moment), state.first_moment)
         from_numpy(self._parameters.views(self._second_moment), state.second_moment)
         self._set_updates(state.updates)
-        if self._scaled:
-            self.loss_scale = state.loss_scale
-            self._good_steps = state.good_steps
+        self._loss_scale.restore(state.loss_scale, state.good_steps)
 
     def _get_updates(self) -> int:
         if self._optimizer is None:
@@ -297,20 +248,6 @@ class AdamW:
                 "exp_avg": self._first_moment[run.start : run.stop],
                 "exp_avg_sq": self._second_moment[run.start : run.stop],
             }
-
-    def _adapt_loss_scale(self, result: TorchStepResult) -> bool:
-        if result.finite:
-            self._good_steps += 1
-            if self._good_steps == STEPS_TO_GROW:
-                self.loss_scale *= LOSS_SCALE_FACTOR
-                self._good_steps = 0
-            return False
-        self._good_steps = 0
-        # A loss that is itself not finite, or a gradient that is not even unscaled, is no matter of the scale.
-        if not np.isfinite(result.loss_sum) or self.loss_scale <= 1:
-            return False
-        self.loss_scale = max(1.0, self.loss_scale / LOSS_SCALE_FACTOR)
-        return True
 
 
 def _norm(values: Tensor) -> Tensor:

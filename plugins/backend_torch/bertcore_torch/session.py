@@ -10,6 +10,7 @@ import torch
 from bertcore.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
 from bertcore.batch import Batch
 from bertcore.implementations import load_target
+from bertcore.optimization import LazyStepResult
 from bertcore.parameters import Parameters
 from torch import Tensor
 
@@ -17,7 +18,7 @@ from bertcore_torch.devices import KINDS, resolve_device
 from bertcore_torch.dropout import Place
 from bertcore_torch.encoder import PackedModel
 from bertcore_torch.objectives import Forward
-from bertcore_torch.optimizer import AdamW, FlatParameters, TorchStepResult, from_numpy, to_numpy
+from bertcore_torch.optimizer import AdamW, FlatParameters, from_numpy, to_numpy
 
 DTYPES: Mapping[Precision, torch.dtype] = MappingProxyType(
     {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -74,7 +75,7 @@ class TorchSession(Session):
         """Returns float32 copies of all parameters in the order of the table."""
         return to_numpy(self._parameters.views(self._parameters.values))
 
-    def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> TorchStepResult:
+    def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> LazyStepResult:
         """One optimizer step; nothing waits for the device, except with fp16."""
         loss_sum = self._backward(micro_batches, context)
         return self._update(loss_sum, context.loss_denominator, context)
@@ -86,7 +87,7 @@ class TorchSession(Session):
         optimizer.gradient.div_(context.loss_denominator * optimizer.loss_scale)
         return to_numpy(self._parameters.trained_views(optimizer.gradient))
 
-    def apply_gradients(self, gradients: Parameters, context: StepContext) -> TorchStepResult:
+    def apply_gradients(self, gradients: Parameters, context: StepContext) -> LazyStepResult:
         """Clips and applies given gradients as :meth:`train_step` does its own; the result's loss sum is zero."""
         optimizer = self._require_optimizer()
         from_numpy(self._parameters.trained_views(optimizer.gradient), gradients)
@@ -148,7 +149,7 @@ class TorchSession(Session):
         if targets:
             torch._foreach_add_(targets, gradients)
 
-    def _update(self, loss_sum: Tensor, denominator: float, context: StepContext) -> TorchStepResult:
+    def _update(self, loss_sum: Tensor, denominator: float, context: StepContext) -> LazyStepResult:
         result = self._require_optimizer().update(loss_sum, denominator, context.learning_rates)
         self._current.clear()
         return result
