@@ -35,7 +35,13 @@ def start(tiny_en: Path, small_rte: Path, tmp_path: Path) -> Iterator[Start]:
         program = f"{before}\nfrom bertcore.cli import main\nmain()"
         command = [sys.executable, "-c", program, "run", *place, "--output", tmp_path / "run", *assignments]
         process = subprocess.Popen(
-            list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+            list(map(str, command)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+            # A background job of a shell ignores Ctrl-C, and so does what it starts; the tests may run as one.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         started.append(process)
         return process
