@@ -1,7 +1,7 @@
 """Ragged batches: rows of tokens without padding, and named columns beside them.
 
-Padding is a matter of the backend's layout and never part of a task: torch packs the rows as they are, MindSpore
-fills them into a few static shapes with :meth:`Batch.padded`.
+Padding is a matter of the backend's layout and never part of a task: torch computes on the rows one after the other,
+MindSpore packs them into a few static shapes. :meth:`Batch.padded` is the usual padded form, for code that wants it.
 """
 
 from __future__ import annotations
