@@ -8,7 +8,6 @@ from typing import Any
 from tqdm import tqdm
 
 from bertcore.events import (
-    CheckpointSaved,
     Evaluated,
     Event,
     Note,
@@ -57,8 +56,6 @@ class ConsoleTracker:
                 f"{event.split} at step {event.step}: {scores}, {event.examples} examples, "
                 f"{event.examples_per_second:.1f} examples/s{compiled}{', best so far' if event.best else ''}"
             )
-        elif isinstance(event, CheckpointSaved):
-            pass  # at every evaluation: nothing that a person needs to read
         elif isinstance(event, Note):
             self._print(event.text)
         elif isinstance(event, RunFinished):
