@@ -20,6 +20,9 @@ from bertcore.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "BERTCORE_"
 
+FILE_OPTIONS = ("path", "train", "dev", "test")
+"""Data options that name files or folders; a task's own options of these names count, too."""
+
 NONE = "none"
 """How a value is switched off in a file, in the environment and in ``--set``; TOML has no null."""
 

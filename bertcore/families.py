@@ -205,9 +205,15 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
         if config.get("problem_type") == "regression":
             return Regression()
         multi_label = config.get("problem_type") == "multi_label_classification"
-        return SequenceClassification(_labels(config, origin), multi_label=multi_label)
+        threshold = float(config.get("threshold", 0.5)) if multi_label else 0.5
+        return SequenceClassification(_labels(config, origin), multi_label=multi_label, threshold=threshold)
     if architecture.endswith("ForTokenClassification"):
-        return TokenClassification(_labels(config, origin), crf=config.get("crf") is True)
+        return TokenClassification(
+            _labels(config, origin),
+            crf=config.get("crf") is True,
+            scheme=str(config.get("tag_scheme", "")),
+            forbid=config.get("crf_forbid", "decoding"),
+        )
     if architecture.endswith("ForQuestionAnswering"):
         return SpanExtraction()
     raise ModelError(

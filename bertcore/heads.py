@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bertcore.batch import Batch, Per
 from bertcore.parameters import ParameterSpec
+from bertcore.tagging import LegalTransitions, legal_transitions, transition_scores
 
 NEW_HEAD = "the head is new"
 
@@ -50,6 +52,23 @@ class Head(ABC):
     def config_entries(self) -> dict[str, Any]:
         """What the head adds to ``config.json`` so that transformers builds the same head."""
 
+    @property
+    def learning_rates(self) -> Mapping[str, float]:
+        """Peak learning rates of the head's own, by pattern of canonical names; such parameters have no decay."""
+        return {}
+
+    def initial_parameters(self, batch: Batch) -> Mapping[str, NDArray[np.float32]]:
+        """First values of new parameters as far as they follow from the training split.
+
+        Args:
+            batch: all rows of the training split.
+        """
+        return {}
+
+    def tuned_as(self, stored: Head) -> Self:
+        """Returns this head with what :meth:`bertcore.task.Accumulator.tune` once chose for a trained model."""
+        return self
+
     def loss_count(self, batch: Batch) -> float:
         """Number of things that the loss sums over: here the labels that are not ignored.
 
@@ -81,11 +100,13 @@ class SequenceClassification(Head):
 
     Reads ``labels``: int ``[rows]`` for one label, float 0 or 1 ``[rows, labels]`` for several.
     Gives ``logits``: float32 ``[rows, labels]``. The loss sums over rows; with several labels, the row's loss is the
-    mean over its labels, as in transformers.
+    mean over its labels, as in transformers. A label of several is given from the probability
+    ``threshold`` on.
     """
 
     labels: tuple[str, ...]
     multi_label: bool = False
+    threshold: float = 0.5
 
     name: ClassVar[str] = "sequence_classification"
     uses_pooler: ClassVar[bool] = True
@@ -101,7 +122,11 @@ class SequenceClassification(Head):
 
     def config_entries(self) -> dict[str, Any]:  # noqa: D102
         problem_type = "multi_label_classification" if self.multi_label else "single_label_classification"
-        return {**_label_entries(self.labels), "problem_type": problem_type}
+        entries = {**_label_entries(self.labels), "problem_type": problem_type}
+        return {**entries, "threshold": self.threshold} if self.multi_label else entries
+
+    def tuned_as(self, stored: Head) -> Self:  # noqa: D102
+        return replace(self, threshold=stored.threshold) if isinstance(stored, SequenceClassification) else self
 
 
 @dataclass(frozen=True)
@@ -132,12 +157,24 @@ class TokenClassification(Head):
     """One tag per label position: softmax, or a conditional random field over the label positions of a row.
 
     Reads ``labels``: int ``[label positions]``. Gives ``logits`` (emissions): float32 ``[label positions, labels]``,
-    and with a CRF also ``tags``: int32 ``[label positions]``, the best path. The loss sums over label positions
-    (softmax) or over rows (CRF, Lafferty et al. 2001).
+    and ``tags``: int32 ``[label positions]``, the best label, or with a CRF the best path. The loss sums over label
+    positions (softmax) or over rows (CRF, Lafferty et al. 2001).
+
+    Attributes:
+        labels: tags in the order of their ids.
+        crf: whether a conditional random field stands behind the linear layer.
+        scheme: the tag scheme (:mod:`bertcore.tagging`) that says which transitions are legal; "" forbids none.
+        forbid: where a CRF forbids the others: when it decodes, also when it is trained, or never.
+        transitions: whether a new CRF starts with zeros or with the logarithms of the training set's frequencies.
+        crf_learning_rate: peak learning rate of the CRF's own parameters; 0 freezes them.
     """
 
     labels: tuple[str, ...]
     crf: bool = False
+    scheme: str = ""
+    forbid: Literal["never", "decoding", "training"] = "decoding"
+    transitions: Literal["zeros", "data"] = "zeros"
+    crf_learning_rate: float = 1e-3
 
     name: ClassVar[str] = "token_classification"
     outputs: ClassVar[Mapping[str, Per]] = {"logits": "label", "tags": "label"}
@@ -158,7 +195,30 @@ class TokenClassification(Head):
 
     def config_entries(self) -> dict[str, Any]:  # noqa: D102
         entries = _label_entries(self.labels)
-        return {**entries, "crf": True} if self.crf else entries
+        if self.scheme:
+            entries["tag_scheme"] = self.scheme
+        return {**entries, "crf": True, "crf_forbid": self.forbid} if self.crf else entries
+
+    @property
+    def learning_rates(self) -> Mapping[str, float]:  # noqa: D102
+        return {r"^crf\.": self.crf_learning_rate} if self.crf else {}
+
+    def legal_transitions(self) -> LegalTransitions:
+        """Which tags may begin, follow one another and end, by the tag scheme."""
+        return legal_transitions(self.labels, self.scheme)
+
+    def initial_parameters(self, batch: Batch) -> Mapping[str, NDArray[np.float32]]:  # noqa: D102
+        if not self.crf or self.transitions == "zeros":
+            return {}
+        assert batch.label_offsets is not None
+        scores = transition_scores(
+            batch.columns[self.label_column].values.astype(np.int64), batch.label_offsets, len(self.labels)
+        )
+        return {
+            "crf.transitions": scores.pairs,
+            "crf.start_transitions": scores.start,
+            "crf.end_transitions": scores.end,
+        }
 
     def loss_count(self, batch: Batch) -> float:  # noqa: D102
         return float(len(batch)) if self.crf else super().loss_count(batch)

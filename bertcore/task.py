@@ -63,11 +63,15 @@ class Dataset:
         files: name of each split to the files that it is read from.
         read: reads a split by name.
         labels: the label names, in the order of their ids; empty for a regression.
+        discovered: whether the labels were read from these files; a trained model's own then take their place.
+        notes: what reading left out or repaired, with its count; ``read`` adds to it, the engine shows it to the user.
     """
 
     files: Mapping[str, tuple[Path, ...]]
     read: Callable[[str], Split]
     labels: tuple[str, ...] = ()
+    discovered: bool = False
+    notes: list[str] = field(default_factory=list)
 
     def split(self, name: str) -> Split:
         """Reads a split.
@@ -88,10 +92,12 @@ class Encoding:
     Attributes:
         batch: all rows; ``example_index`` counts the examples given.
         truncated: int64, indices of the examples of which something was cut.
+        notes: what encoding cost, in words and numbers (characters cut, entities that no token carries).
     """
 
     batch: Batch
     truncated: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,14 @@ class Accumulator(ABC):
     def result(self) -> Evaluation:
         """Scores all examples; each must have been added, and must carry a label."""
 
+    def tune(self) -> Head | None:
+        """Chooses what is chosen on the evaluation split and not learned, as the threshold of a multi-label head.
+
+        Called by a training run, between the last :meth:`add` and :meth:`result`, which then scores with it. The head
+        that is returned is saved with the checkpoint; None where nothing is to be chosen.
+        """
+        return None
+
 
 class Task(ABC):
     """Base of all tasks; an instance is registered by ``bertcore_register_tasks``.
@@ -158,6 +172,7 @@ class Task(ABC):
         data_config: the task's data options, a subclass of ``DataConfig``.
         head_config: the task's head options, a subclass of ``HeadConfig``.
         encoding_version: counted up when ``encode`` changes, so that cached encodings are made anew.
+        own_files: whether options of the task's own may name the data instead of ``data.path``.
     """
 
     name: str
@@ -167,6 +182,7 @@ class Task(ABC):
     data_config: ClassVar[type[DataConfig]] = DataConfig
     head_config: ClassVar[type[HeadConfig]] = HeadConfig
     encoding_version: ClassVar[int] = 1
+    own_files: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, data: DataConfig) -> Dataset:
@@ -185,20 +201,53 @@ class Task(ABC):
         """Chooses the head."""
 
     @abstractmethod
-    def encode(self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int) -> Encoding:
+    def encode(
+        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+    ) -> Encoding:
         """Turns examples into rows of at most ``max_length`` tokens, with the columns that the head reads.
 
-        Labels are encoded where the examples carry them, and left out where none of them does.
+        Labels are encoded where the examples carry them, and left out where none of them does. ``data`` holds the
+        task's further options; its ``max_length`` is what the user wished, not what the model allows.
         """
 
     @abstractmethod
-    def accumulator(self, examples: Sequence[Example], head: Head) -> Accumulator:
+    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
         """Returns what turns the outputs of these examples into predictions and scores."""
 
     @abstractmethod
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]]) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Turns the records of ``bertcore predict`` into examples; each comes with where it stands (``in.jsonl:3``).
 
         Raises:
             DataError: a field is missing, with its line.
         """
+
+    def score(
+        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
+    ) -> Evaluation:
+        """Scores a file of predictions in the task's official form, without a model: ``bertcore score``.
+
+        Args:
+            examples: all examples of the split, each with its label.
+            labels: of the dataset.
+            predictions: the file.
+            data: the data options.
+
+        Raises:
+            UsageError: the task has no official form.
+            DataError: the file is damaged, or lacks an example or holds one that is not in the split.
+        """
+        raise UsageError(f"the task {self.name} has no official form of predictions", "see bertcore tasks")
+
+    def submissions(self) -> Mapping[str, str]:
+        """Splits that the leaderboard asks for, each with the name of its file; empty where there is none."""
+        return {}
+
+    def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
+        """Returns the content of the leaderboard's file: its header, its order, its names of labels.
+
+        Args:
+            split: one of :meth:`submissions`.
+            predictions: of all examples of the split, as the accumulator gives them.
+        """
+        raise UsageError(f"the task {self.name} has no leaderboard", "see bertcore tasks")

@@ -13,7 +13,7 @@ import numpy as np
 
 import bertcore
 from bertcore.batch import Batch, Column
-from bertcore.config import DataConfig
+from bertcore.config import FILE_OPTIONS, DataConfig
 from bertcore.converters.formats.safetensors_file import read_safetensors, write_safetensors
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import BertcoreError
@@ -44,14 +44,14 @@ def encode_split(
         note: told when the cache cannot be used.
     """
     if not (data.cache and files):
-        return task.encode(examples, tokenizer, head, max_length)
+        return task.encode(examples, tokenizer, head, max_length, data)
     file = cache_folder() / f"{_key(task, examples, files, tokenizer, head, data, max_length)}.safetensors"
     if file.is_file():
         try:
             return _from_tensors(read_safetensors(file))
         except (BertcoreError, KeyError, ValueError):
             note(f"{file} is damaged and is made anew")
-    encoding = task.encode(examples, tokenizer, head, max_length)
+    encoding = task.encode(examples, tokenizer, head, max_length, data)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_safetensors(file, _to_tensors(encoding))
@@ -84,7 +84,7 @@ def _key(
         "labeled": any(example.label is not None for example in examples),
         "tokenizer": tokenizer.fingerprint,
         "head": repr(head),
-        "data": data.model_dump(exclude={"path", "cache", "stream_window"}),
+        "data": data.model_dump(exclude={*FILE_OPTIONS, "cache", "stream_window"}),
         "max_length": max_length,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:40]
@@ -98,6 +98,7 @@ def _to_tensors(encoding: Encoding) -> dict[str, np.ndarray[Any, Any]]:
         "token_type_ids": batch.token_type_ids,
         "example_index": batch.example_index,
         "truncated": encoding.truncated,
+        "notes": np.frombuffer(json.dumps(encoding.notes).encode(), dtype=np.uint8),
     }
     if batch.label_offsets is not None and batch.label_positions is not None:
         tensors["label_offsets"] = batch.label_offsets
@@ -125,4 +126,4 @@ def _from_tensors(tensors: dict[str, np.ndarray[Any, Any]]) -> Encoding:
     )
     if batch.offsets[-1] != len(batch.input_ids):
         raise ValueError("offsets and tokens do not belong together")
-    return Encoding(batch, tensors["truncated"])
+    return Encoding(batch, tensors["truncated"], tuple(json.loads(tensors["notes"].tobytes())))

@@ -106,11 +106,14 @@ class TrainedModel:
         started = time.perf_counter()
         dataset = open_data(self.task, self.config)
         # The task's own head, not the model's: fitting then refuses a model whose labels are others.
-        head = self.task.head(dataset.labels, self.config.head)
+        head = self.source.head() if dataset.discovered else self.task.head(dataset.labels, self.config.head)
+        examples = dataset.split(name)
+        for text in dataset.notes:
+            note(text)
         encoded = encode_whole_split(
             self.task,
             name,
-            dataset.split(name),
+            examples,
             files=dataset.files[name],
             tokenizer=self.tokenizer,
             head=head,
@@ -118,7 +121,7 @@ class TrainedModel:
             max_length=self.max_length,
             note=note,
         )
-        accumulator = self.task.accumulator(encoded.examples, head)
+        accumulator = self.task.accumulator(encoded.examples, self._tuned(head), self.config.data)
         speed = self._predict(head, encoded.batch, accumulator, len(encoded.examples))
         evaluation = accumulator.result()
         header = self._header(encoded)
@@ -156,10 +159,10 @@ class TrainedModel:
         Raises:
             DataError: a field is missing.
         """
-        examples: list[Example] = self.task.parse_input(records)
+        examples: list[Example] = self.task.parse_input(records, self.config.data)
         head = self.source.head()
-        encoding = self.task.encode(examples, self.tokenizer, head, self.max_length)
-        accumulator = self.task.accumulator(examples, head)
+        encoding = self.task.encode(examples, self.tokenizer, head, self.max_length, self.config.data)
+        accumulator = self.task.accumulator(examples, head, self.config.data)
         self._predict(head, encoding.batch, accumulator, len(examples))
         predictions = accumulator.predictions()
         for index in encoding.truncated.tolist():
@@ -192,6 +195,12 @@ class TrainedModel:
         finally:
             session.close()
         return timing.examples_per_second
+
+    def _tuned(self, head: Head) -> Head:
+        try:
+            return head.tuned_as(self.source.head())
+        except ModelError:
+            return head  # the config tells nothing of the head
 
     def _header(self, split: EncodedSplit) -> dict[str, str]:
         return {

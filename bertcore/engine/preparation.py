@@ -10,7 +10,7 @@ import numpy as np
 
 from bertcore.backend import Backend, Precision, Session, SessionSpecification, TrainingSpecification, Workload
 from bertcore.batch import Batch
-from bertcore.config import ModelConfig, RunConfig
+from bertcore.config import FILE_OPTIONS, DataConfig, ModelConfig, RunConfig
 from bertcore.data.encoded import encode_split
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError, DeviceError, UsageError
@@ -119,6 +119,8 @@ def open_data(task: Task, config: RunConfig) -> Dataset:
         DataError: it is missing or wrong.
     """
     path = config.data.path
+    if path is None and task.own_files:
+        return task.open(config.data)
     if path is None:
         raise UsageError("no data", f"give --data with the folder of {task.name}'s files or 'sample'")
     if path == SAMPLE:
@@ -182,6 +184,8 @@ def encode_whole_split(
             "bertcore predict writes predictions for texts without labels",
         )
     encoding = encode_split(task, examples, files, tokenizer, head, config.data, max_length, note)
+    for text in encoding.notes:
+        note(f"{name}: {text}")
     return EncodedSplit(name, examples, encoding)
 
 
@@ -229,6 +233,12 @@ def open_session(
             objective_implementation=objective_implementation,
         )
     )
+
+
+def absolute_files(data: DataConfig) -> DataConfig:
+    """Makes the local paths among the data options absolute; see :func:`absolute`."""
+    names = [name for name in FILE_OPTIONS if name in type(data).model_fields]
+    return data.model_copy(update={name: absolute(getattr(data, name)) for name in names})
 
 
 def absolute(path: str | None) -> str | None:

@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.backend import Session, TrainingSpecification
-from bertcore.config import ResolvedConfig, RunConfig, Setting, config_model, config_values, resolve_config
+from bertcore.config import (
+    FILE_OPTIONS,
+    ResolvedConfig,
+    RunConfig,
+    Setting,
+    config_model,
+    config_values,
+    resolve_config,
+)
 from bertcore.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bertcore.engine.interrupt import Interrupted
 from bertcore.engine.prediction import PredictionTiming, predict_split
@@ -20,6 +28,7 @@ from bertcore.engine.preparation import (
     EncodedSplit,
     Place,
     absolute,
+    absolute_files,
     choose_max_length,
     choose_place,
     encode_whole_split,
@@ -194,7 +203,7 @@ def resume(path: Path, registry: Registry, changes: Sequence[Setting] = ()) -> R
     before = config_values(resolve_run(own, registry).config)
     config = resolve_run([*own, *changes], registry).config
     for key, value in config_values(config).items():
-        if key == "data.path":
+        if key in {f"data.{name}" for name in FILE_OPTIONS}:
             value = absolute(value)
         if key.startswith(FIXED_ON_RESUME) and before.get(key) != value:
             raise ConfigError(
@@ -242,13 +251,14 @@ class _Workshop:
         evaluated = self.task.evaluation_split
         self.evaluation = self._encode(evaluated, self.dataset.split(evaluated))
         self.training_examples = self.dataset.split("train")
+        self.notes += self.dataset.notes
         self.training_split: EncodedSplit | None = None
         if not isinstance(self.training_examples, ExampleStream):
             if not self.training_examples:
                 raise DataError(f"{self.dataset.files['train'][0]}: no examples to train on", "check the file")
             self.training_split = self._encode("train", self.training_examples)
         self.specification: TrainingSpecification = training_specification(
-            config.train, self.source.config.prefix, objective
+            config.train, self.source.config.prefix, objective, self.head
         )
         self.session: Session | None = None
 
@@ -258,6 +268,9 @@ class _Workshop:
         config = self.config.model_copy(update={"run": self.config.run.model_copy(update={"seed": seed})})
         data = self._training_data(seed)
         parameters, fit = self.source.fit(self.head, seed=seed, new_head=config.model.new_head and self.resumed is None)
+        if self.training_split is not None:
+            from_data = self.head.initial_parameters(self.training_split.batch)
+            parameters |= {name: value for name, value in from_data.items() if name in fit.initialized}
         session = self._open_session(data)
         session.load(parameters)
         progress = Progress()
@@ -294,7 +307,7 @@ class _Workshop:
         if options.max_steps is None:
             raise UsageError("the training split is a stream without end", "give --set train.max_steps=N")
         encode: Callable[[Sequence[Example]], Any] = lambda examples: self.task.encode(  # noqa: E731
-            examples, self.tokenizer, self.head, self.max_length
+            examples, self.tokenizer, self.head, self.max_length, self.config.data
         )
         return StreamedTrainingData(stream, encode, options, seed, self.config.data.stream_window)
 
@@ -339,12 +352,13 @@ class _SeedRun:
         stored = config.model_copy(
             update={
                 "model": config.model.model_copy(update={"path": absolute(config.model.path)}),
-                "data": config.data.model_copy(update={"path": absolute(config.data.path)}),
+                "data": absolute_files(config.data),
                 "run": config.run.model_copy(update={"output": str(folder.path.resolve())}),
             }
         )
         folder.write_config(stored)
         self._event = RunStarted(folder.path, self._header(), data.total_steps, progress.step, config_values(stored))
+        self._tuned_head = workshop.head
         self._trackers = Trackers(config.run.trackers, workshop.registry, self._event, session.rank)
 
     def run(self) -> RunResult:
@@ -450,7 +464,7 @@ class _SeedRun:
 
     def _evaluate(self) -> tuple[Evaluation, PredictionTiming]:
         split = self._shop.evaluation
-        accumulator = self._shop.task.accumulator(split.examples, self._shop.head)
+        accumulator = self._shop.task.accumulator(split.examples, self._shop.head, self._config.data)
         timing = predict_split(
             self._session,
             split.batch,
@@ -458,6 +472,7 @@ class _SeedRun:
             batch_size=self._config.evaluate.batch_size,
             examples=len(split.examples),
         )
+        self._tuned_head = accumulator.tune() or self._shop.head
         return accumulator.result(), timing
 
     def _evaluate_best(self) -> Evaluation:
@@ -466,19 +481,19 @@ class _SeedRun:
         self._session.load(parameters)
         return self._evaluate()[0]
 
-    def _save_model(self, folder: Path, parameters: Parameters) -> None:
+    def _save_model(self, folder: Path, parameters: Parameters, head: Head) -> None:
         save_model(
             folder,
             family=self._shop.source.family,
             config=self._shop.source.config,
-            head=self._shop.head,
+            head=head,
             parameters=parameters,
             tokenizer=self._shop.tokenizer,
         )
 
     def _save_best(self, evaluation: Evaluation) -> None:
         parameters = self._session.parameters()
-        self._save_model(self._folder.best, parameters)
+        self._save_model(self._folder.best, parameters, self._tuned_head)
         name, converter = self._shop.place.backend.weight_file
         save_weights(self._folder.path / name, parameters, self._shop.registry.converter(converter))
         for other in self._folder.path.glob("best_model.*"):  # of the backend that the run was begun on
@@ -492,6 +507,6 @@ class _SeedRun:
             self._folder.checkpoint,
             self._session.state(),
             progress,
-            lambda folder: self._save_model(folder, parameters),
+            lambda folder: self._save_model(folder, parameters, self._shop.head),
         )
         self._send(CheckpointSaved(progress.step, self._folder.checkpoint))

@@ -22,8 +22,10 @@ from bertcore.objectives import Objective
 from bertcore.task import Evaluation, Metric
 
 
-def training_specification(options: TrainConfig, prefix: str, objective: Objective) -> TrainingSpecification:
-    """Sorts the parameters into four groups: encoder and head, each with and without weight decay.
+def training_specification(
+    options: TrainConfig, prefix: str, objective: Objective, head: Head
+) -> TrainingSpecification:
+    """Sorts the parameters into groups: those with a rate of their own, encoder and head, with and without decay.
 
     Biases and LayerNorm are spared from the decay, as in google-research/bert and transformers.
 
@@ -31,12 +33,14 @@ def training_specification(options: TrainConfig, prefix: str, objective: Objecti
         options: the configuration.
         prefix: what stands before the encoder's canonical names.
         objective: what is minimized.
+        head: may give some of its parameters a learning rate of their own, without decay.
     """
     encoder = f"^{re.escape(prefix)}"
     head_rate = options.learning_rate if options.head_learning_rate is None else options.head_learning_rate
     spared = r"(\.bias|LayerNorm\.weight)$"
     return TrainingSpecification(
         groups=(
+            *(ParameterGroup(pattern, pattern, rate, 0.0) for pattern, rate in head.learning_rates.items()),
             ParameterGroup("encoder, no decay", f"{encoder}.*{spared}", options.learning_rate, 0.0),
             ParameterGroup("encoder", encoder, options.learning_rate, options.weight_decay),
             ParameterGroup("head, no decay", spared, head_rate, 0.0),

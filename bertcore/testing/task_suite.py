@@ -45,7 +45,8 @@ class Bench:
         self.task: Task = registry.task(only(dict(registry.tasks), name, "task"))
         self.data_folder = data or self.task.sample_folder()
         assert self.data_folder is not None, "the task brings no sample: name a folder with the attribute 'data'"
-        self.dataset: Dataset = self.task.open(self.data_config(self.data_folder))
+        self.data: DataConfig = self.data_config(self.data_folder)
+        self.dataset: Dataset = self.task.open(self.data)
         self.head: Head = self.task.head(self.dataset.labels, self.task.head_config())
         self.tokenizer = character_tokenizer(folder)
         split = self.dataset.split(self.task.evaluation_split)
@@ -58,11 +59,11 @@ class Bench:
 
     def encode(self, examples: Sequence[Example], max_length: int = LONG) -> Encoding:
         """Encodes with the tokenizer of the tests."""
-        return self.task.encode(examples, self.tokenizer, self.head, max_length)
+        return self.task.encode(examples, self.tokenizer, self.head, max_length, self.data)
 
     def evaluate(self, batches: Sequence[Batch], outputs: Sequence[Outputs]) -> Evaluation:
         """Feeds an accumulator."""
-        accumulator = self.task.accumulator(self.examples, self.head)
+        accumulator = self.task.accumulator(self.examples, self.head, self.data)
         for batch, output in zip(batches, outputs, strict=True):
             accumulator.add(batch, output)
         return accumulator.result()
@@ -224,7 +225,7 @@ class TaskConformance:
         labeled = bench.encode(bench.examples).batch
         assert bench.head.label_column not in batch.columns
         np.testing.assert_array_equal(batch.input_ids, labeled.input_ids)
-        accumulator = bench.task.accumulator(examples, bench.head)
+        accumulator = bench.task.accumulator(examples, bench.head, bench.data)
         accumulator.add(batch, perfect_outputs(bench.head, labeled, accumulator.want))
         assert len(accumulator.predictions()) == len(examples)
 
@@ -233,7 +234,7 @@ class TaskConformance:
         """Empty, very long or strange: at least one row, within the length allowed."""
         example = bench.examples[0]
         records = [({**example.texts, name: text}, "input") for name in example.texts]
-        examples = bench.task.parse_input(records)
+        examples = bench.task.parse_input(records, bench.data)
         batch = bench.encode(examples, SHORT).batch
         assert set(batch.example_index.tolist()) == set(range(len(examples)))
         assert int(batch.lengths.min()) >= 1
@@ -244,7 +245,7 @@ class TaskConformance:
     def test_right_predictions_give_the_best_score(self, bench: Bench) -> None:
         """And wrong ones a worse one."""
         batch = bench.encode(bench.examples).batch
-        want = bench.task.accumulator(bench.examples, bench.head).want
+        want = bench.task.accumulator(bench.examples, bench.head, bench.data).want
         perfect = perfect_outputs(bench.head, batch, want)
         best = bench.evaluate([batch], [perfect])
         name = bench.task.metric.name
@@ -261,7 +262,7 @@ class TaskConformance:
     def test_the_order_of_rows_does_not_matter(self, bench: Bench) -> None:
         """Every example is judged once, and predictions stand in the order of the examples."""
         batch = bench.encode(bench.examples).batch
-        want = bench.task.accumulator(bench.examples, bench.head).want
+        want = bench.task.accumulator(bench.examples, bench.head, bench.data).want
         outputs = _random_outputs(bench.head, batch, want)
         expected = bench.evaluate([batch], [outputs])
         assert len(expected.predictions) == expected.total == len(bench.examples)
@@ -279,7 +280,7 @@ class TaskConformance:
         """No rows, no predictions, a total of zero, and no failure."""
         batch = bench.encode([]).batch
         assert len(batch) == 0
-        accumulator = bench.task.accumulator([], bench.head)
+        accumulator = bench.task.accumulator([], bench.head, bench.data)
         assert accumulator.predictions() == []
         result = accumulator.result()
         assert result.total == 0
@@ -291,7 +292,7 @@ class TaskConformance:
         """The fields of an example are those of a record; a label is not needed."""
         examples = list(bench.examples[:5])
         records = [(dict(example.texts), f"in.jsonl:{number}") for number, example in enumerate(examples, 1)]
-        parsed = bench.task.parse_input(records)
+        parsed = bench.task.parse_input(records, bench.data)
         assert [dict(example.texts) for example in parsed] == [dict(example.texts) for example in examples]
         assert [example.label for example in parsed] == [None] * len(examples)
         assert [example.origin for example in parsed] == [origin for _, origin in records]
@@ -299,7 +300,9 @@ class TaskConformance:
     def test_input_without_a_field_is_a_data_error(self, bench: Bench) -> None:
         """Which names the line."""
         with pytest.raises(DataError) as caught:
-            bench.task.parse_input([(dict(bench.examples[0].texts), "in.jsonl:1"), ({"nothing": 1}, "in.jsonl:2")])
+            bench.task.parse_input(
+                [(dict(bench.examples[0].texts), "in.jsonl:1"), ({"nothing": 1}, "in.jsonl:2")], bench.data
+            )
         assert "in.jsonl:2" in caught.value.cause
         assert "\n" not in caught.value.cause + caught.value.remedy
 

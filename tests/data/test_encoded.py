@@ -43,13 +43,15 @@ class CountingTask(Task):
     def head(self, labels: tuple[str, ...], options: HeadConfig) -> Head:
         raise NotImplementedError
 
-    def accumulator(self, examples: Sequence[Example], head: Head) -> Accumulator:
+    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
         raise NotImplementedError
 
-    def parse_input(self, records):
+    def parse_input(self, records, data):
         raise NotImplementedError
 
-    def encode(self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int) -> Encoding:
+    def encode(
+        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+    ) -> Encoding:
         self.calls += 1
         rows = tokenizer.encode([example.texts["text"] for example in examples], None, max_length)
         count = len(examples)

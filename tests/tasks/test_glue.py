@@ -46,7 +46,7 @@ def test_labels_have_the_ids_of_run_glue(rte: GlueTask, rte_dir: Path, tiny_en: 
     examples = dataset.split("dev")
     assert isinstance(examples, list)
     head = rte.head(dataset.labels, HeadConfig())
-    encoding = rte.encode(examples, Tokenizer.load(tiny_en), head, 128)
+    encoding = rte.encode(examples, Tokenizer.load(tiny_en), head, 128, DataConfig())
     expected = [0 if example.label == "entailment" else 1 for example in examples]
     np.testing.assert_array_equal(encoding.batch.columns["labels"].values, expected)
 
@@ -56,7 +56,7 @@ def test_pairs_are_encoded_as_transformers_does(rte: GlueTask, rte_dir: Path, ti
     dataset = rte.open(DataConfig(path=str(rte_dir)))
     examples = dataset.split("dev")
     assert isinstance(examples, list)
-    ours = rte.encode(examples, Tokenizer.load(tiny_en), rte.head(dataset.labels, HeadConfig()), 64)
+    ours = rte.encode(examples, Tokenizer.load(tiny_en), rte.head(dataset.labels, HeadConfig()), 64, DataConfig())
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_en)
     pairs = [tuple(example.texts.values()) for example in examples]
     theirs = tokenizer(*map(list, zip(*pairs, strict=True)), truncation=True, max_length=64)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from bertcore.backend import Outputs
 from bertcore.batch import Batch, Column, from_rows
-from bertcore.config import HeadConfig
+from bertcore.config import DataConfig, HeadConfig
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.heads import Head, SequenceClassification
 from bertcore.task import Accumulator, Encoding, Evaluation, Example, Task
@@ -24,7 +24,9 @@ class ClassificationTask(Task):
         """A softmax over the labels."""
         return SequenceClassification(labels)
 
-    def encode(self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int) -> Encoding:
+    def encode(
+        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+    ) -> Encoding:
         """One row per example; column ``labels`` int32 ``[rows]`` where the examples are labeled."""
         assert isinstance(head, SequenceClassification)
         texts = [list(example.texts.values()) for example in examples]
@@ -37,7 +39,7 @@ class ClassificationTask(Task):
             columns["labels"] = Column(labels, "row")
         return Encoding(from_rows(rows.input_ids, rows.token_type_ids, columns), rows.truncated)
 
-    def accumulator(self, examples: Sequence[Example], head: Head) -> Accumulator:
+    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
         """See :class:`ClassificationAccumulator`."""
         assert isinstance(head, SequenceClassification)
         return ClassificationAccumulator(examples, head.labels)

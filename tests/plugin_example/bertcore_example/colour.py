@@ -56,7 +56,9 @@ class ColourTask(Task):
         """One label per text."""
         return SequenceClassification(labels)
 
-    def encode(self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int) -> Encoding:
+    def encode(
+        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+    ) -> Encoding:
         """One row per example, and the column ``labels`` where the examples are labeled."""
         rows = tokenizer.encode([example.texts["text"] for example in examples], None, max_length)
         columns: dict[str, Column] = {}
@@ -65,11 +67,11 @@ class ColourTask(Task):
             columns[head.label_column] = Column(np.array(labels, dtype=np.int32), "row")
         return Encoding(from_rows(rows.input_ids, rows.token_type_ids, columns), rows.truncated)
 
-    def accumulator(self, examples: Sequence[Example], head: Head) -> Accumulator:
+    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
         """Collects the predicted label of each example."""
         return ColourAccumulator(examples)
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]]) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Records with the field ``text``."""
         examples = []
         for number, (record, origin) in enumerate(records):

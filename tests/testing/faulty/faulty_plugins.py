@@ -215,33 +215,33 @@ class StateInHalfPrecision(ReferenceSession):
 
 @fault("test_every_example_is_encoded")
 class LastExampleDropped(ColourTask):
-    def encode(self, examples, tokenizer, head, max_length):
-        return super().encode(examples[:-1] or examples, tokenizer, head, max_length)
+    def encode(self, examples, tokenizer, head, max_length, data):
+        return super().encode(examples[:-1] or examples, tokenizer, head, max_length, data)
 
 
 @fault("test_every_example_is_encoded")
 class NothingTruncated(ColourTask):
-    def encode(self, examples, tokenizer, head, max_length):
-        return super().encode(examples, tokenizer, head, 4096)
+    def encode(self, examples, tokenizer, head, max_length, data):
+        return super().encode(examples, tokenizer, head, 4096, data)
 
 
 @fault("test_truncated_examples_are_counted")
 class TruncationNotCounted(ColourTask):
-    def encode(self, examples, tokenizer, head, max_length):
-        return Encoding(super().encode(examples, tokenizer, head, max_length).batch)
+    def encode(self, examples, tokenizer, head, max_length, data):
+        return Encoding(super().encode(examples, tokenizer, head, max_length, data).batch)
 
 
 @fault("test_encoding_is_deterministic")
 class ExamplesShuffled(ColourTask):
-    def encode(self, examples, tokenizer, head, max_length):
+    def encode(self, examples, tokenizer, head, max_length, data):
         shuffled = np.random.default_rng().permutation(len(examples))
-        return super().encode([examples[index] for index in shuffled], tokenizer, head, max_length)
+        return super().encode([examples[index] for index in shuffled], tokenizer, head, max_length, data)
 
 
 @fault("test_labels_fit_the_head")
 class LabelsFromOne(ColourTask):
-    def encode(self, examples, tokenizer, head, max_length):
-        encoding = super().encode(examples, tokenizer, head, max_length)
+    def encode(self, examples, tokenizer, head, max_length, data):
+        encoding = super().encode(examples, tokenizer, head, max_length, data)
         for column in encoding.batch.columns.values():
             column.values[:] += 1
         return encoding
@@ -249,7 +249,7 @@ class LabelsFromOne(ColourTask):
 
 @fault("test_the_order_of_rows_does_not_matter")
 class PredictionsInOrderOfRows(ColourTask):
-    def accumulator(self, examples, head):
+    def accumulator(self, examples, head, data):
         class Accumulator(ColourAccumulator):
             rows = 0
 
@@ -263,7 +263,7 @@ class PredictionsInOrderOfRows(ColourTask):
 
 @fault("test_right_predictions_give_the_best_score")
 class PartialBatchNotScored(ColourTask):
-    def accumulator(self, examples, head):
+    def accumulator(self, examples, head, data):
         class Accumulator(ColourAccumulator):
             def result(self):
                 full = len(self._examples) // 4 * 4

@@ -57,7 +57,7 @@ class GlueTask(ClassificationTask):
             )
         return Dataset(files, lambda split: self._read(files[split][0]), self.labels)
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]]) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"sentence1": ..., "sentence2": ...}``; see :meth:`bertcore.task.Task.parse_input`."""
         examples: list[Example] = []
         for number, (record, origin) in enumerate(records):
