@@ -1,0 +1,144 @@
+"""Learning, not only running: bertcore beside a peer on the same files, weights and hyper-parameters, over seeds.
+
+Both sides train with each seed in turn, evaluate after each epoch and keep the best epoch. The means are compared with
+their standard errors, since small sets swing with the seed.
+
+    python benchmarks/accuracy/compare.py --task cola --data GLUE_DIR/CoLA --model sample --seeds 1,2,3
+    python benchmarks/accuracy/compare.py --task cluener --data CLUENER_DIR --model FOLDER --crf --sides torch,mindspore
+
+A side is ``torch`` or ``mindspore`` (bertcore on that backend), ``transformers`` (its Trainer) or ``bert4torch``
+(with ``--bert4torch-python``, an interpreter that has it). ``--train-examples`` takes a subset, the same for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from official_files import LAYOUTS, write_subset
+
+HERE = Path(__file__).resolve().parent
+BERTCORE = str(Path(sys.executable).with_name("bertcore"))
+METRICS = {"cola": "matthews", "stsb": "pearson", "mrpc": "f1", "cluener": "f1", "people_daily": "f1"}
+
+
+def train_bertcore(job: dict[str, Any], backend: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """One run in a process of its own: MindSpore gives memory back only when its process ends."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "run"
+        options = {
+            "train.epochs": job["epochs"],
+            "train.batch_size": job["batch_size"],
+            "train.learning_rate": job["learning_rate"],
+            "data.max_length": job["max_length"],
+            **settings,
+        }
+        command = [BERTCORE, "run", "--task", job["task"], "--backend", backend]
+        command += ["--model", job["named_model"], "--data", job["data"], "--seed", str(job["seed"])]
+        command += ["--output", str(output)]
+        for key, value in options.items():
+            command += ["--set", f"{key}={value}"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment(job))
+        report = json.loads((output / "report.json").read_text(encoding="utf-8"))
+    history = [entry["metrics"] for entry in report["history"] if entry["kind"] == "evaluation"]
+    return {"history": history, "examples_per_second": report["examples_per_second"]}
+
+
+def train_peer(job: dict[str, Any], script: str, python: str) -> dict[str, Any]:
+    command = [python, str(HERE / script), json.dumps(job)]
+    result = subprocess.run(command, check=True, capture_output=True, text=True, env=environment(job))
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def environment(job: dict[str, Any]) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "TOKENIZERS_PARALLELISM": "false"}
+
+
+def summarize(values: list[float]) -> tuple[float, float, float]:
+    """Mean, standard deviation of the sample, standard error of the mean."""
+    deviation = statistics.stdev(values) if len(values) > 1 else math.nan
+    return statistics.fmean(values), deviation, deviation / math.sqrt(len(values))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", required=True, choices=sorted(LAYOUTS))
+    parser.add_argument("--data", required=True, type=Path)
+    parser.add_argument("--model", default="sample")
+    parser.add_argument("--sides", default="torch,transformers")
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--learning-rate", type=float, default=5e-5)
+    parser.add_argument("--crf", action="store_true")
+    parser.add_argument("--crf-learning-rate", type=float, default=1e-3)
+    parser.add_argument("--max-length", type=int, default=256)
+    parser.add_argument("--train-examples", type=int)
+    parser.add_argument("--dev-examples", type=int)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--bert4torch-python", default=sys.executable)
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+
+    from bertcore.models import open_model
+    from bertcore.registry import Registry
+
+    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in arguments.sides.split(",")}
+    metric = METRICS.get(arguments.task, "accuracy")
+    with tempfile.TemporaryDirectory() as temporary:
+        data = Path(temporary) / "data"
+        write_subset(arguments.task, arguments.data, data, arguments.train_examples, arguments.dev_examples)
+        folder = open_model(arguments.model, Registry(), tensors=False).folder.resolve()
+        job: dict[str, Any] = {
+            "task": arguments.task,
+            "data": str(data),
+            "model": str(folder),
+            "named_model": arguments.model,
+            "epochs": arguments.epochs,
+            "batch_size": arguments.batch_size,
+            "learning_rate": arguments.learning_rate,
+            "crf_learning_rate": arguments.crf_learning_rate,
+            "max_length": arguments.max_length,
+            "threads": arguments.threads,
+        }
+        if "bert4torch" in runs:
+            weights = Path(temporary) / "bert4torch.pt"
+            convert = ["convert", str(folder), str(weights), "--to", "bert4torch"]
+            subprocess.run([BERTCORE, *convert], check=True, stdout=subprocess.DEVNULL)
+            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            (Path(temporary) / "config.json").write_text(json.dumps({**config, "model": "bert"}))
+            job |= {"bert4torch_weights": str(weights), "bert4torch_config": str(Path(temporary) / "config.json")}
+        crf = {"head.crf": "true", "head.crf_learning_rate": arguments.crf_learning_rate} if arguments.crf else {}
+        for seed in map(int, arguments.seeds.split(",")):
+            for side, results in runs.items():
+                started = time.perf_counter()
+                if side == "transformers":
+                    result = train_peer({**job, "seed": seed}, "peer_transformers.py", sys.executable)
+                elif side == "bert4torch":
+                    python = arguments.bert4torch_python
+                    result = train_peer({**job, "seed": seed}, "peer_bert4torch.py", python)
+                else:
+                    result = train_bertcore({**job, "seed": seed}, side, crf)
+                results.append(result)
+                scores = [round(entry[metric], 4) for entry in result["history"]]
+                seconds = time.perf_counter() - started
+                print(f"seed {seed} {side}: {metric} by epoch {scores}, {seconds:.0f} s", flush=True)
+                if arguments.output:
+                    content = {"arguments": vars(arguments), "runs": runs}
+                    arguments.output.write_text(json.dumps(content, default=str))
+    for side, results in runs.items():
+        mean, deviation, error = summarize([max(entry[metric] for entry in run["history"]) for run in results])
+        print(f"{side}: {metric} mean {mean:.4f}, standard deviation {deviation:.4f}, standard error {error:.4f}")
+
+
+if __name__ == "__main__":
+    main()
