@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -33,6 +34,45 @@ class TokenRows:
     input_ids: list[list[int]]
     token_type_ids: list[list[int]]
     truncated: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TextTokens:
+    """Tokens of whole texts without special tokens, with the characters that they stand for.
+
+    Attributes:
+        offsets: int64 ``[texts + 1]``; text i has the tokens ``offsets[i]:offsets[i + 1]``.
+        input_ids: int32 ``[tokens]``.
+        starts: int32 ``[tokens]``, first character of each token in its text.
+        ends: int32 ``[tokens]``, one past its last character.
+    """
+
+    offsets: NDArray[np.int64]
+    input_ids: NDArray[np.int32]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class PairTemplate:
+    """The special tokens around two texts, each as its id and its segment: ``[CLS] first [SEP] second [SEP]``.
+
+    Attributes:
+        before: tokens in front of the first text.
+        between: tokens between both texts (two in RoBERTa).
+        after: tokens behind the second text.
+        segments: of the tokens of the first and of the second text.
+    """
+
+    before: tuple[tuple[int, int], ...]
+    between: tuple[tuple[int, int], ...]
+    after: tuple[tuple[int, int], ...]
+    segments: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """Number of special tokens."""
+        return len(self.before) + len(self.between) + len(self.after)
 
 
 class Tokenizer:
@@ -113,6 +153,76 @@ class Tokenizer:
         finally:
             self._inner.no_truncation()
         return TokenRows(ids, types, np.asarray(truncated, dtype=np.int64))
+
+    def encode_with_offsets(self, texts: Sequence[str]) -> TextTokens:
+        """Tokenizes whole texts, without special tokens and without cutting anything."""
+        counts: list[int] = []
+        ids: list[NDArray[np.int32]] = []
+        spans: list[NDArray[np.int32]] = []
+        for start in range(0, len(texts), CHUNK):
+            encodings = self._inner.encode_batch(texts[start : start + CHUNK], add_special_tokens=False)
+            for encoding in encodings:
+                counts.append(len(encoding))
+                ids.append(np.array(encoding.ids, dtype=np.int32))
+                spans.append(np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2))
+        offsets = np.zeros(len(counts) + 1, dtype=np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        none = np.zeros((0, 2), dtype=np.int32)
+        starts, ends = np.concatenate([none, *spans]).T
+        return TextTokens(offsets, np.concatenate([none[:, 0], *ids]), starts.copy(), ends.copy())
+
+    def pair_template(self) -> PairTemplate:
+        """The special tokens that the tokenizer's own post-processor puts around a pair.
+
+        Raises:
+            ModelError: it puts none in front of the pair, where a model of the BERT family has its ``[CLS]``.
+        """
+        encoding = self._inner.encode("a", "a")
+        tokens = list(zip(encoding.ids, encoding.type_ids, strict=True))
+        texts = encoding.sequence_ids
+        first = [index for index, text in enumerate(texts) if text == 0]
+        second = [index for index, text in enumerate(texts) if text == 1]
+        if not first or not second or first[0] == 0:
+            raise ModelError(
+                "the tokenizer puts no [CLS] in front of a pair of texts", "check the post-processor of tokenizer.json"
+            )
+        return PairTemplate(
+            before=tuple(tokens[: first[0]]),
+            between=tuple(tokens[first[-1] + 1 : second[0]]),
+            after=tuple(tokens[second[-1] + 1 :]),
+            segments=(tokens[first[0]][1], tokens[second[0]][1]),
+        )
+
+    def encode_units(self, units: Sequence[str]) -> list[list[int]]:
+        """Encodes characters or words, each by itself and without special tokens.
+
+        Every unit gets at least one token: what the normalizer removes (a space, a control character, a lone accent)
+        becomes the unknown token. So labels of units find their tokens by position, never by text.
+
+        Args:
+            units: as they stand in the text, with the space in front of them where byte-level tokenizers need it.
+        """
+        known: dict[str, list[int]] = {}
+        distinct = list(dict.fromkeys(units))
+        for start in range(0, len(distinct), CHUNK):
+            chunk = distinct[start : start + CHUNK]
+            for unit, encoding in zip(chunk, self._inner.encode_batch(chunk, add_special_tokens=False), strict=True):
+                known[unit] = encoding.ids or [self._unknown_id]
+        return [known[unit] for unit in units]
+
+    @functools.cached_property
+    def special_ids(self) -> tuple[list[int], list[int]]:
+        """The special tokens in front of a single text and those behind it: ``[CLS]`` and ``[SEP]``."""
+        encoding = self._inner.encode("a")
+        content = encoding.special_tokens_mask.index(0)
+        behind = content + encoding.special_tokens_mask.count(0)
+        return encoding.ids[:content], encoding.ids[behind:]
+
+    @property
+    def _unknown_id(self) -> int:
+        tokens = (getattr(self._inner.model, "unk_token", None), "[UNK]", "<unk>")
+        found = [self._inner.token_to_id(token) for token in tokens if token]
+        return next((token_id for token_id in found if token_id is not None), 0)
 
     def save(self, folder: Path) -> None:
         """Writes ``tokenizer.json``, ``vocab.txt`` (word pieces only) and ``tokenizer_config.json``."""
