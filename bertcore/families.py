@@ -215,7 +215,8 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
             forbid=config.get("crf_forbid", "decoding"),
         )
     if architecture.endswith("ForQuestionAnswering"):
-        return SpanExtraction()
+        stored = config.get("null_threshold")
+        return SpanExtraction(None if stored is None else float(stored))
     raise ModelError(
         f"{origin}: architectures {config.get('architectures')} names no fine-tuned head",
         "give the folder of a finished run, or a model with a classification head",

@@ -231,7 +231,13 @@ class SpanExtraction(Head):
     Reads ``start_positions`` and ``end_positions``: int ``[rows]``, tokens of the row. Gives ``start_logits`` and
     ``end_logits``: float32 ``[tokens]``. The loss of a row is the mean of both cross entropies, as in google-research/
     bert; it sums over rows.
+
+    Attributes:
+        null_threshold: a question has no answer where the score of the first token, as start and end, lies above that
+            of the best answer by more than this; None where every question has an answer.
     """
+
+    null_threshold: float | None = None
 
     name: ClassVar[str] = "span_extraction"
     label_column: ClassVar[str] = "start_positions"
@@ -246,4 +252,7 @@ class SpanExtraction(Head):
         return _linear("qa_outputs", 2, hidden_size)
 
     def config_entries(self) -> dict[str, Any]:  # noqa: D102
-        return {}
+        return {} if self.null_threshold is None else {"null_threshold": self.null_threshold}
+
+    def tuned_as(self, stored: Head) -> Self:  # noqa: D102
+        return replace(self, null_threshold=stored.null_threshold) if isinstance(stored, SpanExtraction) else self
