@@ -6,15 +6,19 @@ types and the shape of the classification head. It is registered by a plugin, as
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from bertcore.errors import ModelError
-from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.heads import NEW_HEAD, Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.parameters import ParameterSpec, SkipRule
 
 HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu")
+
+HeadVariant = Literal["pooler", "dense"]
+HeadActivation = Literal["tanh", "gelu"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,14 @@ class BertConfig:
         family: name of the family (``model_type``).
         prefix: what stands before the encoder's canonical names.
         position_offset: position id of a row's first token (RoBERTa counts from 2).
-        head_variant: ``pooler`` (pooled ``[CLS]``, then a linear layer) or ``dense`` (two dense layers, no pooler).
+        token_types: whether rows have token types; where they do not, every token is of type 0, whatever a tokenizer
+            says.
+        embedding_size: width of the embeddings, which a linear layer brings to ``hidden_size``; None where they have
+            that width themselves.
+        head_variant: what a head of one output per row stands on. ``pooler``: the pooled first token, dropout, the
+            linear layer ``classifier``. ``dense``: the first token, dropout, ``classifier.dense``, an activation,
+            dropout, ``classifier.out_proj``; there is no pooler.
+        head_activation: the activation between both layers of ``dense``.
     """
 
     vocab_size: int
@@ -45,11 +56,24 @@ class BertConfig:
     family: str = "bert"
     prefix: str = "bert."
     position_offset: int = 0
-    head_variant: Literal["pooler", "dense"] = "pooler"
+    token_types: bool = True
+    embedding_size: int | None = None
+    head_variant: HeadVariant = "pooler"
+    head_activation: HeadActivation = "tanh"
+
+    @property
+    def reads_token_types(self) -> bool:
+        """Whether a token's type matters; where it does not, all tokens are of type 0."""
+        return self.token_types and self.type_vocab_size > 1
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the three embeddings and of their LayerNorm."""
+        return self.hidden_size if self.embedding_size is None else self.embedding_size
 
     @property
     def head_dropout_prob(self) -> float:
-        """Dropout in front of the head's linear layer."""
+        """Dropout in front of the head's linear layers."""
         return self.hidden_dropout_prob if self.classifier_dropout is None else self.classifier_dropout
 
     @property
@@ -65,8 +89,9 @@ class ModelFamily:
         name: ``model_type`` in ``config.json``.
         prefix: what stands before the encoder's names in a Hugging Face folder, with the dot.
         architecture: the stem of transformers' classes, as in ``BertForSequenceClassification``.
-        position_offset: position id of a row's first token.
-        head_variant: see :class:`BertConfig`.
+        position_offset, token_types, head_variant, head_activation: see :class:`BertConfig`.
+        backends: names of the backends that compute it; None where every backend does that computes this encoder.
+        any_model_type: whether it stands in for each ``model_type`` that has no family of its own, by :meth:`bound`.
         encoder_modules: the encoder's own modules, whose names stand without prefix in a file of the bare encoder.
         skip_rules: what files of this family hold beside the parameters.
     """
@@ -75,7 +100,11 @@ class ModelFamily:
     prefix: ClassVar[str]
     architecture: ClassVar[str]
     position_offset: ClassVar[int] = 0
-    head_variant: ClassVar[Literal["pooler", "dense"]] = "pooler"
+    token_types: ClassVar[bool] = True
+    head_variant: ClassVar[HeadVariant] = "pooler"
+    head_activation: ClassVar[HeadActivation] = "tanh"
+    backends: ClassVar[tuple[str, ...] | None] = None
+    any_model_type: ClassVar[bool] = False
     encoder_modules: ClassVar[tuple[str, ...]] = ("embeddings", "encoder", "pooler")
 
     skip_rules: ClassVar[tuple[SkipRule, ...]] = (
@@ -84,6 +113,14 @@ class ModelFamily:
         SkipRule(r".*\.token_type_ids", "buffer of token types"),
         SkipRule(r".*\.pooler\..*", "the head reads no pooler"),
     )
+
+    def bound(self, config: Mapping[str, Any], origin: str = "config.json") -> ModelFamily:
+        """Returns the family of the model with this ``config.json``: this one, unless it stands in for many.
+
+        Raises:
+            ModelError: the model is none that the family can stand in for.
+        """
+        return self
 
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:
         """Reads the content of a ``config.json``.
@@ -125,19 +162,23 @@ class ModelFamily:
             family=self.name,
             prefix=self.prefix,
             position_offset=self.position_offset,
+            token_types=self.token_types,
             head_variant=self.head_variant,
+            head_activation=self.head_activation,
         )
 
     def parameter_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
         """Canonical names and shapes of the encoder with the given head, in the order of transformers' modules."""
-        hidden, intermediate = config.hidden_size, config.intermediate_size
+        hidden, intermediate, width = config.hidden_size, config.intermediate_size, config.embedding_width
         embeddings = f"{self.prefix}embeddings."
         table = {
-            f"{embeddings}word_embeddings.weight": ParameterSpec((config.vocab_size, hidden)),
-            f"{embeddings}position_embeddings.weight": ParameterSpec((config.max_position_embeddings, hidden)),
-            f"{embeddings}token_type_embeddings.weight": ParameterSpec((config.type_vocab_size, hidden)),
-            **_layer_norm(f"{embeddings}LayerNorm", hidden),
+            f"{embeddings}word_embeddings.weight": ParameterSpec((config.vocab_size, width)),
+            f"{embeddings}position_embeddings.weight": ParameterSpec((config.max_position_embeddings, width)),
+            f"{embeddings}token_type_embeddings.weight": ParameterSpec((config.type_vocab_size, width)),
+            **_layer_norm(f"{embeddings}LayerNorm", width),
         }
+        if config.embedding_size is not None:
+            table.update(_linear(f"{self.prefix}embeddings_project", hidden, width))
         for layer in range(config.num_hidden_layers):
             stem = f"{self.prefix}encoder.layer.{layer}."
             for name in ("query", "key", "value"):
@@ -152,14 +193,14 @@ class ModelFamily:
 
     def head_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
         """Canonical names and shapes above the encoder: the pooler, where the head reads one, and the head."""
-        table: dict[str, ParameterSpec] = {}
-        if head.uses_pooler:
-            missing = "the file holds no pooler"
-            table[f"{self.prefix}pooler.dense.weight"] = ParameterSpec(
-                (config.hidden_size, config.hidden_size), "normal", missing
-            )
-            table[f"{self.prefix}pooler.dense.bias"] = ParameterSpec((config.hidden_size,), "zeros", missing)
-        return {**table, **head.parameter_table(config.hidden_size)}
+        hidden = config.hidden_size
+        own = head.parameter_table(hidden)
+        if not head.uses_pooler:
+            return own
+        if config.head_variant == "dense":
+            dense = _linear("classifier.dense", hidden, hidden, NEW_HEAD)
+            return {**dense, **{re.sub(r"^classifier\.", "classifier.out_proj.", name): own[name] for name in own}}
+        return {**_linear(f"{self.prefix}pooler.dense", hidden, hidden, "the file holds no pooler"), **own}
 
     def config_json(self, config: BertConfig, head: Head) -> dict[str, Any]:
         """Content of the ``config.json`` with which transformers opens a checkpoint."""
@@ -192,6 +233,64 @@ class BertFamily(ModelFamily):
     name = "bert"
     prefix = "bert."
     architecture = "Bert"
+
+
+class RobertaFamily(ModelFamily):
+    """RoBERTa (Liu et al. 2019, arXiv 1907.11692): positions count from the padding token's id plus one.
+
+    Rows have no token types; transformers' tokenizers give none for these models either.
+    """
+
+    name = "roberta"
+    prefix = "roberta."
+    architecture = "Roberta"
+    token_types = False
+    head_variant = "dense"
+    head_activation = "tanh"
+    skip_rules = (SkipRule(r"lm_head\..*", "pre-training head"), *ModelFamily.skip_rules)
+
+    def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:  # noqa: D102
+        if config.get("pad_token_id") is None:
+            config = {**config, "pad_token_id": 1}
+        parsed = super().parse_config(config, origin)
+        return replace(parsed, position_offset=parsed.pad_token_id + 1)
+
+
+class XLMRobertaFamily(RobertaFamily):
+    """XLM-RoBERTa (Conneau et al. 2019, arXiv 1911.02116): RoBERTa with another vocabulary."""
+
+    name = "xlm-roberta"
+    architecture = "XLMRoberta"
+
+
+class CamembertFamily(RobertaFamily):
+    """CamemBERT (Martin et al. 2019, arXiv 1911.03894): RoBERTa in French."""
+
+    name = "camembert"
+    architecture = "Camembert"
+
+
+class ElectraFamily(ModelFamily):
+    """ELECTRA (Clark et al. 2020, arXiv 2003.10555): embeddings of a width of their own, and no pooler."""
+
+    name = "electra"
+    prefix = "electra."
+    architecture = "Electra"
+    head_variant = "dense"
+    head_activation = "gelu"
+    encoder_modules = ("embeddings", "embeddings_project", "encoder")
+    skip_rules = (
+        SkipRule(r"(discriminator|generator)_(predictions|lm_head)\..*", "pre-training head"),
+        *ModelFamily.skip_rules,
+    )
+
+    def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:  # noqa: D102
+        parsed = super().parse_config(config, origin)
+        width = _positive_integer({"embedding_size": 128, **config}, "embedding_size", origin)
+        return replace(parsed, embedding_size=None if width == parsed.hidden_size else width)
+
+    def config_json(self, config: BertConfig, head: Head) -> dict[str, Any]:  # noqa: D102
+        return {**super().config_json(config, head), "embedding_size": config.embedding_width}
 
 
 def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> Head:
@@ -232,10 +331,10 @@ def _labels(config: Mapping[str, Any], origin: str) -> tuple[str, ...]:
         raise ModelError(f"{origin}: id2label has no label {error}", "number the labels from 0") from None
 
 
-def _linear(name: str, out_features: int, in_features: int) -> dict[str, ParameterSpec]:
+def _linear(name: str, out_features: int, in_features: int, optional: str | None = None) -> dict[str, ParameterSpec]:
     return {
-        f"{name}.weight": ParameterSpec((out_features, in_features)),
-        f"{name}.bias": ParameterSpec((out_features,), "zeros"),
+        f"{name}.weight": ParameterSpec((out_features, in_features), "normal", optional),
+        f"{name}.bias": ParameterSpec((out_features,), "zeros", optional),
     }
 
 

@@ -8,10 +8,14 @@ A site is a stable integer for one place of the network. It depends on nothing b
 ==================================  ===========
 the embeddings' output              0
 in front of the head's last layer   1
+in front of a head's dense layer    2
+the whole of a foreign encoder      3
 attention probabilities of layer n  4 n + 4
 attention output of layer n         4 n + 5
 feed-forward output of layer n      4 n + 6
 ==================================  ===========
+
+A foreign encoder is one whose code is not bertcore's own: it draws from a generator that is seeded for each pass.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ from numpy.typing import NDArray
 
 EMBEDDINGS = 0
 HEAD = 1
+HEAD_DENSE = 2
+FOREIGN_ENCODER = 3
 
 _LEVELS = 1 << 16
 
