@@ -10,7 +10,8 @@ A tag is ``O``, or a position and a type: ``B-PER``. The schemes are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ from numpy.typing import NDArray
 OUTSIDE = "O"
 
 SCHEMES = ("BIO", "BIOES", "BMES", "IO")
+
+POSITIONS = {"BIO": "BI", "BIOES": "BIES", "BMES": "BMES", "IO": "I"}
+"""Per scheme, the positions in the order of their ids."""
 
 # Per scheme: the positions that begin an entity, those that go on with one, and those that end one.
 _BEGIN = {"BIO": "B", "BIOES": "BS", "BMES": "BS", "IO": "I"}
@@ -39,6 +43,19 @@ class Span:
     start: int
     end: int
     type: str
+
+
+@dataclass(frozen=True)
+class TagProblem:
+    """Where a sequence of tags breaks its scheme.
+
+    Attributes:
+        index: the unit whose tag is wrong.
+        cause: what is wrong, in words.
+    """
+
+    index: int
+    cause: str
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,137 @@ def split_tag(tag: str) -> tuple[str, str]:
     """Position and type of a tag: ``B-PER`` is ``("B", "PER")``, ``O`` is ``("O", "")``."""
     position, _, kind = tag.partition("-")
     return position, kind
+
+
+def scheme_tags(scheme: str, types: Sequence[str]) -> tuple[str, ...]:
+    """All tags of a scheme in the order of their ids: ``O``, then type by type."""
+    return (OUTSIDE, *(f"{position}-{kind}" for kind in types for position in POSITIONS[scheme]))
+
+
+def entity_types(labels: Sequence[str]) -> tuple[str, ...]:
+    """The types among these tags, in the order in which they first occur."""
+    return tuple(dict.fromkeys(kind for _, kind in map(split_tag, labels) if kind))
+
+
+def find_scheme(labels: Sequence[str]) -> str:
+    """The scheme of a model's tags, from the positions that occur among them.
+
+    Raises:
+        ValueError: the labels are no tags of any scheme.
+    """
+    found = {split_tag(label)[0] for label in labels} - {OUTSIDE}
+    for scheme in ("IO", "BIO", "BIOES", "BMES"):
+        if found <= set(POSITIONS[scheme]) and all(map(_is_tag, labels)):
+            return scheme
+    raise ValueError(f"{', '.join(labels)} are not the tags of one scheme among {', '.join(SCHEMES)}")
+
+
+def check_tag(tag: str, scheme: str) -> str | None:
+    """What is wrong with a tag by itself, in words; None for a tag of the scheme."""
+    if not _is_tag(tag):
+        return f"the tag {tag!r} is neither O nor a position and a type, as B-PER"
+    position, _ = split_tag(tag)
+    if tag != OUTSIDE and position not in POSITIONS[scheme]:
+        return f"the tag {tag!r} is not one of {scheme}, whose positions are {', '.join(POSITIONS[scheme])}"
+    return None
+
+
+def find_problems(tags: Sequence[str], scheme: str) -> list[TagProblem]:
+    """Every place at which the tags of a sequence break the scheme, in order."""
+    problems: list[TagProblem] = []
+    for index, (first, then) in enumerate(itertools.pairwise([OUTSIDE, *tags, OUTSIDE])):
+        if _may_follow(scheme, first, then):
+            continue
+        position, kind = split_tag(then)
+        if index < len(tags) and position in _INSIDE[scheme]:
+            problems.append(TagProblem(index, f"the tag {then!r} without a B-{kind} before it"))
+        else:
+            # The entity of the tag before is still open; at the end of the sequence that tag itself is to be shown.
+            needed = f"E-{split_tag(first)[1]}"
+            behind = f"goes on with {then!r}" if index < len(tags) else "ends"
+            problems.append(TagProblem(index - 1, f"the tag {first!r} needs {needed} after it, but the text {behind}"))
+    return problems
+
+
+def tags_to_spans(tags: Sequence[str], scheme: str) -> list[Span]:
+    """The entities that are well-formed in the scheme, in order; everything else is no entity.
+
+    An entity begins as the scheme says, keeps its type, and in BIOES and BMES ends with E or is an S. It is what
+    seqeval counts in its strict mode with ``IOB2`` and ``IOBES``.
+    """
+    spans: list[Span] = []
+    start, kind = -1, ""
+    for index, (first, then) in enumerate(itertools.pairwise([OUTSIDE, *tags, OUTSIDE])):
+        if start >= 0 and not _goes_on(scheme, first, then):
+            if split_tag(first)[0] in _END[scheme]:
+                spans.append(Span(start, index, kind))
+            start = -1
+        position, then_kind = split_tag(then)
+        if start < 0 and position != OUTSIDE and position in _BEGIN[scheme]:
+            start, kind = index, then_kind
+    return spans
+
+
+def chunks(tags: Sequence[str]) -> list[Span]:
+    """The entities as conlleval reads them: what is not O belongs to one, however it begins and ends.
+
+    An entity begins with B, with S, behind O, behind the end of another, and where the type changes. The rules are
+    those of conlleval.pl, to which seqeval (default mode) added S and the border between E and B; M is read as I.
+    """
+    spans: list[Span] = []
+    start, kind, before = -1, "", OUTSIDE
+    for index, tag in enumerate([*tags, OUTSIDE]):
+        position, then_kind = split_tag(tag)
+        begins = position in ("B", "S") or before in ("E", "S", OUTSIDE) or then_kind != kind
+        if start >= 0 and (begins or position == OUTSIDE):
+            spans.append(Span(start, index, kind))
+            start = -1
+        if position != OUTSIDE and start < 0:
+            start = index
+        before, kind = position, then_kind
+    return spans
+
+
+def spans_to_tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
+    """The tags of a sequence of ``length`` units. IO cannot tell touching entities of one type apart.
+
+    Raises:
+        ValueError: a span is empty, leaves the sequence or lies across another one.
+    """
+    tags = [OUTSIDE] * length
+    for span in spans:
+        if not 0 <= span.start < span.end <= length:
+            raise ValueError(f"{span} is empty or leaves a sequence of {length} units")
+        if any(tag != OUTSIDE for tag in tags[span.start : span.end]):
+            raise ValueError(f"{span} lies across another entity")
+        tags[span.start : span.end] = _entity_tags(scheme, span.end - span.start, span.type)
+    return tags
+
+
+def count_merged(spans: Iterable[Span], scheme: str) -> int:
+    """How many of these entities the scheme cannot tell from the one in front of them: in IO, those that touch it."""
+    if scheme != "IO":
+        return 0
+    return sum(first.end == then.start and first.type == then.type for first, then in itertools.pairwise(sorted(spans)))
+
+
+def convert_tags(tags: Sequence[str], source: str, target: str) -> tuple[list[str], int]:
+    """Writes well-formed tags of one scheme in another.
+
+    Returns:
+        The tags, and how many entities are lost because the target cannot tell them from the one in front of them.
+
+    Raises:
+        ValueError: a tag is not one of the source, or stands where it may not.
+    """
+    for tag in tags:
+        cause = check_tag(tag, source)
+        if cause is not None:
+            raise ValueError(cause)
+    for problem in find_problems(tags, source):
+        raise ValueError(f"at {problem.index}: {problem.cause}")
+    spans = tags_to_spans(tags, source)
+    return spans_to_tags(spans, len(tags), target), count_merged(spans, target)
 
 
 def legal_transitions(labels: Sequence[str], scheme: str) -> LegalTransitions:
@@ -112,6 +260,29 @@ def transition_scores(labels: NDArray[np.int64], offsets: NDArray[np.int64], siz
         np.log(pairs / pairs.sum(axis=1, keepdims=True)).astype(np.float32),
         np.log(end / end.sum()).astype(np.float32),
     )
+
+
+def _is_tag(tag: str) -> bool:
+    position, kind = split_tag(tag)
+    return tag == OUTSIDE or (len(position) == 1 and position in "BIMES" and bool(kind))
+
+
+def _entity_tags(scheme: str, length: int, kind: str) -> list[str]:
+    begin, inside, end = POSITIONS[scheme][0], POSITIONS[scheme][-1], ""
+    if scheme in ("BIOES", "BMES"):
+        if length == 1:
+            return [f"S-{kind}"]
+        inside, end = POSITIONS[scheme][1], "E"
+    middle = length - 1 - len(end)
+    return [f"{position}-{kind}" for position in begin + inside * middle + end]
+
+
+def _goes_on(scheme: str, first: str, then: str) -> bool:
+    """Whether an entity that is open in ``first`` holds ``then``, too."""
+    (before, before_type), (after, after_type) = split_tag(first), split_tag(then)
+    if after == OUTSIDE or after not in _INSIDE[scheme] or after_type != before_type:
+        return False
+    return scheme in ("BIO", "IO") or before not in _END[scheme]
 
 
 def _may_follow(scheme: str, first: str, then: str) -> bool:
