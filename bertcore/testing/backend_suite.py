@@ -60,8 +60,18 @@ CONFIG = BertConfig(
 )
 # What a family may vary about the encoder.
 VARIANTS = {
-    "names and positions of another family": {"prefix": "other.", "position_offset": 2},
-    "gelu_new": {"hidden_act": "gelu_new"},
+    "names, positions and head of RoBERTa": {
+        "prefix": "other.",
+        "position_offset": 2,
+        "token_types": False,
+        "head_variant": "dense",
+    },
+    "embeddings and head of ELECTRA": {
+        "embedding_size": 24,
+        "head_variant": "dense",
+        "head_activation": "gelu",
+        "hidden_act": "gelu_new",
+    },
     "relu and another epsilon": {"hidden_act": "relu", "layer_norm_eps": 1e-2},
 }
 LENGTHS = (1, 7, 32, 2, 13, 31, 5, 20)  # one token alone, the longest that fits, and what lies between
@@ -297,7 +307,7 @@ class BackendConformance:
 
     @pytest.mark.parametrize("changes", list(VARIANTS.values()), ids=list(VARIANTS))
     def test_predictions_of_other_families(self, bench: Bench, changes: dict[str, Any]) -> None:
-        """Names, position offset, activation and epsilon are those of the configuration."""
+        """Names, positions, token types, embeddings, activations, epsilon and head are the configuration's."""
         head, config = _first(bench), dataclasses.replace(CONFIG, **changes)
         session, parameters = bench.session(head, None, config)
         batch = rows_of(head)
@@ -568,7 +578,7 @@ class BackendConformance:
 
 
 class _Family(ModelFamily):
-    """The table of BERT with the names of a configuration."""
+    """The table of a configuration, under its own names."""
 
     def __init__(self, config: BertConfig) -> None:
         self.prefix = config.prefix  # type: ignore[misc]
@@ -668,6 +678,8 @@ def reference_model(config: BertConfig, parameters: Parameters) -> ReferenceMode
         hidden_act=config.hidden_act,
         prefix=config.prefix,
         position_offset=config.position_offset,
+        token_types=config.reads_token_types,
+        head_activation=config.head_activation,
     )
 
 

@@ -74,11 +74,26 @@ def relu_gradient(x: Array, output_gradient: Array) -> Array:
     return output_gradient * (x > 0)
 
 
+def tanh(x: Array) -> Array:
+    """The hyperbolic tangent."""
+    return np.tanh(x)
+
+
+def tanh_gradient(x: Array, output_gradient: Array) -> Array:
+    """`tanh' = 1 - tanh^2`."""
+    return output_gradient * (1 - np.tanh(x) ** 2)
+
+
 # By the names that `hidden_act` has in a Hugging Face config.json.
 ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array, Array], Array]]] = {
     "gelu": (gelu, gelu_gradient),
     "gelu_new": (gelu_tanh, gelu_tanh_gradient),
     "relu": (relu, relu_gradient),
+}
+# Between the two layers of a dense head.
+HEAD_ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array, Array], Array]]] = {
+    "tanh": (tanh, tanh_gradient),
+    "gelu": (gelu, gelu_gradient),
 }
 
 
@@ -152,16 +167,20 @@ class ReferenceModel:
     Args:
         parameters: canonical names (those of Hugging Face) to arrays of any float type; they are copied to float64.
             A linear layer's weight is [out, in]. Names that a call does not need may be missing, and others may be
-            there.
+            there. `embeddings_project`, after the prefix, makes an encoder whose embeddings have a width of their own
+            (ELECTRA); `classifier.dense` and `classifier.out_proj` make a dense head, which reads the first token's
+            last hidden state instead of the pooler (RoBERTa, ELECTRA).
         num_hidden_layers: number of encoder layers.
         num_attention_heads: number of attention heads in each.
         layer_norm_eps: the epsilon inside each LayerNorm's root.
         hidden_act: the activation between the two feed-forward layers, a key of `ACTIVATIONS`.
         prefix: what precedes the encoder's names, as in `bert.embeddings.word_embeddings.weight`.
         position_offset: row of the position table that the first token uses (RoBERTa: 2).
+        token_types: whether the given token types count; without them, all tokens are of type 0 (RoBERTa).
+        head_activation: the activation between the two layers of a dense head, a key of `HEAD_ACTIVATIONS`.
 
     Raises:
-        ValueError: `hidden_act` is not known.
+        ValueError: an activation is not known.
 
     The methods raise KeyError with the parameter's name where one is missing, and IndexError for a token id or a
     position beyond its table.
@@ -177,16 +196,22 @@ class ReferenceModel:
         hidden_act: str = "gelu",
         prefix: str = "bert.",
         position_offset: int = 0,
+        token_types: bool = True,
+        head_activation: str = "tanh",
     ) -> None:
         if hidden_act not in ACTIVATIONS:
             raise ValueError(f"hidden_act {hidden_act!r} is none of {', '.join(ACTIVATIONS)}")
+        if head_activation not in HEAD_ACTIVATIONS:
+            raise ValueError(f"head_activation {head_activation!r} is none of {', '.join(HEAD_ACTIVATIONS)}")
         self.parameters = {name: np.array(value, dtype=np.float64) for name, value in parameters.items()}
         self.num_hidden_layers = num_hidden_layers
         self.num_attention_heads = num_attention_heads
         self.layer_norm_eps = layer_norm_eps
         self.prefix = prefix
         self.position_offset = position_offset
+        self.token_types = token_types
         self._activation, self._activation_gradient = ACTIVATIONS[hidden_act]
+        self._head_activation, self._head_activation_gradient = HEAD_ACTIVATIONS[head_activation]
 
     def hidden_states(self, input_ids: ArrayLike, token_type_ids: ArrayLike) -> list[Array]:
         """The embeddings' output and each layer's, `num_hidden_layers + 1` arrays of [tokens, hidden].
@@ -203,9 +228,16 @@ class ReferenceModel:
         return self._pool(self.hidden_states(input_ids, token_type_ids)[-1])[0]
 
     def sequence_logits(self, input_ids: ArrayLike, token_type_ids: ArrayLike) -> Array:
-        """The linear layer `classifier` on the pooled output, [labels]; one label where it is a regression."""
-        pooled = self._pool(self.hidden_states(input_ids, token_type_ids)[-1])
-        return self._linear("classifier", pooled)[0]
+        """The linear layer `classifier` on the pooled output, [labels]; one label where it is a regression.
+
+        With a dense head, `classifier.out_proj(activation(classifier.dense(h)))` of the first token's last hidden
+        state h.
+        """
+        last = self.hidden_states(input_ids, token_type_ids)[-1]
+        if self._has_dense_head:
+            dense = self._linear("classifier.dense", last[:1])
+            return self._linear("classifier.out_proj", self._head_activation(dense))[0]
+        return self._linear("classifier", self._pool(last))[0]
 
     def token_logits(self, input_ids: ArrayLike, token_type_ids: ArrayLike) -> Array:
         """The linear layer `classifier` on each token's last hidden state, [tokens, labels]."""
@@ -245,6 +277,8 @@ class ReferenceModel:
         embeddings, traces = self._encode(input_ids, token_type_ids)
         last = traces[-1].output if traces else embeddings
         classifier = "qa_outputs" if head == "span" else "classifier"
+        if head == "sequence" and self._has_dense_head:
+            classifier = "classifier.out_proj"
         gradient = np.asarray(logits_gradient, dtype=np.float64)
         labels = self.parameters[f"{classifier}.weight"].shape[0]
         expected = (labels,) if head == "sequence" else (len(last), labels)
@@ -252,7 +286,16 @@ class ReferenceModel:
             raise ValueError(f"the gradient of the {head} logits has the shape {gradient.shape}, not {expected}")
 
         result: dict[str, Array] = {}
-        if head == "sequence":
+        if head == "sequence" and self._has_dense_head:
+            dense = self._linear("classifier.dense", last[:1])
+            activated_gradient = self._linear_gradient(
+                classifier, self._head_activation(dense), gradient[None, :], result
+            )
+            hidden_gradient = np.zeros_like(last)
+            hidden_gradient[:1] = self._linear_gradient(
+                "classifier.dense", last[:1], self._head_activation_gradient(dense, activated_gradient), result
+            )
+        elif head == "sequence":
             pooled = self._pool(last)
             pooled_gradient = self._linear_gradient(classifier, pooled, gradient[None, :], result)
             hidden_gradient = np.zeros_like(last)
@@ -266,10 +309,20 @@ class ReferenceModel:
         self._embeddings_gradient(input_ids, token_type_ids, hidden_gradient, result)
         return {name: result[name] for name in self.parameters if name in result}
 
-    # Embeddings: LayerNorm(word + position + token type).
+    @property
+    def _has_dense_head(self) -> bool:
+        return "classifier.dense.weight" in self.parameters
+
+    # Embeddings: LayerNorm(word + position + token type), and a linear layer where they have a width of their own.
+
+    @property
+    def _has_projection(self) -> bool:
+        return f"{self.prefix}embeddings_project.weight" in self.parameters
 
     def _encode(self, input_ids: ArrayLike, token_type_ids: ArrayLike) -> tuple[Array, list[_LayerTrace]]:
         embeddings = self._layer_norm(f"{self.prefix}embeddings.LayerNorm", self._embed(input_ids, token_type_ids))
+        if self._has_projection:
+            embeddings = self._linear(f"{self.prefix}embeddings_project", embeddings)
         traces: list[_LayerTrace] = []
         for index in range(self.num_hidden_layers):
             traces.append(self._layer(index, traces[-1].output if traces else embeddings))
@@ -285,15 +338,19 @@ class ReferenceModel:
         return {
             f"{self.prefix}embeddings.word_embeddings.weight": input_ids,
             f"{self.prefix}embeddings.position_embeddings.weight": np.arange(len(input_ids)) + self.position_offset,
-            f"{self.prefix}embeddings.token_type_embeddings.weight": np.asarray(token_type_ids, dtype=np.int64),
+            f"{self.prefix}embeddings.token_type_embeddings.weight": np.asarray(token_type_ids, dtype=np.int64)
+            * self.token_types,
         }
 
     def _embeddings_gradient(
         self, input_ids: ArrayLike, token_type_ids: ArrayLike, output_gradient: Array, result: dict[str, Array]
     ) -> None:
-        sum_gradient = self._layer_norm_gradient(
-            f"{self.prefix}embeddings.LayerNorm", self._embed(input_ids, token_type_ids), output_gradient, result
-        )
+        embedded, name = self._embed(input_ids, token_type_ids), f"{self.prefix}embeddings.LayerNorm"
+        if self._has_projection:
+            output_gradient = self._linear_gradient(
+                f"{self.prefix}embeddings_project", self._layer_norm(name, embedded), output_gradient, result
+            )
+        sum_gradient = self._layer_norm_gradient(name, embedded, output_gradient, result)
         for name, indices in self._embedding_rows(input_ids, token_type_ids).items():
             result[name] = np.zeros_like(self.parameters[name])
             np.add.at(result[name], indices, sum_gradient)  # a row that occurs twice is added twice

@@ -177,6 +177,8 @@ class ReferenceSession(Session):
             hidden_act=config.hidden_act,
             prefix=config.prefix,
             position_offset=config.position_offset,
+            token_types=config.reads_token_types,
+            head_activation=config.head_activation,
         )
 
 
