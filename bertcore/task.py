@@ -173,6 +173,7 @@ class Task(ABC):
         head_config: the task's head options, a subclass of ``HeadConfig``.
         encoding_version: counted up when ``encode`` changes, so that cached encodings are made anew.
         own_files: whether options of the task's own may name the data instead of ``data.path``.
+        optional_submissions: splits of :meth:`submissions` that the data may lack.
     """
 
     name: str
@@ -183,6 +184,7 @@ class Task(ABC):
     head_config: ClassVar[type[HeadConfig]] = HeadConfig
     encoding_version: ClassVar[int] = 1
     own_files: ClassVar[bool] = False
+    optional_submissions: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def open(self, data: DataConfig) -> Dataset:
@@ -199,6 +201,10 @@ class Task(ABC):
     @abstractmethod
     def head(self, labels: tuple[str, ...], options: HeadConfig) -> Head:
         """Chooses the head."""
+
+    def choose_head(self, dataset: Dataset, data: DataConfig, options: HeadConfig) -> Head:
+        """Chooses the head for data that was opened; a task overrides it whose head depends on its data options."""
+        return self.head(dataset.labels, options)
 
     @abstractmethod
     def encode(

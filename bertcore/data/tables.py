@@ -1,14 +1,23 @@
-"""Reading tab-separated and JSON-lines files as they are: quotes are text, lines end at a line feed only."""
+"""Reading tab-separated, CSV and JSON-lines files as they are, with the line of what is wrong.
+
+In tab-separated files and JSON lines, quotes are text and a line ends at a line feed only. In CSV (RFC 4180) quotes
+quote, and a quoted field may hold commas and line ends.
+"""
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bertcore.errors import DataError
+
+LONGEST_LINE = 10_000_000
+"""Bytes of the longest line, and characters of the longest CSV field: no text of an example is longer."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +34,17 @@ def read_lines(file: Path) -> Iterator[tuple[int, str]]:
     A line ends at LF or CRLF and nowhere else: texts hold form feeds, U+2028 and NUL.
 
     Raises:
-        DataError: the file is missing, unreadable or not UTF-8 (with the line).
+        DataError: the file is missing, unreadable or not UTF-8, or has a line of more than ``LONGEST_LINE`` bytes (with
+            the line).
     """
+    yield from decode_lines(_content(file), str(file))
+
+
+def _content(file: Path) -> bytes:
     try:
-        content = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}", "check the path") from None
-    yield from decode_lines(content, str(file))
 
 
 def decode_lines(content: bytes, name: str) -> Iterator[tuple[int, str]]:
@@ -41,6 +54,11 @@ def decode_lines(content: bytes, name: str) -> Iterator[tuple[int, str]]:
     if lines and not lines[-1]:
         lines.pop()
     for number, line in enumerate(lines, 1):
+        if len(line) > LONGEST_LINE:
+            raise DataError(
+                f"{name}:{number}: a line of {len(line)} bytes",
+                "check that this is a text file with one example a line",
+            )
         try:
             yield number, line.removesuffix(b"\r").decode("utf-8")
         except UnicodeDecodeError as error:
@@ -49,39 +67,113 @@ def decode_lines(content: bytes, name: str) -> Iterator[tuple[int, str]]:
             ) from None
 
 
-def read_tsv(file: Path, columns: Sequence[str] | None = None, required: Sequence[str] = ()) -> list[Row]:
+def read_tsv(
+    file: Path,
+    columns: Sequence[str] | None = None,
+    required: Sequence[str] = (),
+    *,
+    header: bool = True,
+    leave_out: Callable[[str], None] | None = None,
+) -> list[Row]:
     """Reads a tab-separated file whose quote characters are text.
 
     Args:
         file: the file.
         columns: names of the columns of a file without header; None where the first line is the header.
         required: columns that must be there.
+        header: false where the first line is no header and the columns have no names but their numbers, from ``"1"``.
+        leave_out: told where each line with another number of fields stands, which is then left out; None makes such a
+            line an error.
 
     Raises:
-        DataError: a missing column, or a line with another number of fields (file and line).
+        DataError: a missing column, one named twice, or a line with another number of fields (file and line).
     """
-    lines = read_lines(file)
-    if columns is None:
-        header = next(lines, None)
-        if header is None:
+    lines = ((number, line.split("\t")) for number, line in read_lines(file))
+    remedy = "correct the line: one tab between two fields, and none inside them"
+    return _rows(file, lines, columns, required, header, remedy, leave_out)
+
+
+def read_csv(file: Path, required: Sequence[str] = (), *, header: bool = True) -> list[Row]:
+    """Reads a comma-separated file (RFC 4180); a row stands where it begins.
+
+    Args:
+        file: the file.
+        required: columns that must be there.
+        header: false where the first row is no header and the columns have no names but their numbers, from ``"1"``.
+
+    Raises:
+        DataError: a missing column, one named twice, a row with another number of fields, or a quoted field that
+            does not end before a comma or a line end (file and line).
+    """
+    remedy = "correct the row: quote a field that holds a comma or a line end, and double the quotes inside it"
+    return _rows(file, _csv_records(file, remedy), None, required, header, remedy)
+
+
+def _csv_records(file: Path, remedy: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the line on which each record begins, and its fields; lines without anything are passed over."""
+    # Lines are decoded one by one, so that a byte that is not UTF-8 is named with its line. CR stays for csv to judge.
+    content = _content(file).removeprefix(b"\xef\xbb\xbf")
+    text = "\n".join(line for _, line in decode_lines(content.replace(b"\r\n", b"\n"), str(file)))
+    reader = csv.reader(_physical_lines(text), strict=True)
+    previous = csv.field_size_limit(LONGEST_LINE)
+    try:
+        begin = 1
+        for record in reader:
+            if record:
+                yield begin, record
+            begin = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{file}:{begin}: {error}", remedy) from None
+    finally:
+        csv.field_size_limit(previous)
+
+
+def _physical_lines(text: str) -> Iterator[str]:
+    # Unlike str.splitlines, at line feeds alone: texts hold form feeds and U+2028.
+    for match in re.finditer(r"[^\n]*\n|[^\n]+", text):
+        yield match[0]
+
+
+def _rows(
+    file: Path,
+    records: Iterator[tuple[int, list[str]]],
+    columns: Sequence[str] | None,
+    required: Sequence[str],
+    header: bool,
+    remedy: str,
+    leave_out: Callable[[str], None] | None = None,
+) -> list[Row]:
+    if columns is None and header:
+        first = next(records, None)
+        if first is None:
             raise DataError(f"{file}: the file is empty", "its first line must be the header")
-        columns = header[1].split("\t")
+        columns = first[1]
+        twice = next((name for number, name in enumerate(columns) if name in columns[:number]), None)
+        if twice is not None:
+            raise DataError(f"{file}:1: two columns are named {twice!r}", "rename one of them in the header")
+    rows: list[Row] = []
+    if columns is not None:
+        _require(file, columns, required)
+    for number, fields in records:
+        if columns is None:
+            columns = [str(position) for position in range(1, len(fields) + 1)]
+            _require(file, columns, required)
+        if len(fields) == len(columns):
+            rows.append(Row(dict(zip(columns, fields, strict=True)), f"{file.name}:{number}"))
+        elif leave_out is not None:
+            leave_out(f"{file.name}:{number}")
+        else:
+            raise DataError(f"{file}:{number}: {len(fields)} fields instead of {len(columns)}", remedy)
+    return rows
+
+
+def _require(file: Path, columns: Sequence[str], required: Sequence[str]) -> None:
     missing = [name for name in required if name not in columns]
     if missing:
         raise DataError(
             f"{file}:1: no column {', '.join(map(repr, missing))} among {', '.join(map(repr, columns))}",
             "check that this is the file of this task, with its header",
         )
-    rows: list[Row] = []
-    for number, line in lines:
-        fields = line.split("\t")
-        if len(fields) != len(columns):
-            raise DataError(
-                f"{file}:{number}: {len(fields)} fields instead of {len(columns)}",
-                "correct the line: one tab between two fields, and none inside them",
-            )
-        rows.append(Row(dict(zip(columns, fields, strict=True)), f"{file.name}:{number}"))
-    return rows
 
 
 def read_json_lines(file: Path) -> list[tuple[dict[str, Any], str]]:

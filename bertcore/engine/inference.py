@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bertcore.backend import Session
 from bertcore.batch import Batch
 from bertcore.config import RunConfig, Setting, config_values
+from bertcore.data.encoded import encode_split
 from bertcore.engine.prediction import predict_split
 from bertcore.engine.preparation import (
     EncodedSplit,
@@ -30,7 +31,7 @@ from bertcore.files import atomic_folder
 from bertcore.heads import Head
 from bertcore.models import ModelSource, open_model
 from bertcore.registry import Registry
-from bertcore.task import Accumulator, Evaluation, Example, Task
+from bertcore.task import Accumulator, Dataset, Evaluation, Example, ExampleStream, Task
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,7 @@ class TrainedModel:
         name = split or self.task.evaluation_split
         started = time.perf_counter()
         dataset = open_data(self.task, self.config)
-        # The task's own head, not the model's: fitting then refuses a model whose labels are others.
-        head = self.source.head() if dataset.discovered else self.task.head(dataset.labels, self.config.head)
+        head = self._head(dataset)
         examples = dataset.split(name)
         for text in dataset.notes:
             note(text)
@@ -145,6 +145,39 @@ class TrainedModel:
                     ),
                 )
         return EvaluationResult(folder, header, evaluation, speed)
+
+    def predict_split(self, name: str, note: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
+        """Predicts a split of the configured data, whether it has labels or not.
+
+        Args:
+            name: of the split.
+            note: told what the user should read.
+
+        Returns:
+            One JSON object per example, in the order of the file.
+
+        Raises:
+            UsageError: there is no such split, or it is a stream.
+            DataError: the data is missing or wrong.
+        """
+        dataset = open_data(self.task, self.config)
+        head = self._head(dataset)
+        split = dataset.split(name)
+        if isinstance(split, ExampleStream):
+            raise UsageError(f"the split {name} is a stream, which can only be trained on", "name a sized split")
+        for text in dataset.notes:
+            note(text)
+        examples = [replace(example, label=None) for example in split]
+        encoding = encode_split(
+            self.task, examples, dataset.files[name], self.tokenizer, head, self.config.data, self.max_length, note
+        )
+        for text in encoding.notes:
+            note(f"{name}: {text}")
+        if len(encoding.truncated):
+            note(f"{name}: {len(encoding.truncated)} of {len(examples)} examples are truncated")
+        accumulator = self.task.accumulator(examples, self._tuned(head), self.config.data)
+        self._predict(head, encoding.batch, accumulator, len(examples))
+        return accumulator.predictions()
 
     def predict(self, records: Iterable[tuple[Mapping[str, Any], str]]) -> list[dict[str, Any]]:
         """Predicts texts without labels.
@@ -195,6 +228,12 @@ class TrainedModel:
         finally:
             session.close()
         return timing.examples_per_second
+
+    def _head(self, dataset: Dataset) -> Head:
+        # The task's own head, not the model's: fitting then refuses a model whose labels are others.
+        if dataset.discovered:
+            return self.source.head()
+        return self.task.choose_head(dataset, self.config.data, self.config.head)
 
     def _tuned(self, head: Head) -> Head:
         try:

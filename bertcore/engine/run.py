@@ -237,7 +237,7 @@ class _Workshop:
             if resumed is None
             else open_model(str(resumed.checkpoint / "model"), registry)
         )
-        self.head: Head = self.task.head(self.dataset.labels, config.head)
+        self.head: Head = self.task.choose_head(self.dataset, config.data, config.head)
         # Fitting checks every name and shape before anything expensive is done.
         self.source.fit(self.head, seed=0, new_head=config.model.new_head)
         self.tokenizer = self.source.tokenizer(config.data.lowercase)

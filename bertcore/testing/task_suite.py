@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,22 +40,25 @@ TEXTS = {
 class Bench:
     """The task under test, with some of its examples encoded."""
 
-    def __init__(self, plugin: str, name: str, data: Path | None, largest: int, folder: Path) -> None:
+    def __init__(
+        self, plugin: str, name: str, data: Path | None, options: Mapping[str, Any], largest: int, folder: Path
+    ) -> None:
         registry = load_plugin(plugin)
         self.task: Task = registry.task(only(dict(registry.tasks), name, "task"))
+        self.options = options
         self.data_folder = data or self.task.sample_folder()
         assert self.data_folder is not None, "the task brings no sample: name a folder with the attribute 'data'"
         self.data: DataConfig = self.data_config(self.data_folder)
         self.dataset: Dataset = self.task.open(self.data)
-        self.head: Head = self.task.head(self.dataset.labels, self.task.head_config())
+        self.head: Head = self.task.choose_head(self.dataset, self.data, self.task.head_config())
         self.tokenizer = character_tokenizer(folder)
         split = self.dataset.split(self.task.evaluation_split)
         assert isinstance(split, Sequence), "the split that is evaluated must be held as a whole"
         self.examples: Sequence[Example] = split[:largest]
 
     def data_config(self, folder: Path) -> DataConfig:
-        """The task's data options with nothing but a path."""
-        return self.task.data_config(path=str(folder))
+        """The task's data options: a path, and what the test says."""
+        return self.task.data_config(path=str(folder), **self.options)
 
     def encode(self, examples: Sequence[Example], max_length: int = LONG) -> Encoding:
         """Encodes with the tokenizer of the tests."""
@@ -76,6 +79,7 @@ class TaskConformance:
         plugin: value of the entry point, ``module`` or ``module:attribute``.
         task: name of the task, where the plugin registers several.
         data: folder of the data to test with; by default the sample that the task brings.
+        data_options: further data options of the task, as ``{"multi_label": True}``.
         examples: largest number of examples to test with.
         best_score: the task's metric when every prediction is right.
     """
@@ -83,6 +87,7 @@ class TaskConformance:
     plugin: ClassVar[str]
     task: ClassVar[str] = ""
     data: ClassVar[Path | None] = None
+    data_options: ClassVar[Mapping[str, Any]] = {}
     examples: ClassVar[int] = 200
     best_score: ClassVar[float] = 1.0
 
@@ -90,7 +95,9 @@ class TaskConformance:
     @classmethod
     def bench(cls, tmp_path_factory: pytest.TempPathFactory) -> Bench:
         """The task under test."""
-        return Bench(cls.plugin, cls.task, cls.data, cls.examples, tmp_path_factory.mktemp("tokenizer"))
+        return Bench(
+            cls.plugin, cls.task, cls.data, cls.data_options, cls.examples, tmp_path_factory.mktemp("tokenizer")
+        )
 
     # What a task says about itself
 

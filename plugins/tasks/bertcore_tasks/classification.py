@@ -1,24 +1,35 @@
-"""What tasks with one label per text, or pair of texts, share."""
+"""What tasks with labels for a text, or a pair of texts, share: one label each, or any number of them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bertcore.backend import Outputs
-from bertcore.batch import Batch, Column, from_rows
+from bertcore.batch import Batch, Column
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.data.tokenizer import Tokenizer
+from bertcore.errors import DataError
 from bertcore.heads import Head, SequenceClassification
 from bertcore.task import Accumulator, Encoding, Evaluation, Example, Task
 from numpy.typing import NDArray
 
-WORST_ERRORS = 20
+from bertcore_tasks import metrics
+from bertcore_tasks.texts import WORST_ERRORS, StoredPrediction, encode_texts, plain_text, read_predictions
 
 
 class ClassificationTask(Task):
-    """A task whose examples hold one or two texts and one label name."""
+    """A task whose examples hold one or two texts and one label name.
+
+    Attributes:
+        scores: names in ``metrics.CLASSIFICATION``, in the order in which they are shown; the accuracy comes first.
+    """
+
+    scores: tuple[str, ...] = ("accuracy",)
 
     def head(self, labels: tuple[str, ...], options: HeadConfig) -> Head:
         """A softmax over the labels."""
@@ -29,28 +40,55 @@ class ClassificationTask(Task):
     ) -> Encoding:
         """One row per example; column ``labels`` int32 ``[rows]`` where the examples are labeled."""
         assert isinstance(head, SequenceClassification)
-        texts = [list(example.texts.values()) for example in examples]
-        pairs = [text[1] for text in texts] if texts and len(texts[0]) > 1 else None
-        rows = tokenizer.encode([text[0] for text in texts], pairs, max_length)
-        columns: dict[str, Column] = {}
-        if all(example.label is not None for example in examples):
-            ids = {label: index for index, label in enumerate(head.labels)}
-            labels = np.array([ids[example.label] for example in examples], dtype=np.int32)
-            columns["labels"] = Column(labels, "row")
-        return Encoding(from_rows(rows.input_ids, rows.token_type_ids, columns), rows.truncated)
+        labels = head.labels
+        return encode_texts(
+            examples,
+            tokenizer,
+            max_length,
+            lambda labeled: Column(label_ids(labeled, labels).astype(np.int32), "row"),
+        )
 
     def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
         """See :class:`ClassificationAccumulator`."""
         assert isinstance(head, SequenceClassification)
-        return ClassificationAccumulator(examples, head.labels)
+        return ClassificationAccumulator(examples, head.labels, self.scores)
+
+    def score(
+        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
+    ) -> Evaluation:
+        """Scores a file in one of the forms of :func:`bertcore_tasks.texts.read_predictions`."""
+        stored = read_predictions(predictions, examples)
+        return self.score_stored(examples, labels, stored)
+
+    def score_stored(
+        self, examples: Sequence[Example], labels: tuple[str, ...], stored: Sequence[StoredPrediction]
+    ) -> Evaluation:
+        """Scores predictions that were read, one for each example."""
+        ids = {label: index for index, label in enumerate(labels)}
+        predicted = np.zeros(len(examples), dtype=np.int64)
+        for index, prediction in enumerate(stored):
+            label = plain_text(prediction.value)
+            if label not in ids:
+                raise unknown_label(prediction.origin, prediction.value, labels)
+            predicted[index] = ids[label]
+        return evaluate_labels(examples, labels, predicted, self.scores)
 
 
 class ClassificationAccumulator(Accumulator):
-    """Collects the logits of every example: a few numbers each."""
+    """Collects the logits of every example: a few numbers each.
 
-    def __init__(self, examples: Sequence[Example], labels: tuple[str, ...]) -> None:
+    Args:
+        examples: of the split.
+        labels: in the order of the logits.
+        scores: names in ``metrics.CLASSIFICATION``.
+    """
+
+    def __init__(
+        self, examples: Sequence[Example], labels: tuple[str, ...], scores: Sequence[str] = ("accuracy",)
+    ) -> None:
         self._examples = examples
         self._labels = labels
+        self._scores = scores
         self._logits = np.full((len(examples), len(labels)), np.nan, dtype=np.float32)
 
     def add(self, batch: Batch, outputs: Outputs) -> None:
@@ -59,62 +97,262 @@ class ClassificationAccumulator(Accumulator):
 
     def predictions(self) -> list[dict[str, Any]]:
         """Identifier, texts, predicted label and probabilities, and the gold label where there is one."""
-        probabilities = softmax(self._logits)
-        result: list[dict[str, Any]] = []
-        for example, row in zip(self._examples, probabilities, strict=True):
-            entry: dict[str, Any] = {
-                "id": example.identifier,
-                **example.texts,
-                "prediction": self._labels[int(row.argmax())],
-                "probabilities": {
-                    label: round(float(value), 6) for label, value in zip(self._labels, row, strict=True)
-                },
-            }
-            if example.label is not None:
-                entry["label"] = example.label
-            result.append(entry)
-        return result
+        return label_predictions(self._examples, self._labels, self._logits.argmax(axis=1), softmax(self._logits))
 
     def result(self) -> Evaluation:
-        """Accuracy over all examples, against the majority class of the same examples."""
-        ids = {label: index for index, label in enumerate(self._labels)}
-        gold = np.array([ids[example.label] for example in self._examples], dtype=np.int64)
-        predicted = self._logits.argmax(axis=1)
-        total = len(gold)
-        correct = int((gold == predicted).sum())
-        counts = np.bincount(gold, minlength=len(self._labels))
-        accuracy = correct / total if total else float("nan")
-        majority = int(counts.max()) / total if total else float("nan")
-        confusion = np.zeros((len(self._labels), len(self._labels)), dtype=np.int64)
-        np.add.at(confusion, (gold, predicted), 1)
-        return Evaluation(
-            metrics={"accuracy": accuracy},
-            total=total,
-            summary=f"acc_num {correct}, total_num {total}, accuracy {accuracy:.6f}",
-            baseline={"accuracy": majority},
-            predictions=self.predictions(),
-            confusion=(self._labels, confusion),
-            errors=self._worst_errors(gold, predicted),
+        """The scores over all examples, against those of the majority class of the same examples."""
+        predicted = self._logits.argmax(axis=1).astype(np.int64)
+        return evaluate_labels(self._examples, self._labels, predicted, self._scores, softmax(self._logits))
+
+
+def evaluate_labels(
+    examples: Sequence[Example],
+    labels: tuple[str, ...],
+    predicted: NDArray[np.int64],
+    scores: Sequence[str],
+    probabilities: NDArray[np.float64] | None = None,
+) -> Evaluation:
+    """Judges one predicted label of each example.
+
+    Args:
+        examples: each with its label.
+        labels: names in the order of their ids.
+        predicted: int64 ``[examples]``.
+        scores: names in ``metrics.CLASSIFICATION``; the accuracy among them.
+        probabilities: float64 ``[examples, labels]``, where they are known.
+    """
+    gold = label_ids(examples, labels)
+    total, correct = len(gold), int((gold == predicted).sum())
+    values = {name: metrics.CLASSIFICATION[name](gold, predicted) for name in scores}
+    majority = np.full_like(gold, np.bincount(gold, minlength=1).argmax())
+    confusion = np.zeros((len(labels), len(labels)), dtype=np.int64)
+    np.add.at(confusion, (gold, predicted), 1)
+    further = "".join(f", {name} {value:.6f}" for name, value in values.items() if name != "accuracy")
+    predictions = label_predictions(examples, labels, predicted, probabilities)
+    return Evaluation(
+        metrics=values,
+        total=total,
+        summary=f"acc_num {correct}, total_num {total}, accuracy {values['accuracy']:.6f}{further}",
+        baseline={name: metrics.CLASSIFICATION[name](gold, majority) for name in scores},
+        predictions=predictions,
+        confusion=(labels, confusion),
+        errors=_worst_errors(examples, labels, gold, predicted, probabilities),
+    )
+
+
+def label_predictions(
+    examples: Sequence[Example],
+    labels: tuple[str, ...],
+    predicted: NDArray[np.integer[Any]],
+    probabilities: NDArray[np.float64] | None,
+) -> list[dict[str, Any]]:
+    """One JSON object per example; arguments as in :func:`evaluate_labels`, but the examples need no labels."""
+    result: list[dict[str, Any]] = []
+    for index, example in enumerate(examples):
+        entry: dict[str, Any] = {
+            "id": example.identifier,
+            **example.texts,
+            "prediction": labels[int(predicted[index])],
+        }
+        if probabilities is not None:
+            entry["probabilities"] = _named(labels, probabilities[index])
+        if example.label is not None:
+            entry["label"] = example.label
+        result.append(entry)
+    return result
+
+
+def _worst_errors(
+    examples: Sequence[Example],
+    labels: tuple[str, ...],
+    gold: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    probabilities: NDArray[np.float64] | None,
+) -> list[dict[str, Any]]:
+    wrong = np.flatnonzero(gold != predicted)
+    if probabilities is not None:
+        wrong = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")]
+    errors: list[dict[str, Any]] = []
+    for index in wrong[:WORST_ERRORS]:
+        error: dict[str, Any] = {
+            "id": examples[index].identifier,
+            "origin": examples[index].origin,
+            "label": labels[gold[index]],
+            "prediction": labels[predicted[index]],
+        }
+        if probabilities is not None:
+            error["probability"] = round(float(probabilities[index, predicted[index]]), 4)
+        errors.append({**error, **examples[index].texts})
+    return errors
+
+
+class MultiLabelAccumulator(Accumulator):
+    """Collects the logits of every example, whose label is a tuple of label names.
+
+    The accuracy is that of whole examples: all their labels, and no other.
+
+    Args:
+        examples: of the split.
+        head: labels in the order of the logits, and the threshold.
+    """
+
+    def __init__(self, examples: Sequence[Example], head: SequenceClassification) -> None:
+        self._examples = examples
+        self._head = head
+        self._logits = np.full((len(examples), len(head.labels)), np.nan, dtype=np.float32)
+
+    def add(self, batch: Batch, outputs: Outputs) -> None:
+        """Takes ``logits`` float32 ``[rows, labels]``."""
+        self._logits[batch.example_index] = outputs["logits"]
+
+    def predictions(self) -> list[dict[str, Any]]:
+        """Identifier, texts, predicted labels and all probabilities, and the gold labels where there are any."""
+        probabilities = sigmoid(self._logits)
+        return label_set_predictions(
+            self._examples, self._head.labels, probabilities >= self._head.threshold, probabilities
         )
 
-    def _worst_errors(self, gold: NDArray[np.int64], predicted: NDArray[np.int64]) -> list[dict[str, Any]]:
-        probabilities = softmax(self._logits)
-        wrong = np.flatnonzero(gold != predicted)
-        worst = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")][:WORST_ERRORS]
-        return [
-            {
-                "id": self._examples[index].identifier,
-                "origin": self._examples[index].origin,
-                "label": self._labels[gold[index]],
-                "prediction": self._labels[predicted[index]],
-                "probability": round(float(probabilities[index, predicted[index]]), 4),
-                **self._examples[index].texts,
-            }
-            for index in worst
-        ]
+    def tune(self) -> Head:
+        """Chooses the threshold of the greatest micro F1 on these examples."""
+        gold = label_matrix(self._examples, self._head.labels)
+        self._head = replace(self._head, threshold=metrics.best_threshold(gold, sigmoid(self._logits)))
+        return self._head
+
+    def result(self) -> Evaluation:
+        """The scores over all examples, against those of the most frequent set of labels."""
+        probabilities = sigmoid(self._logits)
+        return evaluate_label_sets(
+            self._examples, self._head.labels, probabilities >= self._head.threshold, probabilities
+        )
+
+
+def evaluate_label_sets(
+    examples: Sequence[Example],
+    labels: tuple[str, ...],
+    predicted: NDArray[np.bool_],
+    probabilities: NDArray[np.float64] | None = None,
+) -> Evaluation:
+    """Judges any number of predicted labels of each example.
+
+    Args:
+        examples: each with a tuple of labels.
+        labels: names in the order of their ids.
+        predicted: bool ``[examples, labels]``.
+        probabilities: float64 ``[examples, labels]``, where they are known.
+    """
+    gold = label_matrix(examples, labels)
+    counts = Counter(tuple(row) for row in gold.tolist())
+    most_frequent = counts.most_common(1)[0][0] if counts else (False,) * len(labels)
+    majority = np.tile(np.array(most_frequent, dtype=np.bool_), (len(gold), 1))
+    values = _label_set_scores(gold, predicted)
+    correct = int((gold == predicted).all(axis=1).sum())
+    return Evaluation(
+        metrics=values,
+        total=len(gold),
+        summary=f"acc_num {correct}, total_num {len(gold)}, "
+        + ", ".join(f"{name} {value:.6f}" for name, value in values.items()),
+        baseline=_label_set_scores(gold, majority),
+        predictions=label_set_predictions(examples, labels, predicted, probabilities),
+        errors=_worst_label_sets(examples, labels, gold, predicted, probabilities),
+    )
+
+
+def label_set_predictions(
+    examples: Sequence[Example],
+    labels: tuple[str, ...],
+    predicted: NDArray[np.bool_],
+    probabilities: NDArray[np.float64] | None,
+) -> list[dict[str, Any]]:
+    """One JSON object per example; arguments as in :func:`evaluate_label_sets`, but the examples need no labels."""
+    result: list[dict[str, Any]] = []
+    for index, example in enumerate(examples):
+        given = [label for label, chosen in zip(labels, predicted[index], strict=True) if chosen]
+        entry: dict[str, Any] = {"id": example.identifier, **example.texts, "prediction": given}
+        if probabilities is not None:
+            entry["probabilities"] = _named(labels, probabilities[index])
+        if example.label is not None:
+            entry["label"] = list(example.label)
+        result.append(entry)
+    return result
+
+
+def _label_set_scores(gold: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> dict[str, float]:
+    return {
+        "accuracy": float((gold == predicted).all(axis=1).mean()) if len(gold) else float("nan"),
+        "macro_f1": metrics.multi_label_macro_f1(gold, predicted),
+        "micro_f1": metrics.multi_label_micro_f1(gold, predicted),
+    }
+
+
+def _worst_label_sets(
+    examples: Sequence[Example],
+    labels: tuple[str, ...],
+    gold: NDArray[np.bool_],
+    predicted: NDArray[np.bool_],
+    probabilities: NDArray[np.float64] | None,
+) -> list[dict[str, Any]]:
+    certainty = predicted.astype(np.float64) if probabilities is None else probabilities
+    distance = np.where(gold != predicted, np.abs(certainty - gold), 0).sum(axis=1)
+    wrong = np.flatnonzero((gold != predicted).any(axis=1))
+    worst = wrong[np.argsort(-distance[wrong], kind="stable")][:WORST_ERRORS]
+    return [
+        {
+            "id": examples[index].identifier,
+            "origin": examples[index].origin,
+            "label": list(examples[index].label),
+            "prediction": [label for label, chosen in zip(labels, predicted[index], strict=True) if chosen],
+            **examples[index].texts,
+        }
+        for index in worst
+    ]
+
+
+def label_ids(examples: Sequence[Example], labels: tuple[str, ...]) -> NDArray[np.int64]:
+    """The id of each example's label, int64 ``[examples]``.
+
+    Raises:
+        DataError: a label that is not among the labels, with its line.
+    """
+    ids = {label: index for index, label in enumerate(labels)}
+    found = np.zeros(len(examples), dtype=np.int64)
+    for index, example in enumerate(examples):
+        if example.label not in ids:
+            raise unknown_label(example.origin, example.label, labels)
+        found[index] = ids[example.label]
+    return found
+
+
+def label_matrix(examples: Sequence[Example], labels: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Which labels each example has, bool ``[examples, labels]``; raises as :func:`label_ids`."""
+    ids = {label: index for index, label in enumerate(labels)}
+    found = np.zeros((len(examples), len(labels)), dtype=np.bool_)
+    for index, example in enumerate(examples):
+        for label in example.label:
+            if label not in ids:
+                raise unknown_label(example.origin, label, labels)
+            found[index, ids[label]] = True
+    return found
+
+
+def unknown_label(origin: str, label: Any, labels: Sequence[str], field: str = "") -> DataError:
+    """The error about a label that is not among the known ones."""
+    place = f" in the column {field!r}" if field else ""
+    shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
+    return DataError(f"{origin}: unknown label {label!r}{place}", f"known labels are {shown}")
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """Probabilities over the last axis, float64, of the shape of ``logits``."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True, initial=-np.inf))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probability of each label by itself, float64, of the shape of ``logits``."""
+    wide = logits.astype(np.float64)
+    small = np.exp(-np.abs(wide))
+    return np.asarray(np.where(wide >= 0, 1 / (1 + small), small / (1 + small)))
+
+
+def _named(labels: tuple[str, ...], values: NDArray[np.float64]) -> Mapping[str, float]:
+    return {label: round(float(value), 6) for label, value in zip(labels, values, strict=True)}

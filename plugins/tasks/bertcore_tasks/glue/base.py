@@ -1,8 +1,8 @@
-"""What the GLUE tasks share: the layout of the official TSV files."""
+"""What the GLUE tasks share: the layout of the official TSV files, and of the leaderboard's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,26 +10,140 @@ from typing import Any
 from bertcore.config import DataConfig
 from bertcore.data.tables import read_tsv
 from bertcore.errors import DataError
-from bertcore.task import Dataset, Example, Metric
+from bertcore.task import Dataset, Example, Metric, Task
 
-from bertcore_tasks.classification import ClassificationTask
+from bertcore_tasks.classification import ClassificationTask, unknown_label
+from bertcore_tasks.regression import RegressionTask, parse_number
+from bertcore_tasks.texts import text_examples
 
-SPLITS = ("train", "dev", "test")
+FILE_NAMES = {"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"}
+
+
+class GlueFiles(Task):
+    """Reads a task in the form of GLUE's ``train.tsv``, ``dev.tsv`` and ``test.tsv``.
+
+    Attributes:
+        text_columns: one or two columns of the header.
+        label_column: column of the label; a file without it has none (``test.tsv``).
+        identifier_column: column of the identifier; the number of the row, from 0, where there is none.
+        sample: folder beside this module that ``--data sample`` reads, or None.
+        file_names: name of each split's file.
+        headers: columns of the splits whose files have no header.
+        leaderboard: split to the name of the file that the leaderboard takes.
+        leaves_out_ragged_lines: whether a labeled line with another number of fields is left out and counted.
+    """
+
+    text_columns: tuple[str, ...]
+    label_column: str = "label"
+    identifier_column: str = "index"
+    sample: str | None = None
+    file_names: Mapping[str, str] = FILE_NAMES
+    headers: Mapping[str, tuple[str, ...]]
+    leaderboard: Mapping[str, str]
+    leaves_out_ragged_lines: bool = False
+    labels: tuple[str, ...] = ()
+
+    def sample_folder(self) -> Path | None:
+        """Folder of the sample that the package brings."""
+        return None if self.sample is None else Path(__file__).parent / self.sample
+
+    def open(self, data: DataConfig) -> Dataset:
+        """Finds the TSV files of a folder, or takes a single one; see :meth:`bertcore.task.Task.open`.
+
+        A single file is the split whose file has its name, or else the split that is evaluated.
+        """
+        files = self.find_files(Path(data.path or "."))
+        notes: list[str] = []
+        return Dataset(files, lambda split: self.read_split(split, files[split][0], notes), self.labels, notes=notes)
+
+    def find_files(self, path: Path) -> dict[str, tuple[Path, ...]]:
+        """The files of each split.
+
+        Raises:
+            DataError: there are none.
+        """
+        remedy = f"give the folder of {self.name}'s TSV files with --data"
+        if path.is_file():
+            named = [split for split, name in self.file_names.items() if name == path.name]
+            return {named[0] if named else self.evaluation_split: (path,)}
+        if not path.is_dir():
+            raise DataError(f"{path}: no such folder", remedy)
+        files = {split: (path / name,) for split, name in self.file_names.items() if (path / name).is_file()}
+        if not files:
+            raise DataError(f"{path}: no {' or '.join(self.file_names.values())}", remedy)
+        return files
+
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
+        """Reads ``{"sentence1": ..., "sentence2": ...}``; see :meth:`bertcore.task.Task.parse_input`."""
+        return text_examples(records, self.text_columns, self.identifier_column)
+
+    def submissions(self) -> Mapping[str, str]:
+        """The files of gluebenchmark.com."""
+        return self.leaderboard
+
+    def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
+        """The header ``index``, tab, ``prediction``, and a line for each example in the order of the test file."""
+        lines = [f"{entry['id']}\t{self.submitted(entry['prediction'])}" for entry in predictions]
+        return "\n".join(["index\tprediction", *lines]) + "\n"
+
+    def submitted(self, prediction: Any) -> str:
+        """A prediction as the leaderboard takes it."""
+        return str(prediction)
+
+    def parse_label(self, text: str, origin: str) -> Any:
+        """Makes an example's label of a field.
+
+        Raises:
+            DataError: it is none.
+        """
+        if text not in self.labels:
+            raise unknown_label(origin, text, self.labels, self.label_column)
+        return text
+
+    def read_split(self, split: str, file: Path, notes: list[str]) -> list[Example]:
+        """Reads one file; what it leaves out is told to ``notes``.
+
+        Raises:
+            DataError: a line or the header is wrong.
+        """
+        to_predict = split == "test" or split in self.leaderboard
+        left_out: list[str] = []
+        rows = read_tsv(
+            file,
+            columns=self.headers.get(split),
+            required=self.text_columns if to_predict else (*self.text_columns, self.label_column),
+            leave_out=left_out.append if self.leaves_out_ragged_lines and not to_predict else None,
+        )
+        if left_out:
+            notes.append(
+                f"{file.name}: {len(left_out)} lines with a wrong number of fields are left out, the first is "
+                f"{left_out[0]}"
+            )
+        return [self._example(number, row.fields, row.origin) for number, row in enumerate(rows)]
+
+    def _example(self, number: int, fields: Mapping[str, str], origin: str) -> Example:
+        label = fields.get(self.label_column)
+        return Example(
+            identifier=fields.get(self.identifier_column, str(number)),
+            texts={column: fields[column] for column in self.text_columns},
+            label=None if label is None else self.parse_label(label, origin),
+            origin=origin,
+        )
 
 
 @dataclass
-class GlueTask(ClassificationTask):
-    """A classification task in the form of GLUE's ``train.tsv``, ``dev.tsv`` and ``test.tsv``.
+class GlueTask(GlueFiles, ClassificationTask):
+    """A classification task of GLUE.
 
     Attributes:
         name: as in ``--task rte``.
         description: one line.
-        text_columns: one or two columns of the header.
         labels: label names in the order of their ids, as in transformers' ``run_glue``.
         metric: by which the best checkpoint is chosen.
-        label_column: column of the label; a file without it has none (``test.tsv``).
-        identifier_column: column of the identifier; the line's number where there is none.
-        sample: folder beside this module that ``--data sample`` reads, or None.
+        scores: names in ``metrics.CLASSIFICATION``; the accuracy among them.
+        evaluation_split: the split that is evaluated during training.
+
+    The others are those of :class:`GlueFiles`.
     """
 
     name: str
@@ -40,53 +154,38 @@ class GlueTask(ClassificationTask):
     label_column: str = "label"
     identifier_column: str = "index"
     sample: str | None = None
+    scores: tuple[str, ...] = ("accuracy",)
+    file_names: Mapping[str, str] = field(default_factory=lambda: dict(FILE_NAMES))
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    leaderboard: Mapping[str, str] = field(default_factory=dict)
+    leaves_out_ragged_lines: bool = False
+    evaluation_split: str = "dev"
 
-    def sample_folder(self) -> Path | None:
-        """Folder of the sample that the package brings."""
-        return None if self.sample is None else Path(__file__).parent / self.sample
 
-    def open(self, data: DataConfig) -> Dataset:
-        """Finds ``train.tsv``, ``dev.tsv`` and ``test.tsv``; see :meth:`bertcore.task.Task.open`."""
-        folder = Path(data.path or ".")
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder", f"give the folder of {self.name}'s TSV files with --data")
-        files = {split: (folder / f"{split}.tsv",) for split in SPLITS if (folder / f"{split}.tsv").is_file()}
-        if not files:
-            raise DataError(
-                f"{folder}: no train.tsv, dev.tsv or test.tsv", f"give the folder of {self.name}'s TSV files"
-            )
-        return Dataset(files, lambda split: self._read(files[split][0]), self.labels)
+@dataclass
+class GlueRegressionTask(GlueFiles, RegressionTask):
+    """A regression task of GLUE; attributes as in :class:`GlueTask`.
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
-        """Reads ``{"sentence1": ..., "sentence2": ...}``; see :meth:`bertcore.task.Task.parse_input`."""
-        examples: list[Example] = []
-        for number, (record, origin) in enumerate(records):
-            for column in self.text_columns:
-                if not isinstance(record.get(column), str):
-                    problem = "is no text" if column in record else "is missing"
-                    raise DataError(
-                        f"{origin}: the field {column!r} {problem}",
-                        f"give {' and '.join(self.text_columns)} as texts",
-                    )
-            texts = {column: record[column] for column in self.text_columns}
-            examples.append(Example(str(record.get(self.identifier_column, number)), texts, origin=origin))
-        return examples
+    Attributes:
+        low: smallest score.
+        high: largest score; what is submitted is cut to this range.
+    """
 
-    def _read(self, file: Path) -> list[Example]:
-        examples: list[Example] = []
-        for number, row in enumerate(read_tsv(file, required=self.text_columns)):
-            label = row.fields.get(self.label_column)
-            if label is not None and label not in self.labels:
-                raise DataError(
-                    f"{row.origin}: unknown label {label!r} in the column {self.label_column!r}",
-                    f"{self.name} knows {', '.join(self.labels)}",
-                )
-            examples.append(
-                Example(
-                    identifier=row.fields.get(self.identifier_column, str(number)),
-                    texts={column: row.fields[column] for column in self.text_columns},
-                    label=label,
-                    origin=row.origin,
-                )
-            )
-        return examples
+    name: str
+    description: str
+    text_columns: tuple[str, ...]
+    low: float
+    high: float
+    metric: Metric = field(default_factory=lambda: Metric("pearson"))
+    label_column: str = "score"
+    scores: tuple[str, ...] = ("pearson", "spearman")
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    leaderboard: Mapping[str, str] = field(default_factory=dict)
+
+    def parse_label(self, text: str, origin: str) -> float:
+        """A number in the range of the scores."""
+        return parse_number(text, origin, self.label_column, self.low, self.high)
+
+    def submitted(self, prediction: Any) -> str:
+        """Three digits, in the range of the scores."""
+        return f"{min(max(float(prediction), self.low), self.high):.3f}"

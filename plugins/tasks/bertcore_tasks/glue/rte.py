@@ -22,5 +22,6 @@ def bertcore_register_tasks() -> list[Task]:
             text_columns=("sentence1", "sentence2"),
             labels=("entailment", "not_entailment"),
             sample="sample",
+            leaderboard={"test": "RTE.tsv"},
         )
     ]

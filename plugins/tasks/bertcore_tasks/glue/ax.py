@@ -1,0 +1,18 @@
+"""AX: the diagnostic sentences of GLUE, for a model that was trained on MNLI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertcore.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from bertcore.task import Task
+
+
+@hookimpl
+def bertcore_register_tasks() -> list[Task]:
+    """The task ``ax``."""
+    from bertcore_tasks.glue.inference import DiagnosticTask
+
+    return [DiagnosticTask()]

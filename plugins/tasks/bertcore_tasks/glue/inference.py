@@ -1,0 +1,94 @@
+"""MNLI and AX: the same three labels, so that a model of the one is scored on the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from bertcore.data.tables import read_tsv
+from bertcore.errors import DataError
+from bertcore.task import Example, Metric
+
+from bertcore_tasks.glue.base import GlueTask
+
+LABELS = ("entailment", "neutral", "contradiction")
+FULL_NAME = "diagnostic-full.tsv"
+DIAGNOSTIC_NAMES = ("diagnostic.tsv", "AX.tsv", "test.tsv")
+"""What the file without labels is called by those who hand it out."""
+
+
+class MnliTask(GlueTask):
+    """MNLI with its two development and test files, and AX for the leaderboard where its file is near."""
+
+    optional_submissions: ClassVar[frozenset[str]] = frozenset({"ax"})
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="mnli",
+            description="GLUE MNLI: entailment, neutral or contradiction, matched and mismatched accuracy",
+            text_columns=("sentence1", "sentence2"),
+            labels=LABELS,
+            label_column="gold_label",
+            file_names={
+                split: f"{split}.tsv"
+                for split in ("train", "dev_matched", "dev_mismatched", "test_matched", "test_mismatched")
+            },
+            leaderboard={"test_matched": "MNLI-m.tsv", "test_mismatched": "MNLI-mm.tsv", "ax": "AX.tsv"},
+            evaluation_split="dev_matched",
+        )
+
+    def find_files(self, path: Path) -> dict[str, tuple[Path, ...]]:
+        """Those of MNLI, and as the split ``ax`` a diagnostic file in this folder, or in one beside it."""
+        files = super().find_files(path)
+        near = [path / "diagnostic.tsv"]
+        near += [path.resolve().parent / folder / name for folder in ("AX", "diagnostic") for name in DIAGNOSTIC_NAMES]
+        found = next((file for file in near if file.is_file()), None)
+        return files if found is None else {**files, "ax": (found,)}
+
+
+class DiagnosticTask(GlueTask):
+    """AX: no training split; the file with labels has columns of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="ax",
+            description="GLUE AX: diagnostic sentences for a model of MNLI, Matthews correlation",
+            text_columns=("sentence1", "sentence2"),
+            labels=LABELS,
+            metric=Metric("matthews"),
+            scores=("accuracy", "matthews"),
+            leaderboard={"test": "AX.tsv"},
+            evaluation_split="full",
+        )
+
+    def find_files(self, path: Path) -> dict[str, tuple[Path, ...]]:
+        """``full`` is the file with labels, ``test`` the one without; a single file is told by its name."""
+        if path.is_file():
+            return {"test" if path.name in DIAGNOSTIC_NAMES else "full": (path,)}
+        if not path.is_dir():
+            raise DataError(f"{path}: no such folder", "give the folder of diagnostic-full.tsv with --data")
+        names = {"full": (FULL_NAME,), "test": DIAGNOSTIC_NAMES}
+        found = {
+            split: [path / name for name in several if (path / name).is_file()] for split, several in names.items()
+        }
+        files = {split: (several[0],) for split, several in found.items() if several}
+        if not files:
+            raise DataError(
+                f"{path}: no {FULL_NAME} (with labels) or {' or '.join(DIAGNOSTIC_NAMES)} (without)",
+                "give the folder of GLUE's diagnostic files with --data",
+            )
+        return files
+
+    def read_split(self, split: str, file: Path, notes: list[str]) -> list[Example]:
+        """Reads one file; in the one with labels the texts have other names, and rows are numbered from 0."""
+        if split != "full":
+            return super().read_split(split, file, notes)
+        return [
+            Example(
+                identifier=str(number),
+                texts={"sentence1": row.fields["Premise"], "sentence2": row.fields["Hypothesis"]},
+                label=self.parse_label(row.fields["Label"], row.origin),
+                origin=row.origin,
+            )
+            for number, row in enumerate(read_tsv(file, required=("Premise", "Hypothesis", "Label")))
+        ]

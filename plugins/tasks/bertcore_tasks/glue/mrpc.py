@@ -1,0 +1,31 @@
+"""MRPC: do both sentences say the same?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertcore.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from bertcore.task import Task
+
+
+@hookimpl
+def bertcore_register_tasks() -> list[Task]:
+    """The task ``mrpc``."""
+    from bertcore.task import Metric
+
+    from bertcore_tasks.glue.base import GlueTask
+
+    return [
+        GlueTask(
+            name="mrpc",
+            description="GLUE MRPC: paraphrases, F1 and accuracy",
+            text_columns=("#1 String", "#2 String"),
+            labels=("0", "1"),
+            metric=Metric("f1"),
+            label_column="Quality",
+            scores=("accuracy", "f1"),
+            leaderboard={"test": "MRPC.tsv"},
+        )
+    ]

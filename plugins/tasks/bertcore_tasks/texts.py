@@ -1,0 +1,159 @@
+"""What tasks on one text, or a pair of texts, share, whatever is predicted of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertcore.batch import Batch, Column, from_rows
+from bertcore.data.tables import read_json_lines, read_tsv
+from bertcore.data.tokenizer import Tokenizer
+from bertcore.errors import DataError
+from bertcore.task import Encoding, Example
+
+WORST_ERRORS = 20
+"""How many errors a report names."""
+
+
+def encode_texts(
+    examples: Sequence[Example],
+    tokenizer: Tokenizer,
+    max_length: int,
+    labels: Callable[[Sequence[Example]], Column],
+) -> Encoding:
+    """One row per example: its text, or its pair of texts.
+
+    Args:
+        examples: all with as many texts as the first.
+        tokenizer: of the model.
+        max_length: tokens of the longest row.
+        labels: makes the column of labels; called where every example has one.
+    """
+    texts = [list(example.texts.values()) for example in examples]
+    pairs = [text[1] for text in texts] if texts and len(texts[0]) > 1 else None
+    rows = tokenizer.encode([text[0] for text in texts], pairs, max_length)
+    labeled = all(example.label is not None for example in examples)
+    columns = {"labels": labels(examples)} if labeled else {}
+    batch: Batch = from_rows(rows.input_ids, rows.token_type_ids, columns)
+    return Encoding(batch, rows.truncated)
+
+
+def text_examples(
+    records: Iterable[tuple[Mapping[str, Any], str]], columns: Sequence[str], identifier: str
+) -> list[Example]:
+    """Reads the records of ``bertcore predict``: the columns as texts, the identifier where there is one.
+
+    Raises:
+        DataError: a text is missing, with its line.
+    """
+    examples: list[Example] = []
+    for number, (record, origin) in enumerate(records):
+        for column in columns:
+            if not isinstance(record.get(column), str):
+                problem = "is no text" if column in record else "is missing"
+                raise DataError(f"{origin}: the field {column!r} {problem}", f"give {' and '.join(columns)} as texts")
+        texts = {column: record[column] for column in columns}
+        examples.append(Example(str(record.get(identifier, number)), texts, origin=origin))
+    return examples
+
+
+@dataclass(frozen=True)
+class StoredPrediction:
+    """One prediction of a file.
+
+    Attributes:
+        value: text or JSON value.
+        origin: where it stands.
+    """
+
+    value: Any
+    origin: str
+
+
+def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str] = ()) -> list[StoredPrediction]:
+    """Reads a file of predictions, and returns that of each example.
+
+    It is a tab-separated file with the columns ``index`` (or ``id``) and ``prediction``, GLUE's form; JSON lines with
+    ``id`` and ``label``, CLUE's form; or bertcore's own ``predictions.jsonl`` with ``id`` and ``prediction``.
+
+    Args:
+        file: the file.
+        examples: all examples of the split.
+        also: identifiers of examples that were left out, whose predictions are passed over.
+
+    Raises:
+        DataError: it is damaged, or an example has no prediction or two, or a prediction no example.
+    """
+    expected: dict[str, Example] = {}
+    for example in examples:
+        if example.identifier in expected:
+            raise DataError(
+                f"{example.origin}: the identifier {example.identifier!r} again, as at "
+                f"{expected[example.identifier].origin}",
+                "predictions are found by their identifiers: make them differ",
+            )
+        expected[example.identifier] = example
+    passed_over = set(also)
+    found: dict[str, StoredPrediction] = {}
+    for identifier, prediction in _stored_predictions(file):
+        if identifier in found:
+            raise DataError(
+                f"{prediction.origin}: a second prediction for {identifier!r}, as at {found[identifier].origin}",
+                "keep one prediction of each example",
+            )
+        if identifier not in expected and identifier not in passed_over:
+            raise DataError(
+                f"{prediction.origin}: a prediction for {identifier!r}, which is no example of this split",
+                "check --split, and that data and predictions belong together",
+            )
+        found[identifier] = prediction
+    missing = [example for example in examples if example.identifier not in found]
+    if missing:
+        raise DataError(
+            f"{file}: no prediction for {len(missing)} of {len(examples)} examples, the first is "
+            f"{missing[0].identifier!r} ({missing[0].origin})",
+            "every example of the split is scored: give the whole file, or check --split",
+        )
+    return [found[example.identifier] for example in examples]
+
+
+def _stored_predictions(file: Path) -> Iterable[tuple[str, StoredPrediction]]:
+    if _is_json_lines(file):
+        for record, origin in read_json_lines(file):
+            name = next((name for name in ("prediction", "label") if name in record), None)
+            if name is None or "id" not in record:
+                absent = "id" if "id" not in record else "prediction"
+                raise DataError(
+                    f"{origin}: the field {absent!r} is missing", 'write {"id": ..., "label": ...} or the like a line'
+                )
+            yield str(record["id"]), StoredPrediction(record[name], origin)
+        return
+    rows = read_tsv(file, required=("prediction",))
+    column = "index" if rows and "index" in rows[0].fields else "id"
+    for row in rows:
+        if column not in row.fields:
+            raise DataError(f"{file}:1: no column 'index'", "the header is: index, tab, prediction")
+        yield row.fields[column], StoredPrediction(row.fields["prediction"], row.origin)
+
+
+def _is_json_lines(file: Path) -> bool:
+    try:
+        with file.open("rb") as stream:
+            return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}", "give the file of predictions with --predictions") from None
+
+
+def json_identifier(text: str) -> int | str:
+    """An identifier as JSON files of the field hold it: a number where it is one."""
+    return int(text) if text.isascii() and text.isdecimal() and str(int(text)) == text else text
+
+
+def plain_text(value: Any) -> str | None:
+    """A label of a JSON file as text, whether it was written as text, number or truth value; None for anything else."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, bool | int | float) else None
