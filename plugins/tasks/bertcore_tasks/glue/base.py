@@ -24,6 +24,7 @@ class GlueFiles(Task):
 
     Attributes:
         text_columns: one or two columns of the header.
+        text_names: what these texts are called elsewhere; by default as their columns.
         label_column: column of the label; a file without it has none (``test.tsv``).
         identifier_column: column of the identifier; the number of the row, from 0, where there is none.
         sample: folder beside this module that ``--data sample`` reads, or None.
@@ -34,6 +35,7 @@ class GlueFiles(Task):
     """
 
     text_columns: tuple[str, ...]
+    text_names: tuple[str, ...] = ()
     label_column: str = "label"
     identifier_column: str = "index"
     sample: str | None = None
@@ -74,8 +76,11 @@ class GlueFiles(Task):
         return files
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
-        """Reads ``{"sentence1": ..., "sentence2": ...}``; see :meth:`bertcore.task.Task.parse_input`."""
-        return text_examples(records, self.text_columns, self.identifier_column)
+        """Reads ``{"sentence1": ..., "sentence2": ...}``, or the columns of the official files.
+
+        See :meth:`bertcore.task.Task.parse_input`.
+        """
+        return text_examples((self._renamed(record) for record in records), self._names, self.identifier_column)
 
     def submissions(self) -> Mapping[str, str]:
         """The files of gluebenchmark.com."""
@@ -121,11 +126,20 @@ class GlueFiles(Task):
             )
         return [self._example(number, row.fields, row.origin) for number, row in enumerate(rows)]
 
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self.text_names or self.text_columns
+
+    def _renamed(self, record: tuple[Mapping[str, Any], str]) -> tuple[Mapping[str, Any], str]:
+        fields, origin = record
+        names = zip(self._names, self.text_columns, strict=True)
+        return {**{name: fields[column] for name, column in names if column in fields}, **fields}, origin
+
     def _example(self, number: int, fields: Mapping[str, str], origin: str) -> Example:
         label = fields.get(self.label_column)
         return Example(
             identifier=fields.get(self.identifier_column, str(number)),
-            texts={column: fields[column] for column in self.text_columns},
+            texts={name: fields[column] for name, column in zip(self._names, self.text_columns, strict=True)},
             label=None if label is None else self.parse_label(label, origin),
             origin=origin,
         )
@@ -160,6 +174,7 @@ class GlueTask(GlueFiles, ClassificationTask):
     leaderboard: Mapping[str, str] = field(default_factory=dict)
     leaves_out_ragged_lines: bool = False
     evaluation_split: str = "dev"
+    text_names: tuple[str, ...] = ()
 
 
 @dataclass

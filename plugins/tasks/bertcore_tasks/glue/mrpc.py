@@ -22,6 +22,7 @@ def bertcore_register_tasks() -> list[Task]:
             name="mrpc",
             description="GLUE MRPC: paraphrases, F1 and accuracy",
             text_columns=("#1 String", "#2 String"),
+            text_names=("sentence1", "sentence2"),
             labels=("0", "1"),
             metric=Metric("f1"),
             label_column="Quality",

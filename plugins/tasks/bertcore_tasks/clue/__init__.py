@@ -1,0 +1,1 @@
+"""CLUE, the Chinese benchmark."""

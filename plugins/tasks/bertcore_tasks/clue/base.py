@@ -1,0 +1,135 @@
+"""What the classification tasks of CLUE share: the layout of the official JSON lines, and of the leaderboard's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bertcore.config import DataConfig
+from bertcore.data.tables import read_json_lines
+from bertcore.errors import DataError
+from bertcore.files import json_text
+from bertcore.task import Dataset, Evaluation, Example, Metric
+
+from bertcore_tasks.classification import ClassificationTask, unknown_label
+from bertcore_tasks.texts import json_identifier, plain_text, read_predictions, text_examples
+
+NO_AGREEMENT = "-"
+"""The label of an example on whose label the annotators did not agree."""
+
+
+class ClueTask(ClassificationTask):
+    """A classification task in the form of CLUE's ``train.json``, ``dev.json`` and ``test.json``.
+
+    Attributes:
+        text_fields: one or two fields of each object.
+        labels: label names in the order of their ids, as in the data set ``clue`` of Hugging Face.
+        file_names: names of each split's file; the first that is there is read.
+        leaderboard: split to the name of the file that the leaderboard takes.
+    """
+
+    text_fields: tuple[str, ...]
+    labels: tuple[str, ...]
+    file_names: Mapping[str, tuple[str, ...]]
+    leaderboard: Mapping[str, str]
+    metric = Metric("accuracy")
+
+    def open(self, data: DataConfig) -> Dataset:
+        """Finds the JSON files of a folder, or takes a single one; see :meth:`bertcore.task.Task.open`.
+
+        A single file is the split whose file has its name, or else the split that is evaluated.
+        """
+        path = Path(data.path or ".")
+        remedy = f"give the folder of {self.name}'s JSON files with --data"
+        if path.is_file():
+            named = [split for split, names in self.file_names.items() if path.name in names]
+            files: dict[str, tuple[Path, ...]] = {named[0] if named else self.evaluation_split: (path,)}
+        elif path.is_dir():
+            found = {split: [path / name for name in names] for split, names in self.file_names.items()}
+            present = {split: [file for file in several if file.is_file()] for split, several in found.items()}
+            files = {split: (several[0],) for split, several in present.items() if several}
+        else:
+            raise DataError(f"{path}: no such folder", remedy)
+        if not files:
+            raise DataError(f"{path}: no {', '.join(names[0] for names in self.file_names.values())}", remedy)
+        labels = self.find_labels(files)
+        notes: list[str] = []
+        return Dataset(
+            files, lambda split: self.read_split(split, files[split][0], labels, data, notes), labels, notes=notes
+        )
+
+    def find_labels(self, files: Mapping[str, tuple[Path, ...]]) -> tuple[str, ...]:
+        """The labels, in the order of their ids; ``files`` are those of the splits."""
+        return self.labels
+
+    def fields_read(self, data: DataConfig) -> tuple[str, ...]:
+        """The text fields that the options ask for."""
+        return self.text_fields
+
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
+        """Reads objects with the text fields; see :meth:`bertcore.task.Task.parse_input`."""
+        return text_examples(records, self.fields_read(data), "id")
+
+    def submissions(self) -> Mapping[str, str]:
+        """The files of cluebenchmarks.com."""
+        return self.leaderboard
+
+    def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
+        """One object ``{"id": 0, "label": "100"}`` a line, in the order of the test file."""
+        rows = ({"id": json_identifier(entry["id"]), "label": entry["prediction"]} for entry in predictions)
+        return "".join(json_text(row) + "\n" for row in rows)
+
+    def score(
+        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
+    ) -> Evaluation:
+        """Scores a file in the leaderboard's form, which may hold the examples without an agreed label, too."""
+        stored = read_predictions(predictions, examples, self._without_agreement(examples, data))
+        return self.score_stored(examples, labels, stored)
+
+    def read_split(
+        self, split: str, file: Path, labels: tuple[str, ...], data: DataConfig, notes: list[str]
+    ) -> list[Example]:
+        """Reads one file; what it leaves out is told to ``notes``.
+
+        Raises:
+            DataError: a line is wrong.
+        """
+        records = [(record, f"{file.name}:{origin.rpartition(':')[2]}") for record, origin in read_json_lines(file)]
+        # Counted before any is left out: where there is no id, an example is called by its number in the file.
+        found = text_examples(records, self.fields_read(data), "id")
+        examples: list[Example] = []
+        left_out = 0
+        for example, (record, origin) in zip(found, records, strict=True):
+            if split in self.leaderboard:
+                examples.append(example)
+            elif "label" not in record:
+                raise DataError(f"{origin}: the field 'label' is missing", f"the split {split} needs labels")
+            elif _is_without_agreement(record):
+                left_out += 1
+            else:
+                label = plain_text(record["label"])
+                if label not in labels:
+                    raise unknown_label(origin, record["label"], labels, "label")
+                examples.append(Example(example.identifier, example.texts, label, origin))
+        if left_out:
+            notes.append(
+                f"{file.name}: {left_out} of {len(found)} examples are left out, because their label is "
+                f"{NO_AGREEMENT!r}: the annotators did not agree"
+            )
+        return examples
+
+    def _without_agreement(self, examples: Sequence[Example], data: DataConfig) -> list[str]:
+        names = {example.origin.rpartition(":")[0] for example in examples}
+        found: list[str] = []
+        for (file,) in self.open(data).files.values():
+            if file.name in names:
+                records = enumerate(read_json_lines(file))
+                found += [
+                    str(record.get("id", number)) for number, (record, _) in records if _is_without_agreement(record)
+                ]
+        return found
+
+
+def _is_without_agreement(record: Mapping[str, Any]) -> bool:
+    return record.get("label") == NO_AGREEMENT

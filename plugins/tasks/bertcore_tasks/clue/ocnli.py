@@ -1,0 +1,18 @@
+"""OCNLI: does the first sentence entail the second, contradict it, or neither?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertcore.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from bertcore.task import Task
+
+
+@hookimpl
+def bertcore_register_tasks() -> list[Task]:
+    """The task ``ocnli``."""
+    from bertcore_tasks.clue.pairs import OcnliTask
+
+    return [OcnliTask()]

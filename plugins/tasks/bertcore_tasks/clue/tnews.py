@@ -1,0 +1,18 @@
+"""TNEWS: what is the piece of news about?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertcore.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from bertcore.task import Task
+
+
+@hookimpl
+def bertcore_register_tasks() -> list[Task]:
+    """The task ``tnews``."""
+    from bertcore_tasks.clue.topics import TnewsTask
+
+    return [TnewsTask()]

@@ -1,0 +1,76 @@
+"""TNEWS, whose labels stand in a file of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from bertcore.config import DataConfig
+from bertcore.data.tables import read_json_lines
+from bertcore.errors import DataError
+from bertcore.task import Example
+from pydantic import Field
+
+from bertcore_tasks.clue.base import ClueTask
+from bertcore_tasks.texts import plain_text
+
+LABELS_FILE = "labels.json"
+
+
+class TnewsConfig(DataConfig):
+    """Data options of TNEWS."""
+
+    keywords: bool = Field(False, description="read the keywords as a second text")
+
+
+class TnewsTask(ClueTask):
+    """TNEWS of CLUE 1.0 and 1.1, which share all but the test file."""
+
+    name = "tnews"
+    description = "CLUE TNEWS: topics of Chinese news, accuracy"
+    data_config: ClassVar[type[DataConfig]] = TnewsConfig
+    text_fields = ("sentence",)
+    labels = ()
+    file_names: Mapping[str, tuple[str, ...]] = {
+        "train": ("train.json",),
+        "dev": ("dev.json",),
+        "test": ("test.json",),
+        "test1.0": ("test1.0.json",),
+    }
+    leaderboard: Mapping[str, str] = {"test": "tnews11_predict.json", "test1.0": "tnews10_predict.json"}
+    optional_submissions: ClassVar[frozenset[str]] = frozenset({"test1.0"})
+
+    def find_labels(self, files: Mapping[str, tuple[Path, ...]]) -> tuple[str, ...]:
+        """The codes of ``labels.json`` beside the other files, in its order.
+
+        Raises:
+            DataError: the file is missing or wrong.
+        """
+        (first, *_) = files.values()
+        file = first[0].parent / LABELS_FILE
+        labels: list[str] = []
+        for record, origin in read_json_lines(file):
+            label = plain_text(record.get("label"))
+            if label is None or label in labels:
+                problem = "is missing" if label is None else f"is {label!r} again"
+                raise DataError(f"{origin}: the field 'label' {problem}", 'write {"label": "100"} a line')
+            labels.append(label)
+        if not labels:
+            raise DataError(f"{file}: no labels", 'write {"label": "100"} a line')
+        return tuple(labels)
+
+    def fields_read(self, data: DataConfig) -> tuple[str, ...]:
+        """The sentence, and the keywords where they are asked for."""
+        assert isinstance(data, TnewsConfig)
+        return ("sentence", "keywords") if data.keywords else ("sentence",)
+
+    def read_split(
+        self, split: str, file: Path, labels: tuple[str, ...], data: DataConfig, notes: list[str]
+    ) -> list[Example]:
+        """Counts the examples without keywords, too: the official training file was handed out with and without."""
+        examples = super().read_split(split, file, labels, data, notes)
+        without = sum(example.texts.get("keywords") == "" for example in examples)
+        if without:
+            notes.append(f"{file.name}: {without} of {len(examples)} examples have no keywords")
+        return examples
