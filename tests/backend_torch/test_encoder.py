@@ -30,7 +30,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "gelu_new": {"hidden_act": "gelu_new"},
     "relu": {"hidden_act": "relu"},
     "one token type": {"type_vocab_size": 1},
-    "another family": {"prefix": "other.", "position_offset": 2, "layer_norm_eps": 1e-5},
+    "roberta": {
+        "prefix": "other.",
+        "position_offset": 2,
+        "layer_norm_eps": 1e-5,
+        "token_types": False,
+        "head_variant": "dense",
+    },
+    "electra": {"embedding_size": 12, "head_variant": "dense", "head_activation": "gelu"},
 }
 HEADS = {
     "sequence": (SequenceClassification(("a", "b", "c")), SequenceClassificationHead),

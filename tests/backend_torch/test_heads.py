@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bertcore_torch.heads import SequenceClassificationHead, TokenClassificationHead
+from bertcore_torch.devices import KINDS
+from bertcore_torch.encoder import PackedModel
+from bertcore_torch.heads import HeadModule, TokenClassificationHead
 
 from bertcore.batch import Batch, Column
 from bertcore.errors import ModelError
@@ -105,6 +107,13 @@ def test_what_is_not_computed_yet_is_refused_in_one_line() -> None:
     with pytest.raises(ModelError, match="conditional random field") as caught:
         TokenClassificationHead(config, TokenClassification(("a", "b"), crf=True))
     assert "\n" not in caught.value.cause
-    dense = dataclasses.replace(config, head_variant="dense", family="roberta")
-    with pytest.raises(ModelError, match="family roberta"):
-        SequenceClassificationHead(dense, SequenceClassification(("a", "b")))
+
+
+def test_a_head_that_needs_a_pooler_is_refused_where_there_is_none() -> None:
+    class Pooled(HeadModule):
+        reads = "pooled"
+
+    config = BertConfig(20, 8, 1, 2, 8, head_variant="dense", family="roberta")
+    with pytest.raises(ModelError, match="reads a pooler, and models of the family roberta have none") as caught:
+        PackedModel(config, KINDS["cpu"], Pooled())
+    assert "\n" not in caught.value.cause

@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping
 import torch
 import torch.nn.functional as F
 from bertcore import randomness
+from bertcore.batch import Batch
 from bertcore.families import BertConfig
 from torch import Tensor, nn
 
 from bertcore_torch.attention import bucket_attention, first_token_attention, nested_attention
 from bertcore_torch.devices import DeviceKind
 from bertcore_torch.dropout import Dropout
-from bertcore_torch.heads import HeadModule
-from bertcore_torch.layout import HeadBatch, Layout
+from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
+from bertcore_torch.layout import HeadBatch, Layout, lay_out
 from bertcore_torch.linear import Linear, linear
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -36,6 +37,13 @@ LAYER_NAMES: Mapping[str, tuple[str, ...]] = {
     "output_norm": ("output.LayerNorm",),
 }
 """Module of a layer to its canonical names; the rows of a joined one lie one below the other."""
+
+ENCODER_NAMES: Mapping[str, str] = {
+    "embedding_norm": "embeddings.LayerNorm",
+    "embeddings_project": "embeddings_project",
+    "pooler": "pooler.dense",
+}
+"""Module of the encoder to its canonical name; the others are embeddings under their own names."""
 
 
 class PackedLayer(nn.Module):
@@ -87,10 +95,12 @@ class PackedEncoder(nn.Module):
     def __init__(self, config: BertConfig, kind: DeviceKind, pooler: bool) -> None:
         super().__init__()
         self.config = config
-        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
-        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
-        self.embedding_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        width = config.embedding_width
+        self.word_embeddings = nn.Embedding(config.vocab_size, width)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, width)
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, width)
+        self.embedding_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.embeddings_project = None if config.embedding_size is None else Linear(width, config.hidden_size)
         self.layers = nn.ModuleList(PackedLayer(config, index, kind) for index in range(config.num_hidden_layers))
         self.pooler = Linear(config.hidden_size, config.hidden_size) if pooler else None
 
@@ -101,7 +111,8 @@ class PackedEncoder(nn.Module):
             layout: the tokens.
             dropout: all dropout of this pass.
             first_only: whether nothing but the first token of each row is read.
-            offset: added to the embeddings before their normalization, ``[tokens, hidden]`` in the batch's order.
+            offset: added to the embeddings before their normalization, ``[tokens, embedding width]`` in the batch's
+                order.
 
         Returns:
             In the order of the batch: the hidden states ``[tokens, hidden]``, or those of the first tokens
@@ -115,6 +126,8 @@ class PackedEncoder(nn.Module):
         if offset is not None:
             hidden = hidden.index_add(0, layout.token_of_batch, offset.to(hidden.dtype))
         hidden = dropout(self.embedding_norm(hidden), randomness.EMBEDDINGS, self.config.hidden_dropout_prob)
+        if self.embeddings_project is not None:
+            hidden = self.embeddings_project(hidden)
         for index, layer in enumerate(self.layers):
             hidden = layer(hidden, layout, dropout, first_only and index == len(self.layers) - 1)
         hidden = hidden.index_select(0, layout.row_of_batch if first_only else layout.token_of_batch)
@@ -132,18 +145,23 @@ class PackedModel(nn.Module):
 
     def __init__(self, config: BertConfig, kind: DeviceKind, head: HeadModule) -> None:
         super().__init__()
+        refuse_pooler_of_others(config, head)
         self.config = config
         self.kind = kind
+        self.embedding_width = config.embedding_width
         self.encoder = PackedEncoder(config, kind, pooler=head.reads == "pooled")
         self.head = head
+
+    def lay_out(self, batch: Batch, device: torch.device) -> Layout:
+        """Puts the tokens of a batch, which has rows, on a device."""
+        return lay_out(batch, self.config.position_offset, device, self.config.reads_token_types)
 
     def forward(
         self, layout: Layout | None, batch: HeadBatch, dropout: Dropout, offset: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Returns the head's outputs in the order of the batch; no layout means a batch without rows."""
         if layout is None:
-            weight = self.encoder.word_embeddings.weight
-            hidden = weight.new_empty(0, weight.shape[1])
+            hidden = self.encoder.word_embeddings.weight.new_empty(0, self.config.hidden_size)
         else:
             hidden = self.encoder(layout, dropout, self.head.reads != "tokens", offset)
         return self.head.outputs(hidden, batch, dropout)
@@ -161,8 +179,5 @@ class PackedModel(nn.Module):
                 names[name] = tuple(f"{stem}{canonical}.{leaf}" for canonical in LAYER_NAMES[part])
             else:
                 part = module.removeprefix("encoder.")
-                path = {"pooler": "pooler.dense", "embedding_norm": "embeddings.LayerNorm"}.get(
-                    part, f"embeddings.{part}"
-                )
-                names[name] = (f"{self.config.prefix}{path}.{leaf}",)
+                names[name] = (f"{self.config.prefix}{ENCODER_NAMES.get(part, f'embeddings.{part}')}.{leaf}",)
         return names

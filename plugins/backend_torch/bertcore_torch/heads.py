@@ -3,7 +3,8 @@
 The target of a ``HeadImplementation`` for this backend is a class like those below: a torch module made by
 ``Class(config, head)``, whose parameters have the canonical names that the head's ``parameter_table`` adds, with
 
-- ``reads``: ``pooled`` (the pooled first token of each row), ``first_token`` or ``tokens``;
+- ``reads``, of the class or the instance: ``pooled`` (the pooled first token of each row, which only models with
+  ``config.head_variant == "pooler"`` have), ``first_token`` or ``tokens``;
 - ``outputs(hidden, batch, dropout)``: the outputs that the head declares, in the order of the batch;
 - ``losses(outputs, batch)``: float32, one loss for each row, or for each label position where ``loss_per`` says
   ``label``; zero where the label is ignored. Their sum is what is minimized, divided once by the counts of the step.
@@ -25,6 +26,7 @@ from torch import Tensor, nn
 
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.layout import HeadBatch
+from bertcore_torch.linear import Linear
 
 Reads = Literal["pooled", "first_token", "tokens"]
 
@@ -38,7 +40,7 @@ class HeadModule(nn.Module):
         loss_per: what one loss belongs to.
     """
 
-    reads: ClassVar[Reads]
+    reads: Reads
     loss_per: ClassVar[Literal["row", "label"]] = "row"
 
     def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
@@ -62,29 +64,69 @@ class HeadModule(nn.Module):
         return losses.new_zeros(len(batch)).index_add(0, batch.label_rows, losses)
 
 
+def refuse_pooler_of_others(config: BertConfig, head: HeadModule) -> None:
+    """Refuses a head that reads a pooler on a model of a family that has none.
+
+    Raises:
+        ModelError: the head and the model do not fit.
+    """
+    if head.reads == "pooled" and config.head_variant != "pooler":
+        raise ModelError(
+            f"{type(head).__name__} reads a pooler, and models of the family {config.family} have none",
+            "use a head that reads the first token there, or a model of the family bert",
+        )
+
+
+class DenseClassifier(nn.Module):
+    """Two linear layers with an activation between them, each behind dropout (RoBERTa, ELECTRA)."""
+
+    def __init__(self, config: BertConfig, output_size: int) -> None:
+        super().__init__()
+        self.rate = config.head_dropout_prob
+        self.dense = Linear(config.hidden_size, config.hidden_size)
+        self.activation = {"tanh": torch.tanh, "gelu": F.gelu}[config.head_activation]
+        self.out_proj = nn.Linear(config.hidden_size, output_size)
+
+    def forward(self, hidden: Tensor, dropout: Dropout) -> Tensor:
+        """Maps ``[rows, hidden]`` to ``[rows, outputs]``."""
+        hidden = self.activation(self.dense(dropout(hidden, randomness.HEAD_DENSE, self.rate)))
+        return _linear(self.out_proj, dropout(hidden, randomness.HEAD, self.rate))
+
+
 class _ClassifierHead(HeadModule):
     """Dropout and one linear layer, ``classifier``."""
 
     def __init__(self, config: BertConfig, head: heads.Head) -> None:
         super().__init__()
-        if self.reads == "pooled" and config.head_variant != "pooler":
-            raise ModelError(
-                f"the torch backend does not yet compute the classification head of the family {config.family}",
-                "use a model of the family bert",
-            )
         self.rate = config.head_dropout_prob
         self.label_column = head.label_column
-        self.classifier = nn.Linear(config.hidden_size, head.output_size)
+        self.classifier: nn.Module = nn.Linear(config.hidden_size, head.output_size)
 
     def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
         """Gives ``logits``."""
         return {"logits": _linear(self.classifier, dropout(hidden, randomness.HEAD, self.rate))}
 
 
-class SequenceClassificationHead(_ClassifierHead):
-    """:class:`bertcore.heads.SequenceClassification`: cross entropy, or a sigmoid for each label."""
+class _RowHead(_ClassifierHead):
+    """One output per row: ``classifier`` on the pooled first token, or two dense layers on the first token itself."""
 
-    reads: ClassVar[Reads] = "pooled"
+    reads: Reads = "pooled"
+
+    def __init__(self, config: BertConfig, head: heads.Head) -> None:
+        super().__init__(config, head)
+        if config.head_variant == "dense":
+            self.reads = "first_token"
+            self.classifier = DenseClassifier(config, head.output_size)
+
+    def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
+        """Gives ``logits``."""
+        if isinstance(self.classifier, DenseClassifier):
+            return {"logits": self.classifier(hidden, dropout)}
+        return super().outputs(hidden, batch, dropout)
+
+
+class SequenceClassificationHead(_RowHead):
+    """:class:`bertcore.heads.SequenceClassification`: cross entropy, or a sigmoid for each label."""
 
     def __init__(self, config: BertConfig, head: heads.SequenceClassification) -> None:
         super().__init__(config, head)
@@ -100,10 +142,8 @@ class SequenceClassificationHead(_ClassifierHead):
         return _without(losses, labels, ignore).mean(dim=1)
 
 
-class RegressionHead(_ClassifierHead):
+class RegressionHead(_RowHead):
     """:class:`bertcore.heads.Regression`: squared error."""
-
-    reads: ClassVar[Reads] = "pooled"
 
     def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
         """Gives one loss for each row."""
@@ -115,7 +155,7 @@ class RegressionHead(_ClassifierHead):
 class TokenClassificationHead(_ClassifierHead):
     """:class:`bertcore.heads.TokenClassification`: cross entropy at each label position."""
 
-    reads: ClassVar[Reads] = "tokens"
+    reads: Reads = "tokens"
     loss_per: ClassVar[Literal["row", "label"]] = "label"
 
     def __init__(self, config: BertConfig, head: heads.TokenClassification) -> None:
@@ -141,7 +181,7 @@ class TokenClassificationHead(_ClassifierHead):
 class SpanExtractionHead(HeadModule):
     """:class:`bertcore.heads.SpanExtraction`: cross entropies of start and end over the tokens of a row."""
 
-    reads: ClassVar[Reads] = "tokens"
+    reads: Reads = "tokens"
 
     def __init__(self, config: BertConfig, head: heads.SpanExtraction) -> None:
         super().__init__()

@@ -91,13 +91,14 @@ class HeadBatch:
         return len(self.lengths)
 
 
-def lay_out(batch: Batch, position_offset: int, device: torch.device) -> Layout:
+def lay_out(batch: Batch, position_offset: int, device: torch.device, token_types: bool = True) -> Layout:
     """Sorts the rows of a batch by length and puts them on a device.
 
     Args:
         batch: at least one row, each of at least one token.
         position_offset: position id of a row's first token.
         device: where the tensors go.
+        token_types: whether those of the batch count; else all tokens are of type 0.
     """
     order = np.argsort(batch.lengths, kind="stable")
     rows = batch.select(order)
@@ -109,7 +110,7 @@ def lay_out(batch: Batch, position_offset: int, device: torch.device) -> Layout:
     within_row = np.arange(offsets[-1]) - np.repeat(batch.offsets[:-1], batch.lengths)
     return Layout(
         input_ids=_tensor(rows.input_ids, device),
-        token_type_ids=_tensor(rows.token_type_ids, device),
+        token_type_ids=_tensor(rows.token_type_ids * token_types, device),
         position_ids=_tensor(position_ids, device),
         buckets=tuple(
             _bucket(offsets, part[0], part[-1] + 1, device)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bertcore_torch.dropout import Dropout, Place
 from bertcore_torch.encoder import PackedModel
-from bertcore_torch.layout import HeadBatch, Layout, head_batch, lay_out
+from bertcore_torch.layout import HeadBatch, Layout, head_batch
 
 
 class Forward:
@@ -45,8 +45,8 @@ class Forward:
         Args:
             batch: the rows.
             forward_pass: which dropout masks; the same number gives the same masks.
-            embedding_offset: added to the sum of the embeddings before it is normalized, ``[tokens, hidden]`` in the
-                order of the batch, to perturb them (FGM) or to read their gradient.
+            embedding_offset: added to the sum of the embeddings before it is normalized, ``[tokens, embedding
+                width]`` in the order of the batch, to perturb them (FGM) or to read their gradient.
 
         Returns:
             The head's outputs in the order of the batch.
@@ -71,13 +71,13 @@ class Forward:
         return dict(self._lay_out(batch)[1].columns)
 
     def zero_embedding_offset(self, batch: Batch) -> Tensor:
-        """Returns zeros ``[tokens, hidden]`` that ask for a gradient, for ``embedding_offset``."""
-        hidden = self._model.config.hidden_size
-        return torch.zeros(len(batch.input_ids), hidden, device=self._device, requires_grad=True)
+        """Returns zeros ``[tokens, embedding width]`` that ask for a gradient, for ``embedding_offset``."""
+        width = self._model.embedding_width
+        return torch.zeros(len(batch.input_ids), width, device=self._device, requires_grad=True)
 
     def _lay_out(self, batch: Batch) -> tuple[Layout | None, HeadBatch]:
         if id(batch) not in self._laid_out:
-            layout = lay_out(batch, self._model.config.position_offset, self._device) if len(batch) else None
+            layout = self._model.lay_out(batch, self._device) if len(batch) else None
             # The batch is kept so that its id stays its own.
             self._laid_out[id(batch)] = (batch, layout, head_batch(batch, self._device))
         return self._laid_out[id(batch)][1:]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.encoder import ACTIVATIONS
-from bertcore_torch.heads import HeadModule
+from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
 from bertcore_torch.layout import head_batch
 
 
@@ -26,19 +26,21 @@ class PlainEmbeddings(nn.Module):
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         self.position_offset = config.position_offset
-        self.word_embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.position_embeddings = nn.Embedding(config.max_position_embeddings, config.hidden_size)
-        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, config.hidden_size)
-        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.reads_token_types = config.reads_token_types
+        width = config.embedding_width
+        self.word_embeddings = nn.Embedding(config.vocab_size, width)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, width)
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, width)
+        self.LayerNorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor) -> Tensor:
-        """Returns ``[rows, length, hidden]``."""
+        """Returns ``[rows, length, embedding width]``."""
         positions = torch.arange(input_ids.shape[1], device=input_ids.device) + self.position_offset
         embedded = (
             self.word_embeddings(input_ids)
             + self.position_embeddings(positions)
-            + self.token_type_embeddings(token_type_ids)
+            + self.token_type_embeddings(token_type_ids * self.reads_token_types)
         )
         return self.dropout(self.LayerNorm(embedded))
 
@@ -106,6 +108,8 @@ class PlainEncoder(nn.Module):
     def __init__(self, config: BertConfig, pooler: bool) -> None:
         super().__init__()
         self.embeddings = PlainEmbeddings(config)
+        if config.embedding_size is not None:
+            self.embeddings_project = nn.Linear(config.embedding_size, config.hidden_size)
         layers = nn.ModuleList(PlainLayer(config) for _ in range(config.num_hidden_layers))
         self.encoder = nn.ModuleDict({"layer": layers})
         if pooler:
@@ -123,6 +127,8 @@ class PlainEncoder(nn.Module):
             The hidden states, ``[rows, length, hidden]``.
         """
         hidden = self.embeddings(input_ids, token_type_ids)
+        if hasattr(self, "embeddings_project"):
+            hidden = self.embeddings_project(hidden)
         for layer in self.encoder["layer"]:
             hidden = layer(hidden, attention_mask)
         return hidden
@@ -142,6 +148,7 @@ class PlainModel(nn.Module):
 
     def __init__(self, config: BertConfig, head: HeadModule) -> None:
         super().__init__()
+        refuse_pooler_of_others(config, head)
         self._encoder_name = config.prefix.removesuffix(".")
         self._pad_token_id = config.pad_token_id
         self.add_module(self._encoder_name, PlainEncoder(config, pooler=head.reads == "pooled"))
