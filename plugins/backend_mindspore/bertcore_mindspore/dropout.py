@@ -19,6 +19,7 @@ from bertcore.families import BertConfig
 from bertcore.randomness import (
     EMBEDDINGS,
     HEAD,
+    HEAD_DENSE,
     attention_output,
     attention_probabilities,
     feed_forward_output,
@@ -54,6 +55,8 @@ class DropoutPlan:
             rates[attention_probabilities(layer)] = config.attention_probs_dropout_prob
             rates[attention_output(layer)] = config.hidden_dropout_prob
             rates[feed_forward_output(layer)] = config.hidden_dropout_prob
+        if config.head_variant == "dense" and not self.head_per_token:
+            rates[HEAD_DENSE] = config.head_dropout_prob
         rates[HEAD] = config.head_dropout_prob
         return {site: rate for site, rate in rates.items() if self.active and rate > 0}
 
@@ -63,9 +66,11 @@ class DropoutPlan:
 
     def mask_shape(self, site: int, shape: Shape) -> tuple[int, ...]:
         """Shape of a site's mask."""
-        if site == HEAD:
+        if site in (HEAD, HEAD_DENSE):
             return (shape.tokens if self.head_per_token else shape.rows, self.config.hidden_size)
-        if site != EMBEDDINGS and (site - attention_probabilities(0)) % 4 == 0:
+        if site == EMBEDDINGS:
+            return (shape.tokens, self.config.embedding_width)
+        if (site - attention_probabilities(0)) % 4 == 0:
             return (shape.bins, self.config.num_attention_heads, shape.length, shape.length)
         return (shape.tokens, self.config.hidden_size)
 

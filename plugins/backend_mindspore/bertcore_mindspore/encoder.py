@@ -26,7 +26,7 @@ Inputs = dict[str, Tensor]
 
 
 class Embeddings(nn.Cell):
-    """Sum of word, position and token type embeddings, normalized."""
+    """Sum of word, position and token type embeddings, normalized, and projected where it has a width of its own."""
 
     def __init__(self, config: BertConfig, parameters: Names, device: DeviceKind, dropout: DropoutPlan) -> None:
         super().__init__(auto_prefix=False)
@@ -35,6 +35,9 @@ class Embeddings(nn.Cell):
         self.token_type_table = parameters[f"{stem}token_type_embeddings.weight"]
         self.layer_norm = _layer_norm(f"{stem}LayerNorm", config, parameters, device)
         self.dropout = Dropout(dropout, EMBEDDINGS)
+        self.projects = config.embedding_size is not None
+        if self.projects:
+            self.project = _linear(f"{config.prefix}embeddings_project", parameters)
         self.gather = ops.Gather()
 
     def construct(self, batch: Inputs, forward_pass: int, embedding_offset: Tensor | None) -> Tensor:
@@ -44,7 +47,8 @@ class Embeddings(nn.Cell):
         embeddings = batch["word_vectors"] + positions + token_types
         if embedding_offset is not None:
             embeddings = embeddings + embedding_offset
-        return self.dropout(self.layer_norm(embeddings), batch["masks"], forward_pass)
+        embeddings = self.dropout(self.layer_norm(embeddings), batch["masks"], forward_pass)
+        return self.project(embeddings) if self.projects else embeddings
 
 
 class Layer(nn.Cell):

@@ -25,7 +25,8 @@ from bertcore.batch import Per
 from bertcore.errors import UsageError
 from bertcore.families import BertConfig
 from bertcore.heads import Head, SequenceClassification, TokenClassification
-from bertcore.randomness import HEAD
+from bertcore.randomness import HEAD, HEAD_DENSE
+from bertcore_mindspore import blocks
 from bertcore_mindspore.blocks import Linear, LogSoftmax
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import Dropout, DropoutPlan
@@ -33,8 +34,25 @@ from bertcore_mindspore.encoder import Inputs, Names
 from bertcore_mindspore.layout import Layout
 
 
+class _WideTanh(nn.Cell):
+    """Tanh in the device's wide dtype."""
+
+    def __init__(self, device: DeviceKind) -> None:
+        super().__init__(auto_prefix=False)
+        self.wide = getattr(mindspore, device.wide_dtype)
+        self.tanh = ops.Tanh()
+        self.cast = ops.Cast()
+
+    def construct(self, values: Tensor) -> Tensor:
+        """Applies it to each value."""
+        return self.cast(self.tanh(self.cast(values, self.wide)), values.dtype)
+
+
 class _PooledHead(nn.Cell):
-    """The pooled first token, dropout, a linear layer: base of the heads that give one thing per row."""
+    """The pooled first token, dropout, a linear layer: base of the heads that give one thing per row.
+
+    In the variant ``dense``, dropout comes before the first of two linear layers, too, and no pooler is read.
+    """
 
     loss_per: ClassVar[Per] = "row"
     column_names: ClassVar[tuple[str, ...]] = ("targets",)
@@ -44,17 +62,17 @@ class _PooledHead(nn.Cell):
         self, config: BertConfig, head: Head, parameters: Names, device: DeviceKind, dropout: DropoutPlan
     ) -> None:
         super().__init__(auto_prefix=False)
-        if config.head_variant != "pooler":
-            raise UsageError(
-                f"MindSpore does not compute the head of family {config.family!r} yet", "use --backend torch"
-            )
-        stem = f"{config.prefix}pooler.dense"
+        dense = config.head_variant == "dense"
+        first = "classifier.dense" if dense else f"{config.prefix}pooler.dense"
+        last = "classifier.out_proj" if dense else "classifier"
         self.head = head
-        self.pooler = Linear(parameters[f"{stem}.weight"], parameters[f"{stem}.bias"])
-        self.classifier = Linear(parameters["classifier.weight"], parameters["classifier.bias"])
+        self.dense_dropout = Dropout(dropout, HEAD_DENSE)  # which drops nothing where there is a pooler
+        self.dense = Linear(parameters[f"{first}.weight"], parameters[f"{first}.bias"])
+        uses_gelu = dense and config.head_activation == "gelu"
+        self.activation = getattr(blocks, device.gelu)() if uses_gelu else _WideTanh(device)
         self.dropout = Dropout(dropout, HEAD)
+        self.classifier = Linear(parameters[f"{last}.weight"], parameters[f"{last}.bias"])
         self.gather = ops.Gather()
-        self.tanh = ops.Tanh()
         self.wide = getattr(mindspore, device.wide_dtype)
         self.cast = ops.Cast()
         self.sum = ops.ReduceSum()
@@ -65,9 +83,10 @@ class _PooledHead(nn.Cell):
 
     def construct(self, hidden: Tensor, batch: Inputs, forward_pass: int) -> dict[str, Tensor]:
         """Returns ``logits``, float32 ``[rows, labels]``."""
-        first = self.pooler(self.gather(hidden, batch["first_tokens"], 0))
-        pooled = self.cast(self.tanh(self.cast(first, self.wide)), hidden.dtype)
-        logits = self.classifier(self.dropout(pooled, batch["masks"], forward_pass))
+        masks = batch["masks"]
+        first = self.dense_dropout(self.gather(hidden, batch["first_tokens"], 0), masks, forward_pass)
+        pooled = self.activation(self.dense(first))
+        logits = self.classifier(self.dropout(pooled, masks, forward_pass))
         return {"logits": self.cast(logits, mindspore.float32)}
 
 

@@ -50,15 +50,16 @@ class Layout:
         """The arrays of ``INPUT_NAMES``.
 
         ``input_ids``, ``token_type_ids``, ``position_ids``: int32 ``[tokens]`` of the shape; free positions hold the
-        padding token. ``blocked``: uint8 ``[bins, 1, length, length]``, 1 where a token may not look at another: only
-        tokens of one row see each other, and free positions see each other. ``first_tokens``: int32 ``[rows]`` of the
-        shape, the position of each row's first token. ``row_weights``: float32 ``[rows]``, 1 for a real row.
+        padding token, and all types are 0 where the model reads none. ``blocked``: uint8 ``[bins, 1, length,
+        length]``, 1 where a token may not look at another: only tokens of one row see each other, and free positions
+        see each other. ``first_tokens``: int32 ``[rows]`` of the shape, the position of each row's first token.
+        ``row_weights``: float32 ``[rows]``, 1 for a real row.
         """
         shape, positions = self.shape, self.token_positions
         input_ids = np.full(shape.tokens, config.pad_token_id, dtype=np.int32)
         input_ids[positions] = self.batch.input_ids
         token_type_ids = np.zeros(shape.tokens, dtype=np.int32)
-        token_type_ids[positions] = self.batch.token_type_ids
+        token_type_ids[positions] = self.batch.token_type_ids * config.reads_token_types
         position_ids = np.full(shape.tokens, config.position_offset, dtype=np.int32)
         position_ids[positions] += (positions - np.repeat(self.starts, self.batch.lengths)).astype(np.int32)
         row_of_token = np.full(shape.tokens, -1, dtype=np.int32)
