@@ -24,7 +24,8 @@ def own_files(data: OwnFilesConfig, suffixes: Sequence[str]) -> dict[str, tuple[
     """Finds the file of each split.
 
     Args:
-        data: names files, or a folder that holds ``train``, ``dev`` and ``test`` with one of the suffixes.
+        data: names files, or a folder that holds ``train``, ``dev`` and ``test`` with one of the suffixes, or a single
+            file to evaluate.
         suffixes: what the task can read, as ``.csv``.
 
     Raises:
@@ -33,7 +34,9 @@ def own_files(data: OwnFilesConfig, suffixes: Sequence[str]) -> dict[str, tuple[
     """
     known = ", ".join(suffixes)
     files: dict[str, tuple[Path, ...]] = {}
-    if data.path is not None:
+    if data.path is not None and Path(data.path).is_file():
+        files["dev"] = (Path(data.path),)
+    elif data.path is not None:
         folder = Path(data.path)
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder", "name single files with --train, --dev and --test")

@@ -1,0 +1,18 @@
+"""Your own texts: a number each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertcore.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from bertcore.task import Task
+
+
+@hookimpl
+def bertcore_register_tasks() -> list[Task]:
+    """The task ``regression``."""
+    from bertcore_tasks.custom.numbers import OwnRegressionTask
+
+    return [OwnRegressionTask()]
