@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bertcore.api import resume as resume
     from bertcore.api import run as run
     from bertcore.api import run_seeds as run_seeds
+    from bertcore.api import score as score
+    from bertcore.api import submit as submit
     from bertcore.hookspecs import hookimpl as hookimpl
 
 __version__ = "0.1.0"
@@ -26,10 +28,12 @@ _PUBLIC = {
     "resume": "bertcore.api",
     "evaluate": "bertcore.api",
     "predict": "bertcore.api",
+    "submit": "bertcore.api",
+    "score": "bertcore.api",
     "convert": "bertcore.api",
 }
 
-__all__ = ["__version__", "convert", "evaluate", "hookimpl", "predict", "resume", "run", "run_seeds"]
+__all__ = ["__version__", "convert", "evaluate", "hookimpl", "predict", "resume", "run", "run_seeds", "score", "submit"]
 
 
 def __getattr__(name: str) -> Any:

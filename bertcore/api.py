@@ -15,17 +15,22 @@ from typing import Any
 from bertcore import conversion
 from bertcore.config import Setting, gather_settings
 from bertcore.conversion import ConversionReport
-from bertcore.engine import inference
+from bertcore.engine import inference, scoring, submission
 from bertcore.engine import run as training
 from bertcore.engine.inference import EvaluationResult, TrainedModel
 from bertcore.engine.run import RunResult, SeedsResult
+from bertcore.engine.scoring import ScoreResult
+from bertcore.engine.submission import SubmissionFile, SubmissionResult
 from bertcore.registry import Registry
 
 __all__ = [
     "ConversionReport",
     "EvaluationResult",
     "RunResult",
+    "ScoreResult",
     "SeedsResult",
+    "SubmissionFile",
+    "SubmissionResult",
     "TrainedModel",
     "convert",
     "evaluate",
@@ -33,6 +38,8 @@ __all__ = [
     "resume",
     "run",
     "run_seeds",
+    "score",
+    "submit",
 ]
 
 PathOrText = str | PathLike[str]
@@ -159,6 +166,57 @@ def predict(
     options = _options(task=task, backend=backend, model=None, data=None, output=None, seed=None)
     trained = inference.TrainedModel(Path(folder), registry or Registry(), [*options, *_settings(settings)])
     return trained.predict((record, f"input {number}") for number, record in enumerate(inputs))
+
+
+def submit(
+    runs: Sequence[PathOrText],
+    output: PathOrText,
+    *,
+    backend: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> SubmissionResult:
+    """Writes the files that a leaderboard takes, all or none.
+
+    Args:
+        runs: folders of finished runs; the best checkpoint of each predicts the test files of its data.
+        output: folder to write, which must be empty or absent.
+        backend: by default that of each run.
+        settings: dotted keys, as ``{"evaluate.batch_size": 16}``.
+        registry: plugins; by default those installed.
+
+    Raises:
+        BertcoreError: a mistake of the caller, with its cause and remedy.
+    """
+    options = _options(task=None, backend=backend, model=None, data=None, output=None, seed=None)
+    folders = [Path(run) for run in runs]
+    return submission.submit(folders, Path(output), registry or Registry(), [*options, *_settings(settings)])
+
+
+def score(
+    *,
+    task: str,
+    predictions: PathOrText,
+    data: PathOrText | None = None,
+    split: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> ScoreResult:
+    """Scores a file of predictions without a model.
+
+    Args:
+        task: name of a task, as ``rte``.
+        predictions: file in the task's official form, or a ``predictions.jsonl`` of bertcore.
+        data: folder or file that holds the labels.
+        split: by default the task's evaluation split.
+        settings: dotted keys, as ``{"data.multi_label": True}``.
+        registry: plugins; by default those installed.
+
+    Raises:
+        BertcoreError: a mistake of the caller, with its cause and remedy.
+    """
+    options = _options(task=task, backend=None, model=None, data=data, output=None, seed=None)
+    return scoring.score([*options, *_settings(settings)], Path(predictions), registry or Registry(), split=split)
 
 
 def convert(

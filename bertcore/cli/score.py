@@ -1,0 +1,66 @@
+"""``bertcore score``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bertcore.cli.options import json_option, settings_options
+
+
+@click.command()
+@click.option("--task", required=True, help="Name of the task, as rte.")
+@click.option("--data", help="Folder or file that holds the labels.")
+@click.option(
+    "--predictions",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File in the task's official form, or a predictions.jsonl of bertcore.",
+)
+@click.option("--split", help="Name of the split. Default: the one evaluated in training, dev for most tasks.")
+@json_option
+@settings_options
+@click.pass_obj
+def score(
+    blocked: tuple[str, ...],
+    task: str,
+    data: str | None,
+    predictions: Path,
+    split: str | None,
+    as_json: bool,
+    file: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Score a file of predictions without a model.
+
+    The last line is the score, as that of an evaluation.
+    """
+    from bertcore.config import gather_settings
+    from bertcore.engine import scoring
+    from bertcore.files import json_text
+    from bertcore.registry import Registry
+
+    settings = gather_settings(file, {}, assignments, {"task": task, "data.path": data})
+    notes: list[str] = []
+    result = scoring.score(settings, predictions, Registry(blocked=blocked), split=split, note=notes.append)
+    evaluation = result.evaluation
+    if as_json:
+        content = {
+            "task": result.task,
+            "split": result.split,
+            "metrics": dict(evaluation.metrics),
+            "baseline": dict(evaluation.baseline),
+            "total": evaluation.total,
+            "summary": evaluation.summary,
+            "notes": notes,
+        }
+        click.echo(json_text(content, indent=2))
+        return
+    for text in notes:
+        click.echo(text)
+    width = max(map(len, evaluation.metrics), default=0)
+    for name, value in evaluation.metrics.items():
+        baseline = evaluation.baseline.get(name)
+        click.echo(f"{name:<{width}}  {value:.6f}{'' if baseline is None else f'  (baseline {baseline:.6f})'}")
+    click.echo(evaluation.summary)

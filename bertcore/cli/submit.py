@@ -1,0 +1,39 @@
+"""``bertcore submit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bertcore.cli.options import place_options, settings_options
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="New folder for the files.")
+@place_options
+@settings_options
+@click.pass_obj
+def submit(
+    blocked: tuple[str, ...],
+    runs: tuple[Path, ...],
+    output: Path,
+    backend: str | None,
+    device: str | None,
+    file: Path | None,
+    assignments: tuple[str, ...],
+) -> None:
+    """Write the files that a leaderboard takes.
+
+    The best checkpoint of each RUN predicts the test files of its data. All files are written, or none.
+    """
+    from bertcore.config import gather_settings
+    from bertcore.engine import submission
+    from bertcore.registry import Registry
+
+    options = {"backend": backend, "run.device": device}
+    settings = gather_settings(file, {}, assignments, options)
+    result = submission.submit(runs, output, Registry(blocked=blocked), settings, note=click.echo)
+    for one in result.files:
+        click.echo(f"{one.path}: {one.predictions} predictions of {one.split} by {one.run}")
