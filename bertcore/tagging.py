@@ -10,6 +10,7 @@ A tag is ``O``, or a position and a type: ``B-PER``. The schemes are
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -82,6 +83,7 @@ class TransitionScores:
     end: NDArray[np.float32]
 
 
+@functools.lru_cache(maxsize=4096)
 def split_tag(tag: str) -> tuple[str, str]:
     """Position and type of a tag: ``B-PER`` is ``("B", "PER")``, ``O`` is ``("O", "")``."""
     position, _, kind = tag.partition("-")
@@ -285,6 +287,7 @@ def _goes_on(scheme: str, first: str, then: str) -> bool:
     return scheme in ("BIO", "IO") or before not in _END[scheme]
 
 
+@functools.lru_cache(maxsize=65536)
 def _may_follow(scheme: str, first: str, then: str) -> bool:
     """Whether ``then`` may stand behind ``first``."""
     (before, before_type), (after, after_type) = split_tag(first), split_tag(then)

@@ -1,0 +1,100 @@
+"""Named entities in the user's own files: columns of units and tags, or JSON lines of spans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from bertcore.config import DataConfig
+from bertcore.errors import DataError
+from bertcore.tagging import scheme_tags
+from bertcore.task import Dataset
+from pydantic import Field
+
+from bertcore_tasks.custom.files import OwnFilesConfig, own_files
+from bertcore_tasks.ner.base import NerDataConfig, NerTask
+from bertcore_tasks.ner.column_task import read_column_split
+from bertcore_tasks.ner.columns import Columns
+from bertcore_tasks.ner.spans import read_span_file
+from bertcore_tasks.ner.units import Sentence
+
+SCHEME_OF_SUFFIX = {".bio": "BIO", ".bioes": "BIOES", ".bmes": "BMES"}
+COLUMNS = (*SCHEME_OF_SUFFIX, ".txt", ".conll", ".tsv")
+JSON_LINES = (".jsonl", ".json")
+
+
+class OwnNerConfig(OwnFilesConfig, NerDataConfig):
+    """Data options of the task ``ner``."""
+
+    repair: bool = Field(False, description="read tags that break the scheme as conlleval does, and count them")
+    text: str | None = Field(
+        None, description="column of the character or word, by number from 1 or by name; in JSON lines the text's field"
+    )
+    label: str | None = Field(
+        None, description="column of the tag, by number from 1 or by name, default: the last; in JSON lines its field"
+    )
+
+
+class OwnNerTask(NerTask):
+    """Named entities whose types are read from the training file."""
+
+    name = "ner"
+    description = "your own named entities, from columns (.bio, .bmes, .txt) or JSON lines of spans: entity F1"
+    data_config: ClassVar[type[DataConfig]] = OwnNerConfig
+    own_files: ClassVar[bool] = True
+
+    def open(self, data: DataConfig) -> Dataset:
+        """Finds the files and reads the types of the entities; see :meth:`bertcore.task.Task.open`."""
+        assert isinstance(data, OwnNerConfig)
+        if data.path is not None and Path(data.path).is_file():  # any file can be scored
+            data = data.model_copy(update={"path": None, self.evaluation_split: data.path})
+        files = own_files(data, (*COLUMNS, *JSON_LINES))
+        notes: list[str] = []
+        splits: dict[str, list[Sentence]] = {}
+
+        def read(split: str) -> list[Sentence]:
+            if split not in splits:
+                splits[split] = _read(files[split][0], data, split, notes)
+            return splits[split]
+
+        known_from = next(iter(files))
+        types = _types(read(known_from))
+        if not types and known_from != "test":
+            raise DataError(
+                f"{files[known_from][0]}: no entity in {len(read(known_from))} texts",
+                "check the column or the field of the tags: --set data.label=",
+            )
+        scheme = _scheme(files[known_from][0], data)
+        return Dataset(files, read, scheme_tags(scheme, types), discovered=True, notes=notes)
+
+
+def _read(file: Path, data: OwnNerConfig, split: str, notes: list[str]) -> list[Sentence]:
+    labeled = split != "test"
+    if file.suffix.lower() in JSON_LINES:
+        return read_span_file(file, data.unit, text_field=data.text or "text", label_field=data.label, labeled=labeled)
+    columns = Columns(_column(data.text, 0), _column(data.label, -1))
+    return read_column_split(
+        file,
+        _scheme(file, data),
+        types=None,
+        repair=data.repair,
+        tagged=labeled,
+        notes=notes,
+        columns=columns,
+    )
+
+
+def _scheme(file: Path, data: OwnNerConfig) -> str:
+    return data.scheme or SCHEME_OF_SUFFIX.get(file.suffix.lower(), "BIO")
+
+
+def _column(wanted: str | None, default: int) -> int | str:
+    """Number of a column, from 0, or its name."""
+    if wanted is None:
+        return default
+    return int(wanted) - 1 if wanted.isdecimal() and int(wanted) > 0 else wanted
+
+
+def _types(sentences: Sequence[Sentence]) -> tuple[str, ...]:
+    return tuple(sorted({span.type for sentence in sentences for span in sentence.label or ()}))

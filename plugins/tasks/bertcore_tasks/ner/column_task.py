@@ -1,0 +1,147 @@
+"""Tasks whose official files have a unit and its tag a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertcore.config import DataConfig
+from bertcore.errors import DataError
+from bertcore.tagging import Span, scheme_tags
+from bertcore.task import Dataset
+
+from bertcore_tasks.ner.base import NerDataConfig, NerTask, Scheme
+from bertcore_tasks.ner.columns import Columns, TaggedLines, check_tags, read_columns, read_spans
+from bertcore_tasks.ner.units import Sentence, join_units
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names of a data set's files, as one source publishes them.
+
+    Attributes:
+        scheme: of the tags.
+        files: name of the file of each split.
+    """
+
+    scheme: Scheme
+    files: Mapping[str, str]
+
+
+def layout(scheme: Scheme, pattern: str) -> Layout:
+    """The layout whose names differ in the split alone, as ``example.{split}``."""
+    return Layout(scheme, {split: pattern.format(split=split) for split in ("train", "dev", "test")})
+
+
+@dataclass
+class ColumnNerTask(NerTask):
+    """Named entities from column files of known names.
+
+    Attributes:
+        name: as in ``--task msra``.
+        description: one line.
+        types: of the entities, in the order of the tags' ids.
+        layouts: known layouts; the first of which a folder has a file is read.
+        clean: turns the units of a file into those of the text.
+        dev_is_test: whether a data set without dev split is evaluated on its test split.
+    """
+
+    name: str
+    description: str
+    types: tuple[str, ...]
+    layouts: tuple[Layout, ...]
+    clean: Callable[[Sequence[TaggedLines]], list[list[str]]] | None = None
+    dev_is_test: bool = False
+
+    def open(self, data: DataConfig) -> Dataset:
+        """Finds the files of one of the layouts; see :meth:`bertcore.task.Task.open`."""
+        assert isinstance(data, NerDataConfig)
+        known, files = self._find(Path(data.path or "."))
+        notes: list[str] = []
+        if self.dev_is_test and "dev" not in files and "test" in files:
+            files["dev"] = files["test"]
+            notes.append(
+                f"{self.name} has no dev split: the test split stands for it, so the best checkpoint is chosen on it"
+            )
+        scheme = data.scheme or known.scheme
+        splits: dict[str, list[Sentence]] = {}
+
+        def read(split: str) -> list[Sentence]:
+            if split not in splits:
+                splits[split] = read_column_split(
+                    files[split][0],
+                    scheme,
+                    types=self.types,
+                    repair=data.repair,
+                    tagged=split != "test",
+                    clean=self.clean,
+                    notes=notes,
+                )
+            return splits[split]
+
+        return Dataset(files, read, scheme_tags(scheme, self.types), notes=notes)
+
+    def _find(self, path: Path) -> tuple[Layout, dict[str, tuple[Path, ...]]]:
+        if path.is_file():  # any file can be scored
+            same_name = (known for known in self.layouts if path.name in known.files.values())
+            return next(same_name, self.layouts[0]), {self.evaluation_split: (path,)}
+        names = " or ".join(next(iter(known.files.values())) for known in self.layouts)
+        if not path.is_dir():
+            raise DataError(f"{path}: no such folder", f"give the folder that holds {names} with --data")
+        for known in self.layouts:
+            files = {split: (path / name,) for split, name in known.files.items() if (path / name).is_file()}
+            if files:
+                return known, files
+        raise DataError(f"{path}: no {names}", f"give the folder of {self.name}'s official files with --data")
+
+
+def read_column_split(
+    file: Path,
+    scheme: str,
+    *,
+    types: Sequence[str] | None,
+    repair: bool,
+    tagged: bool,
+    notes: list[str],
+    columns: Columns | None = None,
+    clean: Callable[[Sequence[TaggedLines]], list[list[str]]] | None = None,
+) -> list[Sentence]:
+    """Reads a file of columns as sentences with their gold entities.
+
+    Args:
+        file: the file.
+        scheme: of its tags.
+        types: that may occur; None for any.
+        repair: read tags that break the scheme as conlleval does.
+        tagged: whether each line must have a tag.
+        notes: told what was repaired.
+        columns: which column holds what; by default the first and the last.
+        clean: turns the units of the file into those of the text.
+
+    Raises:
+        DataError: something is wrong (file and line).
+    """
+    read = read_columns(file, columns or Columns(), tagged)
+    words = [sentence.words for sentence in read] if clean is None else clean(read)
+    repaired: list[list[int]] = []
+    sentences: list[Sentence] = []
+    for number, (lines, units_of_text) in enumerate(zip(read, words, strict=True)):
+        text, units = join_units(units_of_text)
+        sentence = Sentence(str(number), {"text": text}, None, f"{file.name}:{lines.lines[0]}", units)
+        if lines.tags is not None:
+            check_tags(file, lines, scheme, types)
+            spans, problems = read_spans(file, lines, scheme, repair)
+            if problems:
+                repaired.append(problems)
+            label: tuple[Span, ...] = tuple(sorted(sentence.in_characters(span) for span in spans))
+            sentence = Sentence(sentence.identifier, sentence.texts, label, sentence.origin, units)
+        sentences.append(sentence)
+    if repaired:
+        note = (
+            f"{file.name}: {sum(map(len, repaired))} tags in {len(repaired)} sentences break {scheme} and were read as "
+            f"conlleval does, the first in line {repaired[0][0]}"
+        )
+        if note not in notes:
+            notes.append(note)
+    return sentences

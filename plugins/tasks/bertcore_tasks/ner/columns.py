@@ -1,0 +1,225 @@
+"""Files with a unit and its tag a line, and a blank line behind each sentence, as CoNLL began them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from bertcore.data.tables import read_lines
+from bertcore.errors import DataError
+from bertcore.tagging import SCHEMES, Span, check_tag, chunks, find_problems, find_scheme, split_tag, tags_to_spans
+
+LONGEST_UNIT = 1000
+"""Characters of the longest character or word; a longer one is a sign of another kind of file."""
+
+BLANK = " \t\r"
+"""What a blank line may hold, and what may stand behind the last column."""
+
+DOCUMENT = "-DOCSTART-"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns hold what, by number from 0 (negative from the end), or by the names of the first line."""
+
+    text: int | str = 0
+    label: int | str = -1
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the first line names the columns."""
+        return isinstance(self.text, str) or isinstance(self.label, str)
+
+
+@dataclass(frozen=True)
+class TaggedLines:
+    """One sentence of a file.
+
+    Attributes:
+        words: its units.
+        tags: one for each, or None where the file has one column only.
+        lines: the number of each line.
+    """
+
+    words: list[str]
+    tags: list[str] | None
+    lines: list[int]
+
+
+def read_columns(file: Path, columns: Columns, tagged: bool = True) -> list[TaggedLines]:
+    """Reads the sentences of a file.
+
+    Fields are parted by a tab where the line has one, else by spaces; a line that begins with a space has the space as
+    its unit. A line ``-DOCSTART-`` and blank lines part sentences.
+
+    Args:
+        file: the file.
+        columns: which column holds what.
+        tagged: whether each line must have a tag; where not, a file with one column has no tags.
+
+    Raises:
+        DataError: the file is missing, not UTF-8 or empty, a line has too few columns or a unit is empty or gigantic.
+    """
+    lines = read_lines(file)
+    if columns.has_header:
+        columns = _named_columns(file, next(lines, (1, ""))[1], columns)
+    sentences = [_sentence(file, block, columns, tagged) for block in _blocks(lines)]
+    if not sentences:
+        raise DataError(f"{file}: no sentence", "write a unit and its tag a line, and a blank line between sentences")
+    return sentences
+
+
+def check_tags(file: Path, sentence: TaggedLines, scheme: str, types: Sequence[str] | None) -> None:
+    """Checks each tag by itself.
+
+    Args:
+        file: where they stand.
+        sentence: with tags.
+        scheme: that the file is said to have.
+        types: that there may be; None for any.
+
+    Raises:
+        DataError: a tag is none, is not one of the scheme or has an unknown type (file and line).
+    """
+    assert sentence.tags is not None
+    if all(_is_known(tag, scheme, None if types is None else tuple(types)) for tag in set(sentence.tags)):
+        return
+    for line, tag in zip(sentence.lines, sentence.tags, strict=True):
+        cause = check_tag(tag, scheme)
+        if cause is not None:
+            raise DataError(f"{file}:{line}: {cause}", _remedy(sentence.tags, scheme))
+        kind = split_tag(tag)[1]
+        if types is not None and kind and kind not in types:
+            raise DataError(
+                f"{file}:{line}: the tag {tag!r} has the unknown type {kind!r}", f"known types: {', '.join(types)}"
+            )
+
+
+def read_spans(file: Path, sentence: TaggedLines, scheme: str, repair: bool) -> tuple[list[Span], list[int]]:
+    """Reads the entities of a sentence, in units.
+
+    Args:
+        file: where they stand.
+        sentence: with tags of the scheme.
+        scheme: that the tags have to follow.
+        repair: read what breaks the scheme as conlleval does.
+
+    Returns:
+        The entities, and the lines on which the tags break the scheme.
+
+    Raises:
+        DataError: the tags break the scheme, and ``repair`` is false (file and line).
+    """
+    assert sentence.tags is not None
+    problems = find_problems(sentence.tags, scheme)
+    if not problems:
+        return tags_to_spans(sentence.tags, scheme), []
+    if not repair:
+        raise DataError(
+            f"{file}:{sentence.lines[problems[0].index]}: {problems[0].cause}",
+            "correct the file, or read such tags as conlleval does with --set data.repair=true",
+        )
+    return chunks(sentence.tags), [sentence.lines[problem.index] for problem in problems]
+
+
+@lru_cache(maxsize=1024)
+def _is_known(tag: str, scheme: str, types: tuple[str, ...] | None) -> bool:
+    kind = split_tag(tag)[1]
+    return check_tag(tag, scheme) is None and (types is None or not kind or kind in types)
+
+
+def without_word_positions(sentences: Sequence[TaggedLines]) -> list[list[str]]:
+    """The units of each sentence, without the digit behind each character in golden-horse's files of Weibo.
+
+    There, ``科0`` is the first character of a word and ``技1`` its second. Files without such digits stay as they are.
+    """
+    words = [sentence.words for sentence in sentences]
+    if all(len(word) > 1 and word[-1].isdecimal() for sentence in words for word in sentence):
+        return [[word[:-1] for word in sentence] for sentence in words]
+    return words
+
+
+def _named_columns(file: Path, header: str, columns: Columns) -> Columns:
+    names = _split(header.rstrip(BLANK))
+
+    def number(column: int | str) -> int:
+        if isinstance(column, int):
+            return column
+        if column not in names:
+            raise DataError(
+                f"{file}:1: no column {column!r} among {', '.join(map(repr, names))}",
+                "name the columns as the first line does, or give their numbers, from 1",
+            )
+        return names.index(column)
+
+    return Columns(number(columns.text), number(columns.label))
+
+
+def _blocks(lines: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Yields the numbered lines of each sentence."""
+    block: list[tuple[int, str]] = []
+    for number, line in lines:
+        content = line.rstrip(BLANK)
+        if content and not content.startswith(DOCUMENT):
+            block.append((number, content))
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _sentence(file: Path, block: list[tuple[int, str]], columns: Columns, tagged: bool) -> TaggedLines:
+    words: list[str] = []
+    tags: list[str] = []
+    for number, line in block:
+        fields = _split(line)
+        needed = max(_needed(columns.text), _needed(columns.label), 2)
+        if len(fields) >= needed:
+            tags.append(fields[columns.label])
+        elif tagged or len(fields) > 1:
+            raise DataError(
+                f"{file}:{number}: {len(fields)} column{'s' * (len(fields) > 1)} instead of at least {needed}",
+                "write a character or word, a tab or space, and its tag",
+            )
+        word = fields[columns.text] if len(fields) >= _needed(columns.text) else fields[0]
+        if not word:
+            raise DataError(f"{file}:{number}: no character in front of the tag", "put it back, or delete the line")
+        if len(word) > LONGEST_UNIT:
+            raise DataError(
+                f"{file}:{number}: a unit of {len(word)} characters",
+                "write one character or word a line, and its tag behind it",
+            )
+        words.append(word)
+    if tags and len(tags) != len(words):
+        raise DataError(
+            f"{file}:{block[0][0]}: {len(words) - len(tags)} of {len(words)} lines of this sentence have no tag",
+            "give every line a tag, or none",
+        )
+    return TaggedLines(words, tags or None, [number for number, _ in block])
+
+
+def _split(line: str) -> list[str]:
+    if "\t" in line:
+        return line.split("\t")
+    if line.startswith("  "):
+        return [" ", *re.split(" +", line[2:])]
+    return re.split(" +", line)
+
+
+def _needed(column: int | str) -> int:
+    assert isinstance(column, int)
+    return column + 1 if column >= 0 else -column
+
+
+def _remedy(tags: Sequence[str], scheme: str) -> str:
+    try:
+        found = find_scheme(tags)
+    except ValueError:
+        found = scheme
+    if found != scheme:
+        return f"declare the scheme of the file: --set data.scheme={found}"
+    return f"correct the tag, or declare another scheme: --set data.scheme= with {', '.join(SCHEMES)}"

@@ -1,0 +1,29 @@
+"""MSRA, the Chinese corpus of SIGHAN 2006: persons, places and organizations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertcore.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from bertcore.task import Task
+
+
+@hookimpl
+def bertcore_register_tasks() -> list[Task]:
+    """The task ``msra``."""
+    from bertcore_tasks.ner.column_task import ColumnNerTask, Layout
+
+    return [
+        ColumnNerTask(
+            name="msra",
+            description="MSRA (SIGHAN 2006), Chinese named entities LOC PER ORG: entity F1",
+            types=("LOC", "PER", "ORG"),
+            layouts=(
+                Layout("BIO", {"train": "msra_train_bio.txt", "dev": "msra_dev_bio.txt", "test": "msra_test_bio.txt"}),
+                Layout("BIO", {"train": "msra_train_bio", "dev": "msra_dev_bio", "test": "msra_test_bio"}),
+            ),
+            dev_is_test=True,
+        )
+    ]

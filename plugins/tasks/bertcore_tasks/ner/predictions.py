@@ -1,0 +1,106 @@
+"""Files of predictions, of bertcore or of any other program, for ``bertcore score``.
+
+Columns: the sentences of the split in their order, a unit and its predicted tag a line (the last column; gold tags may
+stand between them, as conlleval wants it). JSON lines (``.json``, ``.jsonl``): CLUENER's form or a list of entities,
+each text by its ``id``, or in the order of the split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bertcore.data.tables import read_json_lines
+from bertcore.errors import DataError
+from bertcore.tagging import Span, spans_to_tags
+
+from bertcore_tasks.ner.base import Prediction, align
+from bertcore_tasks.ner.columns import Columns, check_tags, read_columns
+from bertcore_tasks.ner.spans import read_entities
+from bertcore_tasks.ner.units import Sentence
+
+JSON_LINES = (".json", ".jsonl")
+
+
+def read_predictions(file: Path, sentences: Sequence[Sentence], scheme: str) -> list[Prediction]:
+    """Reads the predictions of all sentences.
+
+    Args:
+        file: of columns or JSON lines, as its suffix says.
+        sentences: of the split.
+        scheme: of the tags in columns.
+
+    Raises:
+        DataError: the file is damaged, lacks a sentence, holds another one, or does not agree with a text (file, line).
+    """
+    if file.suffix.lower() in JSON_LINES:
+        return _from_json_lines(file, sentences, scheme)
+    return _from_columns(file, sentences, scheme)
+
+
+def _from_columns(file: Path, sentences: Sequence[Sentence], scheme: str) -> list[Prediction]:
+    read = read_columns(file, Columns())
+    predictions: list[Prediction] = []
+    for sentence, lines in zip(sentences, read, strict=False):
+        units = sentence.units
+        expected = [sentence.text[start:end] for start, end in zip(units.starts, units.ends, strict=True)]
+        for line, word, wanted in zip(lines.lines, lines.words, expected, strict=False):
+            if word != wanted:
+                raise DataError(
+                    f"{file}:{line}: {word!r} where {sentence.origin} and what follows says {wanted!r}",
+                    "keep the sentences and their lines in the order of the split",
+                )
+        if len(lines.words) != len(expected):
+            raise DataError(
+                f"{file}:{lines.lines[0]}: a sentence of {len(lines.words)} lines where {sentence.origin} has "
+                f"{len(expected)}",
+                "predict every line, and keep the blank lines between sentences",
+            )
+        check_tags(file, lines, scheme, None)
+        assert lines.tags is not None
+        predictions.append(Prediction.of_tags(sentence, lines.tags, scheme))
+    if len(read) != len(sentences):
+        raise DataError(
+            f"{file}: {len(read)} sentences instead of {len(sentences)}", "predict every sentence of the split once"
+        )
+    return predictions
+
+
+def _from_json_lines(file: Path, sentences: Sequence[Sentence], scheme: str) -> list[Prediction]:
+    places = {sentence.identifier: index for index, sentence in enumerate(sentences)}
+    predictions: list[Prediction | None] = [None] * len(sentences)
+    remedy = "check that the predictions are those of this split"
+    for number, (record, origin) in enumerate(read_json_lines(file)):
+        identifier = str(record.get("id", number))
+        if identifier not in places:
+            raise DataError(
+                f"{origin}: there is no text with the id {identifier!r}", "check that the split is the same"
+            )
+        index = places[identifier]
+        if predictions[index] is not None:
+            raise DataError(f"{origin}: a second prediction for the id {identifier!r}", "leave one of them out")
+        sentence = sentences[index]
+        if record.get("text", sentence.text) != sentence.text:
+            raise DataError(
+                f"{origin}: another text than {sentence.origin}, which has the id {identifier!r}",
+                remedy,
+            )
+        # A file of bertcore's own holds the gold entities as `label`; those of `entities` are what it predicts.
+        entities = read_entities(record, sentence.text, origin)
+        if entities is None:
+            raise DataError(f"{origin}: neither the field 'label' nor 'entities'", "name the entities, if only {}")
+        predictions[index] = _of_entities(sentence, entities, scheme)
+    read = [prediction for prediction in predictions if prediction is not None]
+    if len(read) != len(sentences):
+        missing = next(sentence for sentence, found in zip(sentences, predictions, strict=True) if found is None)
+        raise DataError(
+            f"{file}: no prediction for {len(sentences) - len(read)} of {len(sentences)} texts, the first has the id "
+            f"{missing.identifier!r}",
+            "predict every text of the split once",
+        )
+    return read
+
+
+def _of_entities(sentence: Sentence, entities: Sequence[Span], scheme: str) -> Prediction:
+    tags = spans_to_tags(align(entities, sentence.units).spans, len(sentence.units), scheme)
+    return Prediction(tags, entities, entities)

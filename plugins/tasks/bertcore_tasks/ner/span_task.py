@@ -1,0 +1,74 @@
+"""CLUENER: JSON lines with spans of characters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bertcore.config import DataConfig
+from bertcore.errors import DataError
+from bertcore.files import json_text
+from bertcore.tagging import scheme_tags
+from bertcore.task import Dataset
+
+from bertcore_tasks.ner.base import NerDataConfig, NerTask
+from bertcore_tasks.ner.spans import check_types, read_span_file, surfaces
+from bertcore_tasks.ner.units import Sentence
+
+
+@dataclass
+class SpanNerTask(NerTask):
+    """Named entities from ``train.json``, ``dev.json`` and ``test.json`` in CLUENER's form.
+
+    Attributes:
+        name: as in ``--task cluener``.
+        description: one line.
+        types: of the entities, in the order of the tags' ids.
+        submission_file: name of the leaderboard's file for the test split.
+    """
+
+    name: str
+    description: str
+    types: tuple[str, ...]
+    submission_file: str
+
+    def open(self, data: DataConfig) -> Dataset:
+        """Finds the three files; see :meth:`bertcore.task.Task.open`."""
+        assert isinstance(data, NerDataConfig)
+        folder = Path(data.path or ".")
+        if not folder.is_dir() and not folder.is_file():
+            raise DataError(f"{folder}: no such folder", f"give the folder of {self.name}'s JSON files with --data")
+        named = {split: folder / f"{split}.json" for split in ("train", "dev", "test")}
+        files = {split: (file,) for split, file in named.items() if file.is_file()}
+        if folder.is_file():  # any file can be scored
+            files = {self.evaluation_split: (folder,)}
+        if not files:
+            raise DataError(
+                f"{folder}: no train.json, dev.json or test.json", f"give the folder of {self.name}'s JSON files"
+            )
+
+        def read(split: str) -> list[Sentence]:
+            (file,) = files[split]
+            sentences = read_span_file(file, data.unit, labeled=split != "test")
+            check_types(file, sentences, self.types)
+            return sentences
+
+        return Dataset(files, read, scheme_tags(data.scheme or "BIO", self.types))
+
+    def submissions(self) -> Mapping[str, str]:
+        """The test split."""
+        return {"test": self.submission_file}
+
+    def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
+        """JSON lines ``{"id": 0, "label": {type: {surface: [[first, last]]}}}``, as CLUE wants them."""
+        lines = [
+            json_text({"id": _number(prediction["id"]), "label": surfaces(prediction["entities"])})
+            for prediction in predictions
+        ]
+        return "".join(f"{line}\n" for line in lines)
+
+
+def _number(identifier: str) -> int | str:
+    return int(identifier) if identifier.isdecimal() else identifier

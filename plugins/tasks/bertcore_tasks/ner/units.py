@@ -1,0 +1,102 @@
+"""Units: the characters or words of a text that carry a tag each, with their offsets into the text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bertcore.tagging import Span
+from bertcore.task import Example
+
+UnitKind = Literal["character", "word"]
+
+
+@dataclass(frozen=True)
+class Units:
+    """Where the units of a text lie: unit i is ``text[starts[i]:ends[i]]``."""
+
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+@dataclass(frozen=True)
+class Sentence(Example):
+    """An example with its units. ``texts`` holds ``text``; ``label`` is a tuple of spans in characters, or None."""
+
+    units: Units = Units((), ())
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return self.texts["text"]
+
+    def surface(self, span: Span) -> str:
+        """What the text says at a span of characters."""
+        return self.text[span.start : span.end]
+
+    def in_characters(self, span: Span) -> Span:
+        """A span of units as a span of characters."""
+        return Span(self.units.starts[span.start], self.units.ends[span.end - 1], span.type)
+
+
+def split_units(text: str, kind: UnitKind) -> Units:
+    """Splits a text into units.
+
+    Args:
+        text: any text.
+        kind: ``character``: every character, a space, too. ``word``: a run of letters, digits and their accents, but a
+            Chinese character and a sign by itself; white space lies between units.
+    """
+    if kind == "character":
+        return Units(range(len(text)), range(1, len(text) + 1))
+    starts: list[int] = []
+    ends: list[int] = []
+    grows = False
+    for index, character in enumerate(text):
+        category = unicodedata.category(character)
+        if character.isspace():
+            grows = False
+        elif grows and (category[0] in "LNM" and not is_wide(character)):
+            ends[-1] = index + 1
+        else:
+            starts.append(index)
+            ends.append(index + 1)
+            grows = category[0] in "LN" and not is_wide(character)
+    return Units(tuple(starts), tuple(ends))
+
+
+def join_units(words: Sequence[str]) -> tuple[str, Units]:
+    """Makes a text of characters or words that a file holds one by one.
+
+    Words are parted by a space, but nothing parts Chinese from what stands beside it, or the characters of a text that
+    comes in single ones.
+    """
+    if all(len(word) == 1 for word in words):
+        return "".join(words), split_units("".join(words), "character")
+    parts: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    length = 0
+    for index, word in enumerate(words):
+        if index and _parted(words[index - 1], word):
+            parts.append(" ")
+            length += 1
+        parts.append(word)
+        starts.append(length)
+        length += len(word)
+        ends.append(length)
+    return "".join(parts), Units(tuple(starts), tuple(ends))
+
+
+def is_wide(character: str) -> bool:
+    """Whether a character is Chinese, Japanese, Korean, full-width or an emoji: written without spaces around it."""
+    return unicodedata.east_asian_width(character) in "WF"
+
+
+def _parted(first: str, then: str) -> bool:
+    return not any(is_wide(character) or character.isspace() for character in (first[-1], then[0]))

@@ -1,0 +1,33 @@
+"""Weibo (Peng and Dredze 2015): names (NAM) and nominal mentions (NOM) in Chinese social media."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertcore.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from bertcore.task import Task
+
+
+@hookimpl
+def bertcore_register_tasks() -> list[Task]:
+    """The task ``weibo``."""
+    from bertcore_tasks.ner.column_task import ColumnNerTask, layout
+    from bertcore_tasks.ner.columns import without_word_positions
+
+    kinds = ("PER", "LOC", "ORG", "GPE")
+    return [
+        ColumnNerTask(
+            name="weibo",
+            description="Weibo, Chinese named and nominal entities of 8 types: entity F1",
+            types=tuple(f"{kind}.{mention}" for kind in kinds for mention in ("NAM", "NOM")),
+            layouts=(
+                layout("BMES", "{split}.all.bmes"),
+                layout("BMES", "{split}.char.bmes"),
+                layout("BIO", "weiboNER_2nd_conll.{split}"),
+                layout("BIO", "weiboNER.conll.{split}"),
+            ),
+            clean=without_word_positions,
+        )
+    ]

@@ -1,0 +1,60 @@
+"""Windows over the units of a text that is longer than the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """The windows of a text.
+
+    Attributes:
+        bounds: first unit, and the one behind the last, of each window.
+        owner: int64 ``[units]``, the window from which a unit is predicted; -1 where no window holds it.
+    """
+
+    bounds: tuple[tuple[int, int], ...]
+    owner: NDArray[np.int64]
+
+
+def plan_windows(sizes: Sequence[int], capacity: int, overlap: int, truncate: bool = False) -> WindowPlan:
+    """Lays windows over a text so that each unit is predicted once, from the window where it has most context.
+
+    A unit's context is the smaller distance to a window's border, in units; the text's own begin and end are no border.
+
+    Args:
+        sizes: tokens of each unit, each at least 1; a unit of more than ``capacity`` counts as one that just fits.
+        capacity: tokens of the longest window.
+        overlap: tokens that two neighbouring windows share at most; more than half a window counts as half of it.
+        truncate: keep the first window only.
+    """
+    count = len(sizes)
+    ends = np.cumsum(np.minimum(np.asarray(sizes, dtype=np.int64), capacity))
+    if not count or ends[-1] <= capacity:
+        return WindowPlan(((0, count),), np.zeros(count, dtype=np.int64))
+    before = np.concatenate([[0], ends])  # tokens in front of each unit
+    overlap = min(overlap, capacity // 2)
+    bounds: list[tuple[int, int]] = []
+    owner = np.full(count, -1, dtype=np.int64)
+    most = np.full(count, -1, dtype=np.int64)
+    start = 0
+    while True:
+        end = int(np.searchsorted(before, before[start] + capacity, side="right")) - 1
+        units = np.arange(start, end)
+        left = np.full(end - start, count) if start == 0 else units - start
+        right = np.full(end - start, count) if end == count else end - 1 - units
+        context = np.minimum(left, right)
+        better = context > most[start:end]
+        owner[start:end][better] = len(bounds)
+        most[start:end][better] = context[better]
+        bounds.append((start, end))
+        if end == count or truncate:
+            return WindowPlan(tuple(bounds), owner)
+        # The next window shares at most the overlap, and has room for the unit behind this window.
+        shared = int(np.searchsorted(before, before[end] - overlap))
+        start = max(shared, int(np.searchsorted(before, before[end + 1] - capacity)))
