@@ -13,6 +13,7 @@ import pluggy
 if TYPE_CHECKING:
     from bertcore.backend import Backend
     from bertcore.converter import WeightConverter
+    from bertcore.data.records import RecordFormat
     from bertcore.events import TrackerFactory
     from bertcore.families import ModelFamily
     from bertcore.implementations import HeadImplementation, ObjectiveImplementation
@@ -56,3 +57,8 @@ def bertcore_register_objectives() -> list[ObjectiveImplementation]:  # type: ig
 @hookspec
 def bertcore_register_trackers() -> list[TrackerFactory]:  # type: ignore[empty-body]
     """Returns trackers: what listens to the events of a run."""
+
+
+@hookspec
+def bertcore_register_record_formats() -> list[RecordFormat]:  # type: ignore[empty-body]
+    """Returns record formats: how encoded rows are stored in files."""

@@ -10,6 +10,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from bertcore.backend import Backend
 from bertcore.converter import WeightConverter
+from bertcore.data.records import RecordFormat
 from bertcore.errors import PluginError, UsageError
 from bertcore.events import TrackerFactory
 from bertcore.families import ModelFamily
@@ -67,6 +68,11 @@ class Registry:
         return self._gather("bertcore_register_trackers", TrackerFactory, "tracker")
 
     @cached_property
+    def record_formats(self) -> Mapping[str, Entry[RecordFormat]]:
+        """Formats of record files by name."""
+        return self._gather("bertcore_register_record_formats", RecordFormat, "record format")
+
+    @cached_property
     def heads(self) -> Mapping[str, Entry[HeadImplementation]]:
         """Implementations of heads by ``HEAD on BACKEND``."""
         return self._gather("bertcore_register_heads", HeadImplementation, "head", _head_key)
@@ -101,6 +107,10 @@ class Registry:
         """Returns a tracker; raises as :meth:`task` does."""
         return self._find(self.trackers, name, "tracker")
 
+    def record_format(self, name: str) -> RecordFormat:
+        """Returns a format of record files; raises as :meth:`task` does."""
+        return self._find(self.record_formats, name, "record format")
+
     def head_implementation(self, head: Head, backend: str) -> str:
         """Returns the target of the code that computes a head on a backend; raises as :meth:`task` does."""
         return self._find(self.heads, f"{head.name} on {backend}", "head").target
@@ -121,7 +131,8 @@ class Registry:
 
     def gather_all(self) -> None:
         """Asks every plugin for everything, so that each record says what it provides and whether it failed."""
-        for kind in ("families", "backends", "tasks", "converters", "heads", "objectives", "trackers"):
+        kinds = ("families", "backends", "tasks", "converters", "heads", "objectives", "trackers", "record_formats")
+        for kind in kinds:
             getattr(self, kind)
 
     def _gather(self, hook: str, kind: type[Item], noun: str, key: Any = None) -> dict[str, Entry[Item]]:

@@ -167,6 +167,7 @@ class Task(ABC):
     Attributes, of the class or of the instance:
         name: as in ``--task rte``.
         description: one line.
+        labels: label names in the order of their ids, where they are the same for all data of the task.
         metric: by which the best checkpoint is chosen.
         evaluation_split: the split that is evaluated during training.
         data_config: the task's data options, a subclass of ``DataConfig``.
@@ -178,6 +179,7 @@ class Task(ABC):
 
     name: str
     description: str
+    labels: tuple[str, ...] = ()
     metric: Metric
     evaluation_split: str = "dev"
     data_config: ClassVar[type[DataConfig]] = DataConfig

@@ -244,6 +244,7 @@ def test_a_third_partys_plugin_is_listed_like_any_other(example: Environment) ->
         "colour": ["task colour"],
         "example_bert": ["family example_bert"],
         "loss_csv": ["tracker loss_csv"],
+        "npy": ["record format npy"],
         "npz": ["converter npz"],
         "r_drop": ["objective r_drop on torch"],
     }

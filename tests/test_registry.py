@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from bertcore import hookimpl
+from bertcore.data.records import RecordFormat
 from bertcore.errors import PluginError, UsageError
 from bertcore.events import TrackerFactory
 from bertcore.families import BertFamily
@@ -58,6 +59,27 @@ def test_what_is_registered_is_found_under_its_name():
         ["family bert"],
         ["tracker log", "tracker curve"],
     ]
+
+
+def test_record_formats_are_found_under_their_name():
+    class Punched(RecordFormat):
+        name = "punched"
+        description = "cards"
+        suffix = ".cards"
+
+        def write(self, file, records):
+            raise NotImplementedError
+
+        def read(self, file):
+            raise NotImplementedError
+
+    cards = Punched()
+    registry = registry_of(cards=plugin_with("bertcore_register_record_formats", lambda: [cards]))
+    assert registry.record_format("punched") is cards
+    with pytest.raises(UsageError, match="there is no record format 'punchd'"):
+        registry.record_format("punchd")
+    registry.gather_all()
+    assert registry.plugins.records[0].provides == ["record format punched"]
 
 
 def test_heads_and_objectives_are_found_by_backend():

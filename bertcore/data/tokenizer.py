@@ -210,6 +210,10 @@ class Tokenizer:
                 known[unit] = encoding.ids or [self._unknown_id]
         return [known[unit] for unit in units]
 
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The texts of tokens, as the vocabulary has them."""
+        return [self._inner.id_to_token(token_id) or "" for token_id in ids]
+
     @functools.cached_property
     def special_ids(self) -> tuple[list[int], list[int]]:
         """The special tokens in front of a single text and those behind it: ``[CLS]`` and ``[SEP]``."""

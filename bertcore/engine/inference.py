@@ -105,7 +105,7 @@ class TrainedModel:
         """
         name = split or self.task.evaluation_split
         started = time.perf_counter()
-        dataset = open_data(self.task, self.config)
+        dataset = open_data(self.task, self.config, self._registry)
         head = self._head(dataset)
         examples = dataset.split(name)
         for text in dataset.notes:
@@ -160,7 +160,7 @@ class TrainedModel:
             UsageError: there is no such split, or it is a stream.
             DataError: the data is missing or wrong.
         """
-        dataset = open_data(self.task, self.config)
+        dataset = open_data(self.task, self.config, self._registry)
         head = self._head(dataset)
         split = dataset.split(name)
         if isinstance(split, ExampleStream):

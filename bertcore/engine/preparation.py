@@ -12,6 +12,7 @@ from bertcore.backend import Backend, Precision, Session, SessionSpecification, 
 from bertcore.batch import Batch
 from bertcore.config import FILE_OPTIONS, DataConfig, ModelConfig, RunConfig
 from bertcore.data.encoded import encode_split
+from bertcore.data.record_folder import RecordedSplit, holds_records, open_records
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError, DeviceError, UsageError
 from bertcore.heads import Head
@@ -99,8 +100,13 @@ def find_task(config: RunConfig, registry: Registry) -> Task:
     return registry.task(config.task)
 
 
-def find_model(model: ModelConfig, registry: Registry) -> ModelSource:
+def find_model(model: ModelConfig, registry: Registry, *, tensors: bool = True) -> ModelSource:
     """Opens the model that the configuration names.
+
+    Args:
+        model: names it.
+        registry: the plugins.
+        tensors: false leaves the weights unread.
 
     Raises:
         UsageError: none is named.
@@ -108,15 +114,16 @@ def find_model(model: ModelConfig, registry: Registry) -> ModelSource:
     """
     if model.path is None:
         raise UsageError("no model", "give --model with a Hugging Face folder, a hub name or 'sample'")
-    return open_model(model.path, registry, revision=model.revision)
+    return open_model(model.path, registry, revision=model.revision, tensors=tensors)
 
 
-def open_data(task: Task, config: RunConfig) -> Dataset:
-    """Opens the data that the configuration names.
+def open_data(task: Task, config: RunConfig, registry: Registry) -> Dataset:
+    """Opens the data that the configuration names: the task's own files, or a folder of record files.
 
     Raises:
         UsageError: none is named, or the task brings no sample.
         DataError: it is missing or wrong.
+        DeviceError: the records are of a format that needs a package which is not installed.
     """
     path = config.data.path
     if path is None and task.own_files:
@@ -128,6 +135,9 @@ def open_data(task: Task, config: RunConfig) -> Dataset:
         if folder is None:
             raise UsageError(f"the task {task.name} brings no sample", "give the folder of its files with --data")
         path = str(folder)
+    formats = {name: entry.item for name, entry in registry.record_formats.items()}
+    if holds_records(Path(path), formats):
+        return open_records(Path(path), task, config.data, config.head, formats)
     return task.open(config.data.model_copy(update={"path": path}))
 
 
@@ -183,10 +193,42 @@ def encode_whole_split(
             f"{unlabeled.origin or name}: no label, and the split {name} cannot be scored without",
             "bertcore predict writes predictions for texts without labels",
         )
-    encoding = encode_split(task, examples, files, tokenizer, head, config.data, max_length, note)
+    encoding = encode_examples(
+        task,
+        examples,
+        files=files,
+        tokenizer=tokenizer,
+        head=head,
+        config=config,
+        max_length=max_length,
+        note=note,
+    )
     for text in encoding.notes:
         note(f"{name}: {text}")
     return EncodedSplit(name, examples, encoding)
+
+
+def encode_examples(
+    task: Task,
+    examples: Sequence[Example],
+    *,
+    files: Sequence[Path],
+    tokenizer: Tokenizer,
+    head: Head,
+    config: RunConfig,
+    max_length: int,
+    note: Callable[[str], None],
+) -> Encoding:
+    """Encodes examples with or without labels, or takes their rows from the records that they lie in.
+
+    Arguments are those of :func:`encode_whole_split`.
+
+    Raises:
+        DataError: the records do not fit the tokenizer, the head or the length.
+    """
+    if isinstance(examples, RecordedSplit):
+        return examples.encoding(tokenizer, head, max_length)
+    return encode_split(task, examples, files, tokenizer, head, config.data, max_length, note)
 
 
 def open_session(

@@ -21,6 +21,7 @@ from bertcore.config import (
     config_values,
     resolve_config,
 )
+from bertcore.data.record_folder import recorded_settings
 from bertcore.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bertcore.engine.interrupt import Interrupted
 from bertcore.engine.prediction import PredictionTiming, predict_split
@@ -128,6 +129,9 @@ def resolve_run(settings: Sequence[Setting], registry: Registry) -> ResolvedConf
     if name is None:
         return resolve_config(settings)
     task = registry.task(str(name))
+    path = next((setting.value for setting in reversed(settings) if setting.key == "data.path"), None)
+    if path is not None:
+        settings = [*recorded_settings(str(path), task.name), *settings]
     return resolve_config(settings, config_model(task.data_config, task.head_config))
 
 
@@ -231,7 +235,7 @@ class _Workshop:
         objective, _ = registry.objective(
             config.train.objective, config.train.objective_options, self.place.backend.name
         )
-        self.dataset: Dataset = open_data(self.task, config)
+        self.dataset: Dataset = open_data(self.task, config, registry)
         self.source: ModelSource = (
             find_model(config.model, registry)
             if resumed is None

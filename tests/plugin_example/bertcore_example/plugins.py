@@ -12,6 +12,7 @@ from bertcore import hookimpl
 if TYPE_CHECKING:
     from bertcore.backend import Backend
     from bertcore.converter import WeightConverter
+    from bertcore.data.records import RecordFormat
     from bertcore.events import TrackerFactory
     from bertcore.families import ModelFamily
     from bertcore.implementations import HeadImplementation, ObjectiveImplementation
@@ -114,3 +115,15 @@ class LossCsv:
         from bertcore_example.loss_csv import LossCsvTracker
 
         return [TrackerFactory("loss_csv", "loss curve in loss.csv", LossCsvTracker, default=False)]
+
+
+class Npy:
+    """A record format: each row an array of numpy behind the other."""
+
+    @staticmethod
+    @hookimpl
+    def bertcore_register_record_formats() -> list[RecordFormat]:
+        """The format ``npy`` of ``bertcore data convert``."""
+        from bertcore_example.npy_records import NpyRecords
+
+        return [NpyRecords()]

@@ -1,0 +1,98 @@
+"""``bertcore data``: check and convert."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bertcore.cli.options import json_option, settings_options
+
+Function = TypeVar("Function")
+
+
+def data_source_options(function: Any) -> Any:
+    """Adds what names a task, its data and a model."""
+    function = click.option("--model", help="Hugging Face folder, hub name, or 'sample'.")(function)
+    function = click.option("--test", help="File to predict, likewise.")(function)
+    function = click.option("--dev", help="File to evaluate on, likewise.")(function)
+    function = click.option("--train", help="Training file, for a task that reads your own files.")(function)
+    function = click.option("--data", help="Folder of the task's files or of records, or 'sample'.")(function)
+    return click.option("--task", help="Name of the task, as rte.")(function)
+
+
+@click.group()
+def data() -> None:
+    """Check data, or write it in another format."""
+
+
+@data.command()
+@data_source_options
+@click.option("--to", "format_name", required=True, metavar="FORMAT", help="tfrecord, mindrecord or jsonl.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@settings_options
+@json_option
+@click.pass_obj
+def convert(
+    blocked: tuple[str, ...],
+    task: str | None,
+    data: str | None,
+    train: str | None,
+    dev: str | None,
+    test: str | None,
+    model: str | None,
+    format_name: str,
+    output: Path,
+    file: Path | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Write all splits of a task as encoded rows, one file each, which bertcore run --data reads.
+
+    jsonl is for looking into: it shows tokens, offsets and labels. The length of the rows is data.max_length.
+    """
+    from dataclasses import asdict
+
+    from bertcore.engine.data_convert import convert_data
+    from bertcore.registry import Registry
+
+    registry = Registry(blocked=blocked)
+    config = _config(registry, task, data, train, dev, test, model, file, assignments)
+    notes: list[str] = []
+    result = convert_data(config, registry, format_name, output, notes.append)
+    if as_json:
+        click.echo(json.dumps({**asdict(result), "notes": notes}, indent=2, default=str))
+        return
+    for text in notes:
+        click.echo(text)
+    for name, split in result.splits.items():
+        cut = f", {split.truncated} truncated" if split.truncated else ""
+        click.echo(f"{name}: {split.examples} examples, {split.records} records{cut}: {split.file}")
+    click.echo(f"{result.format}, rows of at most {result.max_length} tokens: {result.folder}")
+
+
+def _config(
+    registry: Any,
+    task: str | None,
+    data: str | None,
+    train: str | None,
+    dev: str | None,
+    test: str | None,
+    model: str | None,
+    file: Path | None,
+    assignments: tuple[str, ...],
+) -> Any:
+    from bertcore.config import gather_settings
+    from bertcore.engine.run import resolve_run
+
+    options = {
+        "task": task,
+        "model.path": model,
+        "data.path": data,
+        "data.train": train,
+        "data.dev": dev,
+        "data.test": test,
+    }
+    return resolve_run(gather_settings(file, None, assignments, options), registry).config

@@ -1,0 +1,46 @@
+"""A record format: the vectors of each row as arrays of numpy, one behind the other in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from bertcore.data.records import Feature, Record, RecordFormat
+from bertcore.errors import DataError
+
+
+class NpyRecords(RecordFormat):
+    """The names of the features first, then the vectors of every row in the order of the names."""
+
+    name = "npy"
+    description = "example: arrays of numpy, one behind the other"
+    suffix = ".npy"
+
+    def write(self, file: Path, records: Iterable[Record]) -> int:
+        """Writes each record as it comes."""
+        names: list[str] = []
+        count = 0
+        with file.open("wb") as output:
+            for record in records:
+                if not names:
+                    names = list(record.features)
+                    np.save(output, np.array(names))
+                for name in names:
+                    np.save(output, record.features[name])
+                count += 1
+        return count
+
+    def read(self, file: Path) -> Iterator[Record]:
+        """Yields each record as it is read."""
+        size = file.stat().st_size
+        number = 0
+        with file.open("rb") as source:
+            try:
+                names = np.load(source).tolist()
+                while source.tell() < size:
+                    number += 1
+                    features: dict[str, Feature] = {name: np.load(source) for name in names}
+                    yield Record(features)
+            except (EOFError, ValueError) as error:
+                raise DataError(f"{file}: record {number}: {error}", "write the file again") from None
