@@ -63,6 +63,29 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         _replace_folder(temporary, target)
 
 
+@contextmanager
+def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a path of the same name in a hidden neighbour; what is made there takes the place of `path` at the end.
+
+    For a file or folder that is looked at before anyone may find it. Missing parent folders are created, what exists
+    is replaced, a symbolic link is followed.
+
+    Raises:
+        OutputError: the operating system refused, or a folder is in the way of a file or a file of a folder.
+    """
+    target = Path(path).resolve()
+    temporary = _temporary_neighbour(target)
+    with _output_errors(target, temporary), _removed_on_failure(target, temporary):
+        temporary.mkdir()
+        new = temporary / target.name
+        yield new
+        if new.is_dir():
+            _replace_folder(new, target)
+        else:
+            os.replace(new, target)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """Return strict JSON, for other programs to read: what is no number, or no finite one, becomes null."""
     return json.dumps(_json_value(value), indent=indent, ensure_ascii=False, allow_nan=False)

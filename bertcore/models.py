@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from bertcore.converter import KeyReport, WeightConverter, WeightSet
-from bertcore.converters.huggingface import WEIGHTS_FILE, write_weights
-from bertcore.converters.model_folder import find_config, read_config, write_config
+from bertcore.converters.huggingface import WEIGHTS_FILE
+from bertcore.converters.model_folder import find_config, is_there, read_config, write_config
 from bertcore.converters.rules import RenameRule, joined_actions, to_canonical
+from bertcore.converters.tensor_files import write_weights
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import ModelError, UsageError
 from bertcore.families import BertConfig, ModelFamily, head_from_config
@@ -140,17 +141,26 @@ class ModelSource:
         )
 
 
-def open_model(name: str, registry: Registry, *, revision: str | None = None, tensors: bool = True) -> ModelSource:
+def open_model(
+    name: str,
+    registry: Registry,
+    *,
+    backend: str | None = None,
+    revision: str | None = None,
+    tensors: bool = True,
+) -> ModelSource:
     """Opens a model folder, a weight file with its config beside it, ``sample``, or a model of the Hugging Face hub.
 
     Args:
         name: a path, ``sample``, or the name of a model on the hub. What exists as a path is never looked for there.
         registry: where converters and families are looked up.
+        backend: name of the backend that shall compute the model; None where nothing is computed.
         revision: branch, tag or commit, for a name on the hub.
         tensors: false reads the configuration alone.
 
     Raises:
-        ModelError: it cannot be found, or something in it is missing, damaged or unknown.
+        ModelError: it cannot be found, something in it is missing, damaged or unknown, or it is of a family that the
+            backend does not compute.
         UsageError: a revision is given for something that is not on the hub.
     """
     path = _locate(name, revision)
@@ -159,7 +169,7 @@ def open_model(name: str, registry: Registry, *, revision: str | None = None, te
     if config_file is None:
         raise ModelError(f"{folder}: no config.json", "give a model folder with a config.json, or copy it there")
     config_json = read_config(config_file)
-    family = find_family(config_json, registry, str(config_file))
+    family = find_family(config_json, registry, str(config_file), backend)
     config = family.parse_config(config_json, str(config_file))
     weights = WeightSet({}, config_json, folder)
     if tensors:
@@ -167,23 +177,44 @@ def open_model(name: str, registry: Registry, *, revision: str | None = None, te
     return ModelSource(name, folder, family, config, config_json, weights)
 
 
-def find_family(config: Mapping[str, Any], registry: Registry, origin: str) -> ModelFamily:
-    """The family that a ``config.json`` names.
+def find_family(config: Mapping[str, Any], registry: Registry, origin: str, backend: str | None = None) -> ModelFamily:
+    """The family that a ``config.json`` names, or else one that stands in for every other.
+
+    Args:
+        config: content of ``config.json``.
+        registry: where families are looked up.
+        origin: where the configuration stands, for the message.
+        backend: name of the backend that shall compute the model; None where nothing is computed.
 
     Raises:
-        ModelError: no plugin brings this family.
+        ModelError: no plugin brings this family, or the backend does not compute it.
         PluginError: the plugin of this name is broken; shows its error in full.
     """
+    families = {name: entry.item for name, entry in sorted(registry.families.items())}
+    named = ", ".join(name for name, family in families.items() if not family.any_model_type) or "none"
     model_type = config.get("model_type")
     if not isinstance(model_type, str):
-        raise ModelError(f"{origin}: no model_type", f"name one of {', '.join(sorted(registry.families))}")
+        raise ModelError(f"{origin}: no model_type", f"name one of {named}")
     try:
-        return registry.family(model_type)
+        family = registry.family(model_type)
     except UsageError:
+        stand_in = next((family for family in families.values() if family.any_model_type), None)
+        if stand_in is None:
+            raise ModelError(
+                f"{origin}: model_type {model_type!r} is not known", f"known are {named}; a plugin can add a family"
+            ) from None
+        family = stand_in
+    if backend is not None and family.backends is not None and backend not in family.backends:
+        able = [
+            name
+            for name, other in families.items()
+            if not other.any_model_type and (other.backends is None or backend in other.backends)
+        ]
         raise ModelError(
-            f"{origin}: model_type {model_type!r} is not known",
-            f"known are {', '.join(sorted(registry.families)) or 'none'}; a plugin can add a family",
-        ) from None
+            f"{origin}: model_type is {model_type!r}, and {backend} computes {', '.join(able) or 'none'}",
+            f"use --backend {' or '.join(family.backends)}",
+        )
+    return family.bound(config, origin)
 
 
 def find_converter(path: Path, registry: Registry) -> WeightConverter:
@@ -280,7 +311,7 @@ def _joined(first: tuple[KeyReport, ...], second: tuple[KeyReport, ...]) -> tupl
 def _locate(name: str, revision: str | None) -> Path:
     """The folder or file that a name means, downloaded if need be."""
     path = _sample_folder() if name == SAMPLE else Path(name).expanduser()
-    if path.exists():
+    if is_there(path):
         if revision is not None:
             raise UsageError(f"{name} is not on the hub and has no revision {revision!r}", "leave model.revision out")
         return path

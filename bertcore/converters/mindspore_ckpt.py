@@ -6,21 +6,22 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from bertcore.converter import KeyReport, WeightConverter, WeightSet
-from bertcore.converters.formats.mindspore_ckpt import read_ckpt, write_ckpt
+from bertcore.converter import KeyReport, ModelParts, WeightConverter, WeightSet
+from bertcore.converters.formats.mindspore_ckpt import ckpt_names, read_ckpt, write_ckpt
+from bertcore.converters.layouts import is_of_other_layout
 from bertcore.converters.model_folder import config_beside
 from bertcore.converters.rules import OLD_LAYER_NORM, to_canonical
+from bertcore.converters.transformers_parts import transformers_parts
+from bertcore.errors import ModelError
 from bertcore.parameters import SkipRule
 
 SKIP_RULES = (
     SkipRule(r"(moment[12]|adam_[mv])\..*", "optimizer state"),
     SkipRule(r"global_step|learning_rate|beta[12]_power|epoch_num|step_num", "training state"),
+    SkipRule(r"scale_sense|loss_scale|(current|last_overflow)_iterator_step", "training state"),
 )
 """What MindSpore's own callback saves beside the model."""
 
-# A file starts with the tag of its first tensor: field 1 of a Value, which is field 1 of the Checkpoint. The lengths
-# before both are protobuf varints.
-_FIRST_TAG = re.compile(rb"\x0a[\x80-\xff]*[\x00-\x7f]\x0a([\x01-\x7f])")
 _CANONICAL = re.compile(r"(\w+\.)?(embeddings|encoder\.layer|pooler|classifier|qa_outputs|crf|cls)\..*")
 
 
@@ -36,15 +37,10 @@ class MindSporeCheckpointConverter(WeightConverter):
 
     def recognizes(self, path: Path) -> bool:  # noqa: D102
         try:
-            with open(path, "rb") as file:
-                start = file.read(256)
-        except OSError:
+            names = ckpt_names(path)
+        except ModelError:
             return False
-        match = _FIRST_TAG.match(start)
-        if match is None:
-            return False
-        tag = start[match.end() : match.end() + match[1][0]].decode("ascii", "replace")
-        return _CANONICAL.fullmatch(tag) is not None
+        return any(_CANONICAL.fullmatch(name) for name in names) and not is_of_other_layout(names)
 
     def read(self, path: Path) -> WeightSet:  # noqa: D102
         tensors, report = to_canonical(read_ckpt(path), OLD_LAYER_NORM, SKIP_RULES, origin=str(path))
@@ -58,3 +54,6 @@ class MindSporeCheckpointConverter(WeightConverter):
         """
         write_ckpt(path, weights.tensors)
         return tuple(KeyReport(name, name, "copied") for name in weights.tensors)
+
+    def parts(self, path: Path) -> ModelParts:  # noqa: D102
+        return transformers_parts(read_ckpt(path), str(path))

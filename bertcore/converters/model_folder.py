@@ -25,6 +25,11 @@ TOKENIZER_FILES = (
 )
 
 
+def is_there(path: Path) -> bool:
+    """Whether a path names a file, a folder, or a TensorFlow checkpoint, whose name is what its files begin with."""
+    return path.exists() or path.with_name(f"{path.name}.index").is_file()
+
+
 def find_config(folder: Path) -> Path | None:
     """The configuration file of a model folder, or None where it has none."""
     candidates = (folder / name for name in (CONFIG_FILE, GOOGLE_CONFIG_FILE))

@@ -11,7 +11,7 @@ reverse order and in the other direction. A name that no rule matches stays as i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,6 +31,15 @@ _FIELDS = {
     "rest": ".+",
 }
 _FIELD = re.compile(r"\{(\w+)\}")
+
+_PREFIX = r"(?:bert|roberta|electra)\."
+_OF_ENCODER = re.compile(rf"{_PREFIX}|(?:embeddings|embeddings_project|encoder|pooler)\.")
+_ENCODER_NAME = re.compile(
+    rf"(?:{_PREFIX})?(?:embeddings\.(?:(?:word|position|token_type)_embeddings\.weight|LayerNorm\.(?:weight|bias))"
+    r"|(?:embeddings_project|pooler\.dense)\.(?:weight|bias)"
+    r"|encoder\.layer\.\d+\.(?:attention\.(?:self\.(?:query|key|value)|output\.(?:dense|LayerNorm))"
+    r"|intermediate\.dense|output\.(?:dense|LayerNorm))\.(?:weight|bias))"
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,7 @@ def to_canonical(
     source_of: dict[str, str] = {}
     report = []
     for source, tensor in tensors.items():
-        reason = next((rule.reason for rule in skip_rules if re.fullmatch(rule.pattern, source)), None)
+        reason = _skip_reason(source, skip_rules)
         if reason is not None:
             report.append(KeyReport(source, None, f"skipped: {reason}"))
             continue
@@ -122,9 +131,14 @@ def to_canonical(
 
 
 def to_foreign(
-    tensors: Mapping[str, NDArray[np.generic]], rules: Sequence[RenameRule]
+    tensors: Mapping[str, NDArray[np.generic]], rules: Sequence[RenameRule], skip_rules: Sequence[SkipRule] = ()
 ) -> tuple[Tensors, tuple[KeyReport, ...]]:
     """Renames canonical tensors to what a file is to hold: the inverse of :func:`to_canonical`.
+
+    Args:
+        tensors: the tensors by canonical names.
+        rules: what is renamed.
+        skip_rules: canonical names that the layout has no place for, before any rule.
 
     Returns:
         the tensors by the file's names, and what became of each canonical name (``source``).
@@ -132,6 +146,10 @@ def to_foreign(
     result: Tensors = {}
     report = []
     for source, tensor in tensors.items():
+        reason = _skip_reason(source, skip_rules)
+        if reason is not None:
+            report.append(KeyReport(source, None, f"skipped: {reason}"))
+            continue
         target, transposed = source, False
         for rule in reversed(rules):
             renamed = rule.to_foreign(target)
@@ -142,10 +160,38 @@ def to_foreign(
     return result, tuple(report)
 
 
+def refuse_unknown(names: Iterable[str], inside: Sequence[str], where: str) -> None:
+    """Refuses names of the encoder that are none; what stands beside the encoder, such as a head, is free.
+
+    Args:
+        names: the canonical names.
+        inside: what names of the encoder begin with, besides the prefixes of the families and the canonical modules.
+        where: the file or the layout, for the message.
+
+    Raises:
+        ModelError: there are some; the first of them are named.
+    """
+    unknown = [
+        name
+        for name in names
+        if (_OF_ENCODER.match(name) or name.startswith(tuple(inside))) and not _ENCODER_NAME.fullmatch(name)
+    ]
+    if unknown:
+        more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
+        raise ModelError(
+            f"{where}: no rule of this layout knows {', '.join(unknown[:8])}{more}",
+            "check that this is a BERT encoder, and the layout with --from NAME or --to NAME",
+        )
+
+
 def joined_actions(first: str, second: str) -> str:
     """The actions of two renamings, one after the other, as one text."""
     actions = dict.fromkeys([*first.split(", "), *second.split(", ")])
     return ", ".join(action for action in actions if action != "copied") or "copied"
+
+
+def _skip_reason(name: str, skip_rules: Sequence[SkipRule]) -> str | None:
+    return next((rule.reason for rule in skip_rules if re.fullmatch(rule.pattern, name)), None)
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

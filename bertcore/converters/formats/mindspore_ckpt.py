@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from bertcore.converters.formats.number_types import Array, array_from_content, content_from_array, content_size
+from bertcore.converters.formats.protobuf import LENGTH_DELIMITED, VARINT, DamagedMessageError, fields, varint
 from bertcore.converters.formats.weight_file import damaged, map_weight_file
 from bertcore.errors import ModelError
 from bertcore.files import atomic_write
@@ -50,12 +52,6 @@ _CRC_SIZE = 10
 _ENCRYPTED = tuple(number.to_bytes(4, "little") for number in (0x7F3A5ED8, 0x7F3A5ED9, 0x7F3A5EDA))
 _LARGEST_SLICE = 512 * 1024 * 1024
 
-_VARINT, _FIXED_64, _LENGTH_DELIMITED, _FIXED_32 = 0, 1, 2, 5
-
-
-class _DamagedMessageError(Exception):
-    """Some bytes are not the protobuf message that they should be."""
-
 
 @dataclass
 class _Tensor:
@@ -81,9 +77,9 @@ def read_ckpt(path: str | os.PathLike[str]) -> dict[str, Array]:
     tensors: dict[str, _Tensor] = {}
     name = ""
     try:
-        for number, value in _fields(message):
+        for number, value in fields(message):
             if number != 1 or not isinstance(value, memoryview):
-                raise _DamagedMessageError(f"field {number} is unknown")
+                raise DamagedMessageError(f"field {number} is unknown")
             previous_name, (name, part) = name, _parse_value(value)
             if name not in tensors:
                 tensors[name] = part
@@ -94,12 +90,22 @@ def read_ckpt(path: str | os.PathLike[str]) -> dict[str, Array]:
                 tensors[name].slices += part.slices
             else:
                 raise damaged(path, f"tensor {name} appears twice")
-    except _DamagedMessageError as error:
+    except DamagedMessageError as error:
         where = f"after tensor {name}" if name else "from its first byte"
         raise damaged(path, f"truncated, damaged or not a MindSpore checkpoint {where}: {error}") from error
     if not tensors:
         raise damaged(path, "holds no tensors")
     return {name: _to_array(path, name, tensor) for name, tensor in tensors.items()}
+
+
+def ckpt_names(path: str | os.PathLike[str]) -> frozenset[str]:
+    """The names in a `.ckpt` file as far as it can be read, without its numbers and without its checksum."""
+    names = set()
+    with suppress(DamagedMessageError):
+        for number, value in fields(map_weight_file(path)):
+            if number == 1 and isinstance(value, memoryview):
+                names |= {_text(tag) for kind, tag in fields(value) if kind == 1 and isinstance(tag, memoryview)}
+    return frozenset(names)
 
 
 def write_ckpt(path: str | os.PathLike[str], tensors: Mapping[str, Array]) -> None:
@@ -144,38 +150,38 @@ def _parse_value(message: memoryview) -> tuple[str, _Tensor]:
     """Name and content of one `Value`: a tensor, or a slice of it."""
     name = None
     tensor = None
-    for number, value in _fields(message):
+    for number, value in fields(message):
         match number, value:
             case 1, memoryview():
                 name = _text(value)
             case 2, memoryview():
                 tensor = _parse_tensor(value)
             case 3, _:
-                raise _DamagedMessageError(f"{name} is a map parameter (a hash table), which is not read")
+                raise DamagedMessageError(f"{name} is a map parameter (a hash table), which is not read")
             case _:
-                raise _DamagedMessageError(f"field {number} of a value is unknown")
+                raise DamagedMessageError(f"field {number} of a value is unknown")
     if name is None or tensor is None:
-        raise _DamagedMessageError("a value has no name or no tensor")
+        raise DamagedMessageError("a value has no name or no tensor")
     return name, tensor
 
 
 def _parse_tensor(message: memoryview) -> _Tensor:
     tensor = _Tensor()
-    for number, value in _fields(message):
+    for number, value in fields(message):
         match number, value:
             case 1, int():
                 tensor.shape.append(value)
             case 1, memoryview():  # the packed form, which other writers of protobuf use
                 position = 0
                 while position < len(value):
-                    size, position = _varint(value, position)
+                    size, position = varint(value, position)
                     tensor.shape.append(size)
             case 2, memoryview():
                 tensor.number_type = _text(value)
             case 3, memoryview():
                 tensor.slices.append(value)
             case _:
-                raise _DamagedMessageError(f"field {number} of a tensor is unknown")
+                raise DamagedMessageError(f"field {number} of a tensor is unknown")
     return tensor
 
 
@@ -200,61 +206,23 @@ def _to_array(path: str | os.PathLike[str], name: str, tensor: _Tensor) -> Array
     return array_from_content(content, number_type, shape)
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field of a protobuf message."""
-    position = 0
-    while position < len(message):
-        key, position = _varint(message, position)
-        number, wire_type = key >> 3, key & 0x7
-        if wire_type == _VARINT:
-            value, position = _varint(message, position)
-            yield number, value
-            continue
-        if wire_type == _LENGTH_DELIMITED:
-            size, position = _varint(message, position)
-        elif wire_type in (_FIXED_64, _FIXED_32):
-            size = 8 if wire_type == _FIXED_64 else 4
-        else:
-            raise _DamagedMessageError(f"field {number} has the wire type {wire_type}")
-        if size > len(message) - position:
-            raise _DamagedMessageError(
-                f"field {number} is {size} bytes long, but only {len(message) - position} are left"
-            )
-        yield number, message[position : position + size]
-        position += size
-
-
-def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """An integer of at most 64 bits, seven in each byte and the lowest first; and the position behind it."""
-    number = 0
-    for shift in range(0, 70, 7):
-        if position >= len(message):
-            raise _DamagedMessageError("it ends within a number")
-        byte = message[position]
-        position += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, position
-    raise _DamagedMessageError("a number is longer than 64 bits")
-
-
 def _text(value: memoryview) -> str:
     try:
         return bytes(value).decode()
     except UnicodeDecodeError as error:
-        raise _DamagedMessageError("a name is not valid UTF-8") from error
+        raise DamagedMessageError("a name is not valid UTF-8") from error
 
 
 def _before_content(name: str, array: Array, content_size: int) -> bytes:
     """All of a `Value` in a `Checkpoint` that stands before the bytes of its content, which come last."""
-    dims = b"".join(_encoded_key(1, _VARINT) + _encoded_varint(size) for size in array.shape)
-    number_type = _encoded_key(2, _LENGTH_DELIMITED) + _with_size(_TYPE_NAMES[array.dtype.name].encode())
-    content = _encoded_key(3, _LENGTH_DELIMITED) + _encoded_varint(content_size)
+    dims = b"".join(_encoded_key(1, VARINT) + _encoded_varint(size) for size in array.shape)
+    number_type = _encoded_key(2, LENGTH_DELIMITED) + _with_size(_TYPE_NAMES[array.dtype.name].encode())
+    content = _encoded_key(3, LENGTH_DELIMITED) + _encoded_varint(content_size)
     tensor = dims + number_type + content
 
-    tag = _encoded_key(1, _LENGTH_DELIMITED) + _with_size(name.encode())
-    value = tag + _encoded_key(2, _LENGTH_DELIMITED) + _encoded_varint(len(tensor) + content_size) + tensor
-    return _encoded_key(1, _LENGTH_DELIMITED) + _encoded_varint(len(value) + content_size) + value
+    tag = _encoded_key(1, LENGTH_DELIMITED) + _with_size(name.encode())
+    value = tag + _encoded_key(2, LENGTH_DELIMITED) + _encoded_varint(len(tensor) + content_size) + tensor
+    return _encoded_key(1, LENGTH_DELIMITED) + _encoded_varint(len(value) + content_size) + value
 
 
 def _with_size(content: bytes) -> bytes:

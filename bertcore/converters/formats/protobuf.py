@@ -1,0 +1,49 @@
+"""The wire format of protobuf messages, as far as weight files need it: https://protobuf.dev/programming-guides/encoding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+VARINT, FIXED_64, LENGTH_DELIMITED, FIXED_32 = 0, 1, 2, 5
+
+
+class DamagedMessageError(Exception):
+    """Some bytes are not the protobuf message that they should be."""
+
+
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Number and value of each field of a protobuf message."""
+    position = 0
+    while position < len(message):
+        key, position = varint(message, position)
+        number, wire_type = key >> 3, key & 0x7
+        if wire_type == VARINT:
+            value, position = varint(message, position)
+            yield number, value
+            continue
+        if wire_type == LENGTH_DELIMITED:
+            size, position = varint(message, position)
+        elif wire_type in (FIXED_64, FIXED_32):
+            size = 8 if wire_type == FIXED_64 else 4
+        else:
+            raise DamagedMessageError(f"field {number} has the wire type {wire_type}")
+        if size > len(message) - position:
+            raise DamagedMessageError(
+                f"field {number} is {size} bytes long, but only {len(message) - position} are left"
+            )
+        yield number, message[position : position + size]
+        position += size
+
+
+def varint(message: memoryview, position: int) -> tuple[int, int]:
+    """An integer of at most 64 bits, seven in each byte and the lowest first; and the position behind it."""
+    number = 0
+    for shift in range(0, 70, 7):
+        if position >= len(message):
+            raise DamagedMessageError("it ends within a number")
+        byte = message[position]
+        position += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, position
+    raise DamagedMessageError("a number is longer than 64 bits")
