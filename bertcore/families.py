@@ -293,6 +293,20 @@ class ElectraFamily(ModelFamily):
         return {**super().config_json(config, head), "embedding_size": config.embedding_width}
 
 
+HEAD_ENTRIES = (
+    "id2label",
+    "label2id",
+    "num_labels",
+    "problem_type",
+    "threshold",
+    "tag_scheme",
+    "crf",
+    "crf_forbid",
+    "null_threshold",
+)
+"""What heads add to a ``config.json``; whoever writes another head into one must leave those of the old one out."""
+
+
 def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> Head:
     """The head that a ``config.json`` of a fine-tuned model describes.
 

@@ -110,10 +110,10 @@ def fit_parameters(
         else:
             skipped[name] = reason
     if problems:
-        head = any(problem.startswith(("classifier.", "qa_outputs.")) and "shape" in problem for problem in problems)
+        head = any(problem.startswith(("classifier.", "qa_outputs.")) for problem in problems)
         raise ModelError(
             f"{origin} does not fit the model: " + "; ".join(problems),
-            "for a head of another size, start a new one with --set model.new_head=true"
+            "for another head, start a new one with --set model.new_head=true"
             if head
             else "check that config.json and the weights belong together",
         )

@@ -87,7 +87,7 @@ class TrainedModel:
         model = path if self.run_folder is None else self.run_folder.best
         if not model.is_dir():
             raise UsageError(f"{path}: no best/ yet", "the run must have reached its first evaluation")
-        self.source: ModelSource = open_model(str(model), registry)
+        self.source: ModelSource = open_model(str(model), registry, backend=self.place.backend.name)
         self.tokenizer = self.source.tokenizer(self.config.data.lowercase)
         self.max_length = choose_max_length(self.config, self.source)
         self._registry = registry

@@ -100,21 +100,24 @@ def find_task(config: RunConfig, registry: Registry) -> Task:
     return registry.task(config.task)
 
 
-def find_model(model: ModelConfig, registry: Registry, *, tensors: bool = True) -> ModelSource:
+def find_model(
+    model: ModelConfig, registry: Registry, *, backend: str | None = None, tensors: bool = True
+) -> ModelSource:
     """Opens the model that the configuration names.
 
     Args:
         model: names it.
         registry: the plugins.
+        backend: name of the backend that shall compute it; None where nothing is computed.
         tensors: false leaves the weights unread.
 
     Raises:
         UsageError: none is named.
-        ModelError: it is missing, damaged or of an unknown family.
+        ModelError: it is missing, damaged, of an unknown family, or of one that the backend does not compute.
     """
     if model.path is None:
         raise UsageError("no model", "give --model with a Hugging Face folder, a hub name or 'sample'")
-    return open_model(model.path, registry, revision=model.revision, tensors=tensors)
+    return open_model(model.path, registry, backend=backend, revision=model.revision, tensors=tensors)
 
 
 def open_data(task: Task, config: RunConfig, registry: Registry) -> Dataset:

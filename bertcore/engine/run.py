@@ -237,9 +237,9 @@ class _Workshop:
         )
         self.dataset: Dataset = open_data(self.task, config, registry)
         self.source: ModelSource = (
-            find_model(config.model, registry)
+            find_model(config.model, registry, backend=self.place.backend.name)
             if resumed is None
-            else open_model(str(resumed.checkpoint / "model"), registry)
+            else open_model(str(resumed.checkpoint / "model"), registry, backend=self.place.backend.name)
         )
         self.head: Head = self.task.choose_head(self.dataset, config.data, config.head)
         # Fitting checks every name and shape before anything expensive is done.

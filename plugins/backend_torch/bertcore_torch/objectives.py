@@ -20,6 +20,7 @@ from torch import Tensor
 from bertcore_torch.dropout import Dropout, Place
 from bertcore_torch.encoder import PackedModel
 from bertcore_torch.layout import HeadBatch, Layout, head_batch
+from bertcore_torch.padded import PaddedModel, PaddedRows
 
 
 class Forward:
@@ -31,11 +32,11 @@ class Forward:
         place: when the passes take place; None for no dropout.
     """
 
-    def __init__(self, model: PackedModel, device: torch.device, place: Place | None) -> None:
+    def __init__(self, model: PackedModel | PaddedModel, device: torch.device, place: Place | None) -> None:
         self._model = model
         self._device = device
         self._place = place
-        self._laid_out: dict[int, tuple[Batch, Layout | None, HeadBatch]] = {}
+        self._laid_out: dict[int, tuple[Batch, Layout | PaddedRows | None, HeadBatch]] = {}
 
     def __call__(
         self, batch: Batch, forward_pass: int = 0, embedding_offset: Tensor | None = None
@@ -75,7 +76,7 @@ class Forward:
         width = self._model.embedding_width
         return torch.zeros(len(batch.input_ids), width, device=self._device, requires_grad=True)
 
-    def _lay_out(self, batch: Batch) -> tuple[Layout | None, HeadBatch]:
+    def _lay_out(self, batch: Batch) -> tuple[Layout | PaddedRows | None, HeadBatch]:
         if id(batch) not in self._laid_out:
             layout = self._model.lay_out(batch, self._device) if len(batch) else None
             # The batch is kept so that its id stays its own.

@@ -8,6 +8,7 @@ from bertcore.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from bertcore.backend import Backend
+    from bertcore.families import ModelFamily
     from bertcore.implementations import HeadImplementation, ObjectiveImplementation
 
 
@@ -17,6 +18,14 @@ def bertcore_register_backends() -> list[Backend]:
     from bertcore_torch.backend import TorchBackend
 
     return [TorchBackend()]
+
+
+@hookimpl
+def bertcore_register_families() -> list[ModelFamily]:
+    """Every other encoder of transformers, on torch alone."""
+    from bertcore_torch.auto import AutoFamily
+
+    return [AutoFamily()]
 
 
 @hookimpl

@@ -14,15 +14,19 @@ from bertcore.optimization import LazyStepResult
 from bertcore.parameters import Parameters
 from torch import Tensor
 
+from bertcore_torch.auto import AutoConfig
 from bertcore_torch.devices import KINDS, resolve_device
 from bertcore_torch.dropout import Place
 from bertcore_torch.encoder import PackedModel
 from bertcore_torch.objectives import Forward
 from bertcore_torch.optimizer import AdamW, FlatParameters, from_numpy, to_numpy
+from bertcore_torch.padded import PaddedModel
 
 DTYPES: Mapping[Precision, torch.dtype] = MappingProxyType(
     {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 )
+
+META = torch.device("meta")
 
 HEAD_LOSS = "bertcore_torch.objectives:HeadLossObjective"
 
@@ -46,10 +50,10 @@ class TorchSession(Session):
             precisions = (specification.precision, *precisions)
         self._device = resolve_device(specification.device, precisions)
         self._kind = KINDS[self._device.type]
-        names = self._build_model().canonical_names()
+        names = self._build_model(META).canonical_names()
         groups = () if training is None else training.groups
         self._parameters = FlatParameters(specification.table, names, groups, self._device)
-        self._models: dict[Precision, PackedModel] = {}
+        self._models: dict[Precision, PackedModel | PaddedModel] = {}
         self._buffers: dict[Precision, Tensor] = {}
         self._current: set[Precision] = set()
         self._optimizer: AdamW | None = None
@@ -144,7 +148,7 @@ class TorchSession(Session):
         for name, parameter in self._trained_parameters.items():
             if parameter.grad is not None:
                 targets.append(self._parameters.joined_view(optimizer.gradient, name))
-                gradients.append(parameter.grad.view(-1))
+                gradients.append(parameter.grad.reshape(-1))
                 parameter.grad = None
         if targets:
             torch._foreach_add_(targets, gradients)
@@ -154,16 +158,22 @@ class TorchSession(Session):
         self._current.clear()
         return result
 
-    def _build_model(self) -> PackedModel:
+    def _build_model(self, device: torch.device) -> PackedModel | PaddedModel:
+        """Builds the model on a device, its parameters without values or with values that nobody reads."""
         specification = self._specification
-        with torch.device("meta"):
-            head = load_target(specification.head_implementation)(specification.config, specification.head)
-            return PackedModel(specification.config, self._kind, head)
+        config = specification.config
+        with device:
+            head = load_target(specification.head_implementation)(config, specification.head)
+            if isinstance(config, AutoConfig):
+                return PaddedModel(config, self._kind, head)
+            return PackedModel(config, self._kind, head)
 
-    def _model(self, precision: Precision) -> PackedModel:
+    def _model(self, precision: Precision) -> PackedModel | PaddedModel:
         """Returns the model of a precision, its parameters equal to the masters."""
         if precision not in self._models:
-            model = self._build_model()
+            # A foreign module computes its buffers when it is built; all others are bound to the masters below.
+            foreign = isinstance(self._specification.config, AutoConfig)
+            model = self._build_model(self._device if foreign else META)
             values = self._parameters.values
             self._buffers[precision] = values if precision == "fp32" else values.to(DTYPES[precision])
             self._parameters.bind(model, self._buffers[precision])

@@ -1,0 +1,234 @@
+"""The family that stands in for every encoder of transformers that bertcore does not compute itself.
+
+Its parameters are those of the module that ``transformers.AutoModel`` builds, under the module's own names behind the
+prefix that its class gives them, and so are its computations; the heads are bertcore's. transformers is imported when
+such a model is opened, and torch with it; reading the family's name imports neither.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bertcore.errors import ModelError
+from bertcore.families import HEAD_ENTRIES, BertConfig, ModelFamily
+from bertcore.heads import Head
+from bertcore.parameters import ParameterSpec, SkipRule
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Under which names configurations of transformers have the dropout in front of a classifier.
+_HEAD_DROPOUTS = ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "cls_dropout")
+# For encoders whose positions have no table and no stated limit.
+_MAX_LENGTH = 512
+
+
+@dataclass(frozen=True)
+class AutoConfig(BertConfig):
+    """Sizes of a foreign encoder, as far as bertcore needs them, and its whole configuration.
+
+    Further attributes:
+        config_json: content of ``config.json``.
+    """
+
+    config_json: str = "{}"
+
+    def build(self, pooler: bool) -> nn.Module:
+        """Builds the encoder with new parameters, on torch's current default device.
+
+        Args:
+            pooler: whether a pooler is wanted, where the class has one.
+        """
+        return _build(_read_config(json.loads(self.config_json), "config.json"), pooler)
+
+
+class AutoFamily(ModelFamily):
+    """Every ``model_type`` that has no family of its own and of which transformers has a masked language model.
+
+    An encoder whose class can make a pooler gets the heads of BERT, any other those of RoBERTa.
+    """
+
+    name = "auto"
+    backends = ("torch",)
+    any_model_type = True
+
+    def bound(self, config: Mapping[str, Any], origin: str = "config.json") -> ModelFamily:
+        """Returns the family of one model.
+
+        Raises:
+            ModelError: transformers is not installed or does not know the model, or it is no such encoder.
+        """
+        return _BoundFamily(config, origin)
+
+
+class _BoundFamily(ModelFamily):
+    """The family of one foreign encoder; what other families say of their class, this one says of the instance."""
+
+    backends = AutoFamily.backends
+    prefix = ""
+    architecture = ""
+
+    def __init__(self, config: Mapping[str, Any], origin: str) -> None:
+        self.name: str = config["model_type"]  # type: ignore[misc]
+        self._config_json = dict(config)
+        self._config = _read_config(config, origin)
+        try:
+            self._with_pooler, self._encoder = _shapes(self._config, True), _shapes(self._config, False)
+            module = _on_meta(self._config, False)
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"{origin}: transformers cannot build this model: {type(error).__name__}: {error}".splitlines()[0],
+                "correct the config.json of the model",
+            ) from error
+        _refuse_hidden_state(module, origin)
+        self.prefix = f"{module.base_model_prefix or 'model'}."  # type: ignore[misc]
+        self.architecture = type(module).__name__.removesuffix("Model")  # type: ignore[misc]
+        self.head_variant = "pooler" if _makes_pooler(type(module)) else "dense"  # type: ignore[misc]
+        self.encoder_modules = tuple(name for name, _ in module.named_children())  # type: ignore[misc]
+        # What is under no prefix is a head: one of another kind is left out, one that bertcore would train is not.
+        self.skip_rules = (  # type: ignore[misc]
+            SkipRule(
+                rf"(?!{re.escape(self.prefix)})(?!(classifier|qa_outputs|crf)\.).*", "of a head, not of the encoder"
+            ),
+            *ModelFamily.skip_rules,
+        )
+        self._vocab_size = module.get_input_embeddings().num_embeddings
+        self._position_offset = _position_offset(module)
+
+    def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> AutoConfig:
+        """Reads what bertcore needs to know, by the names that transformers gives it in every configuration."""
+
+        def first(*names: str, default: Any) -> Any:
+            values = (getattr(self._config, name, None) for name in names)
+            return next((value for value in values if value is not None), default)
+
+        return AutoConfig(
+            vocab_size=self._vocab_size,
+            hidden_size=self._config.hidden_size,
+            num_hidden_layers=first("num_hidden_layers", default=0),
+            num_attention_heads=first("num_attention_heads", default=0),
+            intermediate_size=first("intermediate_size", "hidden_dim", default=0),
+            max_position_embeddings=first("max_position_embeddings", default=_MAX_LENGTH),
+            type_vocab_size=first("type_vocab_size", default=0),
+            hidden_dropout_prob=first("hidden_dropout_prob", "dropout", default=0.0),
+            classifier_dropout=first(*_HEAD_DROPOUTS, default=None),
+            initializer_range=first("initializer_range", default=0.02),
+            pad_token_id=first("pad_token_id", default=0),
+            family=self.name,
+            prefix=self.prefix,
+            position_offset=self._position_offset,
+            # Models that count positions as RoBERTa does have tokenizers that give no token types.
+            token_types=self._position_offset == 0,
+            head_variant=self.head_variant,
+            config_json=json.dumps(dict(config), sort_keys=True),
+        )
+
+    def parameter_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
+        """The module's own names and shapes, then those of the head."""
+        shapes = self._with_pooler if head.uses_pooler else self._encoder
+        table = {}
+        for name, shape in shapes.items():
+            missing = None if name in self._encoder else "the file holds no pooler"
+            table[f"{self.prefix}{name}"] = ParameterSpec(
+                shape, "zeros" if name.endswith("bias") else "normal", missing
+            )
+        return {**table, **self.head_table(config, head)}
+
+    def head_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
+        """Canonical names and shapes of the head alone; a pooler is among those of the module."""
+        table = super().head_table(config, head)
+        return {name: spec for name, spec in table.items() if not name.startswith(self.prefix)}
+
+    def config_json(self, config: BertConfig, head: Head) -> dict[str, Any]:
+        """The model's own entries, but for those of an earlier head, and the entries of this one."""
+        own = {name: value for name, value in self._config_json.items() if name not in (*HEAD_ENTRIES, "torch_dtype")}
+        return {
+            **own,
+            "architectures": [f"{self.architecture}{head.architecture}"],
+            "dtype": "float32",
+            **head.config_entries(),
+        }
+
+
+def _read_config(config: Mapping[str, Any], origin: str) -> Any:
+    """The configuration as an object of transformers."""
+    model_type = config["model_type"]
+    try:
+        import transformers
+    except ImportError as error:
+        raise ModelError(
+            f"{origin}: model_type {model_type!r} is computed by transformers, which cannot be imported: {error}",
+            "pip install 'transformers>=5'",
+        ) from None
+    remedy = "use a model of bert, electra, roberta or of another encoder of transformers, or add a family by a plugin"
+    if model_type not in transformers.CONFIG_MAPPING:
+        raise ModelError(
+            f"{origin}: model_type {model_type!r} is not known, nor is it to transformers {transformers.__version__}",
+            remedy,
+        )
+    try:
+        parsed = transformers.CONFIG_MAPPING[model_type].from_dict(dict(config))
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(f"{origin}: {reason[0]}", "correct the config.json of the model") from error
+    if type(parsed) not in transformers.MODEL_FOR_MASKED_LM_MAPPING or parsed.is_encoder_decoder:
+        raise ModelError(f"{origin}: model_type {model_type!r} is not known as an encoder", remedy)
+    return parsed
+
+
+def _model_class(config: Any) -> Any:
+    import transformers
+
+    return transformers.MODEL_MAPPING[type(config)]
+
+
+def _makes_pooler(model_class: Any) -> bool:
+    return "add_pooling_layer" in inspect.signature(model_class.__init__).parameters
+
+
+def _build(config: Any, pooler: bool) -> Any:
+    import torch
+    import transformers
+
+    choice = {"add_pooling_layer": pooler} if _makes_pooler(_model_class(config)) else {}
+    return transformers.AutoModel.from_config(config, dtype=torch.float32, **choice)
+
+
+def _on_meta(config: Any, pooler: bool) -> Any:
+    import torch
+
+    with torch.device("meta"):
+        return _build(config, pooler)
+
+
+def _shapes(config: Any, pooler: bool) -> dict[str, tuple[int, ...]]:
+    """Name and shape of each parameter of the encoder."""
+    return {name: tuple(value.shape) for name, value in _on_meta(config, pooler).named_parameters()}
+
+
+def _position_offset(module: Any) -> int:
+    """Position id of a row's first token: models that count as RoBERTa does have a table with a padding position."""
+    for name, part in module.named_modules():
+        if name.endswith("position_embeddings") and getattr(part, "padding_idx", None) is not None:
+            return int(part.padding_idx) + 1
+    return 0
+
+
+def _refuse_hidden_state(module: Any, origin: str) -> None:
+    """Refuses a model with trained values that are no parameters, or with parameters in two places."""
+    parameters = dict(module.named_parameters())
+    buffers = [
+        name
+        for name, value in module.named_buffers()
+        if name in module.state_dict() and value.is_floating_point() and name not in parameters
+    ]
+    if buffers or len(parameters) != len(list(module.named_parameters(remove_duplicate=False))):
+        what = f"keeps {', '.join(buffers)} beside its parameters" if buffers else "shares parameters between modules"
+        raise ModelError(f"{origin}: {type(module).__name__} {what}, which bertcore cannot train", "use another model")

@@ -1,0 +1,109 @@
+"""A foreign encoder, in its plain padded form, under bertcore's heads; see :mod:`bertcore_torch.auto`."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from bertcore import randomness
+from bertcore.batch import Batch
+from torch import Tensor, nn
+
+from bertcore_torch.auto import AutoConfig
+from bertcore_torch.devices import DeviceKind
+from bertcore_torch.dropout import Dropout
+from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
+from bertcore_torch.layout import HeadBatch
+
+
+@dataclass(frozen=True)
+class PaddedRows:
+    """The tokens of a batch, padded to its longest row.
+
+    Attributes:
+        input_ids: int64 ``[rows, length]``.
+        attention_mask: bool ``[rows, length]``, True on tokens.
+        token_type_ids: int64 ``[rows, length]``.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    token_type_ids: Tensor
+
+
+class PaddedModel(nn.Module):
+    """An encoder of transformers with a head on top; arguments and methods as those of ``PackedModel``."""
+
+    def __init__(self, config: AutoConfig, kind: DeviceKind, head: HeadModule) -> None:
+        super().__init__()
+        refuse_pooler_of_others(config, head)
+        self.config = config
+        self.kind = kind
+        self.encoder: Any = config.build(pooler=head.reads == "pooled")
+        self.head = head
+        self.embedding_width: int = self.encoder.get_input_embeddings().embedding_dim
+        takes_types = "token_type_ids" in inspect.signature(self.encoder.forward).parameters
+        self._gives_types = takes_types and config.reads_token_types
+
+    def lay_out(self, batch: Batch, device: torch.device) -> PaddedRows:
+        """Puts the tokens of a batch, which has rows, on a device."""
+        padded = batch.padded(len(batch), int(batch.lengths.max()), self.config.pad_token_id)
+        return PaddedRows(
+            torch.from_numpy(padded.input_ids).long().to(device),
+            torch.from_numpy(padded.attention_mask).bool().to(device),
+            torch.from_numpy(padded.token_type_ids).long().to(device),
+        )
+
+    def forward(
+        self, layout: PaddedRows | None, batch: HeadBatch, dropout: Dropout, offset: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Returns the head's outputs in the order of the batch; no layout means a batch without rows."""
+        if layout is None:
+            hidden = next(self.encoder.parameters()).new_empty(0, self.config.hidden_size)
+        else:
+            encoded = self._encode(self._inputs(layout, offset), dropout)
+            if self.head.reads == "pooled":
+                hidden = encoded.pooler_output
+            elif self.head.reads == "first_token":
+                hidden = encoded.last_hidden_state[:, 0]
+            else:
+                hidden = encoded.last_hidden_state[layout.attention_mask]
+        return self.head.outputs(hidden, batch, dropout)
+
+    def canonical_names(self) -> dict[str, tuple[str, ...]]:
+        """Name of each parameter of this module to its canonical name."""
+        return {
+            name: (name.removeprefix("head."),)
+            if name.startswith("head.")
+            else (f"{self.config.prefix}{name.removeprefix('encoder.')}",)
+            for name, _ in self.named_parameters()
+        }
+
+    def _inputs(self, layout: PaddedRows, offset: Tensor | None) -> dict[str, Tensor]:
+        inputs = {"input_ids": layout.input_ids, "attention_mask": layout.attention_mask.long()}
+        if self._gives_types:
+            inputs["token_type_ids"] = layout.token_type_ids
+        if offset is not None:
+            embeddings = self.encoder.get_input_embeddings()(inputs.pop("input_ids"))
+            spread = torch.zeros_like(embeddings)
+            spread[layout.attention_mask] = offset.to(embeddings.dtype)
+            inputs["inputs_embeds"] = embeddings + spread
+        return inputs
+
+    def _encode(self, inputs: dict[str, Tensor], dropout: Dropout) -> Any:
+        """Runs the encoder; its own dropout draws from torch's generator, which is seeded for each pass and restored.
+
+        So a run repeats and resumes to the bit, as with bertcore's own masks.
+        """
+        self.encoder.train(dropout.place is not None)
+        if dropout.place is None:
+            return self.encoder(**inputs, return_dict=True)
+        device = inputs["attention_mask"].device
+        numbered = (
+            {"devices": [device], "device_type": device.type} if device.type in ("cuda", "npu") else {"devices": []}
+        )
+        with torch.random.fork_rng(**numbered):
+            torch.manual_seed(dropout.key(randomness.FOREIGN_ENCODER))
+            return self.encoder(**inputs, return_dict=True)
