@@ -1,0 +1,18 @@
+"""Your own questions: each answered by a span of its context."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertcore.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from bertcore.task import Task
+
+
+@hookimpl
+def bertcore_register_tasks() -> list[Task]:
+    """The task ``qa``."""
+    from bertcore_tasks.custom.questions import OwnQuestionsTask
+
+    return [OwnQuestionsTask()]

@@ -1,0 +1,1 @@
+"""Extractive question answering: SQuAD, CMRC 2018, and files in their form."""

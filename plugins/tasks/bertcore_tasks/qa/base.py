@@ -1,0 +1,319 @@
+"""What the tasks of extractive question answering share: data options, windows, decoding and scores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from bertcore.backend import Outputs
+from bertcore.batch import Batch
+from bertcore.config import DataConfig, HeadConfig
+from bertcore.data.tokenizer import Tokenizer
+from bertcore.errors import DataError
+from bertcore.files import json_text
+from bertcore.heads import Head, SpanExtraction
+from bertcore.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric, Task
+from numpy.typing import NDArray
+from pydantic import Field
+
+from bertcore_tasks.custom.files import OwnFilesConfig, own_files
+from bertcore_tasks.qa.decoding import (
+    Candidate,
+    best_null_threshold,
+    best_spans,
+    merge_candidates,
+    probabilities,
+)
+from bertcore_tasks.qa.metrics import Scorer
+from bertcore_tasks.qa.reading import ReadingReport, read_question_lines, read_records, read_squad
+from bertcore_tasks.qa.scoring import (
+    evaluate_answers,
+    has_unanswerable,
+    judge,
+    read_predictions,
+    require_distinct,
+    scorer_of,
+)
+from bertcore_tasks.qa.windows import encode_windows
+
+SHOWN_ANSWERS = 5
+"""Answers that the predictions list for a question."""
+
+_OFFICIAL_NAME = re.compile(r"(?:(?:squad|cmrc2018)[-_])?(train|dev|test)(?:[-_.]v?\d.*)?\.json")
+
+
+class QuestionAnsweringConfig(OwnFilesConfig):
+    """Data options of extractive question answering."""
+
+    doc_stride: int = Field(128, ge=1, description="tokens between the beginnings of two windows of a context")
+    max_question_length: int = Field(64, ge=1, description="tokens of the longest question; what is beyond is cut")
+    max_answer_length: int = Field(30, ge=1, description="tokens of the longest answer")
+    n_best: int = Field(20, ge=1, description="answers that are kept for each window and each question")
+    null_threshold: float | None = Field(
+        None, description="how far no answer must be ahead of the best one to be given; default: tuned on dev"
+    )
+
+
+class QuestionAnsweringTask(Task):
+    """Questions whose answers are spans of a context, in files of SQuAD's form.
+
+    Attributes:
+        name: as in ``--task squad``.
+        description: one line.
+        scorer: what a prediction is judged by.
+        submission_file: name of the file that the leaderboard asks for, by split.
+    """
+
+    metric = Metric("f1")
+    data_config: ClassVar[type[DataConfig]] = QuestionAnsweringConfig
+    own_files = True
+
+    def __init__(
+        self, name: str, description: str, scorer: Scorer, submission_file: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.description = description
+        self._scorer = scorer
+        self._submission_file = dict(submission_file or {})
+
+    # Data
+
+    def open(self, data: DataConfig) -> Dataset:
+        """Finds the files: those named, those of a folder, or one file, which is then the split ``dev``.
+
+        In a folder, ``train-v1.1.json``, ``dev.json``, ``cmrc2018_test.json`` and the like are found by name.
+
+        Raises:
+            DataError: a file or folder is missing, or a split has more than one file.
+            UsageError: nothing is named.
+        """
+        assert isinstance(data, QuestionAnsweringConfig)
+        files = self._find(data)
+        notes: list[str] = []
+
+        def read(split: str) -> list[Example]:
+            (file,) = files[split]
+            report = ReadingReport()
+            examples = (read_question_lines if file.suffix == ".jsonl" else read_squad)(file, report)
+            notes.extend(note for note in report.notes(file.name) if note not in notes)
+            return examples
+
+        return Dataset(files, read, notes=notes)
+
+    def _find(self, data: QuestionAnsweringConfig) -> dict[str, tuple[Path, ...]]:
+        suffixes = (".json", ".jsonl")
+        if data.path is None:
+            return own_files(data, suffixes)
+        path = Path(data.path)
+        found: dict[str, tuple[Path, ...]] = {}
+        if path.is_file():
+            found["dev"] = (path,)
+        elif path.is_dir():
+            found = self._find_in_folder(path, data)
+        else:
+            raise DataError(f"{path}: no such file or folder", f"give the folder of {self.name}'s files with --data")
+        if data.train or data.dev or data.test:
+            found |= own_files(data.model_copy(update={"path": None}), suffixes)
+        if not found:
+            raise DataError(
+                f"{path}: no train, dev or test file", "name the files with --set data.train=FILE --set data.dev=FILE"
+            )
+        return found
+
+    def _find_in_folder(self, folder: Path, data: QuestionAnsweringConfig) -> dict[str, tuple[Path, ...]]:
+        found: dict[str, tuple[Path, ...]] = {}
+        for file in sorted(folder.iterdir()):
+            match = _OFFICIAL_NAME.fullmatch(file.name)
+            if match is None or not file.is_file() or getattr(data, match[1]) is not None:
+                continue
+            if match[1] in found:
+                raise DataError(
+                    f"{folder}: both {found[match[1]][0].name} and {file.name}",
+                    f"choose one with --set data.{match[1]}=FILE",
+                )
+            found[match[1]] = (file,)
+        return {split: found[split] for split in ("train", "dev", "test") if split in found}
+
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
+        """Reads ``{"question": ..., "context": ...}``; see :meth:`bertcore.task.Task.parse_input`."""
+        return read_records(iter(records))
+
+    # Learning
+
+    def head(self, labels: tuple[str, ...], options: HeadConfig) -> Head:
+        """Start and end of a span."""
+        return SpanExtraction()
+
+    def encode(
+        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+    ) -> Encoding:
+        """See :func:`bertcore_tasks.qa.windows.encode_windows`."""
+        assert isinstance(data, QuestionAnsweringConfig)
+        return encode_windows(examples, tokenizer, max_length, data.doc_stride, data.max_question_length)
+
+    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
+        """See :class:`SpanAccumulator`."""
+        assert isinstance(head, SpanExtraction)
+        assert isinstance(data, QuestionAnsweringConfig)
+        return SpanAccumulator(examples, head, data, self.scorer(data))
+
+    def scorer(self, data: QuestionAnsweringConfig) -> Scorer:
+        """What a prediction is judged by."""
+        return self._scorer
+
+    # Files of predictions
+
+    def score(
+        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
+    ) -> Evaluation:
+        """Scores ``{"id": "text"}``; see :meth:`bertcore.task.Task.score`.
+
+        As with the official scripts, a question without a prediction is wrong, and a prediction for another question
+        counts for nothing; the summary says how many there are.
+        """
+        assert isinstance(data, QuestionAnsweringConfig)
+        file = read_predictions(predictions, examples)
+        entries = [
+            {**_identity(example), "prediction": text} for example, text in zip(examples, file.texts, strict=True)
+        ]
+        return evaluate_answers(examples, file.texts, self.scorer(data), entries, file.strangers)
+
+    def submissions(self) -> Mapping[str, str]:
+        """The leaderboard's file by split."""
+        return self._submission_file
+
+    def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
+        """``{"id": "text"}`` in the order of the examples; see :meth:`bertcore.task.Task.submission`.
+
+        Raises:
+            DataError: two questions have the same name.
+        """
+        require_distinct([Example(str(entry["id"]), {}, origin=split) for entry in predictions])
+        return json_text({entry["id"]: entry["prediction"] for entry in predictions}, indent=2) + "\n"
+
+
+class SpanAccumulator(Accumulator):
+    """Keeps the best spans of each row as characters of the context, and no logits.
+
+    A row takes ``n_best`` spans of 16 bytes: 4 MB for the windows of SQuAD's dev split.
+    """
+
+    want = ("start_logits", "end_logits")
+
+    def __init__(
+        self, examples: Sequence[Example], head: SpanExtraction, data: QuestionAnsweringConfig, scorer: Scorer
+    ) -> None:
+        self._examples = examples
+        self._data = data
+        self._scorer = scorer
+        # An answer may be missing where the model learned it, the user said so, or the data has such questions.
+        threshold = data.null_threshold if data.null_threshold is not None else head.null_threshold
+        self._may_be_null = threshold is not None or has_unanswerable(examples)
+        self._threshold = threshold or 0.0
+        self._spans: list[list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]]] = [
+            [] for _ in examples
+        ]
+        self._null_scores = np.full(len(examples), np.inf)
+        self._candidates: list[list[Candidate]] | None = None
+
+    def add(self, batch: Batch, outputs: Outputs) -> None:
+        """Takes ``start_logits`` and ``end_logits``, float32 ``[tokens]``."""
+        self._candidates = None
+        starts, ends = (np.asarray(outputs[name]) for name in self.want)
+        character_start, character_end, max_context = (
+            batch.columns[name].values for name in ("character_start", "character_end", "max_context")
+        )
+        null_scores = starts[batch.offsets[:-1]].astype(np.float64) + ends[batch.offsets[:-1]]
+        np.minimum.at(self._null_scores, batch.example_index, null_scores)
+        for row, example in enumerate(batch.example_index.tolist()):
+            tokens = np.arange(batch.offsets[row], batch.offsets[row + 1])
+            context = tokens[character_start[tokens] >= 0]
+            spans = best_spans(
+                starts[context],
+                ends[context],
+                max_context[context].astype(np.bool_),
+                self._data.max_answer_length,
+                self._data.n_best,
+            )
+            self._spans[example].append(
+                (character_start[context[spans.starts]], character_end[context[spans.ends]], spans.scores)
+            )
+
+    def tune(self) -> Head | None:
+        """Chooses the threshold of the questions without an answer, where there are some, by the highest F1."""
+        if self._data.null_threshold is not None:
+            return SpanExtraction(self._data.null_threshold)
+        if not has_unanswerable(self._examples):
+            return None
+        candidates = self._merged()
+        scorer = scorer_of(self._examples, self._scorer)
+        differences, gains = np.zeros(len(self._examples)), np.zeros(len(self._examples))
+        for index, (example, found) in enumerate(zip(self._examples, candidates, strict=True)):
+            text, differences[index] = (found[0].text, self._difference(index, found)) if found else ("", 0.0)
+            gains[index] = judge(text, example.label, scorer).f1 - judge("", example.label, scorer).f1
+        self._threshold = best_null_threshold(differences, gains)
+        return SpanExtraction(self._threshold)
+
+    def predictions(self) -> list[dict[str, Any]]:
+        """Identifier, question, answer with its characters and probability, and the best answers.
+
+        The context is left out. Where questions may have no answer, ``null_score_difference`` says how far that is
+        ahead of the best answer; an empty prediction means it.
+        """
+        return [self._entry(index, found) for index, found in enumerate(self._merged())]
+
+    def result(self) -> Evaluation:
+        """Scores all questions, each once however many windows it has."""
+        entries = self.predictions()
+        texts = [entry["prediction"] for entry in entries]
+        return evaluate_answers(self._examples, texts, self._scorer, entries)
+
+    def _merged(self) -> list[list[Candidate]]:
+        if self._candidates is None:
+            self._candidates = []
+            for example, rows in zip(self._examples, self._spans, strict=True):
+                columns = [np.concatenate(parts) for parts in zip(*rows, strict=True)]
+                self._candidates.append(
+                    merge_candidates(example.texts["context"], columns[0], columns[1], columns[2], self._data.n_best)
+                    if columns
+                    else []
+                )
+        return self._candidates
+
+    def _difference(self, index: int, found: Sequence[Candidate]) -> float:
+        return float(self._null_scores[index]) - found[0].score
+
+    def _entry(self, index: int, found: Sequence[Candidate]) -> dict[str, Any]:
+        example = self._examples[index]
+        scores = [candidate.score for candidate in found]
+        if self._may_be_null:
+            scores.append(float(self._null_scores[index]))
+        chances = probabilities(scores)
+        entry: dict[str, Any] = {**_identity(example), "prediction": "", "probability": 0.0}
+        if found and not (self._may_be_null and self._difference(index, found) > self._threshold):
+            best = found[0]
+            entry |= {"prediction": best.text, "probability": chances[0], "start": best.start, "end": best.end}
+        elif self._may_be_null:
+            entry["probability"] = chances[-1]
+        if self._may_be_null and found:
+            entry["null_score_difference"] = round(self._difference(index, found), 6)
+        entry["probability"] = round(entry["probability"], 6)
+        entry["n_best"] = [
+            {
+                "text": candidate.text,
+                "probability": round(chance, 6),
+                "start": candidate.start,
+                "end": candidate.end,
+            }
+            for candidate, chance in zip(found[:SHOWN_ANSWERS], chances, strict=False)
+        ]
+        if example.label is not None:
+            entry["answers"] = list(example.label.answers)
+        return entry
+
+
+def _identity(example: Example) -> dict[str, Any]:
+    return {"id": example.identifier, "question": example.texts["question"]}

@@ -1,0 +1,235 @@
+"""Questions with their answers, from SQuAD JSON (v1.1, v2.0, CMRC 2018's SQuAD-like files) and from JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bertcore.data.tables import read_json_lines
+from bertcore.errors import DataError
+from bertcore.task import Example
+
+SQUAD_FORM = 'a SQuAD file is {"data": [{"paragraphs": [{"context": "...", "qas": [...]}]}]}'
+LINE_FORM = 'write {"question": "...", "context": "...", "answers": [{"text": "...", "answer_start": 0}]}'
+
+
+@dataclass(frozen=True)
+class Gold:
+    """What is right for a question.
+
+    Attributes:
+        answers: the accepted texts; none where the question has no answer in its context.
+        span: the answer that is learned, as its first character in the context and one past its last; None where there
+            is no answer, or where none of them stands in the context.
+    """
+
+    answers: tuple[str, ...]
+    span: tuple[int, int] | None = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether there is an answer, but none that stands in the context: it is scored and not trained on."""
+        return bool(self.answers) and self.span is None
+
+
+@dataclass
+class ReadingReport:
+    """What reading had to repair or leave out, each with the first question that it happened to."""
+
+    moved: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+
+    def notes(self, name: str) -> list[str]:
+        """The report in words.
+
+        Args:
+            name: of the file.
+        """
+        notes = []
+        if self.moved:
+            notes.append(
+                f"{name}: the answers of {len(self.moved)} questions do not stand at their answer_start; the nearest "
+                f"occurrence is taken (first: {self.moved[0]})"
+            )
+        if self.lost:
+            notes.append(
+                f"{name}: no answer of {len(self.lost)} questions stands in the context; they are scored, but not "
+                f"trained on (first: {self.lost[0]})"
+            )
+        return notes
+
+
+def read_squad(file: Path, report: ReadingReport) -> list[Example]:
+    """Reads a file in SQuAD's form; questions without ``answers`` are unlabeled.
+
+    A question with ``is_impossible``, or with an empty list of answers, has no answer, as in SQuAD v2.0.
+
+    Raises:
+        DataError: the file is missing, no UTF-8 or no JSON (with the line), or a field is missing or wrong (with the
+            question).
+    """
+    content = _read_json(file)
+    articles = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(articles, list):
+        raise DataError(f"{file}: no list of articles in 'data'", SQUAD_FORM)
+    examples: list[Example] = []
+    for article_number, article in enumerate(articles):
+        paragraphs = _list(article, "paragraphs", f"{file}: data[{article_number}]")
+        for paragraph_number, paragraph in enumerate(paragraphs):
+            place = f"{file}: data[{article_number}].paragraphs[{paragraph_number}]"
+            questions = _list(paragraph, "qas", place)
+            context = _text(paragraph, "context", place, SQUAD_FORM)
+            for number, question in enumerate(questions):
+                if not isinstance(question, dict) or not isinstance(question.get("id"), str | int):
+                    raise DataError(f"{place}.qas[{number}]: no 'id'", SQUAD_FORM)
+                identifier = str(question["id"])
+                place_of_question = f"{file}: question {identifier}"
+                text = _text(question, "question", place_of_question, SQUAD_FORM)
+                gold = _gold(question, context, identifier, place_of_question, report)
+                examples.append(
+                    Example(
+                        identifier,
+                        {"question": text, "context": context},
+                        gold,
+                        f"{file.name}: question {identifier}",
+                    )
+                )
+    return examples
+
+
+def read_question_lines(file: Path, report: ReadingReport) -> list[Example]:
+    """Reads one question a line: ``{"question", "context", "answers": [{"text", "answer_start"}], "id"}``.
+
+    ``answers`` may also be ``{"text": [...], "answer_start": [...]}``, as the datasets library exports it. Without
+    ``id`` a question is called by the number of its line.
+
+    Raises:
+        DataError: the file is missing or no JSON lines, or a field is missing or wrong (with the line).
+    """
+    examples: list[Example] = []
+    for record, place in read_json_lines(file):
+        context = _text(record, "context", place, LINE_FORM)
+        question = _text(record, "question", place, LINE_FORM)
+        number = place.rpartition(":")[2]
+        identifier = str(record.get("id", number))
+        gold = _gold(record, context, identifier, place, report)
+        origin = f"{file.name}:{number}"
+        examples.append(Example(identifier, {"question": question, "context": context}, gold, origin))
+    return examples
+
+
+def read_records(records: Iterator[tuple[Mapping[str, Any], str]]) -> list[Example]:
+    """Reads the records of ``bertcore predict``: ``{"question", "context"}``, each with where it stands.
+
+    Raises:
+        DataError: a field is missing or no text (with the line).
+    """
+    form = 'give {"question": "...", "context": "..."}'
+    return [
+        Example(
+            str(record.get("id", number)),
+            {name: _text(record, name, origin, form) for name in ("question", "context")},
+            origin=origin,
+        )
+        for number, (record, origin) in enumerate(records)
+    ]
+
+
+def locate(context: str, answer: str, start: int | None) -> tuple[int, int] | None:
+    """Finds an answer in its context: at its offset, else the occurrence that is nearest to it, else nowhere.
+
+    Args:
+        context: the text.
+        answer: as the file has it; white space around it is of no account where it does not stand there with it.
+        start: its first character according to the file, or None.
+
+    Returns:
+        Its first character and one past its last, or None.
+    """
+    if not answer.strip():
+        return None
+    wanted = start or 0
+    for text in (answer, answer.strip()):
+        if start is not None and start >= 0 and context.startswith(text, start):
+            return start, start + len(text)
+        before = context.rfind(text, 0, max(wanted, 0) + len(text) - 1)
+        after = context.find(text, max(wanted, 0))
+        found = [place for place in (before, after) if place >= 0]
+        if found:
+            nearest = min(found, key=lambda place: abs(place - wanted))
+            return nearest, nearest + len(text)
+    return None
+
+
+def _gold(question: Mapping[str, Any], context: str, identifier: str, place: str, report: ReadingReport) -> Gold | None:
+    if question.get("is_impossible") is True:
+        return Gold(())
+    if question.get("answers") is None:
+        return None
+    answers = list(_answers(question["answers"], place))
+    texts = tuple(text for text, _ in answers)
+    spans = [locate(context, text, start) for text, start in answers]
+    span = next((span for span in spans if span is not None), None)
+    if answers and span is None:
+        report.lost.append(identifier)
+    elif any(
+        span is not None and start not in (None, span[0]) for (_, start), span in zip(answers, spans, strict=True)
+    ):
+        report.moved.append(identifier)
+    return Gold(texts, span)
+
+
+def _answers(answers: Any, place: str) -> Iterator[tuple[str, int | None]]:
+    form = 'write "answers": [{"text": "...", "answer_start": 0}]'
+    if isinstance(answers, dict):
+        texts, starts = answers.get("text"), answers.get("answer_start")
+        if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
+            raise DataError(f"{place}: 'answers' has no lists 'text' and 'answer_start' of one length", form)
+        answers = [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
+    if not isinstance(answers, list):
+        raise DataError(f"{place}: 'answers' is no list", form)
+    for answer in answers:
+        if not isinstance(answer, dict) or not isinstance(answer.get("text"), str):
+            raise DataError(f"{place}: an answer has no 'text'", form)
+        start = answer.get("answer_start")
+        if start is not None and (not isinstance(start, int) or isinstance(start, bool)):
+            raise DataError(f"{place}: answer_start {start!r} is no whole number", "count the characters from 0")
+        yield answer["text"], start
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}", "check the path") from None
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{file}:{line}: not UTF-8 (byte {error.start})", "convert the file to UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        message = str(error)
+        line = getattr(error, "lineno", 1)
+        remedy = "call a file of JSON lines .jsonl" if "Extra data" in message else SQUAD_FORM
+        raise DataError(f"{file}:{line}: no JSON: {message}", remedy) from None
+
+
+def _list(value: Any, name: str, place: str) -> list[Any]:
+    if not isinstance(value, dict) or not isinstance(value.get(name), list):
+        raise DataError(f"{place}: no list {name!r}", SQUAD_FORM)
+    found: list[Any] = value[name]
+    return found
+
+
+def _text(value: Mapping[str, Any], name: str, place: str, form: str) -> str:
+    text = value.get(name)
+    if not isinstance(text, str):
+        raise DataError(f"{place}: the field {name!r} {'is no text' if name in value else 'is missing'}", form)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError(f"{place}: half a surrogate pair is no character", "repair the \\u escapes") from None
+    return text

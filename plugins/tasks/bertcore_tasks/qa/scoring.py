@@ -1,0 +1,197 @@
+"""From a text for each question to scores of the whole split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from bertcore.data.tables import read_json_lines
+from bertcore.errors import DataError
+from bertcore.task import Evaluation, Example
+from numpy.typing import NDArray
+
+from bertcore_tasks.qa.metrics import AnswerScore, Scorer, squad_v1, squad_v2
+from bertcore_tasks.qa.reading import Gold
+
+WORST_ERRORS = 20
+
+
+def scorer_of(examples: Sequence[Example], scorer: Scorer) -> Scorer:
+    """The scorer of a split: SQuAD's is that of v2.0 as soon as one question has no answer."""
+    if scorer is squad_v1 and has_unanswerable(examples):
+        return squad_v2
+    return scorer
+
+
+def has_unanswerable(examples: Sequence[Example]) -> bool:
+    """Whether one of the questions has no answer."""
+    return any(isinstance(example.label, Gold) and not example.label.answers for example in examples)
+
+
+def judge(prediction: str | None, gold: Gold, scorer: Scorer) -> AnswerScore:
+    """Judges one prediction; the empty text is the answer to a question without one, and None is always wrong."""
+    if prediction is None:
+        return AnswerScore(False, 0.0)
+    if not gold.answers:
+        right = not prediction.strip() if scorer is not squad_v2 else squad_v2(prediction, ()).exact
+        return AnswerScore(right, float(right))
+    return scorer(prediction, gold.answers)
+
+
+def evaluate_answers(
+    examples: Sequence[Example],
+    predictions: Sequence[str | None],
+    scorer: Scorer,
+    entries: Sequence[Mapping[str, Any]],
+    strangers: int = 0,
+) -> Evaluation:
+    """Scores one text for each question, in percent, as the official scripts do.
+
+    Args:
+        examples: each with its :class:`~bertcore_tasks.qa.reading.Gold`.
+        predictions: a text for each, or None where there is none.
+        scorer: what one prediction is judged by.
+        entries: what is written for each example.
+        strangers: predictions of other questions, which count for nothing.
+    """
+    scorer = scorer_of(examples, scorer)
+    scores = [judge(text, example.label, scorer) for example, text in zip(examples, predictions, strict=True)]
+    exact = np.array([score.exact for score in scores], dtype=np.float64)
+    f1 = np.array([score.f1 for score in scores], dtype=np.float64)
+    answerable = np.array([bool(example.label.answers) for example in examples], dtype=np.bool_)
+    metrics = {"exact_match": _percent(exact), "f1": _percent(f1)}
+    summary = f"total_num {len(examples)}, exact_match {metrics['exact_match']:.3f}, f1 {metrics['f1']:.3f}"
+    baseline: dict[str, float] = {}
+    if not answerable.all():
+        metrics |= {
+            "answerable_exact_match": _percent(exact[answerable]),
+            "answerable_f1": _percent(f1[answerable]),
+            "unanswerable_accuracy": _percent(exact[~answerable]),
+        }
+        never = _percent(~answerable)  # to say of every question that it has no answer
+        baseline = {"exact_match": never, "f1": never}
+        summary += (
+            f", answerable_f1 {metrics['answerable_f1']:.3f}, "
+            f"unanswerable_accuracy {metrics['unanswerable_accuracy']:.3f}"
+        )
+    unanswered = sum(text is None for text in predictions)
+    if unanswered:
+        summary += f", {unanswered} without a prediction"
+    if strangers:
+        summary += f", {strangers} predictions of other questions"
+    return Evaluation(
+        metrics=metrics,
+        total=len(examples),
+        summary=summary,
+        baseline=baseline,
+        predictions=list(entries),
+        errors=_worst_errors(examples, predictions, scores, entries),
+    )
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """What a file of predictions says of a split.
+
+    Attributes:
+        texts: a text for each example, or None where the file has none.
+        strangers: predictions of questions that are not in the split.
+    """
+
+    texts: tuple[str | None, ...]
+    strangers: int
+
+
+def read_predictions(file: Path, examples: Sequence[Example]) -> PredictionFile:
+    """Reads ``{"id": "text"}``, or a ``predictions.jsonl`` of bertcore.
+
+    Raises:
+        DataError: the file is missing or no such JSON, or has a prediction for none of the questions.
+    """
+    found = _read_lines(file) if file.suffix == ".jsonl" else _read_object(file)
+    wrong = next((name for name, text in found.items() if not isinstance(text, str)), None)
+    if wrong is not None:
+        raise DataError(f"{file}: the prediction of question {wrong} is no text", _FORM)
+    require_distinct(examples)
+    texts = tuple(found.get(example.identifier) for example in examples)
+    answered = sum(text is not None for text in texts)
+    if examples and not answered:
+        raise DataError(
+            f"{file}: no prediction for any of the {len(examples)} questions, the first is {examples[0].identifier}",
+            "give the data that the predictions belong to",
+        )
+    return PredictionFile(texts, len(found) - answered)
+
+
+_FORM = 'write {"ID": "text", ...} with one text for each question'
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}", "check the path") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: no JSON in UTF-8: {error}", _FORM) from None
+    if not isinstance(found, dict):
+        raise DataError(f"{file}: a {type(found).__name__} instead of a JSON object", _FORM)
+    return found
+
+
+def _read_lines(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for record, origin in read_json_lines(file):
+        if "id" not in record:
+            raise DataError(f"{origin}: no 'id'", 'write {"id": "...", "prediction": "..."} a line')
+        if str(record["id"]) in found:
+            raise DataError(f"{origin}: a second prediction for question {record['id']}", "give one for each question")
+        found[str(record["id"])] = record.get("prediction")
+    return found
+
+
+def require_distinct(examples: Sequence[Example]) -> None:
+    """Refuses two questions of one name, of which a file of predictions could hold only one.
+
+    Raises:
+        DataError: names the second.
+    """
+    seen: set[str] = set()
+    for example in examples:
+        if example.identifier in seen:
+            raise DataError(
+                f"{example.origin}: a second question is called {example.identifier}", "give each an id of its own"
+            )
+        seen.add(example.identifier)
+
+
+def _percent(values: NDArray[np.generic]) -> float:
+    return 100.0 * float(values.mean()) if len(values) else float("nan")
+
+
+def _worst_errors(
+    examples: Sequence[Example],
+    predictions: Sequence[str | None],
+    scores: Sequence[AnswerScore],
+    entries: Sequence[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Answers that are not exact, those of lowest F1 first, and of these the surest."""
+    wrong = [index for index, score in enumerate(scores) if not score.exact]
+    wrong.sort(key=lambda index: (scores[index].f1, -entries[index].get("probability", 0.0)))
+    errors = []
+    for index in wrong[:WORST_ERRORS]:
+        example = examples[index]
+        error: dict[str, Any] = {
+            "id": example.identifier,
+            "origin": example.origin,
+            "label": list(example.label.answers),
+            "prediction": predictions[index],
+            "f1": round(100 * scores[index].f1, 2),
+        }
+        if "probability" in entries[index]:
+            error["probability"] = round(entries[index]["probability"], 4)
+        errors.append({**error, **example.texts})
+    return errors
