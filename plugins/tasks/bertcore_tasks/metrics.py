@@ -79,7 +79,7 @@ def best_threshold(gold: NDArray[np.bool_], probabilities: Floats) -> float:
     given = np.arange(1, len(order) + 1)
     scores = 2 * hits / (given + positives)
     below = np.append(sorted_probabilities[1:], 0.0)
-    scores[sorted_probabilities == below] = -1  # equal probabilities are given together
+    scores[:-1][sorted_probabilities[:-1] == below[:-1]] = -1  # equal probabilities are given together
     best = np.flatnonzero(scores == scores.max())
     upper, lower = sorted_probabilities[best], below[best]
     if np.any((lower < 0.5) & (upper >= 0.5)):

@@ -1,0 +1,217 @@
+"""What is read of GLUE's files: every line, with the labels of the field."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from bertcore.config import DataConfig
+from bertcore.errors import DataError
+from bertcore.registry import Registry
+from bertcore.task import Dataset, Example, Task
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry()
+
+
+def opened(registry: Registry, name: str, path: Path) -> tuple[Task, Dataset]:
+    task = registry.task(name)
+    return task, task.open(DataConfig(path=str(path)))
+
+
+def examples_of(dataset: Dataset, split: str) -> Sequence[Example]:
+    examples = dataset.split(split)
+    assert isinstance(examples, Sequence)
+    return examples
+
+
+# task, folder, columns of texts and label by their number, lines before the first example in train, dev, test, sizes
+REAL = [
+    ("rte", "RTE", (1, 2), 3, (1, 1, 1), (2490, 277, 3000)),
+    ("cola", "CoLA", (3,), 1, (0, 0, 1), (8551, 1043, 1063)),
+    ("sst2", "SST-2", (0,), 1, (1, 1, 1), (67349, 872, 1821)),
+    ("mrpc", "MRPC", (3, 4), 0, (1, 1, 1), (3668, 408, 1725)),
+    ("stsb", "STS-B", (7, 8), 9, (1, 1, 1), (5749, 1500, 1379)),
+]
+
+
+@pytest.mark.parametrize(("name", "folder", "texts", "label", "headers", "sizes"), REAL, ids=lambda value: str(value))
+def test_real_files_are_read_whole(
+    registry: Registry,
+    shared: Path,
+    name: str,
+    folder: str,
+    texts: tuple[int, ...],
+    label: int,
+    headers: tuple[int, ...],
+    sizes: tuple[int, ...],
+) -> None:
+    path = shared / "data" / "glue" / folder
+    _, dataset = opened(registry, name, path)
+    for split, header, size in zip(("train", "dev", "test"), headers, sizes, strict=True):
+        with open(path / f"{split}.tsv", encoding="utf-8-sig", newline="\n") as file:
+            rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[header:]
+        examples = examples_of(dataset, split)
+        assert len(examples) == len(rows) == size
+        positions = texts if split != "test" else tuple(range(-len(texts), 0))  # texts come last in test files
+        for number in (0, size // 2, size - 1):
+            assert list(examples[number].texts.values()) == [rows[number][position] for position in positions]
+            assert examples[number].origin == f"{split}.tsv:{number + header + 1}"
+        if split == "test":
+            assert {example.label for example in examples} == {None}
+            assert [example.identifier for example in examples] == [row[0] for row in rows]
+        else:
+            kind = float if name == "stsb" else str
+            assert Counter(example.label for example in examples) == Counter(kind(row[label]) for row in rows)
+            assert [example.identifier for example in examples] == [str(number) for number in range(size)]
+    assert dataset.notes == []
+
+
+def test_quotes_are_text_and_a_byte_order_mark_is_none(registry: Registry, shared: Path) -> None:
+    _, dataset = opened(registry, "mrpc", shared / "data" / "glue" / "MRPC")
+    first = examples_of(dataset, "train")[0]
+    assert first.label == "1"
+    assert first.texts["sentence1"].startswith('Amrozi accused his brother , whom he called " the witness "')
+
+
+# The order of ids that transformers' run_glue and the GLUE data set on the hub use.
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        *[(name, ("0", "1")) for name in ("cola", "sst2", "mrpc", "qqp", "wnli")],
+        *[(name, ("entailment", "not_entailment")) for name in ("qnli", "rte")],
+        *[(name, ("entailment", "neutral", "contradiction")) for name in ("mnli", "ax")],
+        ("stsb", ()),
+    ],
+)
+def test_labels_have_the_ids_of_run_glue(registry: Registry, name: str, labels: tuple[str, ...]) -> None:
+    assert registry.task(name).labels == labels  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("cola", "matthews"),
+        ("mrpc", "f1"),
+        ("qqp", "f1"),
+        ("stsb", "pearson"),
+        ("ax", "matthews"),
+        ("mnli", "accuracy"),
+    ],
+)
+def test_the_best_checkpoint_is_chosen_by_the_first_official_score(registry: Registry, name: str, metric: str) -> None:
+    assert registry.task(name).metric.name == metric
+
+
+# Files in the official layout that ../shared does not hold
+
+
+def test_broken_lines_of_qqp_are_left_out_and_counted(registry: Registry, official: Callable[[str], Path]) -> None:
+    _, dataset = opened(registry, "qqp", official("qqp"))
+    examples = examples_of(dataset, "train")
+    assert [example.identifier for example in examples] == ["10", "11", "12", "13", "14", "15"]
+    assert [example.label for example in examples] == ["0", "1", "0", "1", "0", "1"]
+    assert dataset.notes == ["train.tsv: 2 lines with a wrong number of fields are left out, the first is train.tsv:5"]
+    assert examples[3].origin == "train.tsv:7"
+
+
+def test_a_broken_line_of_another_task_or_of_a_test_file_is_an_error(
+    registry: Registry, official: Callable[[str], Path], tmp_path: Path
+) -> None:
+    for name, source in (("qqp", official("qqp") / "test.tsv"), ("qnli", official("qnli") / "train.tsv")):
+        file = tmp_path / source.name
+        file.write_text(source.read_text(encoding="utf-8") + "7\tno more\n", encoding="utf-8")
+        _, dataset = opened(registry, name, tmp_path)
+        with pytest.raises(DataError, match=rf"{source.name}:8: 2 fields instead of"):
+            dataset.split(source.stem)
+        file.unlink()
+
+
+def test_mnli_has_two_development_sets(registry: Registry, official: Callable[[str], Path]) -> None:
+    task, dataset = opened(registry, "mnli", official("mnli"))
+    assert task.evaluation_split == "dev_matched"
+    assert list(dataset.files) == ["train", "dev_matched", "dev_mismatched", "test_matched", "test_mismatched", "ax"]
+    first = examples_of(dataset, "dev_matched")[0]
+    assert first == Example(
+        "0",
+        {"sentence1": "A soccer game with multiple males playing .", "sentence2": "Some men are playing a sport ."},
+        "entailment",
+        "dev_matched.tsv:2",
+    )
+    assert [example.label for example in examples_of(dataset, "dev_mismatched")][:2] == ["contradiction", "neutral"]
+    assert [example.identifier for example in examples_of(dataset, "test_mismatched")][:2] == ["9796", "9797"]
+    assert examples_of(dataset, "ax")[5].texts["sentence2"] == "The man is tired , isn 't he ?"
+
+
+def test_ax_has_labels_only_in_its_full_file(registry: Registry, official: Callable[[str], Path]) -> None:
+    task, dataset = opened(registry, "ax", official("ax"))
+    full, test = examples_of(dataset, "full"), examples_of(dataset, "test")
+    assert [dict(example.texts) for example in full] == [dict(example.texts) for example in test]
+    assert [example.identifier for example in full] == [example.identifier for example in test]
+    assert [example.label for example in full][:3] == ["entailment", "contradiction", "neutral"]
+    assert {example.label for example in test} == {None}
+    assert task.evaluation_split == "full"
+    _, single = opened(registry, "ax", official("ax") / "diagnostic-full.tsv")
+    assert examples_of(single, "full") == full
+
+
+def test_a_single_file_is_the_split_of_its_name(
+    registry: Registry, official: Callable[[str], Path], tmp_path: Path
+) -> None:
+    _, dataset = opened(registry, "qnli", official("qnli") / "train.tsv")
+    assert list(dataset.files) == ["train"]
+    other = tmp_path / "mine.tsv"
+    other.write_bytes((official("qnli") / "dev.tsv").read_bytes())
+    _, dataset = opened(registry, "qnli", other)
+    assert list(dataset.files) == ["dev"]
+
+
+# What is wrong is named
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        (
+            "stsb",
+            "sentence1\tsentence2\tscore\na\tb\tnan\n",
+            "dev.tsv:2: 'nan' in the field 'score' is no finite number",
+        ),
+        (
+            "stsb",
+            "sentence1\tsentence2\tscore\na\tb\t2,5\n",
+            "dev.tsv:2: '2,5' in the field 'score' is no finite number",
+        ),
+        ("stsb", "sentence1\tsentence2\tscore\na\tb\t5.5\n", "dev.tsv:2: '5.5' in the field 'score' is out of range"),
+        ("cola", "gj04\t1\t\ta\ngj04\t2\t*\tb\n", "dev.tsv:2: unknown label '2' in the column 'label'"),
+        ("cola", "gj04\t1\ta\n", "dev.tsv:1: 3 fields instead of 4"),
+        ("sst2", "sentence\na\n", "dev.tsv:1: no column 'label' among 'sentence'"),
+        ("wnli", "index\tsentence1\tlabel\n", "dev.tsv:1: no column 'sentence2' among"),
+    ],
+)
+def test_a_wrong_file_is_named(registry: Registry, tmp_path: Path, name: str, content: str, words: str) -> None:
+    (tmp_path / "dev.tsv").write_text(content, encoding="utf-8")
+    _, dataset = opened(registry, name, tmp_path)
+    with pytest.raises(DataError) as caught:
+        dataset.split("dev")
+    assert words in caught.value.cause
+    assert caught.value.remedy
+    assert "\n" not in caught.value.cause + caught.value.remedy
+
+
+def test_predict_takes_the_names_and_the_columns_of_mrpc(registry: Registry) -> None:
+    task = registry.task("mrpc")
+    records = [
+        ({"sentence1": "one", "sentence2": "two"}, "in.jsonl:1"),
+        ({"#1 String": "three", "#2 String": "four", "index": "7"}, "in.jsonl:2"),
+    ]
+    assert task.parse_input(records, DataConfig()) == [
+        Example("0", {"sentence1": "one", "sentence2": "two"}, origin="in.jsonl:1"),
+        Example("7", {"sentence1": "three", "sentence2": "four"}, origin="in.jsonl:2"),
+    ]
