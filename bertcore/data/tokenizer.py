@@ -103,21 +103,27 @@ class Tokenizer:
             lowercase: overrides what the files say.
 
         Raises:
-            ModelError: neither file is there, or one is damaged.
+            ModelError: neither file is there, one is damaged, or its letters cannot be lower-cased.
         """
-        config = _read_config(folder / "tokenizer_config.json")
+        config = {**_special_tokens(folder), **_read_config(folder / "tokenizer_config.json")}
         file, vocabulary = folder / "tokenizer.json", folder / "vocab.txt"
         try:
             if file.is_file():
                 inner = tokenizers.Tokenizer.from_file(str(file))
                 if lowercase is not None:
+                    if not isinstance(inner.model, tokenizers.models.WordPiece):
+                        raise ModelError(
+                            f"{file}: data.lowercase is for word pieces, and this is {type(inner.model).__name__}",
+                            "leave data.lowercase out",
+                        )
                     inner.normalizer = _normalizer(config, lowercase)
             elif vocabulary.is_file():
                 inner = _from_vocabulary(vocabulary, config, lowercase)
             else:
                 raise ModelError(
                     f"{folder}: neither tokenizer.json nor vocab.txt",
-                    "copy the tokenizer's files into the model folder",
+                    "copy the tokenizer's files into the model folder; AutoTokenizer of transformers writes "
+                    "tokenizer.json from others",
                 )
         except ModelError:
             raise
@@ -236,7 +242,9 @@ class Tokenizer:
             tokens = sorted(self._inner.get_vocab(with_added_tokens=False).items(), key=lambda item: item[1])
             with atomic_write(folder / "vocab.txt") as file:
                 file.write("".join(f"{token}\n" for token, _ in tokens).encode())
-        config = {"tokenizer_class": "BertTokenizer", **self._config}
+        config = dict(self._config)
+        if isinstance(self._inner.model, tokenizers.models.WordPiece):
+            config.setdefault("tokenizer_class", "BertTokenizer")
         if self.lowercase is not None:
             config["do_lower_case"] = self.lowercase
         with atomic_write(folder / "tokenizer_config.json") as file:
@@ -251,6 +259,12 @@ def _read_config(file: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ModelError(f"{file}: {error}", "correct the file, or delete it to use the defaults") from None
     return config if isinstance(config, dict) else {}
+
+
+def _special_tokens(folder: Path) -> dict[str, Any]:
+    """The names of special tokens in a file of their own, as folders of older releases of transformers have it."""
+    tokens = _read_config(folder / "special_tokens_map.json")
+    return {name: token.get("content") if isinstance(token, dict) else token for name, token in tokens.items()}
 
 
 def _normalizer(config: dict[str, Any], lowercase: bool | None) -> tokenizers.normalizers.BertNormalizer:

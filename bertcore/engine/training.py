@@ -37,7 +37,7 @@ def training_specification(
     """
     encoder = f"^{re.escape(prefix)}"
     head_rate = options.learning_rate if options.head_learning_rate is None else options.head_learning_rate
-    spared = r"(\.bias|LayerNorm\.weight)$"
+    spared = r"(\.bias|[Nn]orm\.weight)$"
     return TrainingSpecification(
         groups=(
             *(ParameterGroup(pattern, pattern, rate, 0.0) for pattern, rate in head.learning_rates.items()),
