@@ -8,6 +8,7 @@ from bertcore.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from bertcore.backend import Backend
+    from bertcore.data.records import RecordFormat
     from bertcore.implementations import HeadImplementation, ObjectiveImplementation
 
 
@@ -38,3 +39,11 @@ def bertcore_register_objectives() -> list[ObjectiveImplementation]:
     from bertcore.objectives import HeadLoss
 
     return [ObjectiveImplementation(HeadLoss, "mindspore", "bertcore_mindspore.objectives:HeadLossObjective")]
+
+
+@hookimpl
+def bertcore_register_record_formats() -> list[RecordFormat]:
+    """Registers the record format ``mindrecord``."""
+    from bertcore_mindspore.record_format import MindRecordFormat
+
+    return [MindRecordFormat()]

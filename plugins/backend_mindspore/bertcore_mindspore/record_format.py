@@ -1,0 +1,109 @@
+"""The record format ``mindrecord``: MindSpore's own files, written and read by ``mindspore.mindrecord``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from bertcore.data.records import Feature, Record, RecordFormat
+from bertcore.errors import DataError, OutputError
+from bertcore_mindspore import devices
+from bertcore_mindspore.backend import MindSporeBackend
+
+# Rows that are handed to the writer at a time.
+_CHUNK = 256
+
+
+class MindRecordFormat(RecordFormat):
+    """One row per record, every feature a vector of the schema; beside each file lies its index, ``FILE.db``.
+
+    The format has no checksums: a damaged header or index is found, a damaged value is not.
+    """
+
+    name = "mindrecord"
+    description = "MindRecord files with the features of google-research/bert"
+    suffix = ".mindrecord"
+    recognized = (".mindrecord",)
+
+    def problem(self) -> tuple[str, str] | None:  # noqa: D102
+        return MindSporeBackend().problem()
+
+    def write(self, file: Path, records: Iterable[Record]) -> int:  # noqa: D102
+        devices.quiet_framework()
+        from mindspore.mindrecord import FileWriter
+
+        writer = FileWriter(str(file), overwrite=True)
+        waiting = iter(records)
+        count = 0
+        while chunk := [dict(record.features) for record in islice(waiting, _CHUNK)]:
+            try:
+                if count == 0:
+                    writer.add_schema(_schema(chunk[0]), "encoded rows of bertcore")
+                writer.write_raw_data(chunk)
+            except RuntimeError as error:
+                raise _output_error(file, error) from None
+            count += len(chunk)
+        try:
+            if count == 0:
+                writer.add_schema(_schema({"input_ids": np.zeros(1, dtype=np.int64)}), "encoded rows of bertcore")
+            writer.commit()
+        except RuntimeError as error:
+            raise _output_error(file, error) from None
+        for made in (file, _index_of(file)):
+            made.chmod(file.parent.stat().st_mode & 0o666)  # MindSpore lets nobody but the owner read them
+        return count
+
+    def read(self, file: Path) -> Iterator[Record]:  # noqa: D102
+        devices.quiet_framework()
+        from mindspore.mindrecord import FileReader
+
+        for needed in (file, _index_of(file)):
+            if not needed.is_file():
+                raise DataError(f"{needed}: no such file", "a MindRecord file and its index FILE.db belong together")
+        number = 0
+        try:
+            reader = FileReader(str(file))
+            try:
+                for features in reader.get_next():
+                    number += 1
+                    yield Record({name: _feature(values) for name, values in features.items()})
+            finally:
+                reader.close()
+        except RuntimeError as error:
+            place = f"behind record {number}: " if number else ""
+            raise DataError(f"{file}: {place}{_reason(error)}", "get or write the file again") from None
+
+
+def _index_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.db")
+
+
+def _schema(features: dict[str, Feature]) -> dict[str, dict[str, object]]:
+    schema: dict[str, dict[str, object]] = {}
+    for name, values in features.items():
+        if isinstance(values, list):
+            raise TypeError(f"{name} holds bytes, and records of encoded rows hold numbers alone")
+        schema[name] = {"type": str(values.dtype), "shape": [-1]}
+    return schema
+
+
+def _feature(values: object) -> Feature:
+    """A field as a vector: other programs write int32, and single numbers without a shape."""
+    if isinstance(values, str | bytes):
+        return [values.encode() if isinstance(values, str) else values]
+    array = np.atleast_1d(np.asarray(values)).reshape(-1)
+    return array.astype(np.float32 if np.issubdtype(array.dtype, np.floating) else np.int64)
+
+
+def _output_error(file: Path, error: RuntimeError) -> OutputError:
+    return OutputError(f"cannot write {file}: {_reason(error)}", "free some space, or choose another place")
+
+
+def _reason(error: RuntimeError) -> str:
+    """The line that says what is wrong, of the many that MindSpore prints around it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    marked = [line.removeprefix("[ERROR]").strip() for line in lines if line.startswith("[ERROR]")]
+    return (marked or lines or ["MindSpore gives no reason"])[0]
