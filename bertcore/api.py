@@ -227,6 +227,7 @@ def convert(
     to_name: str | None = None,
     config: PathOrText | None = None,
     force: bool = False,
+    verify: bool = False,
     registry: Registry | None = None,
 ) -> ConversionReport:
     """Converts weights from one layout to another.
@@ -238,6 +239,7 @@ def convert(
         to_name: converter to write with; by default the one that the destination's ending names.
         config: the model's ``config.json``; by default the one beside the source.
         force: replace a destination that exists.
+        verify: compute the model from both files and compare; nothing that differs is kept.
         registry: plugins; by default those installed.
 
     Raises:
@@ -251,6 +253,7 @@ def convert(
         to_name=to_name,
         config=None if config is None else Path(config),
         force=force,
+        verify=verify,
     )
 
 

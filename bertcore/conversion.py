@@ -6,17 +6,19 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from bertcore.converter import KeyReport, WeightConverter, WeightSet
-from bertcore.converters.model_folder import TOKENIZER_FILES, find_config, read_config
+from bertcore.converter import MADE, KeyReport, WeightConverter, WeightSet
+from bertcore.converters.model_folder import TOKENIZER_FILES, find_config, is_there, read_config
 from bertcore.converters.rules import joined_actions
 from bertcore.errors import ModelError, OutputError, UsageError
-from bertcore.families import ModelFamily
+from bertcore.families import BertConfig, ModelFamily
+from bertcore.files import staged
 from bertcore.heads import Regression
 from bertcore.models import canonical_weights, find_converter, find_family
 from bertcore.parameters import fit_parameters
 from bertcore.registry import Registry
+from bertcore.verification import Verification
+from bertcore.verification import verify as compare
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class ConversionReport:
         to_name: name of the converter that wrote.
         keys: every key of the source and of the destination.
         files: names of the files that were written.
+        verification: what it was proved by, if that was asked for.
     """
 
     source: Path
@@ -55,12 +58,13 @@ class ConversionReport:
     to_name: str
     keys: tuple[ConvertedKey, ...]
     files: tuple[str, ...]
+    verification: Verification | None = None
 
     @property
     def counts(self) -> Mapping[str, int]:
         """Number of keys read, written and skipped."""
         return {
-            "read": len({key.source for key in self.keys}),
+            "read": len({key.source for key in self.keys} - {MADE}),
             "written": len({key.target for key in self.keys if key.target is not None}),
             "skipped": len({key.source for key in self.keys if key.target is None}),
         }
@@ -90,48 +94,97 @@ def convert(
     to_name: str | None = None,
     config: Path | None = None,
     force: bool = False,
+    verify: bool = False,
 ) -> ConversionReport:
     """Converts a model folder or weight file into another layout; tensors keep their type and every bit.
 
     A destination that is a folder gets ``config.json`` and the tokenizer's files, too; a file gets nothing beside it.
 
     Args:
-        source: folder or file.
+        source: folder or file, or what the files of a TensorFlow checkpoint begin with.
         destination: folder, or file with the suffix of a layout.
         registry: where converters and families are looked up.
         from_name: the converter that reads; by default the one that recognizes the source.
         to_name: the converter that writes; by default the one that writes such a folder or suffix.
         config: the model's ``config.json``; by default the one in the source's folder.
         force: replace a destination that exists.
+        verify: compute the model from the source and from what was written, before that takes its place, and compare.
 
     Raises:
-        ModelError: the source is missing, damaged, or fits no layout or not its config.
+        ModelError: the source is missing, damaged, or fits no layout or not its config; or what was written computes
+            something else, and then nothing is left of it.
         OutputError: the destination exists, or cannot be written.
         UsageError: a converter's name is unknown, or none writes such a destination.
     """
-    if not source.exists():
+    if not is_there(source):
         raise ModelError(f"{source}: no such folder or file", "check the path of the source")
     reader = find_converter(source, registry) if from_name is None else registry.converter(from_name)
     writer = _writer_of(destination, registry) if to_name is None else registry.converter(to_name)
+    if not writer.writes:
+        raise UsageError(
+            f"the layout {writer.name} is read, not written",
+            f"choose one with --to NAME: {', '.join(_writers(registry))}",
+        )
     _check_destination(source, destination, force)
 
     weights = reader.read(source)
     config_json = weights.config if config is None else read_config(config)
+    parsed = None
     if config_json is None:
         # Names alone tell BERT well enough for a file without a config.
         weights = canonical_weights(weights, registry.family("bert"), str(source))
     else:
         family = find_family(config_json, registry, str(config or source))
+        parsed = family.parse_config(config_json, str(config or source))
         weights = canonical_weights(weights, family, str(source))
-        _check_encoder(weights, family, config_json, str(source))
+        _check_encoder(weights, family, parsed, str(source))
     tokenizer_folder = weights.folder
     if config is not None and (tokenizer_folder is None or not _has_tokenizer(tokenizer_folder)):
         tokenizer_folder = config.parent
-    written = writer.write(replace(weights, config=config_json, folder=tokenizer_folder), destination)
+    weights = replace(weights, config=config_json, folder=tokenizer_folder)
+    verification = None
+    if verify:
+        with staged(destination) as unproved:
+            written = writer.write(weights, unproved)
+            verification = _verify(
+                reader, source, writer, unproved, parsed, tokenizer_folder, f"{source} -> {destination}"
+            )
+    else:
+        written = writer.write(weights, destination)
     files = [file.name for file in destination.iterdir()] if destination.is_dir() else [destination.name]
     return ConversionReport(
-        source, destination, reader.name, writer.name, _joined(weights.report, written), tuple(sorted(files))
+        source,
+        destination,
+        reader.name,
+        writer.name,
+        _joined(weights.report, written),
+        tuple(sorted(files)),
+        verification,
     )
+
+
+def _verify(
+    reader: WeightConverter,
+    source: Path,
+    writer: WeightConverter,
+    written: Path,
+    config: BertConfig | None,
+    tokenizer_folder: Path | None,
+    origin: str,
+) -> Verification:
+    """Compares what both files compute."""
+    both = []
+    for converter, path in ((reader, source), (writer, written)):
+        parts = converter.parts(path)
+        if parts is None:
+            raise ModelError(f"{origin}: the layout {converter.name} cannot be verified", "leave --verify out")
+        both.append(parts)
+    return compare(both[0], both[1], config, tokenizer_folder, origin)
+
+
+def _writers(registry: Registry) -> list[str]:
+    """Names of the converters that write."""
+    return [name for name, entry in sorted(registry.converters.items()) if entry.item.writes]
 
 
 def _writer_of(destination: Path, registry: Registry) -> WeightConverter:
@@ -149,7 +202,7 @@ def _writer_of(destination: Path, registry: Registry) -> WeightConverter:
     if len(names) != 1:
         raise UsageError(
             f"{destination}: {'no converter writes' if not names else ', '.join(names) + ' write'} such a destination",
-            f"choose one with --to NAME: {', '.join(sorted(registry.converters)) or 'none is installed'}",
+            f"choose one with --to NAME: {', '.join(_writers(registry)) or 'none is installed'}",
         )
     return registry.converter(names[0])
 
@@ -167,9 +220,9 @@ def _check_destination(source: Path, destination: Path, force: bool) -> None:
             raise OutputError(f"{destination} is no plain model folder", "choose another destination")
 
 
-def _check_encoder(weights: WeightSet, family: ModelFamily, config: Mapping[str, Any], origin: str) -> None:
+def _check_encoder(weights: WeightSet, family: ModelFamily, config: BertConfig, origin: str) -> None:
     """Compares the encoder with the table of the config; heads are free, since the config does not tell their names."""
-    table = family.parameter_table(family.parse_config(config, origin), Regression())
+    table = family.parameter_table(config, Regression())
     fit_parameters(
         {name: spec for name, spec in table.items() if name.startswith(family.prefix)},
         {name: tensor for name, tensor in weights.tensors.items() if name.startswith(family.prefix)},

@@ -17,6 +17,7 @@ from bertcore.cli.options import json_option
 @click.option("--to", "to_name", metavar="NAME", help="Converter that writes. Default: the one that fits.")
 @click.option("--config", "config", type=click.Path(path_type=Path), help="The model's config.json.")
 @click.option("--force", is_flag=True, help="Replace a destination that exists.")
+@click.option("--verify", is_flag=True, help="Compute both models and compare; keep nothing that differs.")
 @json_option
 @click.pass_obj
 def convert(
@@ -27,11 +28,13 @@ def convert(
     to_name: str | None,
     config: Path | None,
     force: bool,
+    verify: bool,
     as_json: bool,
 ) -> None:
     """Convert weights from SOURCE to DESTINATION, files or folders, and report what became of every key.
 
     A destination without a suffix is a Hugging Face folder; .safetensors, .bin, .pt and .ckpt are single files.
+    Other layouts are chosen with --to: bert4torch (.pt), mindformers (.ckpt, .safetensors).
     """
     from dataclasses import asdict
 
@@ -46,9 +49,12 @@ def convert(
         to_name=to_name,
         config=config,
         force=force,
+        verify=verify,
     )
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2, default=str))
         return
     click.echo(report.table())
     click.echo(report.summary)
+    if report.verification is not None:
+        click.echo(report.verification.summary)
