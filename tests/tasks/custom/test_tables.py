@@ -1,0 +1,347 @@
+"""The user's own tables: which columns are read, which labels found, and what is wrong with a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from bertcore.data.tokenizer import Tokenizer
+from bertcore.errors import BertcoreError, DataError, UsageError
+from bertcore.heads import Regression, SequenceClassification
+from bertcore.registry import Registry
+from bertcore.task import Dataset, Example, Task
+from bertcore.testing import TaskConformance
+from bertcore.testing.plugin_under_test import FRAMEWORKS, imported_modules
+
+CSV = '''text,label,source
+"Well, quite good",positive,web
+"two
+lines, ""quoted""",negative,web
+plain,positive,paper
+'''
+
+
+@pytest.fixture(scope="module")
+def classification() -> Task:
+    return Registry().task("classification")
+
+
+@pytest.fixture(scope="module")
+def regression() -> Task:
+    return Registry().task("regression")
+
+
+def opened(task: Task, **options: Any) -> Dataset:
+    return task.open(task.data_config(**options))
+
+
+def examples_of(dataset: Dataset, split: str) -> Sequence[Example]:
+    examples = dataset.split(split)
+    assert isinstance(examples, Sequence)
+    return examples
+
+
+def written(file: Path, text: str) -> str:
+    file.write_text(text, encoding="utf-8")
+    return str(file)
+
+
+def fails(task: Task, split: str = "train", **options: Any) -> BertcoreError:
+    with pytest.raises(BertcoreError) as caught:
+        opened(task, **options).split(split)
+    assert "\n" not in caught.value.cause + caught.value.remedy
+    assert caught.value.remedy
+    return caught.value
+
+
+class OneProcess(TaskConformance):
+    test_a_task_needs_no_framework = None  # type: ignore[assignment]  # one process for both, below
+
+
+class TestOneLabel(OneProcess):
+    plugin = "bertcore_tasks.custom.classification"
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def files(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        cls.data = tmp_path_factory.mktemp("labels")
+        for split in ("train", "dev"):
+            written(cls.data / f"{split}.csv", CSV)
+        written(cls.data / "test.csv", "text\nsomething\n")
+
+
+class TestSeveralLabels(OneProcess):
+    plugin = "bertcore_tasks.custom.classification"
+    data_options: ClassVar[dict[str, Any]] = {"multi_label": True}
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def files(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        cls.data = tmp_path_factory.mktemp("label-sets")
+        for split in ("train", "dev"):
+            written(cls.data / f"{split}.tsv", "sentence\tlabel\na\tred,blue\nb\t\nc\tblue\nd\tred\ne\tgreen,red\n")
+
+
+class TestRegression(OneProcess):
+    plugin = "bertcore_tasks.custom.regression"
+    best_score = 0.0  # mean squared error
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def files(cls, tmp_path_factory: pytest.TempPathFactory) -> None:
+        cls.data = tmp_path_factory.mktemp("numbers")
+        rows = [{"sentence1": f"a {n}", "sentence2": "b", "score": n / 3 - 1} for n in range(8)]
+        for split in ("train", "dev"):
+            written(cls.data / f"{split}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_no_task_needs_a_framework() -> None:
+    code = "from bertcore.testing.plugin_under_test import load_plugin\n"
+    names = ("classification", "regression")
+    code += "".join(f"assert load_plugin('bertcore_tasks.custom.{name}').tasks\n" for name in names)
+    assert imported_modules(code, FRAMEWORKS) == []
+
+
+# What is read
+
+
+def test_csv_is_read_as_spreadsheets_write_it(classification: Task, tmp_path: Path) -> None:
+    dataset = opened(classification, train=written(tmp_path / "a.csv", CSV))
+    assert dataset.labels == ("negative", "positive")
+    assert dataset.discovered
+    assert examples_of(dataset, "train") == [
+        Example("0", {"text": "Well, quite good"}, "positive", "a.csv:2"),
+        Example("1", {"text": 'two\nlines, "quoted"'}, "negative", "a.csv:3"),
+        Example("2", {"text": "plain"}, "positive", "a.csv:5"),
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "json"])
+def test_all_forms_hold_the_same(classification: Task, tmp_path: Path, suffix: str) -> None:
+    rows = [{"id": "x1", "sentence1": "one", "sentence2": "zwei", "label": "b"}]
+    rows += [{"id": "x2", "sentence1": "三", "sentence2": "", "label": "a"}]
+    separator = {"csv": ",", "tsv": "\t"}.get(suffix)
+    if separator:
+        lines = [separator.join(rows[0]), *(separator.join(row.values()) for row in rows)]
+    else:
+        lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    file = tmp_path / f"train.{suffix}"
+    file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*lines, ""]).encode())
+    found = examples_of(opened(classification, path=str(tmp_path)), "train")
+    assert [(example.identifier, dict(example.texts), example.label) for example in found] == [
+        ("x1", {"sentence1": "one", "sentence2": "zwei"}, "b"),
+        ("x2", {"sentence1": "三", "sentence2": ""}, "a"),
+    ]
+
+
+def test_columns_by_name_and_by_number(classification: Task, tmp_path: Path) -> None:
+    named = written(tmp_path / "a.tsv", "klass\tquestion\tanswer\nyes\tq1\ta1\nno\tq2\ta2\n")
+    bare = written(tmp_path / "b.tsv", "yes\tq1\ta1\nno\tq2\ta2\n")
+    by_name = opened(classification, train=named, text="question", text_pair="answer", label="klass")
+    by_number = opened(classification, train=bare, header=False, text="2", text_pair="3", label="1")
+    texts = [[list(e.texts.values()) for e in examples_of(dataset, "train")] for dataset in (by_name, by_number)]
+    assert texts == [[["q1", "a1"], ["q2", "a2"]]] * 2
+    labels = [[example.label for example in examples_of(dataset, "train")] for dataset in (by_name, by_number)]
+    assert labels == [["yes", "no"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "order"),
+    [
+        (["10", "9", "-1", "2.5", "10"], ("-1", "2.5", "9", "10")),
+        (["b", "a", "10", "9"], ("10", "9", "a", "b")),
+        (["1", "nan", "0"], ("0", "1", "nan")),
+        ([True, False], ("false", "true")),
+        ([2, 1, 10], ("1", "2", "10")),
+    ],
+)
+def test_labels_are_sorted_and_numbers_by_value(
+    classification: Task, tmp_path: Path, labels: list[Any], order: tuple[str, ...]
+) -> None:
+    rows = "".join(json.dumps({"text": "a", "label": label}) + "\n" for label in labels)
+    assert opened(classification, train=written(tmp_path / "a.jsonl", rows)).labels == order
+
+
+def test_sets_of_labels(classification: Task, tmp_path: Path) -> None:
+    table = written(tmp_path / "a.tsv", "text\tlabel\none\tb | a |b\ntwo\t\nthree\tc\n")
+    dataset = opened(classification, train=table, multi_label=True, label_separator="|")
+    assert dataset.labels == ("a", "b", "c")
+    assert [example.label for example in examples_of(dataset, "train")] == [("b", "a"), (), ("c",)]
+    rows = [{"text": "one", "label": ["b", "a"]}, {"text": "two", "label": []}, {"text": "three", "label": "c"}]
+    lines = written(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    again = opened(classification, train=lines, multi_label=True)
+    assert [example.label for example in examples_of(again, "train")] == [("b", "a"), (), ("c",)]
+
+
+def test_a_test_file_needs_no_labels(classification: Task, regression: Task, tmp_path: Path) -> None:
+    without = written(tmp_path / "without.csv", "text\na\n")
+    empty = written(tmp_path / "empty.csv", "text,label\na,\n")
+    for task in (classification, regression):
+        for file in (without, empty):
+            assert examples_of(opened(task, test=file), "test")[0].label is None
+
+
+def test_a_single_file_can_be_evaluated(classification: Task, tmp_path: Path) -> None:
+    dataset = opened(classification, path=written(tmp_path / "mine.csv", CSV))
+    assert list(dataset.files) == ["dev"]
+    assert dataset.labels == ("negative", "positive")
+
+
+def test_predict_reads_the_named_columns(classification: Task) -> None:
+    data = classification.data_config(text="question", text_pair="answer")
+    assert classification.parse_input([({"question": "q", "answer": "a", "id": 7}, "in.jsonl:1")], data) == [
+        Example("7", {"question": "q", "answer": "a"}, origin="in.jsonl:1")
+    ]
+    with pytest.raises(DataError, match=r"in\.jsonl:1: no column 'answer' among 'question'"):
+        classification.parse_input([({"question": "q"}, "in.jsonl:1")], data)
+    assert classification.parse_input([], data) == []
+
+
+# Heads and columns of labels
+
+
+def test_the_head_follows_the_options(classification: Task, regression: Task, tmp_path: Path, tiny_en: Path) -> None:
+    file = written(tmp_path / "a.tsv", "text\tlabel\none\tb,a\ntwo\t\n")
+    data = classification.data_config(train=file, multi_label=True)
+    dataset = classification.open(data)
+    head = classification.choose_head(dataset, data, classification.head_config())
+    assert head == SequenceClassification(("a", "b"), multi_label=True)
+    tokenizer = Tokenizer.load(tiny_en)
+    column = classification.encode(examples_of(dataset, "train"), tokenizer, head, 16, data).batch.columns["labels"]
+    assert column.values.dtype == np.float32
+    np.testing.assert_array_equal(column.values, [[1, 1], [0, 0]])
+    file = written(tmp_path / "b.tsv", "text\tscore\none\t-1.5\ntwo\t3\n")
+    data = regression.data_config(train=file)
+    dataset = regression.open(data)
+    head = regression.choose_head(dataset, data, regression.head_config())
+    assert head == Regression()
+    column = regression.encode(examples_of(dataset, "train"), tokenizer, head, 16, data).batch.columns["labels"]
+    np.testing.assert_array_equal(column.values, np.array([-1.5, 3], dtype=np.float32))
+
+
+def test_a_label_that_training_did_not_know_is_named(classification: Task, tmp_path: Path, tiny_en: Path) -> None:
+    train = written(tmp_path / "train.csv", CSV)
+    dev = written(tmp_path / "dev.csv", "text,label\nfine,positive\nodd,neutral\n")
+    for options in ({}, {"multi_label": True}):
+        data = classification.data_config(train=train, dev=dev, **options)
+        dataset = classification.open(data)
+        head = classification.choose_head(dataset, data, classification.head_config())
+        with pytest.raises(DataError, match=r"dev\.csv:3: unknown label 'neutral'") as caught:
+            classification.encode(examples_of(dataset, "dev"), Tokenizer.load(tiny_en), head, 16, data)
+        assert caught.value.remedy == "known labels are negative, positive"
+
+
+def test_a_model_of_several_labels_is_not_asked_for_one(classification: Task, tiny_en: Path) -> None:
+    head = SequenceClassification(("a", "b"), multi_label=True)
+    with pytest.raises(UsageError, match="any number of labels") as caught:
+        classification.encode([], Tokenizer.load(tiny_en), head, 16, classification.data_config())
+    assert caught.value.remedy == "--set data.multi_label=true"
+
+
+# Scores
+
+
+def test_sets_of_labels_are_scored(classification: Task, tmp_path: Path) -> None:
+    sklearn = pytest.importorskip("sklearn.metrics")
+    gold = [("a", "b"), (), ("c",), ("a", "b"), ("b",)]
+    given = [("a",), (), ("c",), ("b", "a"), ("a", "c")]
+    examples = [Example(str(n), {"text": "x"}, label, f"dev.tsv:{n + 2}") for n, label in enumerate(gold)]
+    data = classification.data_config(multi_label=True)
+    table = tmp_path / "predictions.tsv"
+    written(table, "index\tprediction\n" + "".join(f"{n}\t{','.join(row)}\n" for n, row in enumerate(given)))
+    lines = tmp_path / "predictions.jsonl"
+    written(lines, "".join(json.dumps({"id": n, "prediction": list(row)}) + "\n" for n, row in enumerate(given)))
+    truth, predicted = ([[label in row for label in "abc"] for row in rows] for rows in (gold, given))
+    for file in (table, lines):
+        result = classification.score(examples, ("a", "b", "c"), file, data)
+        assert result.metrics == {
+            "accuracy": pytest.approx(sklearn.accuracy_score(truth, predicted)),
+            "macro_f1": pytest.approx(sklearn.f1_score(truth, predicted, average="macro")),
+            "micro_f1": pytest.approx(sklearn.f1_score(truth, predicted, average="micro")),
+        }
+        assert result.summary.startswith("acc_num 3, total_num 5, accuracy 0.600000, macro_f1 ")
+        assert [error["id"] for error in result.errors] == ["4", "0"]
+    most_frequent = [[True, True, False]] * 5
+    assert result.baseline["micro_f1"] == pytest.approx(sklearn.f1_score(truth, most_frequent, average="micro"))
+    written(table, "index\tprediction\n" + "".join(f"{n}\ta,d\n" for n in range(5)))
+    with pytest.raises(DataError, match=r"predictions\.tsv:2: unknown label 'd'"):
+        classification.score(examples, ("a", "b", "c"), table, data)
+
+
+def test_numbers_are_scored(regression: Task, tmp_path: Path) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    gold, given = [0.5, 2.0, 2.0, -1.0], [0.0, 2.5, 1.0, -1.0]
+    examples = [Example(str(n), {"text": "x"}, label, f"dev.tsv:{n + 2}") for n, label in enumerate(gold)]
+    file = tmp_path / "predictions.tsv"
+    written(file, "id\tprediction\n" + "".join(f"{n}\t{value}\n" for n, value in enumerate(given)))
+    result = regression.score(examples, (), file, regression.data_config())
+    assert result.metrics == {
+        "pearson": pytest.approx(stats.pearsonr(gold, given).statistic),
+        "spearman": pytest.approx(stats.spearmanr(gold, given).statistic),
+        "mse": pytest.approx(0.375),
+        "mae": pytest.approx(0.5),
+    }
+    assert result.baseline["mse"] == pytest.approx(np.var(gold))
+    assert [error["id"] for error in result.errors] == ["2", "0", "1"]
+
+
+# What is wrong is named
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.csv", "text,label\na,b,c\n", "a.csv:2: 3 fields instead of 2"),
+        ("a.csv", 'text,label\n"a\nb",c\nd\n', "a.csv:4: 1 fields instead of 2"),
+        ("a.csv", 'text,label\nx,y\n"open,b\nc,d\n', "a.csv:3: unexpected end of data"),
+        ("a.csv", 'text,label\n"a"b,c\n', "a.csv:2: "),
+        ("a.csv", "text,label,text\na,b,c\n", "a.csv:1: two columns are named 'text'"),
+        ("a.csv", "words,label\na,b\n", "a.csv:1: no column 'text' or 'sentence' or 'sentence1' among 'words'"),
+        ("a.csv", "text,class\na,b\n", "a.csv:1: no column 'label' among 'text', 'class'"),
+        ("a.csv", "text,label\na,b\nc,\n", "a.csv:3: the field 'label' is empty"),
+        ("a.csv", "text,label\n", "a.csv: no examples"),
+        ("a.csv", "", "a.csv: the file is empty"),
+        ("a.csv", "text,label\na,b\nc,b\n", "a.csv: every example has the label 'b'"),
+        ("a.tsv", "text\tlabel\na\tb\tc\n", "a.tsv:2: 3 fields instead of 2"),
+        ("a.jsonl", '{"text": "a", "label": "b"}\n{"text": "a"}\n', "a.jsonl:2: the field 'label' is missing"),
+        ("a.jsonl", '{"text": "a", "label": "b"}\n{"label": "a"}\n', "a.jsonl:2: the field 'text' is missing"),
+        ("a.jsonl", '{"text": "a", "label": ["b"]}\n', "a.jsonl:1: ['b'] in the field 'label' is no label"),
+        ("a.jsonl", '{"text": 5, "label": "b"}\n', "a.jsonl:1: the field 'text' is no text"),
+        ("a.json", '[\n{"text": "a"}]\n', "a.json:1: "),
+    ],
+)
+def test_a_wrong_table_is_named(classification: Task, tmp_path: Path, name: str, content: str, words: str) -> None:
+    error = fails(classification, train=written(tmp_path / name, content))
+    assert isinstance(error, DataError)
+    assert words in error.cause
+
+
+def test_the_remedy_says_how_to_name_a_column(classification: Task, tmp_path: Path) -> None:
+    file = written(tmp_path / "a.csv", "words,class\na,b\n")
+    assert fails(classification, train=file, label="class").remedy == "name the column: --set data.text=NAME"
+    assert fails(classification, train=file, text="words").remedy == "name the column: --set data.label=NAME"
+    error = fails(classification, train=file, text="words", label="class", text_pair="more")
+    assert "no column 'more' among 'words', 'class'" in error.cause
+
+
+@pytest.mark.parametrize("value", ["", "nan", "inf", "high", "1,5"])
+def test_a_wrong_number_is_named(regression: Task, tmp_path: Path, value: str) -> None:
+    file = written(tmp_path / "a.tsv", f"text\tscore\na\t1\nb\t{value}\n")
+    assert "a.tsv:3: " in fails(regression, train=file).cause
+    assert "'score'" in fails(regression, train=file).cause
+
+
+def test_a_wrong_encoding_and_a_gigantic_line_are_named(classification: Task, tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    for content, words in (
+        ("text,label\na,b\nä,c\n".encode("latin-1"), "a.csv:3: byte 0 is not UTF-8"),
+        ("text,label\na,b\n中,c\n".encode("gb18030"), "a.csv:3: byte 0 is not UTF-8"),
+        (b"text,label\na,b\n" + b"x" * 10_000_001, "a.csv:3: a line of 10000001 bytes"),
+    ):
+        file.write_bytes(content)
+        assert words in fails(classification, train=str(file)).cause
