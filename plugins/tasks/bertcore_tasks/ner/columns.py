@@ -20,6 +20,8 @@ BLANK = " \t\r"
 
 DOCUMENT = "-DOCSTART-"
 
+_SPACES = re.compile(" +")
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -175,9 +177,10 @@ def _blocks(lines: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]
 def _sentence(file: Path, block: list[tuple[int, str]], columns: Columns, tagged: bool) -> TaggedLines:
     words: list[str] = []
     tags: list[str] = []
+    for_text = _needed(columns.text)
+    needed = max(for_text, _needed(columns.label), 2)
     for number, line in block:
         fields = _split(line)
-        needed = max(_needed(columns.text), _needed(columns.label), 2)
         if len(fields) >= needed:
             tags.append(fields[columns.label])
         elif tagged or len(fields) > 1:
@@ -185,7 +188,7 @@ def _sentence(file: Path, block: list[tuple[int, str]], columns: Columns, tagged
                 f"{file}:{number}: {len(fields)} column{'s' * (len(fields) > 1)} instead of at least {needed}",
                 "write a character or word, a tab or space, and its tag",
             )
-        word = fields[columns.text] if len(fields) >= _needed(columns.text) else fields[0]
+        word = fields[columns.text] if len(fields) >= for_text else fields[0]
         if not word:
             raise DataError(f"{file}:{number}: no character in front of the tag", "put it back, or delete the line")
         if len(word) > LONGEST_UNIT:
@@ -206,8 +209,8 @@ def _split(line: str) -> list[str]:
     if "\t" in line:
         return line.split("\t")
     if line.startswith("  "):
-        return [" ", *re.split(" +", line[2:])]
-    return re.split(" +", line)
+        return [" ", *_SPACES.split(line[2:])]
+    return _SPACES.split(line) if "  " in line else line.split(" ")
 
 
 def _needed(column: int | str) -> int:

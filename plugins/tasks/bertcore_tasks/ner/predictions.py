@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
-from bertcore.tagging import Span, spans_to_tags
+from bertcore.tagging import SCHEMES, Span, check_tag, chunks, spans_to_tags
 
 from bertcore_tasks.ner.base import Prediction, align
 from bertcore_tasks.ner.columns import Columns, check_tags, read_columns
@@ -89,7 +90,7 @@ def _from_json_lines(file: Path, sentences: Sequence[Sentence], scheme: str) -> 
         entities = read_entities(record, sentence.text, origin)
         if entities is None:
             raise DataError(f"{origin}: neither the field 'label' nor 'entities'", "name the entities, if only {}")
-        predictions[index] = _of_entities(sentence, entities, scheme)
+        predictions[index] = _of_entities(sentence, entities, record.get("tags"), scheme)
     read = [prediction for prediction in predictions if prediction is not None]
     if len(read) != len(sentences):
         missing = next(sentence for sentence, found in zip(sentences, predictions, strict=True) if found is None)
@@ -101,6 +102,14 @@ def _from_json_lines(file: Path, sentences: Sequence[Sentence], scheme: str) -> 
     return read
 
 
-def _of_entities(sentence: Sentence, entities: Sequence[Span], scheme: str) -> Prediction:
+def _of_entities(sentence: Sentence, entities: Sequence[Span], written: Any, scheme: str) -> Prediction:
+    """What a line says; a file of bertcore's own holds the tags, too, from which conlleval reads more than entities."""
     tags = spans_to_tags(align(entities, sentence.units).spans, len(sentence.units), scheme)
-    return Prediction(tags, entities, entities)
+    if not isinstance(written, list) or len(written) != len(tags) or not all(_is_tag(tag) for tag in written):
+        return Prediction(tags, entities, entities)
+    known = all(check_tag(tag, scheme) is None for tag in written)
+    return Prediction(written if known else tags, entities, [sentence.in_characters(span) for span in chunks(written)])
+
+
+def _is_tag(value: Any) -> bool:
+    return isinstance(value, str) and any(check_tag(value, scheme) is None for scheme in SCHEMES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from bertcore.tagging import Span
@@ -17,8 +18,8 @@ UnitKind = Literal["character", "word"]
 class Units:
     """Where the units of a text lie: unit i is ``text[starts[i]:ends[i]]``."""
 
-    starts: Sequence[int]
-    ends: Sequence[int]
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -53,7 +54,7 @@ def split_units(text: str, kind: UnitKind) -> Units:
             Chinese character and a sign by itself; white space lies between units.
     """
     if kind == "character":
-        return Units(range(len(text)), range(1, len(text) + 1))
+        return _characters(len(text))
     starts: list[int] = []
     ends: list[int] = []
     grows = False
@@ -91,6 +92,11 @@ def join_units(words: Sequence[str]) -> tuple[str, Units]:
         length += len(word)
         ends.append(length)
     return "".join(parts), Units(tuple(starts), tuple(ends))
+
+
+@lru_cache(maxsize=1024)
+def _characters(count: int) -> Units:
+    return Units(tuple(range(count)), tuple(range(1, count + 1)))
 
 
 def is_wide(character: str) -> bool:
