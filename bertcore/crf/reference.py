@@ -68,14 +68,14 @@ class Gradients:
 
 
 def path_score(emissions: ArrayLike, tags: ArrayLike, scores: Scores) -> float:
-    """``S(y)``, the score of one tag sequence of at least one position.
+    """``S(y)`` of one tag sequence of at least one position.
 
     Args:
         emissions: ``[positions, tags]``.
         tags: ``[positions]``.
         scores: transitions, start and end.
     """
-    emissions, tags = np.asarray(emissions, dtype=np.float64), np.asarray(tags)
+    emissions, tags, scores = np.asarray(emissions, dtype=np.float64), np.asarray(tags), scores.with_floor()
     score = scores.start[tags[0]] + scores.end[tags[-1]]
     for position, tag in enumerate(tags):
         score += emissions[position, tag]
@@ -175,7 +175,7 @@ def viterbi(emissions: ArrayLike, scores: Scores, legal: LegalTransitions | None
 
 
 def _difference(emissions: ArrayLike, tags: ArrayLike, scores: Scores, legal: LegalTransitions | None) -> float:
-    return log_partition(emissions, scores, legal) - path_score(emissions, tags, scores.with_floor())
+    return log_partition(emissions, scores, legal) - path_score(emissions, tags, scores)
 
 
 def _forward(emissions: Array, scores: Scores) -> Array:

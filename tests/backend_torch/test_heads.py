@@ -10,7 +10,7 @@ import pytest
 import torch
 from bertcore_torch.devices import KINDS
 from bertcore_torch.encoder import PackedModel
-from bertcore_torch.heads import HeadModule, TokenClassificationHead
+from bertcore_torch.heads import HeadModule
 
 from bertcore.batch import Batch, Column
 from bertcore.errors import ModelError
@@ -100,13 +100,6 @@ def test_spans(tiny_model: Any, padded: Any) -> None:
         np.testing.assert_allclose(outputs["start_logits"][tokens], expected.start_logits[0].numpy(), atol=1e-5)
         np.testing.assert_allclose(outputs["end_logits"][tokens], expected.end_logits[0].numpy(), atol=1e-5)
         assert outputs["loss"][row] == pytest.approx(expected.loss.item(), rel=1e-5)
-
-
-def test_what_is_not_computed_yet_is_refused_in_one_line() -> None:
-    config = BertConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
-    with pytest.raises(ModelError, match="conditional random field") as caught:
-        TokenClassificationHead(config, TokenClassification(("a", "b"), crf=True))
-    assert "\n" not in caught.value.cause
 
 
 def test_a_head_that_needs_a_pooler_is_refused_where_there_is_none() -> None:

@@ -14,7 +14,7 @@ Logits and losses are float32 in every precision.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from bertcore.errors import ModelError
 from bertcore.families import BertConfig
 from torch import Tensor, nn
 
+from bertcore_torch.crf import ConditionalRandomField, Sequences
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.layout import HeadBatch
 from bertcore_torch.linear import Linear
@@ -41,7 +42,7 @@ class HeadModule(nn.Module):
     """
 
     reads: Reads
-    loss_per: ClassVar[Literal["row", "label"]] = "row"
+    loss_per: Literal["row", "label"] = "row"
 
     def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
         """Returns the declared outputs in the order of the batch."""
@@ -153,29 +154,35 @@ class RegressionHead(_RowHead):
 
 
 class TokenClassificationHead(_ClassifierHead):
-    """:class:`bertcore.heads.TokenClassification`: cross entropy at each label position."""
+    """:class:`bertcore.heads.TokenClassification`: cross entropy at each label position, or a CRF over those of a row.
+
+    With a CRF, ``tags`` are only given where no gradient is asked for: a training step does not need the best path.
+    """
 
     reads: Reads = "tokens"
-    loss_per: ClassVar[Literal["row", "label"]] = "label"
 
     def __init__(self, config: BertConfig, head: heads.TokenClassification) -> None:
         super().__init__(config, head)
-        if head.crf:
-            raise ModelError(
-                "the torch backend does not yet compute a conditional random field",
-                "use the token classification head without crf",
-            )
+        self.loss_per = "row" if head.crf else "label"
+        self.crf = ConditionalRandomField(head) if head.crf else None
 
     def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
-        """Gives ``logits`` and ``tags``, the best label, at the label positions."""
+        """Gives ``logits`` and ``tags``, the best label or the best path, at the label positions."""
         assert batch.label_tokens is not None, "the batch has no label positions"
         outputs = super().outputs(hidden.index_select(0, batch.label_tokens), batch, dropout)
-        return {**outputs, "tags": outputs["logits"].argmax(dim=1).int()}
+        if self.crf is None:
+            return {**outputs, "tags": outputs["logits"].argmax(dim=1).int()}
+        if torch.is_grad_enabled():
+            return outputs
+        return {**outputs, "tags": self.crf.decode(outputs["logits"], _sequences(batch))}
 
     def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
-        """Gives one loss for each label position."""
-        labels = batch.columns[self.label_column]
-        return _cross_entropy(outputs["logits"], labels, batch.ignore.get(self.label_column))
+        """Gives one loss for each label position, or with a CRF for each row."""
+        labels, ignore = batch.columns[self.label_column], batch.ignore.get(self.label_column)
+        if self.crf is None:
+            return _cross_entropy(outputs["logits"], labels, ignore)
+        kept = None if ignore is None else labels != ignore
+        return self.crf.losses(outputs["logits"], labels, _sequences(batch, kept))
 
 
 class SpanExtractionHead(HeadModule):
@@ -211,6 +218,12 @@ class SpanExtractionHead(HeadModule):
 def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
     """A last layer, in float32 whatever the precision of the encoder."""
     return F.linear(x.float(), layer.weight.float(), layer.bias.float())
+
+
+def _sequences(batch: HeadBatch, kept: Tensor | None = None) -> Sequences:
+    assert batch.label_lengths is not None
+    assert batch.label_rows is not None
+    return Sequences(batch.label_lengths, batch.label_rows, kept)
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor, ignore: float | None) -> Tensor:

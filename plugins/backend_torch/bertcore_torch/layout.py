@@ -79,6 +79,7 @@ class HeadBatch:
         lengths: int64 ``[rows]``, tokens of each row, on the host.
         label_tokens: int64 ``[label positions]``; the token of the batch at each label position, or None.
         label_rows: int64 ``[label positions]``; the row of each label position, or None.
+        label_lengths: int64 ``[rows]``, label positions of each row, on the host; or None.
     """
 
     columns: Mapping[str, Tensor]
@@ -86,6 +87,7 @@ class HeadBatch:
     lengths: NDArray[np.int64]
     label_tokens: Tensor | None
     label_rows: Tensor | None
+    label_lengths: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -125,9 +127,10 @@ def lay_out(batch: Batch, position_offset: int, device: torch.device, token_type
 
 def head_batch(batch: Batch, device: torch.device) -> HeadBatch:
     """Puts the columns of a batch on a device."""
-    label_tokens = label_rows = None
+    label_tokens = label_rows = label_lengths = None
     if batch.label_offsets is not None and batch.label_positions is not None:
-        rows = np.repeat(np.arange(len(batch)), np.diff(batch.label_offsets))
+        label_lengths = np.diff(batch.label_offsets)
+        rows = np.repeat(np.arange(len(batch)), label_lengths)
         label_rows = _tensor(rows, device)
         label_tokens = _tensor(batch.offsets[rows] + batch.label_positions, device)
     return HeadBatch(
@@ -136,6 +139,7 @@ def head_batch(batch: Batch, device: torch.device) -> HeadBatch:
         lengths=batch.lengths,
         label_tokens=label_tokens,
         label_rows=label_rows,
+        label_lengths=label_lengths,
     )
 
 

@@ -86,16 +86,21 @@ class FlatParameters:
         self.values = torch.zeros(position, device=device)
 
     def bind(self, model: nn.Module, buffer: Tensor) -> dict[str, nn.Parameter]:
-        """Makes the parameters of a model views of a buffer of the size of :attr:`values`, and returns them."""
+        """Makes the parameters of a model views of a buffer of the size of :attr:`values`, and returns them.
+
+        Those of a module that is ``always_float32`` are views of the masters themselves.
+        """
         bound: dict[str, nn.Parameter] = {}
         for name, parts in self._joined.items():
             rows = sum(self._table[part].shape[0] for part in parts)
             shape = (rows, *self._table[parts[0]].shape[1:])
-            view = self._view(buffer, self._joined_starts[name], shape)
             path, leaf = name.rsplit(".", 1)
+            module = model.get_submodule(path)
+            source = self.values if getattr(module, "always_float32", False) else buffer
+            view = self._view(source, self._joined_starts[name], shape)
             trained = any(part in self.trained for part in parts)
             bound[name] = nn.Parameter(view, requires_grad=trained)
-            setattr(model.get_submodule(path), leaf, bound[name])
+            setattr(module, leaf, bound[name])
         return bound
 
     def joined_view(self, buffer: Tensor, name: str) -> Tensor:
