@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -108,3 +109,65 @@ def bertcore_command(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcom
 def copied_rte(small_rte: Path, tmp_path: Path) -> Path:
     """A copy of the small RTE that a test may change."""
     return Path(shutil.copytree(small_rte, tmp_path / "RTE"))
+
+
+FAMILY_ENTRIES: dict[str, dict[str, Any]] = {
+    "bert": {},
+    "roberta": {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "max_position_embeddings": 70, "pad_token_id": 1},
+    "xlm-roberta": {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "max_position_embeddings": 70, "pad_token_id": 1},
+    "camembert": {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "max_position_embeddings": 70, "pad_token_id": 1},
+    "electra": {"embedding_size": 24},
+}
+"""Name of each family that bertcore computes itself to what its published models have in ``config.json``."""
+
+
+@pytest.fixture(scope="session")
+def family_model() -> Callable[..., Any]:
+    """Builds a small model of a family by transformers, in float32, of which no parameter is zero or one by habit."""
+
+    def build(family: str, architecture: str, **changes: Any) -> Any:
+        import torch
+        import transformers
+
+        sizes = {
+            "vocab_size": 120,
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 48,
+            "max_position_embeddings": 68,
+        }
+        config = transformers.AutoConfig.for_model(family, **{**sizes, **FAMILY_ENTRIES[family], **changes})
+        stem = type(config).__name__.removesuffix("Config")
+        model = getattr(transformers, f"{stem}{architecture}")._from_config(config, attn_implementation="eager")
+        generator = torch.Generator().manual_seed(5)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                parameter.normal_(0.0, 0.15, generator=generator)
+                if name.endswith("LayerNorm.weight"):
+                    parameter += 1
+        return model.float().eval()
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def bpe_tokenizer(rte_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a byte-level BPE ``tokenizer.json`` as RoBERTa has it, learned from some sentences of RTE."""
+    import tokenizers
+
+    lines = (rte_dir / "train.tsv").read_text(encoding="utf-8").splitlines()[1:200]
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((text for line in lines for text in line.split("\t")[1:3]), trainer)
+    tokenizer.post_processor = tokenizers.processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    folder = tmp_path_factory.mktemp("bpe")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore.errors import ModelError
-from bertcore.families import BertConfig, BertFamily, ModelFamily, head_from_config
-from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.families import HEAD_ENTRIES, BertConfig, BertFamily, ModelFamily, head_from_config
+from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.hookspecs import hookimpl
+from bertcore.models import find_family, open_model
+from bertcore.plugins import Plugins
+from bertcore.registry import Registry
+from bertcore.testing.backend_suite import reference_model
+from bertcore.testing.reference import ReferenceModel
 
 FAMILY = BertFamily()
 SIZES = {
@@ -202,3 +213,292 @@ def test_the_dropout_of_the_head_is_its_own_or_the_hidden_one():
     config = FAMILY.parse_config({**SIZES, "hidden_dropout_prob": 0.2})
     assert config.head_dropout_prob == 0.2
     assert dataclasses.replace(config, classifier_dropout=0.0).head_dropout_prob == 0.0
+
+
+# RoBERTa, its relatives, and ELECTRA
+
+RELATIVES = ["roberta", "xlm-roberta", "camembert", "electra"]
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture(params=RELATIVES)
+def family(request: pytest.FixtureRequest, registry: Registry) -> ModelFamily:
+    return registry.family(request.param)
+
+
+@pytest.fixture(params=list(HEADS))
+def head(request: pytest.FixtureRequest) -> Head:
+    return HEADS[request.param][0]
+
+
+def oracle_of(build: Callable[..., Any], family: ModelFamily, head: Head, **changes: Any) -> Any:
+    labels = {} if isinstance(head, SpanExtraction) else {"num_labels": head.output_size}
+    return build(family.name, head.architecture, **labels, **changes)
+
+
+def test_names_and_shapes_of_relatives_are_those_of_transformers(
+    family: ModelFamily, head: Head, family_model: Callable[..., Any]
+) -> None:
+    oracle = oracle_of(family_model, family, head)
+    config = family.parse_config(oracle.config.to_dict())
+    expected = {name: tuple(value.shape) for name, value in oracle.named_parameters()}
+    table = family.parameter_table(config, head)
+    assert {name: spec.shape for name, spec in table.items()} == expected
+    optional = {name.partition(".")[0] for name, spec in table.items() if spec.optional}
+    assert optional == {"qa_outputs" if isinstance(head, SpanExtraction) else "classifier"}, "but for the head"
+
+
+def test_transformers_reads_the_config_of_relatives(
+    family: ModelFamily, head: Head, family_model: Callable[..., Any], tmp_path: Path
+) -> None:
+    oracle = oracle_of(family_model, family, head, classifier_dropout=0.3)
+    config = family.parse_config(oracle.config.to_dict())
+    written = json.loads(json.dumps(family.config_json(config, head)))
+    (tmp_path / "config.json").write_text(json.dumps(written), encoding="utf-8")
+    read = transformers.AutoConfig.from_pretrained(tmp_path)
+    assert type(read) is type(oracle.config)
+    assert read.architectures == [type(oracle).__name__]
+    for field in dataclasses.fields(BertConfig):
+        if hasattr(read, field.name) and field.name != "embedding_size":
+            assert getattr(read, field.name) == getattr(config, field.name), field.name
+    assert getattr(read, "embedding_size", config.hidden_size) == config.embedding_width
+    assert family.parse_config(written) == config
+    assert head_from_config(written) == head
+
+
+def reference_logits(model: ReferenceModel, head: Head, tokens: Any) -> np.ndarray:
+    if isinstance(head, SpanExtraction):
+        return np.stack(model.span_logits(*tokens), axis=1)
+    return model.token_logits(*tokens) if isinstance(head, TokenClassification) else model.sequence_logits(*tokens)
+
+
+@pytest.mark.parametrize("changes", [{}, {"hidden_act": "gelu_new"}], ids=["gelu", "gelu_new"])
+def test_what_a_family_says_makes_the_reference_equal_transformers(
+    family: ModelFamily, head: Head, changes: dict[str, Any], family_model: Callable[..., Any]
+) -> None:
+    """Logits and gradients in float64: the description is complete, and the reference computes what it says."""
+    oracle = oracle_of(family_model, family, head, **changes).double()
+    config = family.parse_config(oracle.config.to_dict())
+    parameters = {name: value.detach().numpy() for name, value in oracle.named_parameters()}
+    model = reference_model(config, parameters)
+    generator = np.random.default_rng(3)
+    for length in (1, 9, config.max_length):
+        input_ids = generator.integers(5, 120, length)
+        types = generator.integers(0, 2, length)
+        # transformers' tokenizers give RoBERTa no token types, so that they are 0 whatever ours says.
+        given = {"token_type_ids": torch.from_numpy(types)[None]} if config.token_types else {}
+        outputs = oracle(input_ids=torch.from_numpy(input_ids)[None], **given)
+        if isinstance(head, SpanExtraction):
+            logits = torch.stack([outputs.start_logits[0], outputs.end_logits[0]], 1)
+        else:
+            logits = outputs.logits[0]
+        np.testing.assert_allclose(
+            reference_logits(model, head, (input_ids, types)), logits.detach().numpy(), rtol=0, atol=1e-10
+        )
+        logits_gradient = torch.from_numpy(generator.normal(size=tuple(logits.shape)))
+        oracle.zero_grad()
+        logits.backward(logits_gradient)
+        expected = {name: value.grad.numpy() for name, value in oracle.named_parameters() if value.grad is not None}
+        kind = {"Token": "token", "Quest": "span"}.get(head.architecture[3:8], "sequence")
+        actual = model.gradients(input_ids, types, logits_gradient.numpy(), kind)
+        assert actual.keys() == expected.keys()
+        noise = 1e-13 * np.sqrt(sum((gradient**2).sum() for gradient in expected.values()))
+        for name, gradient in expected.items():
+            assert np.linalg.norm(actual[name] - gradient) <= 1e-9 * np.linalg.norm(gradient) + noise, name
+
+
+def test_positions_of_roberta_begin_behind_the_padding_token(registry: Registry) -> None:
+    roberta = registry.family("roberta")
+    sizes = {**SIZES, "type_vocab_size": 1}
+    assert (roberta.parse_config(sizes).pad_token_id, roberta.parse_config(sizes).position_offset) == (1, 2)
+    other = roberta.parse_config({**sizes, "pad_token_id": 4})
+    assert (other.position_offset, other.max_length) == (5, 11)
+
+
+def test_an_embedding_of_the_hidden_size_is_not_projected(registry: Registry) -> None:
+    electra = registry.family("electra")
+    assert electra.parse_config({**SIZES, "embedding_size": 12}).embedding_size is None
+    assert electra.parse_config(SIZES).embedding_width == 128, "the default of transformers"
+    with pytest.raises(ModelError, match="embedding_size is 0"):
+        electra.parse_config({**SIZES, "embedding_size": 0})
+
+
+@pytest.mark.parametrize(
+    ("family", "architecture"),
+    [
+        ("roberta", "ForMaskedLM"),
+        ("xlm-roberta", "ForMaskedLM"),
+        ("camembert", "ForMaskedLM"),
+        ("electra", "ForPreTraining"),
+        ("electra", "ForMaskedLM"),
+        ("roberta", "Model"),
+        ("electra", "Model"),
+    ],
+)
+def test_pre_trained_weights_are_taken_without_their_head(
+    family: str, architecture: str, family_model: Callable[..., Any], registry: Registry, tmp_path: Path
+) -> None:
+    oracle = family_model(family, architecture)
+    oracle.save_pretrained(tmp_path)
+    source = open_model(str(tmp_path), registry)
+    parameters, report = source.fit(SequenceClassification(("no", "yes")), seed=0)
+    assert set(report.initialized) == {f"classifier.{part}.{kind}" for part in ("dense", "out_proj") for kind in KINDS}
+    assert all(name.startswith((*PRE_TRAINING, f"{source.family.prefix}pooler.")) for name in report.skipped)
+    encoder = oracle if architecture == "Model" else oracle.base_model
+    for name in report.loaded:
+        value = encoder.get_parameter(name.removeprefix(source.family.prefix)).detach().numpy()
+        np.testing.assert_array_equal(parameters[name], value, err_msg=name)
+
+
+KINDS = ("weight", "bias")
+PRE_TRAINING = ("lm_head.", "discriminator_predictions.", "generator_predictions.", "generator_lm_head.")
+
+
+# Contents of the published files, but for names that say nothing of the model.
+BERT_CLASSES = {
+    "hfl/chinese-roberta-wwm-ext": {
+        "architectures": ["BertForMaskedLM"],
+        "attention_probs_dropout_prob": 0.1,
+        "bos_token_id": 0,
+        "directionality": "bidi",
+        "eos_token_id": 2,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "hidden_size": 768,
+        "initializer_range": 0.02,
+        "intermediate_size": 3072,
+        "layer_norm_eps": 1e-12,
+        "max_position_embeddings": 512,
+        "model_type": "bert",
+        "num_attention_heads": 12,
+        "num_hidden_layers": 12,
+        "output_past": True,
+        "pad_token_id": 0,
+        "pooler_fc_size": 768,
+        "pooler_num_attention_heads": 12,
+        "pooler_num_fc_layers": 3,
+        "pooler_size_per_head": 128,
+        "pooler_type": "first_token_transform",
+        "type_vocab_size": 2,
+        "vocab_size": 21128,
+    },
+    "hfl/chinese-macbert-base": {
+        "architectures": ["BertForMaskedLM"],
+        "attention_probs_dropout_prob": 0.1,
+        "directionality": "bidi",
+        "gradient_checkpointing": False,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.1,
+        "hidden_size": 768,
+        "initializer_range": 0.02,
+        "intermediate_size": 3072,
+        "layer_norm_eps": 1e-12,
+        "max_position_embeddings": 512,
+        "model_type": "bert",
+        "num_attention_heads": 12,
+        "num_hidden_layers": 12,
+        "pad_token_id": 0,
+        "pooler_fc_size": 768,
+        "pooler_num_attention_heads": 12,
+        "pooler_num_fc_layers": 3,
+        "pooler_size_per_head": 128,
+        "pooler_type": "first_token_transform",
+        "type_vocab_size": 2,
+        "vocab_size": 21128,
+    },
+}
+
+
+@pytest.mark.parametrize("name", BERT_CLASSES)
+def test_roberta_wwm_and_macbert_are_of_the_family_bert(name: str, registry: Registry) -> None:
+    content = BERT_CLASSES[name]
+    family = find_family(content, registry, name)
+    assert isinstance(family, BertFamily)
+    config = family.parse_config(content)
+    with torch.device("meta"):
+        oracle = transformers.AutoModelForSequenceClassification.from_config(
+            transformers.AutoConfig.for_model(**content), dtype=torch.float32
+        )
+    expected = {key: tuple(value.shape) for key, value in oracle.named_parameters()}
+    table = family.parameter_table(config, SequenceClassification(("no", "yes")))
+    assert {key: spec.shape for key, spec in table.items()} == expected
+
+
+# Which family, and for which backend
+
+
+class StandIn(ModelFamily):
+    """For the backend ``abacus``, every model type that begins with an x."""
+
+    name = "stand_in"
+    backends = ("abacus", "slide_rule")
+    any_model_type = True
+
+    def bound(self, config: Any, origin: str = "config.json") -> ModelFamily:
+        if not config["model_type"].startswith("x"):
+            raise ModelError(f"{origin}: not with an x", "choose another")
+        return Bound(config["model_type"])
+
+
+@dataclasses.dataclass
+class Bound(ModelFamily):
+    model_type: str
+
+
+class AbacusFamily(ModelFamily):
+    name = "counted"
+    backends = ("abacus",)
+
+
+def registry_of(*families: ModelFamily) -> Registry:
+    class Plugin:
+        @hookimpl
+        def bertcore_register_families(self) -> list[ModelFamily]:
+            return list(families)
+
+    plugins = Plugins()
+    plugins.register(Plugin(), "third_party")
+    return Registry(plugins)
+
+
+def test_a_family_may_stand_in_for_every_other() -> None:
+    registry = registry_of(BertFamily(), StandIn())
+    assert find_family({"model_type": "x1"}, registry, "a", "abacus") == Bound("x1")
+    assert find_family({"model_type": "x1"}, registry, "a") == Bound("x1"), "where nothing is computed"
+    assert isinstance(find_family({"model_type": "bert"}, registry, "a", "abacus"), BertFamily)
+    with pytest.raises(ModelError, match="a: not with an x"):
+        find_family({"model_type": "y"}, registry, "a", "abacus")
+
+
+@pytest.mark.parametrize("model_type", ["x1", "counted"])
+def test_a_backend_that_does_not_compute_a_family_is_told_in_one_line(model_type: str) -> None:
+    registry = registry_of(BertFamily(), StandIn(), AbacusFamily(), registry_family("electra"))
+    with pytest.raises(ModelError) as caught:
+        find_family({"model_type": model_type}, registry, "m/config.json", "mindspore")
+    assert caught.value.cause == f"m/config.json: model_type is {model_type!r}, and mindspore computes bert, electra"
+    assert caught.value.remedy == (
+        "use --backend abacus" if model_type == "counted" else "use --backend abacus or slide_rule"
+    )
+
+
+def registry_family(name: str) -> ModelFamily:
+    return Registry().family(name)
+
+
+def test_without_a_stand_in_the_known_families_are_named() -> None:
+    with pytest.raises(ModelError) as caught:
+        find_family({"model_type": "x1"}, registry_of(BertFamily(), AbacusFamily()), "a")
+    assert caught.value.cause == "a: model_type 'x1' is not known"
+    assert caught.value.remedy == "known are bert, counted; a plugin can add a family"
+
+
+def test_entries_of_heads_are_all_known() -> None:
+    """So that another head's can be left out."""
+    heads = [head for head, _ in HEADS.values()]
+    heads += [TokenClassification(("O", "B-X", "I-X"), crf=True, scheme="BIO")]
+    for head in heads:
+        assert set(head.config_entries()) <= set(HEAD_ENTRIES), head
