@@ -42,7 +42,7 @@ from bertcore_tasks.qa.windows import encode_windows
 SHOWN_ANSWERS = 5
 """Answers that the predictions list for a question."""
 
-_OFFICIAL_NAME = re.compile(r"(?:(?:squad|cmrc2018)[-_])?(train|dev|test)(?:[-_.]v?\d.*)?\.json")
+_OFFICIAL_NAME = re.compile(r"(?:(?:squad|cmrc2018)[-_])?(train|dev|test)(?:[-_.]v?\d.*)?\.jsonl?")
 
 
 class QuestionAnsweringConfig(OwnFilesConfig):

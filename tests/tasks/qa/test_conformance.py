@@ -1,0 +1,62 @@
+"""The tasks of question answering against the conformance suite: on real files, or on small ones in their layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from bertcore.testing import TaskConformance
+from bertcore.testing.plugin_under_test import FRAMEWORKS, imported_modules
+
+SQUAD = Path(__file__).resolve().parents[4] / "shared" / "data" / "squad"
+
+
+class Percent(TaskConformance):
+    best_score = 100.0
+    # The suite's tokenizer makes a token of each character.
+    data_options: ClassVar = {"max_question_length": 4000, "max_answer_length": 400}
+    test_a_task_needs_no_framework = None  # type: ignore[assignment]  # one process for all of them, below
+
+
+@pytest.mark.skipif(not SQUAD.is_dir(), reason="needs ../shared/data/squad beside the repository's root")
+class TestSquad(Percent):
+    plugin = "bertcore_tasks.qa.squad"
+    data = SQUAD
+    examples = 25
+
+
+class TestSquad2(Percent):
+    plugin = "bertcore_tasks.qa.squad"
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def files(cls, squad2: Path) -> None:
+        cls.data = squad2
+
+
+class TestCmrc2018(Percent):
+    plugin = "bertcore_tasks.qa.cmrc2018"
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def files(cls, cmrc: Path) -> None:
+        cls.data = cmrc
+
+
+class TestOwnQuestions(Percent):
+    plugin = "bertcore_tasks.custom.qa"
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def files(cls, own_questions: Path) -> None:
+        cls.data = own_questions
+
+
+def test_no_task_needs_a_framework() -> None:
+    code = "from bertcore.testing.plugin_under_test import load_plugin\n"
+    code += "".join(
+        f"assert load_plugin('bertcore_tasks.{n}').tasks\n" for n in ("qa.squad", "qa.cmrc2018", "custom.qa")
+    )
+    assert imported_modules(code, FRAMEWORKS) == []
