@@ -109,7 +109,7 @@ def number_predictions(examples: Sequence[Example], predicted: NDArray[np.float6
     """One JSON object per example, whether it has a label or not; ``predicted`` is float64 ``[examples]``."""
     result: list[dict[str, Any]] = []
     for example, value in zip(examples, predicted, strict=True):
-        entry: dict[str, Any] = {"id": example.identifier, **example.texts, "prediction": _shown(value)}
+        entry: dict[str, Any] = {"id": example.identifier, **example.texts, "prediction": float(value)}
         if example.label is not None:
             entry["label"] = example.label
         result.append(entry)
@@ -153,14 +153,9 @@ def _worst_errors(
             "id": examples[index].identifier,
             "origin": examples[index].origin,
             "label": examples[index].label,
-            "prediction": _shown(predicted[index]),
+            "prediction": float(predicted[index]),
             **examples[index].texts,
         }
         for index in order
         if distance[index] > 0
     ]
-
-
-def _shown(value: float) -> float:
-    """Nine digits, which tell float32 numbers apart."""
-    return float(f"{float(value):.9g}")

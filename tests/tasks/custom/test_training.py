@@ -1,0 +1,119 @@
+"""Runs of a few steps on torch: what they report is what their predictions score."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bertcore
+
+pytest.importorskip("torch")
+SETTINGS = {"train.max_steps": 12, "train.batch_size": 8, "train.learning_rate": 1e-3, "data.max_length": 32}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def predictions(file: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def real_sentences(shared: Path, count: int) -> list[str]:
+    lines = (shared / "data" / "glue" / "SST-2" / "train.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    return [line.split("\t")[0].strip() for line in lines if 4 <= len(line.split()) <= 12][:count]
+
+
+def length(sentence: str) -> float:
+    return (len(sentence.split()) - 8) / 4
+
+
+def test_a_regression_learns_and_reports_what_its_predictions_score(
+    shared: Path, tiny_en: Path, tmp_path: Path
+) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    sentences = real_sentences(shared, 100)
+    for split, part in (("train", sentences[:72]), ("dev", sentences[72:])):
+        with (tmp_path / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "score"), *((sentence, length(sentence)) for sentence in part)])
+    result = bertcore.run(
+        task="regression",
+        backend="torch",
+        model=tiny_en,
+        data=tmp_path,
+        output=tmp_path / "run",
+        settings={**SETTINGS, "train.max_steps": 40, "train.evaluate_steps": 20},
+    )
+    found = predictions(tmp_path / "run" / "predictions.jsonl")
+    gold, given = [row["label"] for row in found], [row["prediction"] for row in found]
+    assert gold == [length(sentence) for sentence in sentences[72:]]
+    assert result.metrics["pearson"] == pytest.approx(stats.pearsonr(gold, given).statistic, rel=1e-9)
+    assert result.metrics["spearman"] == pytest.approx(stats.spearmanr(gold, given).statistic, rel=1e-9)
+    squared = [(one - other) ** 2 for one, other in zip(gold, given, strict=True)]
+    assert result.metrics["mse"] == pytest.approx(sum(squared) / len(squared), rel=1e-9)
+    assert result.metrics["mse"] < result.baseline["mse"] / 2, "it must learn how long sentences are"
+    again = bertcore.evaluate(tmp_path / "run")
+    assert again.evaluation.metrics["mse"] == pytest.approx(result.metrics["mse"], rel=1e-5)
+    scored = bertcore.score(task="regression", data=tmp_path, predictions=tmp_path / "run" / "predictions.jsonl")
+    assert scored.evaluation.metrics == dict(result.metrics)
+    (number,) = bertcore.predict(tmp_path / "run", [{"text": sentences[72]}])
+    assert number["prediction"] == pytest.approx(given[0], abs=1e-4)
+
+
+def test_several_labels_keep_the_threshold_that_was_tuned(shared: Path, tiny_en: Path, tmp_path: Path) -> None:
+    sklearn = pytest.importorskip("sklearn.metrics")
+    sentences = real_sentences(shared, 120)
+    rows = []
+    for sentence in sentences:
+        words = set(sentence.split())
+        labels = [name for name in ("the", "of", "a") if name in words] + ["long"] * (len(words) > 7)
+        rows.append(json.dumps({"text": sentence, "label": labels}) + "\n")
+    (tmp_path / "train.jsonl").write_text("".join(rows[:80]), encoding="utf-8")
+    (tmp_path / "dev.jsonl").write_text("".join(rows[80:]), encoding="utf-8")
+    result = bertcore.run(
+        task="classification",
+        backend="torch",
+        model=tiny_en,
+        data=tmp_path,
+        output=tmp_path / "run",
+        settings={**SETTINGS, "data.multi_label": True},
+    )
+    labels = ["a", "long", "of", "the"]
+    config = json.loads((tmp_path / "run" / "best" / "config.json").read_text(encoding="utf-8"))
+    assert list(config["id2label"].values()) == labels
+    assert config["problem_type"] == "multi_label_classification"
+    found = predictions(tmp_path / "run" / "predictions.jsonl")
+    gold = [[label in row["label"] for label in labels] for row in found]
+    given = [[label in row["prediction"] for label in labels] for row in found]
+    assert result.metrics["micro_f1"] == pytest.approx(sklearn.f1_score(gold, given, average="micro"))
+    assert result.metrics["accuracy"] == pytest.approx(sklearn.accuracy_score(gold, given))
+    # The stored threshold is the one that made these predictions, and none is better.
+    threshold = config["threshold"]
+    probabilities = [[row["probabilities"][label] for label in labels] for row in found]
+    assert given == [[value >= threshold for value in row] for row in probabilities]
+    for other in {0.5, *(value for row in probabilities for value in row)}:
+        tried = [[value >= other for value in row] for row in probabilities]
+        assert sklearn.f1_score(gold, tried, average="micro") <= result.metrics["micro_f1"] + 1e-9
+    assert bertcore.evaluate(tmp_path / "run").evaluation.metrics == pytest.approx(dict(result.metrics))
+    scored = bertcore.score(
+        task="classification",
+        data=tmp_path,
+        predictions=tmp_path / "run" / "predictions.jsonl",
+        settings={"data.multi_label": True},
+    )
+    assert scored.evaluation.metrics == dict(result.metrics)
+    (first,) = bertcore.predict(tmp_path / "run", [{"text": sentences[80]}])
+    assert first["prediction"] == found[0]["prediction"]
+    # Labels are those of the model, whatever the training file holds by now.
+    (tmp_path / "train.jsonl").write_text('{"text": "x", "label": ["z"]}\n', encoding="utf-8")
+    assert bertcore.evaluate(tmp_path / "run").evaluation.metrics == pytest.approx(dict(result.metrics))
