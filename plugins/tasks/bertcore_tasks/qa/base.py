@@ -227,7 +227,8 @@ class SpanAccumulator(Accumulator):
             batch.columns[name].values for name in ("character_start", "character_end", "max_context")
         )
         null_scores = starts[batch.offsets[:-1]].astype(np.float64) + ends[batch.offsets[:-1]]
-        np.minimum.at(self._null_scores, batch.example_index, null_scores)
+        with np.errstate(invalid="ignore"):  # a model that diverged gives no numbers
+            np.minimum.at(self._null_scores, batch.example_index, null_scores)
         for row, example in enumerate(batch.example_index.tolist()):
             tokens = np.arange(batch.offsets[row], batch.offsets[row + 1])
             context = tokens[character_start[tokens] >= 0]
