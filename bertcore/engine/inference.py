@@ -11,13 +11,14 @@ from typing import Any
 from bertcore.backend import Session
 from bertcore.batch import Batch
 from bertcore.config import RunConfig, Setting, config_values
-from bertcore.data.encoded import encode_split
+from bertcore.data.record_folder import RecordedSplit
 from bertcore.engine.prediction import predict_split
 from bertcore.engine.preparation import (
     EncodedSplit,
     Place,
     choose_max_length,
     choose_place,
+    encode_examples,
     encode_whole_split,
     find_task,
     open_data,
@@ -167,9 +168,18 @@ class TrainedModel:
             raise UsageError(f"the split {name} is a stream, which can only be trained on", "name a sized split")
         for text in dataset.notes:
             note(text)
-        examples = [replace(example, label=None) for example in split]
-        encoding = encode_split(
-            self.task, examples, dataset.files[name], self.tokenizer, head, self.config.data, self.max_length, note
+        # Labels that a test file happens to have, or dummies in their place, are none of a prediction's business.
+        recorded = isinstance(split, RecordedSplit)
+        examples = split if recorded else [replace(example, label=None) for example in split]
+        encoding = encode_examples(
+            self.task,
+            examples,
+            files=dataset.files[name],
+            tokenizer=self.tokenizer,
+            head=head,
+            config=self.config,
+            max_length=self.max_length,
+            note=note,
         )
         for text in encoding.notes:
             note(f"{name}: {text}")
