@@ -68,6 +68,11 @@ class OwnNerTask(NerTask):
         scheme = _scheme(files[known_from][0], data)
         return Dataset(files, read, scheme_tags(scheme, types), discovered=True, notes=notes)
 
+    def prediction_columns(self, data: NerDataConfig) -> Columns:
+        """The column of the text as the options name it, and the last one."""
+        assert isinstance(data, OwnNerConfig)
+        return Columns(_column(data.text, 0), -1)
+
 
 def _read(file: Path, data: OwnNerConfig, split: str, notes: list[str]) -> list[Sentence]:
     labeled = split != "test"

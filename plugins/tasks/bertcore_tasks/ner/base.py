@@ -32,6 +32,7 @@ from bertcore.tagging import (
 from bertcore.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
 from pydantic import Field
 
+from bertcore_tasks.ner.columns import Clean, Columns
 from bertcore_tasks.ner.metrics import Counts, confusion, count_entities, count_tags, total
 from bertcore_tasks.ner.units import Sentence, UnitKind, Units, join_units, split_units
 from bertcore_tasks.ner.windows import plan_windows
@@ -70,8 +71,13 @@ class NerHeadConfig(HeadConfig):
 
 
 class NerTask(Task):
-    """Base of the tasks of named entities; its examples are of :class:`bertcore_tasks.ner.units.Sentence`."""
+    """Base of the tasks of named entities; its examples are of :class:`bertcore_tasks.ner.units.Sentence`.
 
+    Attributes:
+        clean: turns the units of a column file into those of the text, None where they are the same.
+    """
+
+    clean: Clean | None = None
     metric = Metric("f1")
     data_config: ClassVar[type[DataConfig]] = NerDataConfig
     head_config: ClassVar[type[HeadConfig]] = NerHeadConfig
@@ -141,7 +147,12 @@ class NerTask(Task):
         assert isinstance(data, NerDataConfig)
         sentences = _sentences(examples)
         scheme = find_scheme(labels)
-        return evaluate(sentences, read_predictions(predictions, sentences, scheme), scheme, entity_types(labels))
+        read = read_predictions(predictions, sentences, scheme, self.prediction_columns(data), self.clean)
+        return evaluate(sentences, read, scheme, entity_types(labels))
+
+    def prediction_columns(self, data: NerDataConfig) -> Columns:
+        """Which columns of a file of predictions hold the units and the predicted tags: the first and the last."""
+        return Columns()
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from bertcore.tagging import Span, scheme_tags
 from bertcore.task import Dataset
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask, Scheme
-from bertcore_tasks.ner.columns import Columns, TaggedLines, check_tags, read_columns, read_spans
+from bertcore_tasks.ner.columns import Clean, Columns, check_tags, read_columns, read_spans
 from bertcore_tasks.ner.units import Sentence, join_units
 
 
@@ -51,7 +51,7 @@ class ColumnNerTask(NerTask):
     description: str
     types: tuple[str, ...]
     layouts: tuple[Layout, ...]
-    clean: Callable[[Sequence[TaggedLines]], list[list[str]]] | None = None
+    clean: Clean | None = None
     dev_is_test: bool = False
 
     def open(self, data: DataConfig) -> Dataset:
@@ -105,7 +105,7 @@ def read_column_split(
     tagged: bool,
     notes: list[str],
     columns: Columns | None = None,
-    clean: Callable[[Sequence[TaggedLines]], list[list[str]]] | None = None,
+    clean: Clean | None = None,
 ) -> list[Sentence]:
     """Reads a file of columns as sentences with their gold entities.
 

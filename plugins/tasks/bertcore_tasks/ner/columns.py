@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -49,6 +49,10 @@ class TaggedLines:
     words: list[str]
     tags: list[str] | None
     lines: list[int]
+
+
+Clean = Callable[[Sequence[TaggedLines]], list[list[str]]]
+"""Turns the units of a file into those of the text."""
 
 
 def read_columns(file: Path, columns: Columns, tagged: bool = True) -> list[TaggedLines]:

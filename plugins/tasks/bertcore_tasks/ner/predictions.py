@@ -16,44 +16,51 @@ from bertcore.errors import DataError
 from bertcore.tagging import SCHEMES, Span, check_tag, chunks, spans_to_tags
 
 from bertcore_tasks.ner.base import Prediction, align
-from bertcore_tasks.ner.columns import Columns, check_tags, read_columns
+from bertcore_tasks.ner.columns import Clean, Columns, TaggedLines, check_tags, read_columns
 from bertcore_tasks.ner.spans import read_entities
 from bertcore_tasks.ner.units import Sentence
 
 JSON_LINES = (".json", ".jsonl")
 
 
-def read_predictions(file: Path, sentences: Sequence[Sentence], scheme: str) -> list[Prediction]:
+def read_predictions(
+    file: Path, sentences: Sequence[Sentence], scheme: str, columns: Columns, clean: Clean | None
+) -> list[Prediction]:
     """Reads the predictions of all sentences.
 
     Args:
         file: of columns or JSON lines, as its suffix says.
         sentences: of the split.
         scheme: of the tags in columns.
+        columns: which of them holds the units and which the predicted tags.
+        clean: turns the units of the file into those of the text.
 
     Raises:
         DataError: the file is damaged, lacks a sentence, holds another one, or does not agree with a text (file, line).
     """
     if file.suffix.lower() in JSON_LINES:
         return _from_json_lines(file, sentences, scheme)
-    return _from_columns(file, sentences, scheme)
+    read = read_columns(file, columns)
+    words = [lines.words for lines in read] if clean is None else clean(read)
+    return _from_columns(file, read, words, sentences, scheme)
 
 
-def _from_columns(file: Path, sentences: Sequence[Sentence], scheme: str) -> list[Prediction]:
-    read = read_columns(file, Columns())
+def _from_columns(
+    file: Path, read: Sequence[TaggedLines], words: Sequence[list[str]], sentences: Sequence[Sentence], scheme: str
+) -> list[Prediction]:
     predictions: list[Prediction] = []
-    for sentence, lines in zip(sentences, read, strict=False):
+    for sentence, lines, found in zip(sentences, read, words, strict=False):
         units = sentence.units
         expected = [sentence.text[start:end] for start, end in zip(units.starts, units.ends, strict=True)]
-        for line, word, wanted in zip(lines.lines, lines.words, expected, strict=False):
+        for line, word, wanted in zip(lines.lines, found, expected, strict=False):
             if word != wanted:
                 raise DataError(
                     f"{file}:{line}: {word!r} where {sentence.origin} and what follows says {wanted!r}",
                     "keep the sentences and their lines in the order of the split",
                 )
-        if len(lines.words) != len(expected):
+        if len(found) != len(expected):
             raise DataError(
-                f"{file}:{lines.lines[0]}: a sentence of {len(lines.words)} lines where {sentence.origin} has "
+                f"{file}:{lines.lines[0]}: a sentence of {len(found)} lines where {sentence.origin} has "
                 f"{len(expected)}",
                 "predict every line, and keep the blank lines between sentences",
             )

@@ -1,0 +1,359 @@
+"""Scores of entities against seqeval in both of its modes, bert4torch's loop and CLUENER's script."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bertcore_tasks.ner.base import NerDataConfig, NerTask, Prediction, evaluate
+from bertcore_tasks.ner.units import Sentence, split_units
+from hypothesis import given
+from hypothesis import strategies as st
+from seqeval.metrics import classification_report, f1_score, precision_score, recall_score
+from seqeval.scheme import IOB2, IOBES
+
+from bertcore.errors import DataError
+from bertcore.registry import Registry
+from bertcore.tagging import Span, find_scheme, scheme_tags, spans_to_tags, tags_to_spans
+from bertcore.task import Evaluation
+
+from .conftest import write_layout
+
+TYPES = ("LOC", "PER")
+
+
+@st.composite
+def tagged_texts(draw: st.DrawFn) -> tuple[str, list[list[str]], list[list[str]]]:
+    """A scheme, well-formed gold tags of some texts, and any tags as predictions, many of them right."""
+    scheme = draw(st.sampled_from(["BIO", "BIOES", "BMES"]))
+    labels = st.sampled_from(scheme_tags(scheme, TYPES))
+    gold: list[list[str]] = []
+    predicted: list[list[str]] = []
+    for _ in range(draw(st.integers(1, 4))):
+        tags = draw(st.lists(labels, min_size=1, max_size=10))
+        gold.append(spans_to_tags(tags_to_spans(tags, scheme), len(tags), scheme))
+        predicted.append([draw(labels) if draw(st.integers(0, 3)) == 0 else tag for tag in gold[-1]])
+    return scheme, gold, predicted
+
+
+def evaluation_of(scheme: str, gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> Evaluation:
+    sentences = [
+        Sentence(
+            str(number),
+            {"text": "中" * len(tags)},
+            tuple(tags_to_spans(tags, scheme)),
+            "here",
+            split_units("中" * len(tags), "character"),
+        )
+        for number, tags in enumerate(gold)
+    ]
+    predictions = [Prediction.of_tags(*pair, scheme) for pair in zip(sentences, predicted, strict=True)]
+    return evaluate(sentences, predictions, scheme, TYPES)
+
+
+def for_seqeval(texts: Sequence[Sequence[str]]) -> list[list[str]]:
+    """seqeval writes the M of BMES as I."""
+    return [[re.sub("^M-", "I-", tag) for tag in tags] for tags in texts]
+
+
+def scores(name: str, evaluation: Evaluation) -> list[float]:
+    return [evaluation.metrics[f"{name}{score}"] for score in ("precision", "recall", "f1")]
+
+
+@given(tagged_texts())
+def test_f1_is_that_of_seqeval_in_strict_mode(drawn: tuple[str, list[list[str]], list[list[str]]]) -> None:
+    scheme, gold, predicted = drawn
+    evaluation = evaluation_of(scheme, gold, predicted)
+    arguments = (for_seqeval(gold), for_seqeval(predicted))
+    options = {"mode": "strict", "scheme": IOB2 if scheme == "BIO" else IOBES, "zero_division": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = [score(*arguments, **options) for score in (precision_score, recall_score, f1_score)]
+        report = classification_report(*arguments, output_dict=True, **options) if any(expected) else {}
+    assert scores("", evaluation) == pytest.approx(expected, abs=1e-12)
+    for kind in TYPES:
+        expected_f1 = report[kind]["f1-score"] if kind in report else 0.0
+        assert evaluation.metrics[f"f1_{kind}"] == pytest.approx(expected_f1, abs=1e-12)
+
+
+@given(tagged_texts())
+def test_conlleval_f1_is_that_of_seqeval_in_default_mode(
+    drawn: tuple[str, list[list[str]], list[list[str]]],
+) -> None:
+    scheme, gold, predicted = drawn
+    evaluation = evaluation_of(scheme, gold, predicted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        arguments = (for_seqeval(gold), for_seqeval(predicted))
+        expected = [score(*arguments, zero_division=0) for score in (precision_score, recall_score, f1_score)]
+    assert scores("conlleval_", evaluation) == pytest.approx(expected, abs=1e-12)
+
+
+def bert4torch_scores(scheme: str, gold: Sequence[Sequence[str]], predicted: Sequence[Sequence[str]]) -> list[float]:
+    """The loop of bert4torch's ``task_sequence_labeling_ner_crf.py``: padded ids of tags, where O is 0."""
+    ids = {tag: index for index, tag in enumerate(scheme_tags(scheme, TYPES))}
+    width = max(map(len, gold))
+    label, score = (
+        np.array([[ids[tag] for tag in tags] + [0] * (width - len(tags)) for tags in texts])
+        for texts in (gold, predicted)
+    )
+    x = 1e-10 + ((score == label) * (label > 0)).sum()
+    y = 1e-10 + (score > 0).sum()
+    z = 1e-10 + (label > 0).sum()
+    return [x / y, x / z, 2 * x / (y + z)]
+
+
+@given(tagged_texts())
+def test_token_f1_is_that_of_bert4torch(drawn: tuple[str, list[list[str]], list[list[str]]]) -> None:
+    scheme, gold, predicted = drawn
+    evaluation = evaluation_of(scheme, gold, predicted)
+    expected = bert4torch_scores(scheme, gold, predicted)
+    if any(tag != "O" for tags in (*gold, *predicted) for tag in tags):
+        found = [tag != "O" for tags in predicted for tag in tags]
+        wanted = [tag != "O" for tags in gold for tag in tags]
+        if any(found) and any(wanted):  # else bert4torch divides 1e-10 by itself
+            assert scores("token_", evaluation) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_three_scores_differ() -> None:
+    """One entity right, one with a missing B, one with a wrong end."""
+    gold = [["B-PER", "I-PER", "O", "B-LOC", "I-LOC", "O", "B-LOC", "I-LOC"]]
+    predicted = [["B-PER", "I-PER", "O", "I-LOC", "I-LOC", "O", "B-LOC", "O"]]
+    evaluation = evaluation_of("BIO", gold, predicted)
+    assert scores("", evaluation) == [1 / 2, 1 / 3, 2 * 1 / 5]
+    assert scores("conlleval_", evaluation) == [2 / 3] * 3
+    assert scores("token_", evaluation) == [4 / 5, 4 / 6, 2 * 4 / 11]
+    assert evaluation.metrics["f1_PER"] == 1
+    assert evaluation.metrics["f1_LOC"] == 0
+    assert evaluation.metrics["macro_f1"] == 0.5
+    assert evaluation.summary == "entity f1 0.400000, precision 0.500000, recall 0.333333, total_num 1 sentences"
+    assert evaluation.baseline == {}
+    labels, counts = evaluation.confusion or ((), None)
+    assert labels == ("LOC", "PER", "no entity")
+    assert counts is not None
+    assert counts.tolist() == [[0, 0, 2], [0, 1, 0], [1, 0, 0]]
+    assert evaluation.errors == [
+        {
+            "id": "0",
+            "origin": "here",
+            "missed": ["LOC 中中 3-5", "LOC 中中 6-8"],
+            "made up": ["LOC 中 6-7"],
+            "text": "中" * 8,
+        }
+    ]
+
+
+def cluener_script(gold: list[dict[str, object]], predicted: list[dict[str, object]]) -> dict[str, float]:
+    """Macro F1 as CLUENER's own script counts it: spans of each type, then the mean over the ten types."""
+    types = ["address", "book", "company", "game", "government", "movie", "name", "organization", "position", "scene"]
+
+    def places(lines: list[dict[str, object]], kind: str) -> set[tuple[int, int, int]]:
+        found = set()
+        for number, line in enumerate(lines):
+            label = line["label"]
+            assert isinstance(label, dict)
+            found |= {(number, *place) for by in [label.get(kind, {})] for spans in by.values() for place in spans}
+        return found
+
+    result = {}
+    for kind in types:
+        wanted, found = places(gold, kind), places(predicted, kind)
+        precision, recall = len(wanted & found) / (len(found) or 1), len(wanted & found) / (len(wanted) or 1)
+        result[kind] = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+    return {**result, "macro": sum(result.values()) / len(types)}
+
+
+@pytest.fixture
+def cluener(cluener_dir: Path) -> tuple[NerTask, list[Sentence], tuple[str, ...], Path]:
+    task = Registry().task("cluener")
+    assert isinstance(task, NerTask)
+    dataset = task.open(NerDataConfig(path=str(cluener_dir)))
+    examples = dataset.split("dev")
+    assert isinstance(examples, list)
+    return task, examples, dataset.labels, cluener_dir / "dev.json"
+
+
+def test_cluener_predictions_of_any_program_are_scored(
+    cluener: tuple[NerTask, list[Sentence], tuple[str, ...], Path], tmp_path: Path
+) -> None:
+    """Every third entity left out, every seventh of another type, in CLUE's own form, out of order."""
+    task, examples, labels, file = cluener
+    gold = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    predicted = []
+    count = 0
+    for number, line in enumerate(gold):
+        label: dict[str, dict[str, list[list[int]]]] = {}
+        for kind, surfaces in line["label"].items():
+            for surface, places in surfaces.items():
+                count += 1
+                if count % 3:
+                    label.setdefault("name" if count % 7 == 0 else kind, {})[surface] = places
+        predicted.append({"id": number, "label": label})
+    lines = [json.dumps(line, ensure_ascii=False) for line in predicted]
+    (tmp_path / "p.json").write_text("\n".join(reversed(lines)), encoding="utf-8")
+    evaluation = task.score(examples, labels, tmp_path / "p.json", NerDataConfig())
+    expected = cluener_script(gold, predicted)
+    assert evaluation.total == 1343
+    assert evaluation.metrics["macro_f1"] == pytest.approx(expected["macro"], abs=1e-12)
+    assert evaluation.metrics["f1_scene"] == pytest.approx(expected["scene"], abs=1e-12)
+    assert 0.5 < evaluation.metrics["f1"] < 0.8
+    perfect = task.score(examples, labels, file, NerDataConfig())
+    assert {perfect.metrics[name] for name in ("f1", "macro_f1", "token_f1", "conlleval_f1")} == {1.0}
+
+
+@pytest.mark.parametrize(
+    ("lines", "cause"),
+    [
+        (lambda lines: lines[:-1], "no prediction for 1 of 1343 texts, the first has the id '1342'"),
+        (lambda lines: [*lines, lines[-1]], ":1344: a second prediction for the id '1342'"),
+        (lambda lines: ['{"id": 5000, "label": {}}', *lines], ":1: there is no text with the id '5000'"),
+        (lambda lines: ['{"id": 0}', *lines[1:]], ":1: neither the field 'label' nor 'entities'"),
+        (lambda lines: ['{"id": 0, "text": "x", "label": {}}', *lines[1:]], ":1: another text than dev.json:1"),
+        (lambda lines: ['{"id": 0, "label": {"name": {"彭": [[1, 1]]}}}', *lines[1:]], "there and not '彭'"),
+        (lambda lines: ["{", *lines[1:]], ":1: "),
+    ],
+)
+def test_damaged_json_predictions_are_named(
+    cluener: tuple[NerTask, list[Sentence], tuple[str, ...], Path], tmp_path: Path, lines: object, cause: str
+) -> None:
+    task, examples, labels, _ = cluener
+    assert callable(lines)
+    whole = [f'{{"id": {number}, "label": {{}}}}' for number in range(len(examples))]
+    (tmp_path / "p.jsonl").write_text("\n".join(lines(whole)), encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        task.score(examples, labels, tmp_path / "p.jsonl", NerDataConfig())
+    assert "p.jsonl" in caught.value.cause
+    assert cause in caught.value.cause
+
+
+@pytest.fixture
+def people_daily(people_daily_dir: Path) -> tuple[NerTask, list[Sentence], tuple[str, ...], list[str]]:
+    task = Registry().task("people_daily")
+    assert isinstance(task, NerTask)
+    dataset = task.open(NerDataConfig(path=str(people_daily_dir)))
+    examples = dataset.split("dev")
+    assert isinstance(examples, list)
+    lines = (people_daily_dir / "example.dev").read_text(encoding="utf-8").splitlines()
+    return task, examples, dataset.labels, lines
+
+
+def test_columns_with_a_predicted_tag_are_scored_as_conlleval_takes_them(
+    people_daily: tuple[NerTask, list[Sentence], tuple[str, ...], list[str]], tmp_path: Path
+) -> None:
+    """`char GOLD PREDICTED`, where every fifth B is an I and every 40th line O."""
+    task, examples, labels, lines = people_daily
+    gold: list[list[str]] = [[]]
+    predicted: list[list[str]] = [[]]
+    written = []
+    for number, line in enumerate(lines):
+        if not line:
+            gold.append([])
+            predicted.append([])
+            written.append("")
+            continue
+        tag = line.split(" ")[1]
+        guess = "O" if number % 40 == 0 else tag.replace("B-", "I-") if number % 5 == 0 else tag
+        gold[-1].append(tag)
+        predicted[-1].append(guess)
+        written.append(f"{line} {guess}")
+    (tmp_path / "p.txt").write_text("\n".join(written), encoding="utf-8")
+    evaluation = task.score(examples, labels, tmp_path / "p.txt", NerDataConfig())
+    assert evaluation.total == 2318
+    gold, predicted = [tags for tags in gold if tags], [tags for tags in predicted if tags]
+    assert evaluation.metrics["f1"] == pytest.approx(f1_score(gold, predicted, mode="strict", scheme=IOB2), abs=1e-12)
+    assert evaluation.metrics["conlleval_f1"] == pytest.approx(f1_score(gold, predicted), abs=1e-12)
+    right = sum(a == b != "O" for pair in zip(gold, predicted, strict=True) for a, b in zip(*pair, strict=True))
+    found, wanted = (sum(tag != "O" for tags in texts for tag in tags) for texts in (predicted, gold))
+    assert evaluation.metrics["token_f1"] == pytest.approx(2 * right / (found + wanted), abs=1e-12)
+    assert evaluation.metrics["f1"] < evaluation.metrics["conlleval_f1"] < 1
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (lambda lines: ["X O", *lines[1:]], ":1: 'X' where example.dev:1"),
+        (lambda lines: lines[lines.index("") + 1 :], ":1: "),
+        (lambda lines: lines[:-31], "2317 sentences instead of 2318"),
+        (lambda lines: [*lines, "", "好 O"], "2319 sentences instead of 2318"),
+        (lambda lines: lines[1:], ":1: "),
+        (lambda lines: [lines[0].replace(" O", " E-LOC"), *lines[1:]], ":1: the tag 'E-LOC' is not one of BIO"),
+        (lambda lines: [lines[0].split(" ")[0], *lines[1:]], ":1: 1 column instead of"),
+    ],
+)
+def test_columns_that_do_not_agree_are_named(
+    people_daily: tuple[NerTask, list[Sentence], tuple[str, ...], list[str]],
+    tmp_path: Path,
+    change: object,
+    cause: str,
+) -> None:
+    task, examples, labels, lines = people_daily
+    assert callable(change)
+    (tmp_path / "p.txt").write_text("\n".join(change(lines)), encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        task.score(examples, labels, tmp_path / "p.txt", NerDataConfig())
+    assert "p.txt" in caught.value.cause
+    assert cause in caught.value.cause
+    assert caught.value.remedy
+
+
+@given(tagged_texts())
+def test_a_predictions_file_of_bertcore_has_the_scores_of_its_evaluation(
+    tmp_path_factory: pytest.TempPathFactory, drawn: tuple[str, list[list[str]], list[list[str]]]
+) -> None:
+    scheme, gold, predicted = drawn
+    evaluation = evaluation_of(scheme, gold, predicted)
+    file = tmp_path_factory.mktemp("p") / "predictions.jsonl"
+    file.write_text("".join(f"{json.dumps(entry)}\n" for entry in evaluation.predictions), encoding="utf-8")
+    task = Registry().task("people_daily")
+    assert isinstance(task, NerTask)
+    sentences = [
+        Sentence(
+            str(n),
+            {"text": "中" * len(t)},
+            tuple(tags_to_spans(t, scheme)),
+            "",
+            split_units("中" * len(t), "character"),
+        )
+        for n, t in enumerate(gold)
+    ]
+    labels = scheme_tags(scheme, TYPES)
+    assert find_scheme(labels) == scheme
+    again = task.score(sentences, labels, file, NerDataConfig())
+    assert again.metrics == evaluation.metrics
+    assert again.summary == evaluation.summary
+
+
+def test_predictions_have_the_layout_of_the_official_files(tmp_path: Path) -> None:
+    """Weibo's with the position of each character in its word; the user's own with the text in another column."""
+    folder = write_layout(tmp_path / "weibo", "weibo")
+    task = Registry().task("weibo")
+    data = task.data_config(path=str(folder))
+    dataset = task.open(data)
+    file = folder / "weiboNER_2nd_conll.dev"
+    examples = dataset.split("dev")
+    assert isinstance(examples, list)
+    assert task.score(examples, dataset.labels, file, data).metrics["f1"] == 1.0
+    (tmp_path / "own").mkdir()
+    own = tmp_path / "own" / "train.tsv"
+    own.write_text("tag\tword\nB-X\t北\nI-X\t京\n", encoding="utf-8")
+    task = Registry().task("ner")
+    data = task.data_config(path=str(tmp_path / "own"), text="word", label="tag")
+    dataset = task.open(data)
+    own_examples = dataset.split("train")
+    assert isinstance(own_examples, list)
+    (tmp_path / "p.tsv").write_text("tag\tword\tguess\nB-X\t北\tB-X\nI-X\t京\tO\n", encoding="utf-8")
+    metrics = task.score(own_examples, dataset.labels, tmp_path / "p.tsv", data).metrics
+    assert (metrics["f1"], metrics["token_precision"], metrics["token_recall"]) == (0.0, 1.0, 0.5)
+
+
+def test_gold_entities_count_once() -> None:
+    sentence = Sentence(
+        "0", {"text": "中中"}, (Span(0, 1, "LOC"), Span(0, 1, "LOC")), "", split_units("中中", "character")
+    )
+    evaluation = evaluate([sentence], [Prediction.of_tags(sentence, ["B-LOC", "O"], "BIO")], "BIO", TYPES)
+    assert evaluation.metrics["recall"] == 1.0
