@@ -18,6 +18,7 @@ from bertcore.engine.preparation import (
     Place,
     choose_max_length,
     choose_place,
+    data_names,
     encode_examples,
     encode_whole_split,
     find_task,
@@ -258,5 +259,5 @@ class TrainedModel:
             "device": self.place.device,
             "precision": self.config.evaluate.precision,
             "model": self.source.name,
-            "data": f"{self.config.data.path}: {split.describe()}, at most {self.max_length} tokens",
+            "data": f"{data_names(self.config.data)}: {split.describe()}, at most {self.max_length} tokens",
         }

@@ -144,6 +144,11 @@ def open_data(task: Task, config: RunConfig, registry: Registry) -> Dataset:
     return task.open(config.data.model_copy(update={"path": path}))
 
 
+def data_names(data: DataConfig) -> str:
+    """What the data options name as files and folders, for a header."""
+    return ", ".join(name for option in FILE_OPTIONS if (name := getattr(data, option, None)) is not None)
+
+
 def choose_max_length(config: RunConfig, source: ModelSource) -> int:
     """Returns the longest row allowed: what the model allows, unless the configuration says less.
 

@@ -32,6 +32,7 @@ from bertcore.engine.preparation import (
     absolute_files,
     choose_max_length,
     choose_place,
+    data_names,
     encode_whole_split,
     find_model,
     find_task,
@@ -450,7 +451,7 @@ class _SeedRun:
             "precision": f"{config.run.precision}, evaluation {config.evaluate.precision}",
             "model": f"{config.model.path} ({shop.source.family.name}, "
             f"{shop.source.config.num_hidden_layers} layers, hidden size {shop.source.config.hidden_size})",
-            "data": f"{config.data.path}: {', '.join(splits)}, at most {shop.max_length} tokens",
+            "data": f"{data_names(config.data)}: {', '.join(splits)}, at most {shop.max_length} tokens",
             "training": f"{self._data.total_steps} steps of {train.batch_size * train.accumulation} examples, "
             f"learning rate {train.learning_rate:g}, seed {config.run.seed}",
             "output": str(self._folder.path),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bertcore.config import Setting
 from bertcore.engine.inference import TrainedModel
-from bertcore.engine.preparation import find_task, open_data
+from bertcore.engine.preparation import data_names, find_task, open_data
 from bertcore.engine.run import resolve_run
 from bertcore.engine.run_folder import RunFolder
 from bertcore.errors import DataError, OutputError, UsageError
@@ -99,7 +99,7 @@ def _plan(runs: Sequence[Path], registry: Registry, settings: Sequence[Setting])
         missing = [split for split in wanted if split not in dataset.files and split not in task.optional_submissions]
         if missing:
             raise DataError(
-                f"{run}: {wanted[missing[0]]} needs the split {missing[0]}, and {config.data.path} has only "
+                f"{run}: {wanted[missing[0]]} needs the split {missing[0]}, and {data_names(config.data)} has only "
                 f"{', '.join(dataset.files)}",
                 "put the official test file there",
             )
