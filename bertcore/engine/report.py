@@ -14,6 +14,7 @@ from bertcore.files import atomic_write, json_text
 from bertcore.task import Evaluation
 
 SHOWN_ERRORS = 10
+SHOWN_METRICS = 6
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,8 @@ def _write_curves(file: Path, history: Sequence[Mapping[str, Any]]) -> bool:
     loss_axes, score_axes = figure.subplots(1, 2)
     loss_axes.plot([entry["step"] for entry in steps], [entry["loss"] for entry in steps])
     loss_axes.set(xlabel="step", ylabel="training loss")
-    for name in evaluations[0]["metrics"] if evaluations else ():
+    # Tasks with many types have dozens of metrics, the chief ones first.
+    for name in list(evaluations[0]["metrics"])[:SHOWN_METRICS] if evaluations else ():
         values = [entry["metrics"][name] for entry in evaluations]
         (line,) = score_axes.plot([entry["step"] for entry in evaluations], values, marker="o", label=name)
         if name in evaluations[0]["baseline"]:

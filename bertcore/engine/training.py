@@ -40,9 +40,9 @@ def training_specification(
     spared = r"(\.bias|[Nn]orm\.weight)$"
     return TrainingSpecification(
         groups=(
-            *(ParameterGroup(pattern, pattern, rate, 0.0) for pattern, rate in head.learning_rates.items()),
             ParameterGroup("encoder, no decay", f"{encoder}.*{spared}", options.learning_rate, 0.0),
             ParameterGroup("encoder", encoder, options.learning_rate, options.weight_decay),
+            *(ParameterGroup(pattern, pattern, rate, 0.0) for pattern, rate in head.learning_rates.items()),
             ParameterGroup("head, no decay", spared, head_rate, 0.0),
             ParameterGroup("head", "", head_rate, options.weight_decay),
         ),

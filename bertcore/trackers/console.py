@@ -18,6 +18,9 @@ from bertcore.events import (
     StepLogged,
 )
 
+SHOWN_METRICS = 6
+"""A task with many types has dozens, the chief ones first; the report has them all."""
+
 
 class ConsoleTracker:
     """Prints every event that a person wants to read, and keeps ``run.log`` readable while the run goes on."""
@@ -50,7 +53,8 @@ class ConsoleTracker:
             )
         elif isinstance(event, Evaluated):
             baselines = {name: f" (majority {value:.4f})" for name, value in event.baseline.items()}
-            scores = ", ".join(f"{name} {value:.4f}{baselines.get(name, '')}" for name, value in event.metrics.items())
+            shown = list(event.metrics.items())[:SHOWN_METRICS]
+            scores = ", ".join(f"{name} {value:.4f}{baselines.get(name, '')}" for name, value in shown)
             compiled = f", compiled {event.compile_seconds:.1f} s" if event.compile_seconds >= 0.05 else ""
             self._print(
                 f"{event.split} at step {event.step}: {scores}, {event.examples} examples, "
