@@ -138,6 +138,28 @@ def verify(
     return result
 
 
+def compute(
+    parts: ModelParts, config: BertConfig | None, rows: Sequence[tuple[Array, Array]], origin: str = "the model"
+) -> dict[str, Array]:
+    """All that a model gives, in float64.
+
+    Args:
+        parts: the tensors and what they are.
+        config: sizes and constants; without one, heads of 64 and the constants of BERT.
+        rows: token ids and token types of each row, both ``[tokens]``.
+        origin: the file, for messages.
+
+    Returns:
+        ``hidden states`` ``[layers + 1, tokens of all rows, hidden]``, and what there is of ``pooled output`` ``[rows,
+        hidden]``, ``logits`` (of a linear layer: for every token and then for every pooled row, whichever its head
+        reads; of a head of two layers: for every row), ``start and end logits`` and ``score of tags``.
+
+    Raises:
+        ModelError: the tensors are incomplete, or no encoder.
+    """
+    return _Model(parts, config, origin).outputs(rows)
+
+
 class _Model:
     """BERT with its heads, computed from the tensors of one file."""
 
@@ -154,6 +176,7 @@ class _Model:
         self.eps = config.layer_norm_eps if config is not None else 1e-12
         self.activation = _ACTIVATIONS[config.hidden_act if config is not None else "gelu"]
         self.offset = config.position_offset if config is not None else 0
+        self.head_activation = _HEAD_ACTIVATIONS[config.head_activation if config is not None else "tanh"]
         if hidden % self.heads:
             raise ModelError(f"{origin}: {hidden} is no multiple of {self.heads} heads", "check config.json")
 
@@ -205,7 +228,8 @@ class _Model:
         if self.has("classifier"):
             outputs["logits"] = self.linear("classifier", seen)
         if self.has("classifier_out"):
-            outputs["logits"] = self.linear("classifier_out", np.tanh(self.linear("classifier_dense", first_tokens)))
+            inner = self.head_activation(self.linear("classifier_dense", first_tokens))
+            outputs["logits"] = self.linear("classifier_out", inner)
         if self.has("spans"):
             outputs["start and end logits"] = self.linear("spans", last)
         if self.has("transitions"):
@@ -290,3 +314,4 @@ _ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {
     "gelu_new": lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     "relu": lambda x: np.maximum(x, 0),
 }
+_HEAD_ACTIVATIONS: Mapping[str, Callable[[Array], Array]] = {"tanh": np.tanh, "gelu": _ACTIVATIONS["gelu"]}

@@ -157,7 +157,7 @@ def bert4torch_parts(tensors: Tensors, prefix: str) -> ModelParts:
     Independent of the rules above, which it is there to prove.
     """
     layer = f"{prefix}encoderLayer.{{layer}}."
-    outside = prefix.removesuffix(prefix.rpartition(".")[0].rpartition(".")[2] + ".") if prefix else ""
+    outside = _WRAPPED if prefix.startswith(_WRAPPED) else ""
 
     def module(*names: str) -> list[str | tuple[str, str]]:
         return [(f"{name}.weight", f"{name}.bias") for name in names]

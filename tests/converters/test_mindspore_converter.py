@@ -9,6 +9,7 @@ import pytest
 
 from bertcore.converter import WeightSet
 from bertcore.converters.huggingface import HuggingFaceConverter
+from bertcore.converters.mindformers import MindFormersConverter
 from bertcore.converters.mindspore_ckpt import MindSporeCheckpointConverter
 from bertcore.models import find_converter
 from bertcore.registry import Registry
@@ -44,6 +45,23 @@ def test_mindspore_opens_what_is_written(weights: WeightSet, tmp_path: Path) -> 
     assert set(loaded) == set(weights.tensors)
     for name, parameter in loaded.items():
         np.testing.assert_array_equal(parameter.asnumpy(), weights.tensors[name])
+
+
+@pytest.mark.parametrize("name", ["x.ckpt", "x.safetensors"])
+def test_mindspore_opens_a_file_for_mindformers(weights: WeightSet, tmp_path: Path, name: str) -> None:
+    import mindspore
+
+    converter = MindFormersConverter()
+    converter.write(weights, tmp_path / name)
+    loaded = mindspore.load_checkpoint(str(tmp_path / name), format=name.partition(".")[2])
+    mapping = loaded["bert.bert_encoder.encoder.blocks.1.output.mapping.weight"].asnumpy()
+    np.testing.assert_array_equal(mapping, weights.tensors["bert.encoder.layer.1.intermediate.dense.weight"].T)
+    state = {name: parameter.asnumpy() for name, parameter in loaded.items()}
+    save_with_mindspore(tmp_path / "again.ckpt", {"global_step": np.zeros(1, np.int32), **state})
+    assert find_converter(tmp_path / "again.ckpt", Registry()).name == "mindformers"
+    found = converter.read(tmp_path / "again.ckpt")
+    expected = {key: array for key, array in weights.tensors.items() if not key.startswith("cls.")}
+    assert_equal(found, WeightSet(expected))
 
 
 def test_what_mindspore_wrote_is_read(weights: WeightSet, tiny_en: Path, tmp_path: Path) -> None:
