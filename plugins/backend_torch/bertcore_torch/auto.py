@@ -78,8 +78,9 @@ class _BoundFamily(ModelFamily):
         self._config_json = dict(config)
         self._config = _read_config(config, origin)
         try:
-            self._with_pooler, self._encoder = _shapes(self._config, True), _shapes(self._config, False)
-            module = _on_meta(self._config, False)
+            module = _on_meta(self._config, pooler=True)
+            self._with_pooler = _shapes(module)
+            self._encoder = _shapes(_on_meta(self._config, pooler=False))
         except ModelError:
             raise
         except Exception as error:
@@ -208,9 +209,8 @@ def _on_meta(config: Any, pooler: bool) -> Any:
         return _build(config, pooler)
 
 
-def _shapes(config: Any, pooler: bool) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each parameter of the encoder."""
-    return {name: tuple(value.shape) for name, value in _on_meta(config, pooler).named_parameters()}
+def _shapes(module: Any) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in module.named_parameters()}
 
 
 def _position_offset(module: Any) -> int:
