@@ -14,7 +14,9 @@ from bertcore.cli.options import place_options, settings_options
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--input", "source", required=True, help="FILE.jsonl, FILE.tsv with a header, or - for JSON lines.")
+@click.option(
+    "--input", "source", required=True, help="FILE.jsonl, FILE.tsv or FILE.csv with a header, or - for JSON lines."
+)
 @click.option("--output", type=click.Path(path_type=Path), help="File to write. Default: standard output.")
 @place_options
 @click.option("--task", help="Name of the task, for a model folder that is no run.")
@@ -50,7 +52,7 @@ def predict(
 
 
 def _read(source: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    from bertcore.data.tables import decode_lines, parse_json_lines, read_json_lines, read_tsv
+    from bertcore.data.tables import decode_lines, parse_json_lines, read_csv, read_json_lines, read_tsv
     from bertcore.errors import UsageError
 
     if source == "-":
@@ -60,5 +62,8 @@ def _read(source: str) -> Iterator[tuple[Mapping[str, Any], str]]:
     elif source.endswith(".tsv"):
         for row in read_tsv(Path(source)):
             yield row.fields, row.origin
+    elif source.endswith(".csv"):
+        for row in read_csv(Path(source)):
+            yield row.fields, row.origin
     else:
-        raise UsageError(f"--input {source}: neither .jsonl nor .tsv nor -", "rename or convert the file")
+        raise UsageError(f"--input {source}: neither .jsonl nor .tsv nor .csv nor -", "rename or convert the file")

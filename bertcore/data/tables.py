@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,10 +107,11 @@ def read_csv(file: Path, required: Sequence[str] = (), *, header: bool = True) -
             does not end before a comma or a line end (file and line).
     """
     remedy = "correct the row: quote a field that holds a comma or a line end, and double the quotes inside it"
-    return _rows(file, _csv_records(file, remedy), None, required, header, remedy)
+    with closing(_csv_records(file, remedy)) as records:
+        return _rows(file, records, None, required, header, remedy)
 
 
-def _csv_records(file: Path, remedy: str) -> Iterator[tuple[int, list[str]]]:
+def _csv_records(file: Path, remedy: str) -> Generator[tuple[int, list[str]], None, None]:
     """Yields the line on which each record begins, and its fields; lines without anything are passed over."""
     # Lines are decoded one by one, so that a byte that is not UTF-8 is named with its line. CR stays for csv to judge.
     content = _content(file).removeprefix(b"\xef\xbb\xbf")

@@ -126,9 +126,11 @@ def test_what_is_missing_is_named_with_its_line(predict: Predict, tmp_path: Path
     assert outcome.code == 4
     assert "none.jsonl: No such file" in outcome.err
 
-    outcome = predict(tmp_path / "in.csv")
+    (tmp_path / "in.csv").write_text('sentence1,sentence2\n"a, b",c\nd\n')
+    assert "in.csv:3: 1 fields instead of 2" in predict(tmp_path / "in.csv").err
+    outcome = predict(tmp_path / "in.xlsx")
     assert outcome.code == 2
-    assert "in.csv: neither .jsonl nor .tsv nor -" in outcome.err
+    assert "in.xlsx: neither .jsonl nor .tsv nor .csv nor -" in outcome.err
 
 
 def test_no_input_gives_no_output(predict: Predict, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class OwnClassificationTask(ClassificationTask):
     """Labels of the user's own texts: one each, or with ``data.multi_label`` any number."""
 
     name = "classification"
-    description = "your own texts: one label each, or several"
+    description = "your own texts, from CSV, TSV or JSON lines: one label each or several, accuracy and F1"
     # With one label each, micro F1 and accuracy are the same number.
     metric = Metric("micro_f1")
     scores = ("accuracy", "macro_f1", "micro_f1")

@@ -29,7 +29,7 @@ class OwnRegressionTask(RegressionTask):
     """A number for each of the user's own texts."""
 
     name = "regression"
-    description = "your own texts: a number each"
+    description = "your own texts, from CSV, TSV or JSON lines: a number each, errors and correlations"
     metric = Metric("mse", greater_is_better=False)
     scores = ("pearson", "spearman", "mse", "mae")
     data_config: ClassVar[type[DataConfig]] = TableConfig

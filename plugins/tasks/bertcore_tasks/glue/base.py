@@ -72,7 +72,8 @@ class GlueFiles(Task):
             raise DataError(f"{path}: no such folder", remedy)
         files = {split: (path / name,) for split, name in self.file_names.items() if (path / name).is_file()}
         if not files:
-            raise DataError(f"{path}: no {' or '.join(self.file_names.values())}", remedy)
+            *first, last = self.file_names.values()
+            raise DataError(f"{path}: no {', '.join(first)} or {last}", remedy)
         return files
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
