@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from bertcore.conversion import convert
+from bertcore.converters import tensorflow1
 from bertcore.converters.huggingface import HuggingFaceConverter
+from bertcore.converters.rules import RenameRule
 from bertcore.converters.tensorflow1 import TensorFlow1Converter
 from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.models import find_converter, open_model
@@ -147,6 +149,42 @@ def test_electra_keeps_its_names(write_bundle: Writer, tmp_path: Path) -> None:
     found = CONVERTER.read(write_bundle(tmp_path / "electra", tensors))
     assert found.tensors["electra.embeddings_project.weight"].shape == (4, 2)
     assert sum(entry.target is None for entry in found.report) == 2
+
+
+MISTAKES = {
+    "pooler": ("pooler/dense/kernel", "pooler.dense.weight"),
+    "attention output": ("attention/output/dense/kernel", "attention.output.dense.weight"),
+    "query as key": ("attention/self/query/", "attention.self.key."),
+    "key as query": ("attention/self/key/", "attention.self.query."),
+}
+
+
+@pytest.mark.parametrize("mistakes", [["pooler"], ["attention output"], ["query as key", "key as query"]])
+def test_mistakes_planted_in_the_rules_are_caught(
+    write_bundle: Writer, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistakes: list[str]
+) -> None:
+    head = {"output_weights": np.ones((3, 4), "f4"), "output_bias": np.ones(3, "f4")}
+    prefix = write_bundle(tmp_path / "bert_model.ckpt", {**variables(), **head})
+    (tmp_path / "bert_config.json").write_text(json.dumps(CONFIG))
+    report = convert(prefix, tmp_path / "good.pt", registry, verify=True)
+    assert report.verification is not None
+    assert [item.output for item in report.verification.differences] == ["hidden states", "pooled output", "logits"]
+
+    wrong = []
+    for rule in tensorflow1.RULES:
+        for foreign, canonical in (MISTAKES[name] for name in mistakes):
+            if foreign in rule.foreign:
+                stem = rule.canonical.partition(".attention.self.")[0]
+                turned = rule.canonical.endswith(canonical)  # its own name: then the mistake is the direction
+                name = rule.canonical if turned else stem + "." + canonical + rule.canonical.rpartition(".")[2]
+                rule = RenameRule(rule.foreign, name, rule.transpose ^ turned)
+                break
+        wrong.append(rule)
+    assert tuple(wrong) != tensorflow1.RULES
+    monkeypatch.setattr(tensorflow1, "RULES", tuple(wrong))
+    with pytest.raises(ModelError, match=r"verification failed: .* differ by"):
+        convert(prefix, tmp_path / "x.pt", registry, verify=True)
+    assert not (tmp_path / "x.pt").exists()
 
 
 def test_an_unknown_variable_is_named(write_bundle: Writer, tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""`bertcore convert` as a user types it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bertcore.converters import mindformers
+from bertcore.converters.mindformers import MindFormersConverter
+from bertcore.converters.rules import RenameRule
+
+Command = Callable[..., object]
+
+
+def test_it_prints_every_key_a_summary_and_the_proof(bertcore_command: Command, tiny_en: Path, tmp_path: Path) -> None:
+    found = bertcore_command("convert", tiny_en, tmp_path / "x.ckpt", "--to", "mindformers", "--verify")
+    assert found.code == 0
+    lines = found.out.splitlines()
+    assert lines[0].split() == ["source", "canonical", "target", "action"]
+    assert len(lines) == 1 + 42 + 2
+    assert lines[-2].endswith("(mindformers): 42 read, 37 written, 5 skipped")
+    assert lines[-1].startswith("verified on 4 rows of English and Chinese text, 88 tokens; largest differences: ")
+    assert "hidden states 0.0e+00 (limit 7.7e-05)" in lines[-1]
+
+
+def test_json_holds_the_proof(bertcore_command: Command, tiny_en: Path, tmp_path: Path) -> None:
+    found = bertcore_command("convert", tiny_en, tmp_path / "x.pt", "--to", "bert4torch", "--verify", "--json")
+    report = json.loads(found.out)
+    assert report["to_name"] == "bert4torch"
+    assert report["verification"]["differences"][0]["output"] == "hidden states"
+    report = json.loads(bertcore_command("convert", tiny_en, tmp_path / "y.pt", "--json").out)
+    assert report["verification"] is None
+
+
+def test_a_failed_proof_is_one_line_of_cause_and_leaves_nothing(
+    bertcore_command: Command, minilm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = (*mindformers.RULES, RenameRule("bert.dense.weight", "bert.pooler.dense.weight", transpose=True))
+    monkeypatch.setattr(MindFormersConverter, "rules", wrong)
+    found = bertcore_command("convert", minilm, tmp_path / "x.ckpt", "--to", "mindformers", "--verify")
+    assert found.code == 5
+    assert found.out == ""
+    assert "verification failed: pooled output differ by" in found.err
+    assert len(found.err.splitlines()) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_of_tensorflow_by_its_prefix(bertcore_command: Command, shared: Path, tmp_path: Path) -> None:
+    source = shared / "weights" / "tf1-bert-tiny-en"
+    if not source.is_dir():
+        pytest.skip("needs ../shared/weights/tf1-bert-tiny-en")
+    found = bertcore_command("convert", source / "bert_model.ckpt", tmp_path / "folder", "--verify")
+    assert found.code == 0
+    assert "(tensorflow1) -> " in found.out
+    assert sorted(file.name for file in (tmp_path / "folder").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "vocab.txt",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--to", "tensorflow1"], 2, "the layout tensorflow1 is read, not written"),
+        (["--to", "bert4torc"], 2, "did you mean 'bert4torch'"),
+        (["--to", "mindformers"], 8, "mindformers is written to .ckpt, .safetensors"),
+        (["--from", "mindformers"], 5, "holds no BERT of mindformers"),
+        (["--from", "bert4torch"], 5, "holds no encoder of bert4torch"),
+        (["--from", "tensorflow1"], 5, "no TensorFlow checkpoint"),
+    ],
+)
+def test_mistakes_are_a_line_of_cause_and_one_of_remedy(
+    bertcore_command: Command, tiny_en: Path, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    shutil.copyfile(tiny_en / "model.safetensors", tmp_path / "model.safetensors")
+    found = bertcore_command("convert", tmp_path / "model.safetensors", tmp_path / "x.pt", *arguments)
+    assert found.code == code
+    assert message in found.err
+    assert len(found.err.splitlines()) == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_damaged_source_leaves_nothing(bertcore_command: Command, tiny_en: Path, tmp_path: Path) -> None:
+    bertcore_command("convert", tiny_en, tmp_path / "x.ckpt", "--to", "mindformers")
+    content = bytearray((tmp_path / "x.ckpt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "x.ckpt").write_bytes(content)
+    found = bertcore_command("convert", tmp_path / "x.ckpt", tmp_path / "x.pt", "--verify")
+    assert found.code == 5
+    assert "its checksum is wrong" in found.err
+    assert [file.name for file in tmp_path.iterdir()] == ["x.ckpt"]
