@@ -183,6 +183,8 @@ class TaskConformance:
             assert batch.label_offsets[-1] == sizes["label"]
             lengths = np.repeat(batch.lengths, np.diff(batch.label_offsets))
             assert np.all((batch.label_positions >= 0) & (batch.label_positions < lengths))
+            steps, rows = np.diff(batch.label_positions), np.repeat(np.arange(len(batch)), np.diff(batch.label_offsets))
+            assert np.all(steps[np.diff(rows) == 0] > 0), "label positions of a row must rise"
         for name, column in batch.columns.items():
             assert len(column.values) == sizes[column.per], name
 

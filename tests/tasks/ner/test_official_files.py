@@ -52,11 +52,13 @@ def test_peoples_daily_is_read_whole(people_daily_dir: Path, name: str, split: s
     ] * (split == "train")
 
 
-def test_tags_that_break_the_scheme_are_refused_on_request(people_daily_dir: Path) -> None:
-    _, dataset = opened("people_daily", people_daily_dir, repair=False)
+def test_tags_that_break_the_scheme_are_refused_on_request(people_daily_dir: Path, tmp_path: Path) -> None:
+    lines = (people_daily_dir / "example.train").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "example.train").write_text("\n".join(lines[623_598:]), encoding="utf-8")
+    _, dataset = opened("people_daily", tmp_path, repair=False)
     with pytest.raises(DataError) as caught:
         dataset.split("train")
-    assert caught.value.cause.endswith("example.train:623600: the tag 'I-PER' without a B-PER before it")
+    assert caught.value.cause.endswith("example.train:2: the tag 'I-PER' without a B-PER before it")
     assert "data.repair=true" in caught.value.remedy
 
 
