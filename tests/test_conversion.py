@@ -93,7 +93,18 @@ HEADS = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MIDDLES = [
+    ("mindspore_ckpt", "weights.ckpt"),
+    ("huggingface", "weights.pt"),
+    ("bert4torch", "best_model.pt"),
+    ("bert4torch_0_3", "weights.safetensors"),
+    ("mindformers", "weights.ckpt"),
+    ("mindformers", "weights.safetensors"),
+    ("mindformers_0_1", "weights.ckpt"),
+]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     config=CONFIGS,
     head=HEADS,
@@ -101,7 +112,7 @@ HEADS = st.one_of(
     prefixed=st.booleans(),
     old_names=st.booleans(),
     suffix=st.sampled_from([".safetensors", ".bin", ".pt", ""]),
-    middle=st.sampled_from([".ckpt", ".pt"]),
+    middle=st.sampled_from(MIDDLES),
 )
 def test_there_and_back_is_the_identity(
     registry: Registry,
@@ -112,7 +123,7 @@ def test_there_and_back_is_the_identity(
     prefixed: bool,
     old_names: bool,
     suffix: str,
-    middle: str,
+    middle: tuple[str, str],
 ) -> None:
     family = BertFamily()
     canonical = {
@@ -133,7 +144,8 @@ def test_there_and_back_is_the_identity(
         shutil.copy(tmp_path / "config" / "config.json", source.parent)
     config_file = (source.parent if suffix else source) / "config.json"
 
-    there = convert(source, tmp_path / "there" / f"weights{middle}", registry)
+    name, file = middle
+    there = convert(source, tmp_path / "there" / file, registry, to_name=name)
     back = convert(there.destination, tmp_path / "back", registry, config=config_file)
     assert {key.source for key in there.keys} == set(stored)
     assert {key.canonical for key in there.keys} == set(canonical)
