@@ -50,7 +50,7 @@ def run(
     task: str,
     backend: str,
     model: PathOrText,
-    data: PathOrText,
+    data: PathOrText | None = None,
     output: PathOrText | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -62,7 +62,8 @@ def run(
         task: name of a task, as ``rte``.
         backend: name of a backend, as ``torch``.
         model: Hugging Face folder, hub name or ``sample``.
-        data: folder of the task's files or ``sample``.
+        data: folder of the task's files or ``sample``; left out where ``settings`` name single files, as
+            ``{"data.train": "train.csv", "data.dev": "dev.csv"}``.
         output: run folder; by default one below ``runs/``.
         seed: of data order, dropout and new parameters.
         settings: dotted keys, as ``{"train.epochs": 2}``.
@@ -82,7 +83,7 @@ def run_seeds(
     task: str,
     backend: str,
     model: PathOrText,
-    data: PathOrText,
+    data: PathOrText | None = None,
     output: PathOrText | None = None,
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,

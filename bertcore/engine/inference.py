@@ -10,7 +10,7 @@ from typing import Any
 
 from bertcore.backend import Session
 from bertcore.batch import Batch
-from bertcore.config import RunConfig, Setting, config_values
+from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_values
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.engine.prediction import predict_split
 from bertcore.engine.preparation import (
@@ -58,6 +58,17 @@ class EvaluationResult:
         return self.evaluation.summary
 
 
+def changed_settings(own: Sequence[Setting], changes: Sequence[Setting]) -> list[Setting]:
+    """The settings of a run with changes, and without those of its own that the changes put out of place."""
+    keys = {setting.key for setting in changes}
+    stale: set[str] = set()
+    if "backend" in keys:
+        stale.add("run.device")  # another backend must not be asked for the device of the first
+    if "data.path" in keys:
+        stale |= {f"data.{name}" for name in FILE_OPTIONS}  # single files would win over the folder
+    return [*(setting for setting in own if setting.key not in stale), *changes]
+
+
 class TrainedModel:
     """A fine-tuned model of a run folder, or a fine-tuned Hugging Face folder, opened on a backend.
 
@@ -80,10 +91,7 @@ class TrainedModel:
             )
         self.run_folder: RunFolder | None = RunFolder.open(path) if is_run else None
         own = self.run_folder.settings() if self.run_folder is not None else []
-        if any(setting.key == "backend" for setting in settings):
-            # Another backend must not be asked for the device of the first.
-            own = [setting for setting in own if setting.key != "run.device"]
-        self.config: RunConfig = resolve_run([*own, *settings], registry).config
+        self.config: RunConfig = resolve_run(changed_settings(own, settings), registry).config
         self.task: Task = find_task(self.config, registry)
         self.place: Place = choose_place(self.config, registry)
         model = path if self.run_folder is None else self.run_folder.best

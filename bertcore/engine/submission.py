@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcore.config import Setting
-from bertcore.engine.inference import TrainedModel
+from bertcore.engine.inference import TrainedModel, changed_settings
 from bertcore.engine.preparation import data_names, find_task, open_data
 from bertcore.engine.run import resolve_run
 from bertcore.engine.run_folder import RunFolder
@@ -90,7 +90,7 @@ def _plan(runs: Sequence[Path], registry: Registry, settings: Sequence[Setting])
     planned: dict[Path, dict[str, str]] = {}
     writers: dict[str, Path] = {}
     for run in runs:
-        config = resolve_run([*RunFolder.open(run).settings(), *settings], registry).config
+        config = resolve_run(changed_settings(RunFolder.open(run).settings(), settings), registry).config
         task = find_task(config, registry)
         wanted = task.submissions()
         if not wanted:

@@ -50,9 +50,14 @@ def test_a_regression_learns_and_reports_what_its_predictions_score(
         task="regression",
         backend="torch",
         model=tiny_en,
-        data=tmp_path,
         output=tmp_path / "run",
-        settings={**SETTINGS, "train.max_steps": 40, "train.evaluate_steps": 20},
+        settings={
+            **SETTINGS,
+            "train.max_steps": 40,
+            "train.evaluate_steps": 20,
+            "data.train": str(tmp_path / "train.csv"),
+            "data.dev": str(tmp_path / "dev.csv"),
+        },
     )
     found = predictions(tmp_path / "run" / "predictions.jsonl")
     gold, given = [row["label"] for row in found], [row["prediction"] for row in found]
@@ -66,6 +71,9 @@ def test_a_regression_learns_and_reports_what_its_predictions_score(
     assert again.evaluation.metrics["mse"] == pytest.approx(result.metrics["mse"], rel=1e-5)
     scored = bertcore.score(task="regression", data=tmp_path, predictions=tmp_path / "run" / "predictions.jsonl")
     assert scored.evaluation.metrics == dict(result.metrics)
+    (tmp_path / "other.tsv").write_text(f"text\tscore\n{sentences[72]}\t0.5\n", encoding="utf-8")
+    other = bertcore.evaluate(tmp_path / "run", data=tmp_path / "other.tsv")
+    assert [entry["label"] for entry in other.evaluation.predictions] == [0.5], "and not the files of the run"
     (number,) = bertcore.predict(tmp_path / "run", [{"text": sentences[72]}])
     assert number["prediction"] == pytest.approx(given[0], abs=1e-4)
 
