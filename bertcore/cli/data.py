@@ -30,6 +30,42 @@ def data() -> None:
 
 @data.command()
 @data_source_options
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw lengths and labels: FILE.png.")
+@settings_options
+@json_option
+@click.pass_obj
+def check(
+    blocked: tuple[str, ...],
+    task: str | None,
+    data: str | None,
+    train: str | None,
+    dev: str | None,
+    test: str | None,
+    model: str | None,
+    picture: Path | None,
+    file: Path | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """Look at all splits of a task before training on them.
+
+    Sizes, label balance, lengths, duplicates, and what cannot be read; with --model also tokens and what is cut.
+    """
+    from bertcore.engine.data_check import check_data, draw_report, report_json, report_lines
+    from bertcore.errors import DataError
+    from bertcore.files import json_text
+    from bertcore.registry import Registry
+
+    registry = Registry(blocked=blocked)
+    report = check_data(_config(registry, task, data, train, dev, test, model, file, assignments), registry)
+    if picture is not None:
+        draw_report(report, picture)
+    click.echo(json_text(report_json(report), indent=2) if as_json else "\n".join(report_lines(report)))
+    return DataError.exit_code if report.errors else 0
+
+
+@data.command()
+@data_source_options
 @click.option("--to", "format_name", required=True, metavar="FORMAT", help="tfrecord, mindrecord or jsonl.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @settings_options

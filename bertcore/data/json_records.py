@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import numpy as np
 from bertcore.data.records import Feature, Record, RecordFormat
 from bertcore.data.tables import parse_json_lines, read_lines
 from bertcore.errors import DataError
-from bertcore.files import json_text
 
 
 class JsonLinesFormat(RecordFormat):
@@ -28,7 +28,7 @@ class JsonLinesFormat(RecordFormat):
                 lists = {
                     name: values.tolist() for name, values in record.features.items() if isinstance(values, np.ndarray)
                 }
-                output.write(json_text({**record.comments, **lists}).encode() + b"\n")
+                output.write(json.dumps({**record.comments, **lists}, ensure_ascii=False).encode() + b"\n")
                 count += 1
         return count
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -31,8 +33,8 @@ def commented(
 
     - ``example``: the identifier;
     - ``tokens``: as the vocabulary has them;
-    - ``offsets``: for each token the text field, its first character there and the one behind its last; null for
-      special tokens, and where the task tokenizes a text in a way of its own;
+    - ``offsets``: for each token the text field, its first character there and the one behind its last (of its word,
+      where the task tokenizes word by word); null for special tokens, and where the tokens are not found in the text;
     - ``labels``: the name of the row's label, or one for each token, null where none stands.
 
     Args:
@@ -81,17 +83,27 @@ def _name(names: Sequence[str], index: int) -> str | None:
     return names[index] if 0 <= index < len(names) else None
 
 
+@dataclass(frozen=True)
+class _Reading:
+    """One way to tokenize a text: the tokens and the characters that they stand for."""
+
+    ids: NDArray[np.int32]
+    starts: list[int]
+    ends: list[int]
+
+
 def _token_offsets(batch: Batch, examples: Sequence[Example], tokenizer: Tokenizer) -> list[list[Any]]:
     """For each row and token ``[field, start, end]``, or None.
 
-    The texts are tokenized once more as a whole, and what stands between special tokens of a row is looked for there.
+    What stands between the special tokens of a row is looked for in the texts of its example: tokenized as a whole,
+    character by character, or word by word.
     """
-    texts = [text for example in examples for text in example.texts.values()]
-    found = tokenizer.encode_with_offsets(texts)
+    texts = list(dict.fromkeys(text for example in examples for text in example.texts.values()))
+    number = {text: index for index, text in enumerate(texts)}
+    whole = tokenizer.encode_with_offsets(texts)
     special = {token for tokens in tokenizer.special_ids for token in tokens}
     rows: list[list[Any]] = []
     begins: dict[int, int] = {}
-    text = 0
     for row, example in enumerate(examples):
         ids = batch.input_ids[batch.offsets[row] : batch.offsets[row + 1]]
         # A window of a long text begins behind the beginning of the one before it.
@@ -99,24 +111,36 @@ def _token_offsets(batch: Batch, examples: Sequence[Example], tokenizer: Tokeniz
             begins = {}
         places: list[Any] = [None] * len(ids)
         runs = _runs(ids, special)
-        fields = list(example.texts)
         used = 0
         for run in runs:
-            for index in range(used, len(fields)):
-                part = slice(found.offsets[text + index], found.offsets[text + index + 1])
-                whole = found.input_ids[part]
-                at = _find(whole, ids[run], begins.get(index, -1) + 1 if len(runs) == index + 1 else 0)
-                if at is None:
-                    continue
-                starts, ends = found.starts[part], found.ends[part]
-                for token in range(run.stop - run.start):
-                    places[run.start + token] = [fields[index], int(starts[at + token]), int(ends[at + token])]
-                begins[index] = at
-                used = index + 1
-                break
+            for index, (field, content) in enumerate(list(example.texts.items())[used:], used):
+                part = slice(whole.offsets[number[content]], whole.offsets[number[content] + 1])
+                first = _Reading(whole.input_ids[part], whole.starts[part].tolist(), whole.ends[part].tolist())
+                # Only the last text is laid under windows; those before it are repeated in each.
+                start = begins.get(index, -1) + 1 if index == len(example.texts) - 1 else 0
+                found = _find(chain([first], _other_readings(content, tokenizer)), ids[run], start)
+                if found is not None:
+                    reading, at = found
+                    there = slice(at, at + run.stop - run.start)
+                    spans = zip(reading.starts[there], reading.ends[there], strict=True)
+                    places[run] = [[field, start, end] for start, end in spans]
+                    begins[index] = at
+                    used = index + 1
+                    break
         rows.append(places)
-        text += len(fields)
     return rows
+
+
+def _other_readings(text: str, tokenizer: Tokenizer) -> Iterator[_Reading]:
+    """The text tokenized character by character, and word by word."""
+    for pattern in (r"(?s).", r"\S+"):
+        places = [match.span() for match in re.finditer(pattern, text)]
+        units = tokenizer.encode_units([text[start:end] for start, end in places])
+        yield _Reading(
+            np.array([token for unit in units for token in unit], dtype=np.int32),
+            [place[0] for place, unit in zip(places, units, strict=True) for _ in unit],
+            [place[1] for place, unit in zip(places, units, strict=True) for _ in unit],
+        )
 
 
 def _runs(ids: NDArray[np.int32], special: set[int]) -> list[slice]:
@@ -126,10 +150,12 @@ def _runs(ids: NDArray[np.int32], special: set[int]) -> list[slice]:
     return [slice(int(start), int(end)) for start, end in zip(borders[::2], borders[1::2], strict=True)]
 
 
-def _find(whole: NDArray[np.int32], part: NDArray[np.int32], start: int) -> int | None:
-    """Where ``part`` stands in ``whole``, not before ``start``."""
-    if start + len(part) > len(whole):
-        return None
-    windows = np.lib.stride_tricks.sliding_window_view(whole[start:], len(part))
-    at = np.flatnonzero((windows == part).all(axis=1))
-    return int(at[0]) + start if len(at) else None
+def _find(readings: Iterable[_Reading], part: NDArray[np.int32], start: int) -> tuple[_Reading, int] | None:
+    """The first reading of a text in which the tokens stand, and where, not before ``start``."""
+    for reading in readings:
+        if start + len(part) <= len(reading.ids):
+            windows = np.lib.stride_tricks.sliding_window_view(reading.ids[start:], len(part))
+            places = np.flatnonzero((windows == part).all(axis=1))
+            if len(places):
+                return reading, int(places[0]) + start
+    return None
