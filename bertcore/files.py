@@ -79,6 +79,9 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.mkdir()
         new = temporary / target.name
         yield new
+        if target.exists() and target.is_dir() != new.is_dir():
+            what = "a folder" if target.is_dir() else "a file"
+            raise OutputError(f"cannot write {target}: {what} is in the way", "choose another name")
         if new.is_dir():
             _replace_folder(new, target)
         else:

@@ -17,7 +17,7 @@ from bertcore.converters.formats.mindspore_ckpt import write_ckpt
 from bertcore.converters.formats.safetensors_file import write_safetensors
 from bertcore.converters.formats.torch_file import write_torch_file
 from bertcore.errors import OutputError
-from bertcore.files import atomic_folder, atomic_write
+from bertcore.files import atomic_folder, atomic_write, staged
 
 
 @pytest.fixture
@@ -181,6 +181,48 @@ def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="not a directory"), atomic_write(tmp_path / "file" / "below"):
         pass
     assert snapshot(tmp_path) == {"file": b"", "folder": None}
+
+
+def _write_and_fail(place: Path, name: str) -> None:
+    assert place.name == name
+    place.write_bytes(b"new")
+    Path("/missing-file").read_bytes()
+
+
+def test_what_is_staged_takes_its_place_at_the_end_or_never(tmp_path: Path) -> None:
+    (tmp_path / "model-1.5").mkdir()
+    (tmp_path / "model-1.5" / "old").write_bytes(b"1")
+    (tmp_path / "x.pt").write_bytes(b"old")
+    before = snapshot(tmp_path)
+    for name in ("model-1.5", "x.pt", "deep/er/x.pt"):
+        with pytest.raises(FileNotFoundError), staged(tmp_path / name) as place:
+            _write_and_fail(place, Path(name).name)
+        assert snapshot(tmp_path) == before
+    with staged(tmp_path / "x.pt") as place:
+        place.write_bytes(b"new")
+    with staged(tmp_path / "model-1.5") as place:
+        place.mkdir()
+        (place / "new").write_bytes(b"2")
+    with staged(tmp_path / "deep" / "er") as place:
+        place.write_bytes(b"3")
+    assert snapshot(tmp_path) == {
+        "x.pt": b"new",
+        "model-1.5": None,
+        "model-1.5/new": b"2",
+        "deep": None,
+        "deep/er": b"3",
+    }
+
+
+def test_what_is_staged_replaces_a_file_by_a_file_and_a_folder_by_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"precious")
+    before = snapshot(tmp_path)
+    with pytest.raises(OutputError, match="a folder is in the way"), staged(tmp_path / "folder") as place:
+        place.write_bytes(b"new")
+    with pytest.raises(OutputError, match="a file is in the way"), staged(tmp_path / "file") as place:
+        place.mkdir()
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

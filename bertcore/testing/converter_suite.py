@@ -16,11 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore.converter import MADE, WeightConverter, WeightSet
+from bertcore.converters.transformers_parts import transformers_parts
 from bertcore.errors import ModelError, OutputError
 from bertcore.families import BertConfig, BertFamily
 from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.parameters import Parameters
 from bertcore.testing.plugin_under_test import FRAMEWORKS, character_tokenizer, imported_modules, load_plugin, only
+from bertcore.verification import verify
 
 HEADS: tuple[Head, ...] = (
     SequenceClassification(("no", "yes")),
@@ -116,6 +118,23 @@ class ConverterConformance:
                     np.testing.assert_array_equal(tensors[key], value, err_msg=key)
 
         check()
+
+    def test_the_stated_meaning_of_the_tensors(self, bench: WeightConverter, tmp_path: Path) -> None:
+        """What the converter says that its layout's program computes is the model that was written.
+
+        A converter without ``parts`` is skipped: ``bertcore convert --verify`` refuses it.
+        """
+        weights = example_weights(tmp_path)
+        path = tmp_path / self.file_name
+        bench.write(weights, path)
+        parts = bench.parts(path)
+        if parts is None:
+            pytest.skip("the converter has no parts(), so its conversions cannot be verified")
+        assert weights.config is not None
+        config = BertFamily().parse_config(weights.config)
+        expected = transformers_parts(weights.tensors, "the weights")
+        proof = verify(expected, parts, config, None, "the weights -> the file")
+        assert {item.output for item in proof.differences} == {"hidden states", "pooled output", "logits"}
 
     def test_nothing_is_lost_unnoticed(self, bench: WeightConverter, tmp_path: Path) -> None:
         """A key that no model knows comes back, or is reported as skipped, or is refused."""

@@ -17,7 +17,8 @@ from bertcore_example.reference_backend import ReferenceBackend, ReferenceSessio
 
 from bertcore import hookimpl
 from bertcore.backend import OptimizerState
-from bertcore.converter import WeightSet
+from bertcore.converter import ModelParts, WeightSet
+from bertcore.converters.transformers_parts import transformers_parts
 from bertcore.task import Encoding
 
 FOUND_BY: dict[str, str] = {}
@@ -317,6 +318,14 @@ class UnknownKeysDropped(NpzConverter):
         found = super().read(path)
         kept = {name: value for name, value in found.tensors.items() if "stranger" not in name}
         return WeightSet(kept, found.config, found.folder, tuple(e for e in found.report if e.source in kept))
+
+
+@fault("test_the_stated_meaning_of_the_tensors")
+class QueryForKey(NpzConverter):
+    def parts(self, path):
+        parts = transformers_parts(self.read(path).tensors, str(path))
+        names = {**parts.names, "query": parts.names["key"], "key": parts.names["query"]}
+        return ModelParts(parts.tensors, names)
 
 
 @fault("test_a_failed_write_leaves_the_old_file")
