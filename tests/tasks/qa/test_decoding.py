@@ -244,7 +244,7 @@ def test_the_tuned_threshold_is_the_best_by_the_official_f1(
 
 
 def test_logits_are_not_kept(registry: Registry, characters: Tokenizer) -> None:
-    """What stays of 500 rows of 400 tokens is a tenth of their logits, and does not grow with their length."""
+    """What stays of 500 rows of 400 tokens is less than half of their logits, and does not grow with their length."""
     task = registry.task("squad")
     context = "abcdefghi " * 42
     examples = [Example(str(number), {"question": "q", "context": context}) for number in range(500)]
@@ -260,7 +260,7 @@ def test_logits_are_not_kept(registry: Registry, characters: Tokenizer) -> None:
     del part
     kept = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
-    assert kept < len(batch) * 1000
+    assert kept < len(batch) * 600
     assert kept < 8 * len(batch.input_ids) / 2
     assert len(accumulator.predictions()) == 500
 
