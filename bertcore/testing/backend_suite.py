@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from typing import Any, ClassVar
 
@@ -31,11 +31,13 @@ from bertcore.backend import (
     Workload,
 )
 from bertcore.batch import Batch, Column, from_rows
+from bertcore.crf import reference as crf_reference
 from bertcore.errors import DeviceError
 from bertcore.families import BertConfig, ModelFamily
 from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.objectives import HeadLoss
 from bertcore.parameters import Parameters
+from bertcore.tagging import LegalTransitions
 from bertcore.testing import reference
 from bertcore.testing.plugin_under_test import imported_modules, load_plugin, only
 from bertcore.testing.reference import ReferenceModel
@@ -46,6 +48,7 @@ HEADS: dict[str, Head] = {
     "multi-label": SequenceClassification(LABELS, multi_label=True),
     "regression": Regression(),
     "token": TokenClassification(LABELS),
+    "crf": TokenClassification(("O", "B-X", "I-X"), crf=True, scheme="BIO", forbid="training"),
     "span": SpanExtraction(),
 }
 CLASSIFICATION = HEADS["classification"]
@@ -153,6 +156,7 @@ class BackendConformance:
         backend: name of the backend, where the plugin registers several.
         device: device to test on; by default the backend's first.
         has_dropout: whether the backend computes dropout.
+        has_crf: whether its token classification knows the conditional random field.
         forward_tolerance: largest absolute difference of an output, or of a row's loss, from the reference.
         gradient_tolerance: largest norm of a gradient's difference from the reference, as a part of the tensor's
             own norm and as a part of the norm of all gradients (the gradient of a key's bias is zero up to noise).
@@ -165,6 +169,7 @@ class BackendConformance:
     backend: ClassVar[str] = ""
     device: ClassVar[str] = ""
     has_dropout: ClassVar[bool] = True
+    has_crf: ClassVar[bool] = True
     forward_tolerance: ClassVar[float] = 1e-5
     gradient_tolerance: ClassVar[tuple[float, float]] = (5e-5, 1e-7)
     accumulation_tolerance: ClassVar[float] = 1e-6
@@ -185,6 +190,8 @@ class BackendConformance:
         head: Head = request.param
         if head not in bench.heads().values():
             pytest.skip(f"the plugin registers no head {head.name!r} for {bench.backend.name}")
+        if isinstance(head, TokenClassification) and head.crf and not self.has_crf:
+            pytest.skip("the backend has no conditional random field")
         return head
 
     # What a backend says about itself
@@ -649,6 +656,8 @@ def reference_outputs(head: Head, config: BertConfig, parameters: Parameters, ba
     else:
         per_row = head.outputs["logits"] == "row"
         outputs["logits"] = np.stack(logits) if per_row else np.concatenate(logits)
+    if isinstance(head, TokenClassification):
+        outputs["tags"] = np.concatenate([_best_tags(head, parameters, row) for row in logits])
     return outputs
 
 
@@ -662,9 +671,15 @@ def reference_gradients(
         "span" if isinstance(head, SpanExtraction) else "token" if isinstance(head, TokenClassification) else "sequence"
     )
     for row in range(len(batch)):
-        _, _, logits_gradient = _reference_row(head, model, batch, row)
+        logits, _, logits_gradient = _reference_row(head, model, batch, row)
         for name, gradient in model.gradients(*_tokens(batch, row), logits_gradient, kind).items():
             total[name] += gradient / denominator
+        if isinstance(head, TokenClassification) and head.crf:
+            labels = _row_labels(batch, row)[1]
+            found = crf_reference.gradients(*_sequence(logits, labels), _crf_scores(parameters), _legal_in_loss(head))
+            total["crf.transitions"] += found.transitions / denominator
+            total["crf.start_transitions"] += found.start / denominator
+            total["crf.end_transitions"] += found.end / denominator
     return total
 
 
@@ -692,12 +707,13 @@ def _reference_row(head: Head, model: ReferenceModel, batch: Batch, row: int) ->
         gradient = reference.softmax_cross_entropy_gradient(both, labels) / 2
         return both.T, reference.softmax_cross_entropy(both, labels) / 2, gradient.T
     if isinstance(head, TokenClassification):
-        assert batch.label_offsets is not None
-        assert batch.label_positions is not None
-        chosen = slice(batch.label_offsets[row], batch.label_offsets[row + 1])
-        positions, tags = batch.label_positions[chosen], batch.columns["labels"].values[chosen]
+        positions, tags = _row_labels(batch, row)
         all_logits = model.token_logits(*tokens)
         gradient = np.zeros_like(all_logits)
+        if head.crf:
+            sequence = (*_sequence(all_logits[positions], tags), _crf_scores(model.parameters), _legal_in_loss(head))
+            gradient[positions[tags != -100]] = crf_reference.gradients(*sequence).emissions
+            return all_logits[positions], crf_reference.loss(*sequence), gradient
         gradient[positions] = reference.softmax_cross_entropy_gradient(all_logits[positions], tags)
         return all_logits[positions], reference.softmax_cross_entropy(all_logits[positions], tags), gradient
     logits, label = model.sequence_logits(*tokens), batch.columns["labels"].values[row]
@@ -710,6 +726,36 @@ def _reference_row(head: Head, model: ReferenceModel, batch: Batch, row: int) ->
         return logits, loss, reference.binary_cross_entropy_gradient(logits, label) / size
     loss = reference.softmax_cross_entropy(logits[None], [label])
     return logits, loss, reference.softmax_cross_entropy_gradient(logits[None], [label])[0]
+
+
+def _row_labels(batch: Batch, row: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Tokens of a row that carry a label, and the labels."""
+    assert batch.label_offsets is not None
+    assert batch.label_positions is not None
+    chosen = slice(batch.label_offsets[row], batch.label_offsets[row + 1])
+    return batch.label_positions[chosen], batch.columns["labels"].values[chosen]
+
+
+def _sequence(emissions: Array, labels: NDArray[Any]) -> tuple[Array, NDArray[Any]]:
+    """The sequence of a conditional random field: a position whose label is ignored is absent."""
+    return emissions[labels != -100], labels[labels != -100]
+
+
+def _crf_scores(parameters: Mapping[str, NDArray[Any]]) -> crf_reference.Scores:
+    names = ("crf.transitions", "crf.start_transitions", "crf.end_transitions")
+    return crf_reference.Scores(*(parameters[name].astype(np.float64) for name in names))
+
+
+def _legal_in_loss(head: TokenClassification) -> LegalTransitions | None:
+    return head.legal_transitions() if head.forbid == "training" else None
+
+
+def _best_tags(head: TokenClassification, parameters: Parameters, logits: Array) -> NDArray[np.int32]:
+    if not head.crf:
+        best: NDArray[np.int32] = logits.argmax(axis=1).astype(np.int32)
+        return best
+    legal = None if head.forbid == "never" else head.legal_transitions()
+    return crf_reference.viterbi(logits, _crf_scores(parameters), legal)
 
 
 def _tokens(batch: Batch, row: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -734,7 +780,7 @@ def _pooled(bench: Bench) -> Head:
 
 
 def _outputs(head: Head) -> tuple[str, ...]:
-    return ("start_logits", "end_logits") if isinstance(head, SpanExtraction) else ("logits",)
+    return tuple(head.outputs)
 
 
 def _context(training: TrainingSpecification, denominator: float = 8.0, step: int = 0) -> StepContext:
@@ -752,7 +798,7 @@ def _norm(gradients: Any) -> float:
 def _assert_outputs(actual: Outputs, expected: dict[str, Array], tolerance: float) -> None:
     assert set(actual) == set(expected)
     for name, values in expected.items():
-        assert actual[name].dtype == np.float32, name
+        assert actual[name].dtype == (np.int32 if name == "tags" else np.float32), name
         assert actual[name].shape == values.shape, name
         found = actual[name].astype(np.float64)
         np.testing.assert_allclose(found, values, rtol=tolerance, atol=tolerance, err_msg=name)

@@ -28,7 +28,7 @@ from bertcore.backend import (
 )
 from bertcore.batch import Batch, Column, from_rows
 from bertcore.data.tokenizer import Tokenizer
-from bertcore.errors import ConfigError, UsageError
+from bertcore.errors import ConfigError
 from bertcore.families import BertFamily
 from bertcore.heads import Head, SequenceClassification, TokenClassification
 from bertcore.parameters import Parameters
@@ -405,15 +405,6 @@ def test_a_frozen_group_and_an_unmatched_parameter(tiny_model: RealModel, tiny_s
         assert np.array_equal(before[name], after[name]) == (name in names), name
     with pytest.raises(ConfigError, match="classifier"):
         tiny_session(TrainingSpecification((ParameterGroup("encoder", r"^bert\.", 1e-3, 0.0),)))
-
-
-def test_what_is_not_computed_yet_is_refused_in_one_line(tiny_model: RealModel, tiny_session: Any) -> None:
-    with pytest.raises(UsageError) as caught:
-        tiny_session(None, TokenClassification(("a", "b"), crf=True))
-    assert "\n" not in caught.value.cause
-    dense = dataclasses.replace(tiny_model.config, head_variant="dense")
-    with pytest.raises(UsageError, match="torch"):
-        tiny_session(None, config=dense)
 
 
 def test_an_objective_with_a_second_pass_and_moved_embeddings(tiny_model: RealModel, tiny_session: Any) -> None:

@@ -30,6 +30,8 @@ class DeviceKind:
         gelu: the same for the exact GeLU.
         wide_dtype: what the few numbers of a pooler, a softmax over labels, a loss and a norm are computed in. In
             float32 the CPU's kernels of exp and log err by up to 1e-5 and tanh by 1e-4; float64 costs nothing here.
+        crf: where a conditional random field is computed: by the core on the host, called from the graph, or in the
+            graph in a number of operations that grows with the logarithm of the length.
     """
 
     target: str
@@ -39,14 +41,19 @@ class DeviceKind:
     layer_norm: str
     gelu: str
     wide_dtype: Literal["float32", "float64"]
+    crf: Literal["host", "graph"]
 
 
 DEVICES: Mapping[str, DeviceKind] = {
     "ascend": DeviceKind(
-        "Ascend", ("fp32", "bf16", "fp16"), "O1", "FlashAttention", "FusedLayerNorm", "FusedGelu", "float32"
+        "Ascend", ("fp32", "bf16", "fp16"), "O1", "FlashAttention", "FusedLayerNorm", "FusedGelu", "float32", "graph"
     ),
-    "gpu": DeviceKind("GPU", ("fp32", "fp16"), "O1", "ComposedAttention", "FusedLayerNorm", "FusedGelu", "float32"),
-    "cpu": DeviceKind("CPU", ("fp32",), "O0", "ComposedAttention", "ComposedLayerNorm", "ComposedGelu", "float64"),
+    "gpu": DeviceKind(
+        "GPU", ("fp32", "fp16"), "O1", "ComposedAttention", "FusedLayerNorm", "FusedGelu", "float32", "graph"
+    ),
+    "cpu": DeviceKind(
+        "CPU", ("fp32",), "O0", "ComposedAttention", "ComposedLayerNorm", "ComposedGelu", "float64", "host"
+    ),
 }
 
 

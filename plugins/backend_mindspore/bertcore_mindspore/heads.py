@@ -22,11 +22,10 @@ from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
 from bertcore.batch import Per
-from bertcore.errors import UsageError
 from bertcore.families import BertConfig
 from bertcore.heads import Head, SequenceClassification, TokenClassification
 from bertcore.randomness import HEAD, HEAD_DENSE
-from bertcore_mindspore import blocks
+from bertcore_mindspore import blocks, crf
 from bertcore_mindspore.blocks import Linear, LogSoftmax
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import Dropout, DropoutPlan
@@ -147,28 +146,33 @@ class RegressionHead(_PooledHead):
 
 
 class TokenClassificationHead(nn.Cell):
-    """Cross entropy over the tags of each label position."""
+    """Cross entropy over the tags of each label position, or a conditional random field over those of a row."""
 
     loss_per: ClassVar[Per] = "token"
-    column_names: ClassVar[tuple[str, ...]] = ("targets",)
-    output_names: ClassVar[tuple[str, ...]] = ("logits",)
+    output_names: ClassVar[tuple[str, ...]] = ("logits", "tags")
 
     def __init__(
         self, config: BertConfig, head: TokenClassification, parameters: Names, device: DeviceKind, dropout: DropoutPlan
     ) -> None:
         super().__init__(auto_prefix=False)
-        if head.crf:
-            raise UsageError("MindSpore does not compute a conditional random field yet", "use --backend torch")
         self.head = head
         self.wide = getattr(mindspore, device.wide_dtype)
         self.classifier = Linear(parameters["classifier.weight"], parameters["classifier.bias"])
         self.dropout = Dropout(dropout, HEAD)
+        self.has_crf = head.crf
+        self.column_names = crf.COLUMN_NAMES if head.crf else ("targets",)
+        if head.crf:
+            self.loss_per = "row"
+            self.crf = crf.ConditionalRandomField(head, parameters, device)
         self.log_softmax = LogSoftmax()
+        self.argmax = ops.Argmax(-1, mindspore.int32)
         self.cast = ops.Cast()
         self.sum = ops.ReduceSum()
 
     def columns(self, layout: Layout) -> dict[str, NDArray[np.generic]]:
-        """``targets``: float32 ``[tokens, labels]``, all zero on tokens without a label."""
+        """``targets``: float32 ``[tokens, labels]``, all zero on tokens without a label; or those of ``crf``."""
+        if self.has_crf:
+            return crf.columns(layout, self.head.label_column)
         targets = np.zeros((layout.shape.tokens, self.head.output_size), dtype=np.float32)
         labels = layout.batch.columns.get("labels")
         if labels is not None:
@@ -176,16 +180,20 @@ class TokenClassificationHead(nn.Cell):
         return {"targets": targets}
 
     def output_shape(self, name: str) -> tuple[int, ...]:
-        """One number for each label."""
-        return (self.head.output_size,)
+        """One number for each label, or one tag."""
+        return () if name == "tags" else (self.head.output_size,)
 
     def construct(self, hidden: Tensor, batch: Inputs, forward_pass: int) -> dict[str, Tensor]:
-        """Returns ``logits``, float32 ``[tokens, labels]``."""
+        """Returns ``logits``, float32 ``[tokens, labels]``, and ``tags``, int32 ``[tokens]``."""
         logits = self.classifier(self.dropout(hidden, batch["masks"], forward_pass))
-        return {"logits": self.cast(logits, mindspore.float32)}
+        logits = self.cast(logits, mindspore.float32)
+        tags = self.crf.tags(logits, batch) if self.has_crf else self.argmax(logits)
+        return {"logits": logits, "tags": tags}
 
     def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
-        """Loss of each token."""
+        """Loss of each token, or with a conditional random field of each row."""
+        if self.has_crf:
+            return self.crf.losses(outputs["logits"], batch)
         targets = self.cast(batch["targets"], self.wide)
         losses = -self.sum(targets * self.log_softmax(self.cast(outputs["logits"], self.wide)), -1)
         return self.cast(losses, mindspore.float32)

@@ -239,7 +239,8 @@ class MindSporeSession(Session):
                 outputs[name] = in_row_order(layouts, losses, "row", np.zeros(0, dtype=np.float32))
                 continue
             index = self._output_names.index(name)
-            empty = np.zeros((0, *self._head.output_shape(name)), dtype=np.float32)
+            dtype = np.int32 if name == "tags" else np.float32
+            empty = np.zeros((0, *self._head.output_shape(name)), dtype=dtype)
             outputs[name] = in_row_order(
                 layouts,
                 [result[index] for result in results],
