@@ -20,6 +20,9 @@ from bertcore.registry import Registry
 from bertcore.verification import Verification
 from bertcore.verification import verify as compare
 
+_WORDS = "embeddings.word_embeddings.weight"
+"""What every encoder has, whatever its family."""
+
 
 @dataclass(frozen=True)
 class ConvertedKey:
@@ -133,6 +136,11 @@ def convert(
     if config_json is None:
         # Names alone tell BERT well enough for a file without a config.
         weights = canonical_weights(weights, registry.family("bert"), str(source))
+        if not any(name.endswith(_WORDS) for name in weights.tensors):
+            raise ModelError(
+                f"{source}: holds no {_WORDS}, but {', '.join(list(weights.tensors)[:3])}, ...",
+                "name the layout that it has with --from NAME, or give --config FILE",
+            )
     else:
         family = find_family(config_json, registry, str(config or source))
         parsed = family.parse_config(config_json, str(config or source))

@@ -282,3 +282,10 @@ def test_a_config_of_another_model_is_refused_with_keys_and_shapes(
     assert "bert.encoder.layer.11.output.dense.bias: missing" in error.value.cause
     assert "shape [128] instead of [384]" in error.value.cause
     assert not (tmp_path / "folder").exists()
+
+
+def test_a_file_of_another_layout_than_the_one_that_is_named(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
+    convert(tiny_en, tmp_path / "x.ckpt", registry, to_name="mindformers")
+    with pytest.raises(ModelError, match=r"holds no embeddings\.word_embeddings\.weight, but bert\."):
+        convert(tmp_path / "x.ckpt", tmp_path / "y.pt", registry, from_name="mindspore_ckpt")
+    assert convert(tmp_path / "x.ckpt", tmp_path / "y.pt", registry).from_name == "mindformers"
