@@ -371,9 +371,11 @@ def test_a_resumed_run_equals_an_uninterrupted_one_to_the_bit(make: Any, small_r
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        ({"model_type": "gpt2"}, "model_type 'gpt2' is not known as an encoder"),
-        ({"model_type": "t5"}, "model_type 't5' is not known as an encoder"),
-        ({"model_type": "bart"}, "model_type 'bart' is not known as an encoder"),
+        ({"model_type": "gpt2"}, "model_type 'gpt2' is not known as an encoder of text"),
+        ({"model_type": "t5"}, "model_type 't5' is not known as an encoder of text"),
+        ({"model_type": "bart"}, "model_type 'bart' is not known as an encoder of text"),
+        ({"model_type": "perceiver", "d_latents": 16, "d_model": 16}, "PerceiverModel embeds no tokens"),
+        ({"model_type": "ibert", "hidden_size": 12}, "beside its parameters"),
         ({"model_type": "no-such-model"}, "model_type 'no-such-model' is not known, nor is it to transformers"),
         ({"model_type": "distilbert", "n_heads": 5, "dim": 32}, "config.json: "),
         ({"model_type": "distilbert", "n_layers": "six"}, "config.json: "),

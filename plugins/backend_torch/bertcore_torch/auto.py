@@ -88,7 +88,7 @@ class _BoundFamily(ModelFamily):
                 f"{origin}: transformers cannot build this model: {type(error).__name__}: {error}".splitlines()[0],
                 "correct the config.json of the model",
             ) from error
-        _refuse_hidden_state(module, origin)
+        _refuse_unusual(module, origin)
         self.prefix = f"{module.base_model_prefix or 'model'}."  # type: ignore[misc]
         self.architecture = type(module).__name__.removesuffix("Model")  # type: ignore[misc]
         self.head_variant = "pooler" if _makes_pooler(type(module)) else "dense"  # type: ignore[misc]
@@ -179,8 +179,9 @@ def _read_config(config: Mapping[str, Any], origin: str) -> Any:
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"{origin}: {reason[0]}", "correct the config.json of the model") from error
-    if type(parsed) not in transformers.MODEL_FOR_MASKED_LM_MAPPING or parsed.is_encoder_decoder:
-        raise ModelError(f"{origin}: model_type {model_type!r} is not known as an encoder", remedy)
+    is_encoder = type(parsed) in transformers.MODEL_FOR_MASKED_LM_MAPPING and not parsed.is_encoder_decoder
+    if not is_encoder or hasattr(parsed, "vision_config"):
+        raise ModelError(f"{origin}: model_type {model_type!r} is not known as an encoder of text", remedy)
     return parsed
 
 
@@ -221,14 +222,19 @@ def _position_offset(module: Any) -> int:
     return 0
 
 
-def _refuse_hidden_state(module: Any, origin: str) -> None:
-    """Refuses a model with trained values that are no parameters, or with parameters in two places."""
+def _refuse_unusual(module: Any, origin: str) -> None:
+    """Refuses a model with trained values that are no parameters, or in two places, and one that embeds no tokens."""
     parameters = dict(module.named_parameters())
-    buffers = [
-        name
-        for name, value in module.named_buffers()
-        if name in module.state_dict() and value.is_floating_point() and name not in parameters
-    ]
-    if buffers or len(parameters) != len(list(module.named_parameters(remove_duplicate=False))):
-        what = f"keeps {', '.join(buffers)} beside its parameters" if buffers else "shares parameters between modules"
-        raise ModelError(f"{origin}: {type(module).__name__} {what}, which bertcore cannot train", "use another model")
+    stored = module.state_dict()
+    buffers = [name for name, value in module.named_buffers() if name in stored and value.is_floating_point()]
+    problem = ""
+    if buffers:
+        problem = f"keeps {len(buffers)} tensors beside its parameters, as {buffers[0]}"
+    elif len(parameters) != len(list(module.named_parameters(remove_duplicate=False))):
+        problem = "shares parameters between modules"
+    elif not hasattr(module.get_input_embeddings(), "num_embeddings"):
+        problem = "embeds no tokens"
+    elif getattr(module.config, "hidden_size", None) is None:
+        problem = "does not tell its hidden_size"
+    if problem:
+        raise ModelError(f"{origin}: {type(module).__name__} {problem}: bertcore cannot train it", "use another model")
