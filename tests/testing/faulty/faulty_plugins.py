@@ -87,6 +87,20 @@ class FrameworkEpsilon(ReferenceSession):
         changed_config(self, layer_norm_eps=1e-5)
 
 
+@fault("test_predictions_of_other_families")
+class TokenTypesNeverIgnored(ReferenceSession):
+    def __init__(self, specification):
+        super().__init__(specification)
+        changed_config(self, token_types=True)
+
+
+@fault("test_predictions_of_other_families")
+class HeadActivationIgnored(ReferenceSession):
+    def __init__(self, specification):
+        super().__init__(specification)
+        changed_config(self, head_activation="tanh")
+
+
 @fault("test_predictions_equal_the_reference")
 class TransposedPooler(ReferenceSession):
     def _model(self):
