@@ -15,7 +15,7 @@ import dataclasses
 import json
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from itertools import chain
@@ -45,6 +45,9 @@ from bertcore.task import Dataset, Encoding, Example, Task
 
 DESCRIPTION = "records.json"
 VERSION = 1
+
+BROUGHT_BY = {"mindrecord": "bertcore-mindspore"}
+"""Formats of this project that a distribution of their own brings."""
 
 # Options that say where data lies or how it is held, and not what its rows are.
 _OTHER_OPTIONS = {*FILE_OPTIONS, "cache", "stream_window"}
@@ -411,10 +414,17 @@ def _usable(name: str, formats: Mapping[str, RecordFormat], origin: Path) -> Rec
     record_format = formats.get(name)
     if record_format is None:
         raise DataError(
-            f"{origin}: no plugin reads records of the format {name!r}", f"known are {', '.join(formats) or 'none'}"
+            f"{origin}: no plugin reads records of the format {name!r}", unknown_format_remedy(name, formats)
         )
     require_usable(record_format)
     return record_format
+
+
+def unknown_format_remedy(name: str, formats: Iterable[str]) -> str:
+    """What to do where no plugin brings a format."""
+    if name in BROUGHT_BY:
+        return f"pip install {BROUGHT_BY[name]}, and leave its plugin switched on"
+    return f"known are {', '.join(formats) or 'none'}"
 
 
 def require_usable(record_format: RecordFormat) -> None:

@@ -355,8 +355,7 @@ def report_json(report: DataReport) -> dict[str, Any]:
         "labels": list(report.labels),
         "splits": {name: _split_json(split) for name, split in report.splits.items()},
         "across": [
-            {"first": first, "second": second, **_repetition_json(found)}
-            for (first, second), found in report.across.items()
+            {"splits": [first, second], **_repetition_json(found)} for (first, second), found in report.across.items()
         ],
         "label_differences": {
             name: {"not_in_train": list(new), "only_in_train": list(missing)}

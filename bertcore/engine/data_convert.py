@@ -12,6 +12,7 @@ import bertcore
 from bertcore.config import RunConfig
 from bertcore.data.record_comments import commented
 from bertcore.data.record_folder import (
+    BROUGHT_BY,
     DESCRIPTION,
     ColumnDescription,
     FolderDescription,
@@ -19,13 +20,14 @@ from bertcore.data.record_folder import (
     data_options,
     examples_lines,
     require_usable,
+    unknown_format_remedy,
 )
 from bertcore.data.records import Record, RecordFormat, RecordLayout, layout_of, records_of
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.engine.preparation import choose_max_length, encode_examples, find_model, find_task, open_data
 from bertcore.engine.report import write_json
 from bertcore.engine.run_folder import require_free
-from bertcore.errors import PluginError
+from bertcore.errors import PluginError, UsageError
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
 from bertcore.registry import Registry
@@ -91,6 +93,9 @@ def convert_data(
         DeviceError: the format needs a package that is not installed.
         OutputError: the folder holds something already, or cannot be written.
     """
+    if format_name in BROUGHT_BY and format_name not in registry.record_formats:
+        remedy = unknown_format_remedy(format_name, registry.record_formats)
+        raise UsageError(f"there is no record format {format_name!r}", remedy)
     record_format = registry.record_format(format_name)
     task = find_task(config, registry)
     require_usable(record_format)
