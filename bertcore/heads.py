@@ -158,7 +158,8 @@ class TokenClassification(Head):
 
     Reads ``labels``: int ``[label positions]``. Gives ``logits`` (emissions): float32 ``[label positions, labels]``,
     and ``tags``: int32 ``[label positions]``, the best label, or with a CRF the best path. The loss sums over label
-    positions (softmax) or over rows (CRF, Lafferty et al. 2001).
+    positions (softmax) or over rows (CRF, Lafferty et al. 2001; :mod:`bertcore.crf` says what it is, and that an
+    ignored label is absent from its sequence).
 
     Attributes:
         labels: tags in the order of their ids.
