@@ -19,10 +19,15 @@ from bertcore.cli import bertcore as command_line
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
-ALL_PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *PAGES]
-# README's commands take the real data as it is; getting-started.md shows the same ones.
-PLAYED = [page for page in PAGES if re.search(r"^```(console|python)$", page.read_text(encoding="utf-8"), re.MULTILINE)]
+ENGLISH = sorted(DOCS.glob("*.md"))
+PAGES = [*ENGLISH, *sorted((DOCS / "zh").glob("*.md"))]
+READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
+ALL_PAGES = [*READMES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *PAGES]
+# README's commands take the real data as it is; getting-started.md shows the same ones. The Chinese pages need not be
+# run a second time: test_chinese.py shows that their commands and shown output are those of the English ones.
+PLAYED = [
+    page for page in ENGLISH if re.search(r"^```(console|python)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+]
 
 
 def name_of(page: Path) -> str:
@@ -60,8 +65,9 @@ def test_commands_that_are_only_shown_exist_with_their_options(page: Path) -> No
 
 
 def test_every_page_is_in_the_navigation() -> None:
-    navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]
-    assert sorted(in_navigation(navigation)) == [page.name for page in PAGES]
+    # BaseLoader, because mkdocs.yml names a Python function
+    navigation = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)["nav"]
+    assert sorted(in_navigation(navigation)) == sorted(page.relative_to(DOCS).as_posix() for page in PAGES)
 
 
 def test_the_generated_parts_are_up_to_date() -> None:
@@ -95,7 +101,7 @@ def test_every_exit_code_is_in_the_table() -> None:
 
 def test_every_file_of_a_run_folder_is_in_both_tables(finished_run: Path) -> None:
     entries = {entry.name + "/" * entry.is_dir() for entry in finished_run.iterdir()}
-    for page in (ROOT / "README.md", DOCS / "run-folder-and-reports.md"):
+    for page in (*READMES, DOCS / "run-folder-and-reports.md"):
         rows = re.findall(r"^\| (`.*?) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
         named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
         assert entries <= named, name_of(page)
