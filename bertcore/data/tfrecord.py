@@ -23,14 +23,12 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcore.converters.formats.protobuf import LENGTH_DELIMITED, fields
 from bertcore.data.records import Feature, Record, RecordFormat
 from bertcore.errors import DataError
 
 _HEADER = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
-
-# Wire types of protobuf.
-_VARINT, _FIXED64, _DELIMITED, _FIXED32 = 0, 1, 2, 5
 
 # Numbers of the fields of a Feature.
 _BYTES, _FLOAT, _INT64 = 1, 2, 3
@@ -154,27 +152,27 @@ def decode_example(data: bytes) -> dict[str, Feature]:
         ValueError: the message is no Example.
     """
     found: dict[str, Feature] = {}
-    for number, _, features in _fields(data):
+    for number, features in fields(memoryview(data)):
         if number != 1:
             continue
-        for inner, _, entry in _fields(_message(features)):
+        for inner, entry in fields(_message(features)):
             if inner == 1:
                 name, values = _decode_entry(_message(entry))
                 found[name] = values
     return found
 
 
-def _decode_entry(entry: bytes) -> tuple[str, Feature]:
-    name, feature = "", b""
-    for number, _, value in _fields(entry):
+def _decode_entry(entry: memoryview) -> tuple[str, Feature]:
+    name, feature = "", memoryview(b"")
+    for number, value in fields(entry):
         if number == 1:
-            name = _message(value).decode("utf-8")
+            name = bytes(_message(value)).decode("utf-8")
         elif number == 2:
             feature = _message(value)
     values: Feature = np.zeros(0, dtype=np.int64)
-    for number, _, content in _fields(feature):
+    for number, content in fields(feature):
         if number == _BYTES:
-            values = [_message(value) for inner, _, value in _fields(_message(content)) if inner == 1]
+            values = [bytes(_message(value)) for inner, value in fields(_message(content)) if inner == 1]
         elif number == _FLOAT:
             values = _decode_floats(_message(content))
         elif number == _INT64:
@@ -182,21 +180,20 @@ def _decode_entry(entry: bytes) -> tuple[str, Feature]:
     return name, values
 
 
-def _decode_int64(content: bytes) -> NDArray[np.int64]:
+def _decode_int64(content: memoryview) -> NDArray[np.int64]:
     parts: list[NDArray[np.int64]] = []
-    for number, wire, value in _fields(content):
-        if number == 1 and wire == _DELIMITED:
+    for number, value in fields(content):
+        if number == 1 and isinstance(value, int):
+            parts.append(np.array([value & 0xFFFF_FFFF_FFFF_FFFF], dtype=np.uint64).view(np.int64))
+        elif number == 1:
             parts.append(_from_varints(_message(value)))
-        elif number == 1 and wire == _VARINT:
-            assert isinstance(value, int)
-            parts.append(np.array([value], dtype=np.uint64).view(np.int64))
     return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, dtype=np.int64), *parts])
 
 
-def _decode_floats(content: bytes) -> NDArray[np.float32]:
+def _decode_floats(content: memoryview) -> NDArray[np.float32]:
     parts = []
-    for number, wire, value in _fields(content):
-        if number == 1 and wire in (_DELIMITED, _FIXED32):
+    for number, value in fields(content):
+        if number == 1:
             packed = _message(value)
             if len(packed) % 4:
                 raise ValueError("a list of floats ends inside of one")
@@ -204,51 +201,14 @@ def _decode_floats(content: bytes) -> NDArray[np.float32]:
     return np.frombuffer(b"".join(parts), dtype="<f4").astype(np.float32)
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int, bytes | int]]:
-    """Yields number, wire type and value of each field of a message: bytes, or an int for a varint."""
-    position, end = 0, len(data)
-    while position < end:
-        key, position = _read_varint(data, position)
-        number, wire = key >> 3, key & 7
-        if wire == _VARINT:
-            value, position = _read_varint(data, position)
-            yield number, wire, value
-            continue
-        if wire == _DELIMITED:
-            length, position = _read_varint(data, position)
-        elif wire in (_FIXED64, _FIXED32):
-            length = 8 if wire == _FIXED64 else 4
-        else:
-            raise ValueError(f"wire type {wire} is not known")
-        if number == 0 or position + length > end:
-            raise ValueError("a field reaches beyond its message" if number else "a field has the number 0")
-        yield number, wire, data[position : position + length]
-        position += length
-
-
-def _message(value: bytes | int) -> bytes:
+def _message(value: memoryview | int) -> memoryview:
     if isinstance(value, int):
         raise ValueError("a number stands where a message or a list should")
     return value
 
 
-def _read_varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if position >= len(data):
-            raise ValueError("the message ends inside of a number")
-        octet = data[position]
-        position += 1
-        value |= (octet & 0x7F) << shift
-        if octet < 0x80:
-            return value & 0xFFFF_FFFF_FFFF_FFFF, position
-        shift += 7
-        if shift >= 70:
-            raise ValueError("a number has more than ten bytes")
-
-
 def _delimited(number: int, content: bytes) -> bytes:
-    head = bytearray([number << 3 | _DELIMITED])
+    head = bytearray([number << 3 | LENGTH_DELIMITED])
     length = len(content)
     while length >= 0x80:
         head.append(length & 0x7F | 0x80)
@@ -269,7 +229,7 @@ def _to_varints(values: NDArray[np.int64]) -> bytes:
     return bytes(octets[places < lengths[:, None]])
 
 
-def _from_varints(packed: bytes) -> NDArray[np.int64]:
+def _from_varints(packed: memoryview) -> NDArray[np.int64]:
     octets = np.frombuffer(packed, dtype=np.uint8)
     last = octets < 0x80
     if last.all():

@@ -1,4 +1,4 @@
-"""The wire format of protobuf messages, as far as weight files need it: https://protobuf.dev/programming-guides/encoding."""
+"""The wire format of protobuf messages, as far as weight files and records need it: https://protobuf.dev/programming-guides/encoding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 VARINT, FIXED_64, LENGTH_DELIMITED, FIXED_32 = 0, 1, 2, 5
 
 
-class DamagedMessageError(Exception):
+class DamagedMessageError(ValueError):
     """Some bytes are not the protobuf message that they should be."""
 
 
@@ -17,6 +17,8 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     while position < len(message):
         key, position = varint(message, position)
         number, wire_type = key >> 3, key & 0x7
+        if number == 0:
+            raise DamagedMessageError("a field has the number 0")
         if wire_type == VARINT:
             value, position = varint(message, position)
             yield number, value
