@@ -124,12 +124,19 @@ def resolve_run(settings: Sequence[Setting], registry: Registry) -> ResolvedConf
 
     Raises:
         ConfigError: an unknown key or a value that does not fit.
-        UsageError: there is no such task.
+        UsageError: there is no such task, or it takes a folder and single files are named.
     """
     name = next((setting.value for setting in reversed(settings) if setting.key == "task"), None)
     if name is None:
         return resolve_config(settings)
     task = registry.task(str(name))
+    for setting in settings:
+        section, _, option = setting.key.partition(".")
+        if section == "data" and option in FILE_OPTIONS and option not in task.data_config.model_fields:
+            raise UsageError(
+                f"the task {task.name} takes a folder, no single file for the split {option}",
+                "give --data FOLDER; the tasks classification, regression, ner and qa read files of your own",
+            )
     path = next((setting.value for setting in reversed(settings) if setting.key == "data.path"), None)
     if path is not None:
         settings = [*recorded_settings(str(path), task.name), *settings]

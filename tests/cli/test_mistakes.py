@@ -226,6 +226,7 @@ def test_tokenizer_that_does_not_belong_to_the_model(attempt: Attempt, copied_mo
         ({"set": "train.epochs=many"}, CONFIG, ("--set: train.epochs = 'many'", "bertcore config schema")),
         ({"set": "train.epochs"}, CONFIG, ("'train.epochs' is no assignment",)),
         ({"set": "data.max_length=1000"}, USAGE, ("data.max_length is 1000", "512")),
+        ({"train": "mine.csv"}, USAGE, ("rte takes a folder, no single file for the split train", "classification")),
         ({"seed": "-1"}, CONFIG, ("run.seed = -1",)),
         ({"config": "missing.toml"}, CONFIG, ("missing.toml: No such file",)),
         ({"set": 'run.trackers=["consol"]'}, USAGE, ("there is no tracker 'consol'", "did you mean 'console'?")),
