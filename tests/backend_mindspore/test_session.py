@@ -257,19 +257,19 @@ def test_twenty_steps_equal_those_of_a_plain_transformers_loop(tiny_model: RealM
 
 
 def test_one_compilation_for_each_shape_and_none_later(minilm_model: RealModel, trained: tuple[Any, Any]) -> None:
-    """Over batches of 32 of RTE's dev, the longest and the shortest rows, and a second run on the same session.
+    """Over the longest and the shortest rows of RTE's dev, and a second run on the same session.
 
     Peak memory of all this, with the oracle beside it, stays below 8 GB.
     """
     session, oracle = trained
     dev = minilm_model.batch(range(len(minilm_model.texts)))
     order = np.argsort(dev.lengths)
-    batches = [dev.select(order[:32]), dev.select(order[-32:])]
+    batches = [dev.select(order[:32]), dev.select(order[-8:])]
 
     def run() -> None:
         for step, batch in enumerate(batches):
-            assert session.train_step([batch], context(step, 32.0)).finite
-            assert len(session.predict(batch, ["logits"])["logits"]) == 32
+            assert session.train_step([batch], context(step, len(batch))).finite
+            assert len(session.predict(batch, ["logits"])["logits"]) == len(batch)
 
     run()
     compiled, seconds, shapes = compiled_graphs(), session.compile_seconds, session.compiled_shapes

@@ -104,16 +104,3 @@ def test_a_trained_model_that_is_read_wrongly_is_found_out(healthy: RunResult, t
         for one, other in zip(right.predictions, wrong.predictions, strict=True)
     )
     assert difference > 1000 * demo().ALLOWED_DIFFERENCE
-
-
-def test_a_model_with_shuffled_layers_does_not_learn_the_sample(minilm: Path, tmp_path: Path) -> None:
-    model = damaged(minilm, tmp_path / "damaged", shuffle_layers)
-    result = bertcore.run(
-        task="rte",
-        backend="torch",
-        model=model,
-        data="sample",
-        output=tmp_path / "run",
-        settings=settings_of_demo(),
-    )
-    assert result.metrics["accuracy"] < demo().NEEDED_ACCURACY
