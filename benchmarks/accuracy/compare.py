@@ -55,7 +55,7 @@ def train_bertcore(job: dict[str, Any], backend: str, settings: dict[str, Any]) 
 
 def train_peer(job: dict[str, Any], script: str, python: str) -> dict[str, Any]:
     command = [python, str(HERE / script), json.dumps(job)]
-    result = subprocess.run(command, check=True, capture_output=True, text=True, env=environment(job))
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment(job))
     return json.loads(result.stdout.splitlines()[-1])
 
 
@@ -111,7 +111,7 @@ def main() -> None:
             "threads": arguments.threads,
         }
         if "bert4torch" in runs:
-            weights = Path(temporary) / "bert4torch.pt"
+            weights = Path(temporary) / "bert4torch.bin"
             convert = ["convert", str(folder), str(weights), "--to", "bert4torch"]
             subprocess.run([BERTCORE, *convert], check=True, stdout=subprocess.DEVNULL)
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
