@@ -33,6 +33,7 @@ from bertcore.engine.preparation import (
     choose_max_length,
     choose_place,
     data_names,
+    encode_examples,
     encode_whole_split,
     find_model,
     find_task,
@@ -83,6 +84,7 @@ class RunResult:
         finished: False where ``train.stop_after`` ended the run before its last step.
         examples_per_second: of training, without compilation and evaluation.
         seconds: wall-clock time of the run.
+        test: scores and predictions of the file that ``data.test`` names, where it has labels.
     """
 
     folder: Path
@@ -98,6 +100,7 @@ class RunResult:
     finished: bool
     examples_per_second: float
     seconds: float
+    test: Evaluation | None = None
 
 
 @dataclass(frozen=True)
@@ -263,6 +266,7 @@ class _Workshop:
         evaluated = self.task.evaluation_split
         self.evaluation = self._encode(evaluated, self.dataset.split(evaluated))
         self.training_examples = self.dataset.split("train")
+        self.test = self._encode_test()
         self.notes += self.dataset.notes
         self.training_split: EncodedSplit | None = None
         if not isinstance(self.training_examples, ExampleStream):
@@ -309,6 +313,26 @@ class _Workshop:
             max_length=self.max_length,
             note=self.notes.append,
         )
+
+    def _encode_test(self) -> EncodedSplit | None:
+        """The user's test file, read before training so that a mistake in it is found at once."""
+        if getattr(self.config.data, "test", None) is None:
+            return None
+        examples = self.dataset.split("test")
+        if isinstance(examples, ExampleStream):
+            raise UsageError("the split test is a stream, which can only be trained on", "name a file")
+        encoding = encode_examples(
+            self.task,
+            examples,
+            files=self.dataset.files["test"],
+            tokenizer=self.tokenizer,
+            head=self.head,
+            config=self.config,
+            max_length=self.max_length,
+            note=self.notes.append,
+        )
+        self.notes += [f"test: {text}" for text in encoding.notes]
+        return EncodedSplit("test", examples, encoding)
 
     def _training_data(self, seed: int) -> TrainingData:
         options = self.config.train
@@ -426,6 +450,7 @@ class _SeedRun:
                     environment=environment(self._shop.place.backend.versions()),
                 ),
             )
+        test = self._predict_test() if finished else None
         self._send(RunFinished(summary, metrics, seconds))
         return RunResult(
             folder=self._folder.path,
@@ -441,6 +466,7 @@ class _SeedRun:
             finished=finished,
             examples_per_second=speed,
             seconds=seconds,
+            test=test,
         )
 
     def _send(self, event: Event) -> None:
@@ -488,10 +514,37 @@ class _SeedRun:
         return accumulator.result(), timing
 
     def _evaluate_best(self) -> Evaluation:
-        best = open_model(str(self._folder.best), self._shop.registry)
+        self._load_best()
+        return self._evaluate()[0]
+
+    def _load_best(self) -> Head:
+        """Loads the best checkpoint, and returns its head, with what was tuned."""
+        best = open_model(str(self._folder.best), self._shop.registry, backend=self._shop.place.backend.name)
         parameters, _ = best.fit(self._shop.head, seed=0)
         self._session.load(parameters)
-        return self._evaluate()[0]
+        return self._shop.head.tuned_as(best.head())
+
+    def _predict_test(self) -> Evaluation | None:
+        """Predicts the user's test file with the best checkpoint; scores it where every example has a label."""
+        split = self._shop.test
+        if split is None:
+            return None
+        accumulator = self._shop.task.accumulator(split.examples, self._load_best(), self._config.data)
+        predict_split(
+            self._session,
+            split.batch,
+            accumulator,
+            batch_size=self._config.evaluate.batch_size,
+            examples=len(split.examples),
+        )
+        file = self._folder.path / "test_predictions.jsonl"
+        write_json_lines(file, accumulator.predictions())
+        self._send(Note(f"predictions of {len(split.examples)} examples of the test file: {file}"))
+        if any(example.label is None for example in split.examples):
+            return None
+        evaluation = accumulator.result()
+        self._send(Note(f"test: {evaluation.summary}"))
+        return evaluation
 
     def _save_model(self, folder: Path, parameters: Parameters, head: Head) -> None:
         save_model(

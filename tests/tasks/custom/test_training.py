@@ -125,3 +125,30 @@ def test_several_labels_keep_the_threshold_that_was_tuned(shared: Path, tiny_en:
     # Labels are those of the model, whatever the training file holds by now.
     (tmp_path / "train.jsonl").write_text('{"text": "x", "label": ["z"]}\n', encoding="utf-8")
     assert bertcore.evaluate(tmp_path / "run").evaluation.metrics == pytest.approx(dict(result.metrics))
+
+
+@pytest.mark.parametrize("labeled", [True, False])
+def test_the_test_file_is_predicted_by_the_best_checkpoint(
+    shared: Path, tiny_en: Path, tmp_path: Path, labeled: bool
+) -> None:
+    sentences = real_sentences(shared, 60)
+    parts = {"train": sentences[:40], "dev": sentences[40:50], "test": sentences[50:]}
+    for split, part in parts.items():
+        columns = 2 if labeled or split != "test" else 1
+        rows = [("text", "score"), *((sentence, length(sentence)) for sentence in part)]
+        with (tmp_path / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([row[:columns] for row in rows])
+    files = {f"data.{split}": str(tmp_path / f"{split}.csv") for split in parts}
+    settings = {**SETTINGS, **files, "train.evaluate_steps": 4, "train.learning_rate": 0.05}  # best is not last
+    result = bertcore.run(task="regression", backend="torch", model=tiny_en, output=tmp_path / "run", settings=settings)
+    found = predictions(tmp_path / "run" / "test_predictions.jsonl")
+    expected = bertcore.predict(tmp_path / "run", [{"text": sentence} for sentence in parts["test"]])
+    assert [row["prediction"] for row in found] == pytest.approx([row["prediction"] for row in expected], abs=1e-4)
+    log = (tmp_path / "run" / "run.log").read_text(encoding="utf-8")
+    assert "predictions of 10 examples of the test file" in log
+    if labeled:
+        assert result.test is not None
+        assert result.test.total == 10
+        assert f"test: {result.test.summary}" in log
+    else:
+        assert result.test is None
