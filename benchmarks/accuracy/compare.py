@@ -115,8 +115,9 @@ def main() -> None:
             convert = ["convert", str(folder), str(weights), "--to", "bert4torch"]
             subprocess.run([BERTCORE, *convert], check=True, stdout=subprocess.DEVNULL)
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            (Path(temporary) / "bert4torch_config.json").write_text(json.dumps({**config, "model": "bert"}))
-            job |= {"bert4torch_weights": str(weights), "bert4torch_config": str(Path(temporary) / "bert4torch_config.json")}
+            config_file = Path(temporary) / "bert4torch_config.json"
+            config_file.write_text(json.dumps({**config, "model": "bert"}))
+            job |= {"bert4torch_weights": str(weights), "bert4torch_config": str(config_file)}
         crf = {"head.crf": "true", "head.crf_learning_rate": arguments.crf_learning_rate} if arguments.crf else {}
         for seed in map(int, arguments.seeds.split(",")):
             for side, results in runs.items():
