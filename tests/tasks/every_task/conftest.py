@@ -47,9 +47,9 @@ def case(task: str, shared: Path, tiny_en: Path, chinese_l2: Path, tmp_path: Pat
     data = shared / "data"
     if task in ENGLISH:
         settings = ENGLISH[task](data, folder) or {}
-        return Case(tiny_en, folder, DEV, {"data.max_length": 64, **settings}, "mnli" if task == "ax" else task)
+        return Case(tiny_en, folder, DEV, {"data.max_length": 32, **settings}, "mnli" if task == "ax" else task)
     settings = CHINESE[task](data, folder) or {}
-    return Case(chinese_l2, folder, DEV, {"data.max_length": 64, **settings}, task)
+    return Case(chinese_l2, folder, DEV, {"data.max_length": 32, **settings}, task)
 
 
 def tsv_lines(file: Path, header: int) -> list[str]:
