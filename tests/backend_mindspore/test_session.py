@@ -299,27 +299,6 @@ def test_a_longer_row_compiles_one_further_shape(tiny_model: RealModel, tiny_ses
     assert session.compile_seconds > seconds
 
 
-def test_resumed_training_goes_on_to_the_bit(tiny_model: RealModel, tiny_session: Any) -> None:
-    """With dropout, through a new session."""
-    batch = tiny_model.batch(range(8), max_length=40)
-    parts = [batch.select([0, 3, 6, 1, 2]), batch.select([7, 5, 4])]
-
-    def train(session: Any, steps: range) -> list[float]:
-        return [session.train_step(parts, context(step, 8.0)).loss_sum for step in steps]
-
-    session = tiny_session(TrainingSpecification(GROUPS))
-    losses = train(session, range(6))
-    half = tiny_session(TrainingSpecification(GROUPS))
-    resumed = train(half, range(3))
-    continued = tiny_session(TrainingSpecification(GROUPS))
-    continued.load(half.parameters())
-    continued.restore(half.state())
-    resumed += train(continued, range(3, 6))
-    assert resumed == losses
-    for name, value in session.parameters().items():
-        np.testing.assert_array_equal(continued.parameters()[name], value, err_msg=name)
-
-
 def test_a_token_loss_accumulates_over_unequal_counts(tiny_model: RealModel, tiny_session: Any) -> None:
     batch = tiny_model.batch(range(9), max_length=40)
     positions = [np.arange(1, length, 2, dtype=np.int32) for length in batch.lengths]
