@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from bertcore.cli.options import json_option, settings_options
-
-Function = TypeVar("Function")
+from bertcore.cli.options import data_options, json_option, settings_options
 
 
-def data_source_options(function: Any) -> Any:
+def source_options(function: Any) -> Any:
     """Adds what names a task, its data and a model."""
     function = click.option("--model", help="Hugging Face folder, hub name, or 'sample'.")(function)
-    function = click.option("--test", help="File to predict, likewise.")(function)
-    function = click.option("--dev", help="File to evaluate on, likewise.")(function)
-    function = click.option("--train", help="Training file, for a task that reads your own files.")(function)
-    function = click.option("--data", help="Folder of the task's files or of records, or 'sample'.")(function)
-    return click.option("--task", help="Name of the task, as rte.")(function)
+    return click.option("--task", help="Name of the task, as rte.")(data_options(function))
 
 
 @click.group()
@@ -29,7 +23,7 @@ def data() -> None:
 
 
 @data.command()
-@data_source_options
+@source_options
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw lengths and labels: FILE.png.")
 @settings_options
 @json_option
@@ -37,10 +31,7 @@ def data() -> None:
 def check(
     blocked: tuple[str, ...],
     task: str | None,
-    data: str | None,
-    train: str | None,
-    dev: str | None,
-    test: str | None,
+    files: dict[str, str | None],
     model: str | None,
     picture: Path | None,
     file: Path | None,
@@ -57,7 +48,7 @@ def check(
     from bertcore.registry import Registry
 
     registry = Registry(blocked=blocked)
-    report = check_data(_config(registry, task, data, train, dev, test, model, file, assignments), registry)
+    report = check_data(_config(registry, task, files, model, file, assignments), registry)
     if picture is not None:
         draw_report(report, picture)
     click.echo(json_text(report_json(report), indent=2) if as_json else "\n".join(report_lines(report)))
@@ -65,7 +56,7 @@ def check(
 
 
 @data.command()
-@data_source_options
+@source_options
 @click.option("--to", "format_name", required=True, metavar="FORMAT", help="tfrecord, mindrecord or jsonl.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @settings_options
@@ -74,10 +65,7 @@ def check(
 def convert(
     blocked: tuple[str, ...],
     task: str | None,
-    data: str | None,
-    train: str | None,
-    dev: str | None,
-    test: str | None,
+    files: dict[str, str | None],
     model: str | None,
     format_name: str,
     output: Path,
@@ -95,7 +83,7 @@ def convert(
     from bertcore.registry import Registry
 
     registry = Registry(blocked=blocked)
-    config = _config(registry, task, data, train, dev, test, model, file, assignments)
+    config = _config(registry, task, files, model, file, assignments)
     notes: list[str] = []
     result = convert_data(config, registry, format_name, output, notes.append)
     if as_json:
@@ -112,10 +100,7 @@ def convert(
 def _config(
     registry: Any,
     task: str | None,
-    data: str | None,
-    train: str | None,
-    dev: str | None,
-    test: str | None,
+    files: dict[str, str | None],
     model: str | None,
     file: Path | None,
     assignments: tuple[str, ...],
@@ -123,12 +108,5 @@ def _config(
     from bertcore.config import gather_settings
     from bertcore.engine.run import resolve_run
 
-    options = {
-        "task": task,
-        "model.path": model,
-        "data.path": data,
-        "data.train": train,
-        "data.dev": dev,
-        "data.test": test,
-    }
+    options = {"task": task, "model.path": model, **files}
     return resolve_run(gather_settings(file, None, assignments, options), registry).config

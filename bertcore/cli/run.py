@@ -6,17 +6,14 @@ from pathlib import Path
 
 import click
 
-from bertcore.cli.options import place_options, settings_options
+from bertcore.cli.options import data_options, place_options, settings_options
 
 
 @click.command()
 @click.option("--task", help="Name of the task, as rte.")
 @place_options
 @click.option("--model", help="Hugging Face folder, hub name, or 'sample'.")
-@click.option("--data", help="Folder of the task's files, or 'sample'.")
-@click.option("--train", help="Training file, for a task that reads your own files.")
-@click.option("--dev", help="File to evaluate on, likewise.")
-@click.option("--test", help="File to predict, likewise.")
+@data_options
 @click.option("--output", type=click.Path(path_type=Path), help="Run folder. Default: runs/TASK-BACKEND-TIME.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="Precision of training.")
 @click.option("--seed", type=int, help="Seed of data order, dropout and new parameters.")
@@ -30,10 +27,7 @@ def run(
     backend: str | None,
     device: str | None,
     model: str | None,
-    data: str | None,
-    train: str | None,
-    dev: str | None,
-    test: str | None,
+    files: dict[str, str | None],
     output: Path | None,
     precision: str | None,
     seed: int | None,
@@ -56,10 +50,7 @@ def run(
         "backend": backend,
         "run.device": device,
         "model.path": model,
-        "data.path": data,
-        "data.train": train,
-        "data.dev": dev,
-        "data.test": test,
+        **files,
         "run.output": None if output is None else str(output),
         "run.precision": precision,
         "run.seed": seed,
