@@ -19,7 +19,6 @@ from bertcore.engine.preparation import (
     choose_max_length,
     choose_place,
     data_names,
-    encode_examples,
     encode_whole_split,
     find_task,
     open_data,
@@ -180,8 +179,9 @@ class TrainedModel:
         # Labels that a test file happens to have, or dummies in their place, are none of a prediction's business.
         recorded = isinstance(split, RecordedSplit)
         examples = split if recorded else [replace(example, label=None) for example in split]
-        encoding = encode_examples(
+        encoded = encode_whole_split(
             self.task,
+            name,
             examples,
             files=dataset.files[name],
             tokenizer=self.tokenizer,
@@ -189,13 +189,13 @@ class TrainedModel:
             config=self.config,
             max_length=self.max_length,
             note=note,
+            labeled=False,
         )
-        for text in encoding.notes:
-            note(f"{name}: {text}")
-        if len(encoding.truncated):
-            note(f"{name}: {len(encoding.truncated)} of {len(examples)} examples are truncated")
+        truncated = len(encoded.encoding.truncated)
+        if truncated:
+            note(f"{name}: {truncated} of {len(examples)} examples are truncated")
         accumulator = self.task.accumulator(examples, self._tuned(head), self.config.data)
-        self._predict(head, encoding.batch, accumulator, len(examples))
+        self._predict(head, encoded.batch, accumulator, len(examples))
         return accumulator.predictions()
 
     def predict(self, records: Iterable[tuple[Mapping[str, Any], str]]) -> list[dict[str, Any]]:

@@ -175,6 +175,7 @@ def encode_whole_split(
     config: RunConfig,
     max_length: int,
     note: Callable[[str], None],
+    labeled: bool = True,
 ) -> EncodedSplit:
     """Encodes a split that is held as a whole.
 
@@ -188,15 +189,16 @@ def encode_whole_split(
         config: the configuration.
         max_length: tokens of the longest row.
         note: told what the user should read.
+        labeled: whether every example must carry a label.
 
     Raises:
         UsageError: the split is a stream, which cannot be held.
-        DataError: an example has no label.
+        DataError: an example has no label and must have one.
     """
     if isinstance(examples, ExampleStream):
         raise UsageError(f"the split {name} is a stream, which can only be trained on", "name a sized split")
     unlabeled = next((example for example in examples if example.label is None), None)
-    if unlabeled is not None:
+    if labeled and unlabeled is not None:
         raise DataError(
             f"{unlabeled.origin or name}: no label, and the split {name} cannot be scored without",
             "bertcore predict writes predictions for texts without labels",

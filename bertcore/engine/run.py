@@ -33,7 +33,6 @@ from bertcore.engine.preparation import (
     choose_max_length,
     choose_place,
     data_names,
-    encode_examples,
     encode_whole_split,
     find_model,
     find_task,
@@ -266,7 +265,9 @@ class _Workshop:
         evaluated = self.task.evaluation_split
         self.evaluation = self._encode(evaluated, self.dataset.split(evaluated))
         self.training_examples = self.dataset.split("train")
-        self.test = self._encode_test()
+        self.test: EncodedSplit | None = None
+        if getattr(config.data, "test", None) is not None:  # read now, so that a mistake in it is found at once
+            self.test = self._encode("test", self.dataset.split("test"), labeled=False)
         self.notes += self.dataset.notes
         self.training_split: EncodedSplit | None = None
         if not isinstance(self.training_examples, ExampleStream):
@@ -301,7 +302,7 @@ class _Workshop:
                 folder.discard_if_useless()
             raise
 
-    def _encode(self, name: str, examples: Split) -> EncodedSplit:
+    def _encode(self, name: str, examples: Split, labeled: bool = True) -> EncodedSplit:
         return encode_whole_split(
             self.task,
             name,
@@ -312,27 +313,8 @@ class _Workshop:
             config=self.config,
             max_length=self.max_length,
             note=self.notes.append,
+            labeled=labeled,
         )
-
-    def _encode_test(self) -> EncodedSplit | None:
-        """The user's test file, read before training so that a mistake in it is found at once."""
-        if getattr(self.config.data, "test", None) is None:
-            return None
-        examples = self.dataset.split("test")
-        if isinstance(examples, ExampleStream):
-            raise UsageError("the split test is a stream, which can only be trained on", "name a file")
-        encoding = encode_examples(
-            self.task,
-            examples,
-            files=self.dataset.files["test"],
-            tokenizer=self.tokenizer,
-            head=self.head,
-            config=self.config,
-            max_length=self.max_length,
-            note=self.notes.append,
-        )
-        self.notes += [f"test: {text}" for text in encoding.notes]
-        return EncodedSplit("test", examples, encoding)
 
     def _training_data(self, seed: int) -> TrainingData:
         options = self.config.train
