@@ -40,11 +40,12 @@ def train_bertcore(job: dict[str, Any], backend: str, settings: dict[str, Any]) 
             "train.batch_size": job["batch_size"],
             "train.learning_rate": job["learning_rate"],
             "data.max_length": job["max_length"],
+            "train.group_by_length": str(job["group_by_length"]).lower(),
             **settings,
         }
         command = [BERTCORE, "run", "--task", job["task"], "--backend", backend]
         command += ["--model", job["named_model"], "--data", job["data"], "--seed", str(job["seed"])]
-        command += ["--output", str(output)]
+        command += ["--output", str(output), "--precision", job["precision"] if backend == "torch" else "fp32"]
         for key, value in options.items():
             command += ["--set", f"{key}={value}"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment(job))
@@ -82,6 +83,8 @@ def main() -> None:
     parser.add_argument("--crf", action="store_true")
     parser.add_argument("--crf-learning-rate", type=float, default=1e-3)
     parser.add_argument("--max-length", type=int, default=256)
+    parser.add_argument("--group-by-length", action="store_true", help="bertcore and transformers")
+    parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="torch and transformers")
     parser.add_argument("--train-examples", type=int)
     parser.add_argument("--dev-examples", type=int)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -109,6 +112,8 @@ def main() -> None:
             "crf_learning_rate": arguments.crf_learning_rate,
             "max_length": arguments.max_length,
             "threads": arguments.threads,
+            "group_by_length": arguments.group_by_length,
+            "precision": arguments.precision,
         }
         if "bert4torch" in runs:
             weights = Path(temporary) / "bert4torch.bin"

@@ -112,6 +112,8 @@ def main() -> None:
                 disable_tqdm=True,
                 seed=job["seed"],
                 use_cpu=True,
+                bf16=job["precision"] == "bf16",
+                train_sampling_strategy="group_by_length" if job["group_by_length"] else "random",
             ),
             train_dataset=encoded["train"],
             eval_dataset=encoded["dev"],
