@@ -38,6 +38,13 @@ def assert_equal(found: Any, expected: Any) -> None:
         np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
+def test_every_converter_is_a_plugin_of_its_own_name(registry: Registry) -> None:
+    """So that ``-p no:NAME`` switches off the one and nothing else."""
+    known = registry.converters
+    assert {name: entry.record.name for name, entry in known.items()} == {name: name for name in known}
+    assert set(Registry(blocked=["mindformers_0_1"]).converters) == set(known) - {"mindformers_0_1"}
+
+
 @pytest.mark.parametrize("model", ["minilm", "tiny_en", "chinese_l12"])
 def test_a_real_model_goes_to_mindspore_and_back(
     request: pytest.FixtureRequest, registry: Registry, tmp_path: Path, model: str

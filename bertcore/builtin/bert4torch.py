@@ -1,4 +1,4 @@
-"""The weight converters ``bert4torch`` and ``bert4torch_0_3``."""
+"""The weight converter ``bert4torch``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def bertcore_register_converters() -> list[WeightConverter]:
-    """bert4torch's weight files, by the names of its releases."""
-    from bertcore.converters.bert4torch import Bert4TorchConverter, OldBert4TorchConverter
+    """bert4torch's weight files, by the names since release 0.3.6."""
+    from bertcore.converters.bert4torch import Bert4TorchConverter
 
-    return [Bert4TorchConverter(), OldBert4TorchConverter()]
+    return [Bert4TorchConverter()]

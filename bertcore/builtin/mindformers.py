@@ -1,4 +1,4 @@
-"""The weight converters ``mindformers`` and ``mindformers_0_1``."""
+"""The weight converter ``mindformers``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def bertcore_register_converters() -> list[WeightConverter]:
-    """mindformers' checkpoints, by the names of its releases."""
-    from bertcore.converters.mindformers import MindFormers01Converter, MindFormersConverter
+    """mindformers' checkpoints, by the names of releases 0.2 to 1.2."""
+    from bertcore.converters.mindformers import MindFormersConverter
 
-    return [MindFormersConverter(), MindFormers01Converter()]
+    return [MindFormersConverter()]

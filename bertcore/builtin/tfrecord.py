@@ -1,4 +1,4 @@
-"""The record formats ``tfrecord`` and ``jsonl``."""
+"""The record format ``tfrecord``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def bertcore_register_record_formats() -> list[RecordFormat]:
-    """TFRecord files, and JSON lines to look into."""
-    from bertcore.data.json_records import JsonLinesFormat
+    """TFRecord files."""
     from bertcore.data.tfrecord import TFRecordFormat
 
-    return [TFRecordFormat(), JsonLinesFormat()]
+    return [TFRecordFormat()]

@@ -27,23 +27,19 @@ class TestMindSporeCheckpoint(ConverterConformance):
 
 class TestBert4Torch(ConverterConformance):
     plugin = "bertcore.builtin.bert4torch"
-    converter = "bert4torch"
     file_name = "best_model.pt"
 
 
 class TestOldBert4Torch(ConverterConformance):
-    plugin = "bertcore.builtin.bert4torch"
-    converter = "bert4torch_0_3"
+    plugin = "bertcore.builtin.bert4torch_0_3"
     file_name = "pytorch_model.bin"
 
 
 class TestMindFormers(ConverterConformance):
     plugin = "bertcore.builtin.mindformers"
-    converter = "mindformers"
     file_name = "weights.ckpt"
 
 
 class TestMindFormers01(ConverterConformance):
-    plugin = "bertcore.builtin.mindformers"
-    converter = "mindformers_0_1"
+    plugin = "bertcore.builtin.mindformers_0_1"
     file_name = "weights.safetensors"

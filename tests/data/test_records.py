@@ -583,6 +583,11 @@ def test_a_flipped_bit_is_found_by_a_run(registry: Registry, copied_records: Pat
 # Formats of plugins
 
 
+def test_each_format_is_switched_off_by_its_own_name(registry: Registry) -> None:
+    for name in ("tfrecord", "jsonl"):
+        assert set(registry.record_formats) - set(Registry(blocked=[name]).record_formats) == {name}
+
+
 class Punched(RecordFormat):
     """A format that cannot be used here."""
 

@@ -1,0 +1,18 @@
+"""The weight converter ``mindformers_0_1``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertcore.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from bertcore.converter import WeightConverter
+
+
+@hookimpl
+def bertcore_register_converters() -> list[WeightConverter]:
+    """mindformers' checkpoints, by the names of release 0.1."""
+    from bertcore.converters.mindformers import MindFormers01Converter
+
+    return [MindFormers01Converter()]
