@@ -54,18 +54,19 @@ class Sequences:
         return int(self.lengths.max(initial=0))
 
     @cached_property
+    def present(self) -> Tensor:
+        """1 where a position belongs to its sequence and 0 where it is absent, int64 ``[positions]``."""
+        return torch.ones_like(self.rows) if self.kept is None else self.kept.long()
+
+    @cached_property
     def counts(self) -> Tensor:
         """Positions of each sequence, int64 ``[rows]``."""
-        present = torch.ones_like(self.rows) if self.kept is None else self.kept.long()
-        return torch.zeros(len(self.lengths), dtype=torch.int64, device=self.rows.device).index_add(
-            0, self.rows, present
-        )
+        return self.rows.new_zeros(len(self.lengths)).index_add(0, self.rows, self.present)
 
     @cached_property
     def places(self) -> Tensor:
         """The place of each position in ``[rows, longest]``, flat; behind the last place where it is absent."""
-        present = torch.ones_like(self.rows) if self.kept is None else self.kept.long()
-        step = present.cumsum(0) - 1 - (self.counts.cumsum(0) - self.counts)[self.rows]
+        step = self.present.cumsum(0) - 1 - (self.counts.cumsum(0) - self.counts)[self.rows]
         places = self.rows * self.longest + step
         nowhere = len(self.lengths) * self.longest
         return places if self.kept is None else places.masked_fill(~self.kept, nowhere)

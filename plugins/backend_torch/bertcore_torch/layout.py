@@ -1,7 +1,8 @@
 """From a ragged batch to tensors on a device: tokens of all rows one after the other, without padding.
 
 The rows are sorted by length, so that rows of similar length lie together and the attention can pad a few of them at
-a time. Nothing outside the encoder sees this order.
+a time. Nothing outside the encoder sees this order. :class:`PaddedRows` is the usual padded form, for encoders that
+know no other.
 """
 
 from __future__ import annotations
@@ -70,6 +71,23 @@ class Layout:
 
 
 @dataclass(frozen=True)
+class PaddedRows:
+    """The tokens of a batch, padded to its longest row.
+
+    Attributes:
+        input_ids: int64 ``[rows, length]``.
+        attention_mask: bool ``[rows, length]``, True on tokens.
+        token_type_ids: int64 ``[rows, length]``.
+        token_of_batch: int64 ``[tokens]``; for each token of the batch, in its order, the place in ``[rows * length]``.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    token_type_ids: Tensor
+    token_of_batch: Tensor
+
+
+@dataclass(frozen=True)
 class HeadBatch:
     """What a head reads beside the hidden states, in the order of the batch.
 
@@ -87,7 +105,7 @@ class HeadBatch:
     lengths: NDArray[np.int64]
     label_tokens: Tensor | None
     label_rows: Tensor | None
-    label_lengths: NDArray[np.int64] | None = None
+    label_lengths: NDArray[np.int64] | None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -122,6 +140,24 @@ def lay_out(batch: Batch, position_offset: int, device: torch.device, token_type
         longest=int(lengths[-1]),
         token_of_batch=_tensor(np.repeat(first_of_row, batch.lengths) + within_row, device),
         row_of_batch=_tensor(row_of_batch, device),
+    )
+
+
+def pad_rows(batch: Batch, pad_token_id: int, device: torch.device) -> PaddedRows:
+    """Pads the rows of a batch and puts them on a device.
+
+    Args:
+        batch: at least one row.
+        pad_token_id: token id of padding.
+        device: where the tensors go.
+    """
+    padded = batch.padded(len(batch), int(batch.lengths.max()), pad_token_id)
+    return PaddedRows(
+        input_ids=_tensor(padded.input_ids, device),
+        attention_mask=torch.from_numpy(padded.attention_mask).to(device),
+        token_type_ids=_tensor(padded.token_type_ids, device),
+        # A mask as an index would make the device tell the host how many tokens there are.
+        token_of_batch=_tensor(np.flatnonzero(padded.attention_mask), device),
     )
 
 

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from bertcore_torch.dropout import Dropout, Place
 from bertcore_torch.encoder import PackedModel
-from bertcore_torch.layout import HeadBatch, Layout, head_batch
-from bertcore_torch.padded import PaddedModel, PaddedRows
+from bertcore_torch.layout import HeadBatch, Layout, PaddedRows, head_batch
+from bertcore_torch.padded import PaddedModel
 
 
 class Forward:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,22 +14,7 @@ from bertcore_torch.auto import AutoConfig
 from bertcore_torch.devices import DeviceKind
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
-from bertcore_torch.layout import HeadBatch
-
-
-@dataclass(frozen=True)
-class PaddedRows:
-    """The tokens of a batch, padded to its longest row.
-
-    Attributes:
-        input_ids: int64 ``[rows, length]``.
-        attention_mask: bool ``[rows, length]``, True on tokens.
-        token_type_ids: int64 ``[rows, length]``.
-    """
-
-    input_ids: Tensor
-    attention_mask: Tensor
-    token_type_ids: Tensor
+from bertcore_torch.layout import HeadBatch, PaddedRows, pad_rows
 
 
 class PaddedModel(nn.Module):
@@ -49,12 +33,7 @@ class PaddedModel(nn.Module):
 
     def lay_out(self, batch: Batch, device: torch.device) -> PaddedRows:
         """Puts the tokens of a batch, which has rows, on a device."""
-        padded = batch.padded(len(batch), int(batch.lengths.max()), self.config.pad_token_id)
-        return PaddedRows(
-            torch.from_numpy(padded.input_ids).long().to(device),
-            torch.from_numpy(padded.attention_mask).bool().to(device),
-            torch.from_numpy(padded.token_type_ids).long().to(device),
-        )
+        return pad_rows(batch, self.config.pad_token_id, device)
 
     def forward(
         self, layout: PaddedRows | None, batch: HeadBatch, dropout: Dropout, offset: Tensor | None = None
@@ -69,7 +48,7 @@ class PaddedModel(nn.Module):
             elif self.head.reads == "first_token":
                 hidden = encoded.last_hidden_state[:, 0]
             else:
-                hidden = encoded.last_hidden_state[layout.attention_mask]
+                hidden = encoded.last_hidden_state.flatten(0, 1).index_select(0, layout.token_of_batch)
         return self.head.outputs(hidden, batch, dropout)
 
     def canonical_names(self) -> dict[str, tuple[str, ...]]:
@@ -87,9 +66,8 @@ class PaddedModel(nn.Module):
             inputs["token_type_ids"] = layout.token_type_ids
         if offset is not None:
             embeddings = self.encoder.get_input_embeddings()(inputs.pop("input_ids"))
-            spread = torch.zeros_like(embeddings)
-            spread[layout.attention_mask] = offset.to(embeddings.dtype)
-            inputs["inputs_embeds"] = embeddings + spread
+            moved = embeddings.flatten(0, 1).index_add(0, layout.token_of_batch, offset.to(embeddings.dtype))
+            inputs["inputs_embeds"] = moved.view_as(embeddings)
         return inputs
 
     def _encode(self, inputs: dict[str, Tensor], dropout: Dropout) -> Any:
@@ -101,9 +79,8 @@ class PaddedModel(nn.Module):
         if dropout.place is None:
             return self.encoder(**inputs, return_dict=True)
         device = inputs["attention_mask"].device
-        numbered = (
-            {"devices": [device], "device_type": device.type} if device.type in ("cuda", "npu") else {"devices": []}
-        )
-        with torch.random.fork_rng(**numbered):
+        # Beside that of the CPU, which is always restored; mps has one that cannot be, and it stays seeded.
+        restored = [device] if device.type in ("cuda", "npu") else []
+        with torch.random.fork_rng(restored, device_type=device.type if restored else "cuda"):
             torch.manual_seed(dropout.key(randomness.FOREIGN_ENCODER))
             return self.encoder(**inputs, return_dict=True)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.encoder import ACTIVATIONS
 from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
-from bertcore_torch.layout import head_batch
+from bertcore_torch.layout import head_batch, pad_rows
 
 
 class PlainEmbeddings(nn.Module):
@@ -108,8 +108,8 @@ class PlainEncoder(nn.Module):
     def __init__(self, config: BertConfig, pooler: bool) -> None:
         super().__init__()
         self.embeddings = PlainEmbeddings(config)
-        if config.embedding_size is not None:
-            self.embeddings_project = nn.Linear(config.embedding_size, config.hidden_size)
+        width = config.embedding_size
+        self.embeddings_project = None if width is None else nn.Linear(width, config.hidden_size)
         layers = nn.ModuleList(PlainLayer(config) for _ in range(config.num_hidden_layers))
         self.encoder = nn.ModuleDict({"layer": layers})
         if pooler:
@@ -127,7 +127,7 @@ class PlainEncoder(nn.Module):
             The hidden states, ``[rows, length, hidden]``.
         """
         hidden = self.embeddings(input_ids, token_type_ids)
-        if hasattr(self, "embeddings_project"):
+        if self.embeddings_project is not None:
             hidden = self.embeddings_project(hidden)
         for layer in self.encoder["layer"]:
             hidden = layer(hidden, attention_mask)
@@ -161,15 +161,12 @@ class PlainModel(nn.Module):
         """Returns the head's outputs for a batch, padded to its longest row, in the batch's order."""
         encoder: PlainEncoder = self.get_submodule(self._encoder_name)  # type: ignore[assignment]
         device = encoder.embeddings.word_embeddings.weight.device
-        padded = batch.padded(len(batch), int(batch.lengths.max()), self._pad_token_id)
-        attention_mask = torch.from_numpy(padded.attention_mask).to(device)
-        hidden = encoder(
-            torch.from_numpy(padded.input_ids).long().to(device),
-            attention_mask,
-            torch.from_numpy(padded.token_type_ids).long().to(device),
-        )
-        reads = self.head.reads
-        chosen = {"pooled": lambda: encoder.pool(hidden), "first_token": lambda: hidden[:, 0]}.get(
-            reads, lambda: hidden[attention_mask]
-        )()
-        return self.head.outputs(chosen, head_batch(batch, device), Dropout())
+        rows = pad_rows(batch, self._pad_token_id, device)
+        hidden = encoder(rows.input_ids, rows.attention_mask, rows.token_type_ids)
+        if self.head.reads == "pooled":
+            hidden = encoder.pool(hidden)
+        elif self.head.reads == "first_token":
+            hidden = hidden[:, 0]
+        else:
+            hidden = hidden.flatten(0, 1).index_select(0, rows.token_of_batch)
+        return self.head.outputs(hidden, head_batch(batch, device), Dropout())
