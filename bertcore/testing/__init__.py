@@ -8,8 +8,8 @@ A suite is a class that a test module of the plugin subclasses; pytest does the 
     class TestMyBackend(BackendConformance):
         plugin = "bertcore_mine.plugin"  # as in the entry point
 
-The suites need pytest (and that of converters hypothesis), which are imported when a suite is first named;
-:mod:`bertcore.testing.reference` needs numpy alone.
+The suites need pytest, and those of converters and record formats hypothesis, which are imported when a suite is first
+named; :mod:`bertcore.testing.reference` needs numpy alone.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bertcore.testing.backend_suite import BackendConformance as BackendConformance
     from bertcore.testing.converter_suite import ConverterConformance as ConverterConformance
+    from bertcore.testing.record_format_suite import RecordFormatConformance as RecordFormatConformance
     from bertcore.testing.task_suite import TaskConformance as TaskConformance
 
 _SUITES = {
     "BackendConformance": "bertcore.testing.backend_suite",
     "ConverterConformance": "bertcore.testing.converter_suite",
+    "RecordFormatConformance": "bertcore.testing.record_format_suite",
     "TaskConformance": "bertcore.testing.task_suite",
 }
 
-__all__ = ["BackendConformance", "ConverterConformance", "TaskConformance"]
+__all__ = ["BackendConformance", "ConverterConformance", "RecordFormatConformance", "TaskConformance"]
 
 
 def __getattr__(name: str) -> Any:

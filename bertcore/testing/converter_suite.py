@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import resource
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +18,16 @@ from bertcore.errors import ModelError, OutputError
 from bertcore.families import BertConfig, BertFamily
 from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.parameters import Parameters
-from bertcore.testing.plugin_under_test import FRAMEWORKS, character_tokenizer, imported_modules, load_plugin, only
+from bertcore.testing.plugin_under_test import (
+    CUTS,
+    FRAMEWORKS,
+    NONSENSE,
+    character_tokenizer,
+    imported_modules,
+    load_plugin,
+    only,
+    small_files_only,
+)
 from bertcore.verification import verify
 
 HEADS: tuple[Head, ...] = (
@@ -30,10 +36,6 @@ HEADS: tuple[Head, ...] = (
     TokenClassification(("O", "B-X", "I-X"), crf=True),
     SpanExtraction(),
 )
-NONSENSE = {"empty": b"", "zeros": b"\x00" * 4096, "braces": b"{}", "text": b"no weights\n" * 99}
-CUTS = (0.0, 0.1, 0.5, 0.9, 1.0)
-"""How much of a file is left; the last means all but one byte."""
-
 _ENCODER = re.compile(r"^(?=(embeddings|encoder|pooler)\.)")
 
 
@@ -192,7 +194,7 @@ class ConverterConformance:
         bench.write(example_weights(source, seed=1), path)
         before = _content(target)
         weights = example_weights(source, seed=2)
-        with _small_files_only(), pytest.raises(OutputError) as caught:
+        with small_files_only(), pytest.raises(OutputError) as caught:
             bench.write(weights, path)
         assert "\n" not in caught.value.cause + caught.value.remedy
         assert self.file_name in caught.value.cause
@@ -240,17 +242,6 @@ def _assert_report(found: WeightSet) -> None:
     assert all(entry.action for entry in found.report)
     targets: set[Any] = {entry.target for entry in found.report} - {None}
     assert targets == set(found.tensors)
-
-
-@contextmanager
-def _small_files_only() -> Iterator[None]:
-    """The operating system refuses to let a file grow beyond 2 kB, much as it does when a disk is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _assert_model_error(converter: WeightConverter, path: Path) -> None:

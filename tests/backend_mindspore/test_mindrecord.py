@@ -18,6 +18,7 @@ from bertcore.engine.preparation import open_data
 from bertcore.engine.run import resolve_run
 from bertcore.errors import DataError
 from bertcore.registry import Registry
+from bertcore.testing import RecordFormatConformance
 
 pytestmark = pytest.mark.mindspore
 
@@ -109,32 +110,26 @@ def test_files_of_another_program(tmp_path: Path) -> None:
     assert found.rows.batch.input_ids.tolist() == [token for row in rows for token in row[0][:3]]
 
 
-def test_floats_and_an_empty_file(tmp_path: Path) -> None:
+class TestMindRecord(RecordFormatConformance):
+    plugin = "bertcore_mindspore.plugin"
+
+
+def test_a_file_without_records(tmp_path: Path) -> None:
     record_format = Registry().record_format("mindrecord")
-    records = [Record({"x": np.array([row / 3, -1], np.float32), "y": np.array([-(2**63)])}) for row in range(600)]
-    assert record_format.write(tmp_path / "a.mindrecord", iter(records)) == 600
-    for found, expected in zip(record_format.read(tmp_path / "a.mindrecord"), records, strict=True):
-        for name, values in expected.features.items():
-            np.testing.assert_array_equal(found.features[name], values)
     assert record_format.write(tmp_path / "b.mindrecord", iter([])) == 0
     assert list(record_format.read(tmp_path / "b.mindrecord")) == []
 
 
-@pytest.mark.parametrize("damage", ["missing", "no index", "empty", "cut", "text", "damaged index"])
-def test_a_damaged_file_is_a_data_error(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("damage", ["no index", "damaged index"])
+def test_a_damaged_index_is_a_data_error(tmp_path: Path, damage: str) -> None:
     record_format = Registry().record_format("mindrecord")
     file = tmp_path / "dev.mindrecord"
     record_format.write(file, [Record({"x": np.arange(3)})] * 4)
     index = tmp_path / "dev.mindrecord.db"
-    content = file.read_bytes()
-    if damage == "missing":
-        file.unlink()
-    elif damage == "no index":
+    if damage == "no index":
         index.unlink()
-    elif damage == "damaged index":
-        index.write_bytes(b"nothing of SQLite" * 99)
     else:
-        file.write_bytes({"empty": b"", "cut": content[:9000], "text": b"no record\n" * 99}[damage])
+        index.write_bytes(b"nothing of SQLite" * 99)
     with pytest.raises(DataError) as caught:
         list(record_format.read(file))
     assert "dev.mindrecord" in caught.value.cause

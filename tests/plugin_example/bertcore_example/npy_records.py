@@ -33,6 +33,8 @@ class NpyRecords(RecordFormat):
 
     def read(self, file: Path) -> Iterator[Record]:
         """Yields each record as it is read."""
+        if not file.is_file():
+            raise DataError(f"{file}: no such file", "bertcore data convert --to npy writes it")
         size = file.stat().st_size
         number = 0
         with file.open("rb") as source:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bertcore.testing import BackendConformance, ConverterConformance, TaskConformance
+from bertcore.testing import BackendConformance, ConverterConformance, RecordFormatConformance, TaskConformance
 
 
 class TestReferenceNumpy(BackendConformance):
@@ -17,3 +17,7 @@ class TestColour(TaskConformance):
 class TestNpz(ConverterConformance):
     plugin = "bertcore_example.plugins:Npz"
     file_name = "weights.npz"
+
+
+class TestNpy(RecordFormatConformance):
+    plugin = "bertcore_example.plugins:Npy"

@@ -1,7 +1,7 @@
 """Plugins that are right but for one fault each; the conformance suites must find every one.
 
 A backend's fault is a change of the example's numpy session, a task's one of the example's task, a converter's one of
-its converter. ``FOUND_BY`` names a test that must fail.
+its converter, a record format's one of its format. ``FOUND_BY`` names a test that must fail.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 from bertcore_example.colour import ColourAccumulator, ColourTask
+from bertcore_example.npy_records import NpyRecords
 from bertcore_example.npz import NpzConverter
 from bertcore_example.plugins import ReferenceNumpy
 from bertcore_example.reference_backend import ReferenceBackend, ReferenceSession
@@ -19,6 +20,8 @@ from bertcore import hookimpl
 from bertcore.backend import OptimizerState
 from bertcore.converter import ModelParts, WeightSet
 from bertcore.converters.transformers_parts import transformers_parts
+from bertcore.data.records import Record
+from bertcore.errors import DataError
 from bertcore.task import Encoding
 
 FOUND_BY: dict[str, str] = {}
@@ -358,6 +361,56 @@ class EmptyFileIsEmptyModel(NpzConverter):
         return super().read(path)
 
 
+# Record formats
+
+
+@fault("test_round_trip")
+class LastRecordLost(NpyRecords):
+    def read(self, file):
+        yield from list(super().read(file))[:-1]
+
+
+@fault("test_round_trip")
+class IntegersInHalfTheBits(NpyRecords):
+    def read(self, file):
+        for record in super().read(file):
+            yield Record({name: value.astype(np.int32) for name, value in record.features.items()})
+
+
+@fault("test_records_are_written_as_they_come")
+class AllHeldInMemory(NpyRecords):
+    def write(self, file, records):
+        return super().write(file, list(records))
+
+
+@fault("test_a_truncated_file")
+class EndNotChecked(NpyRecords):
+    def read(self, file):
+        last = None
+        try:
+            for last in super().read(file):
+                yield last
+        except DataError:
+            yield last or Record({})
+
+
+@fault("test_a_missing_file_is_a_data_error")
+class MissingFileIsEmpty(NpyRecords):
+    def read(self, file):
+        if file.is_file():
+            yield from super().read(file)
+
+
+@fault("test_a_full_disk_is_an_error")
+class FullDiskNotNoticed(NpyRecords):
+    def write(self, file, records):
+        waiting = list(records)
+        try:
+            return super().write(file, waiting)
+        except OSError:
+            return len(waiting)
+
+
 def plugins() -> dict[str, SimpleNamespace]:
     """A plugin for each fault."""
     found = {}
@@ -367,6 +420,8 @@ def plugins() -> dict[str, SimpleNamespace]:
             found[name] = backend_plugin(faulty)
         elif issubclass(faulty, ColourTask):
             found[name] = SimpleNamespace(bertcore_register_tasks=hookimpl(lambda faulty=faulty: [faulty()]))
+        elif issubclass(faulty, NpyRecords):
+            found[name] = SimpleNamespace(bertcore_register_record_formats=hookimpl(lambda faulty=faulty: [faulty()]))
         else:
             found[name] = SimpleNamespace(bertcore_register_converters=hookimpl(lambda faulty=faulty: [faulty()]))
     return found
