@@ -19,16 +19,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.converters.formats.protobuf import LENGTH_DELIMITED, fields
+from bertcore.converters.formats.crc32c import masked_crc32c
+from bertcore.converters.formats.protobuf import delimited, fields
 from bertcore.data.records import Feature, Record, RecordFormat
 from bertcore.errors import DataError
 
 _HEADER = struct.Struct("<QI")
-_CHECKSUM = struct.Struct("<I")
+_CHECKSUM_SIZE = 4
 
 # Numbers of the fields of a Feature.
 _BYTES, _FLOAT, _INT64 = 1, 2, 3
@@ -67,7 +67,7 @@ class TFRecordFormat(RecordFormat):
 def write_record(file: BinaryIO, data: bytes) -> None:
     """Writes one record, framed by its length and the checksums."""
     length = struct.pack("<Q", len(data))
-    file.write(b"".join((length, _masked_crc(length), data, _masked_crc(data))))
+    file.write(b"".join((length, _checksum(length), data, _checksum(data))))
 
 
 def read_records(file: Path) -> Iterator[bytes]:
@@ -95,7 +95,7 @@ def _read_records(source: BinaryIO, size: int, name: str) -> Iterator[bytes]:
         if len(header) < _HEADER.size:
             raise _cut_off(name, number)
         length, checksum = _HEADER.unpack(header)
-        if _CHECKSUM.pack(checksum) != _masked_crc(header[:8]):
+        if checksum != masked_crc32c(header[:8]):
             raise DataError(
                 f"{name}: record {number}: its length is damaged (wrong checksum)",
                 "get or write the file again"
@@ -103,15 +103,15 @@ def _read_records(source: BinaryIO, size: int, name: str) -> Iterator[bytes]:
                 else "check that this is a TFRecord file, or write it again",
             )
         # A length beyond the end is found before anything of that size is asked for.
-        if position + _HEADER.size + length + _CHECKSUM.size > size:
+        if position + _HEADER.size + length + _CHECKSUM_SIZE > size:
             raise _cut_off(name, number)
         data = source.read(length)
-        if source.read(_CHECKSUM.size) != _masked_crc(data):
+        if source.read(_CHECKSUM_SIZE) != _checksum(data):
             raise DataError(
                 f"{name}: record {number}: its data is damaged (wrong checksum)", "get or write the file again"
             )
         yield data
-        position += _HEADER.size + length + _CHECKSUM.size
+        position += _HEADER.size + length + _CHECKSUM_SIZE
         number += 1
 
 
@@ -119,10 +119,8 @@ def _cut_off(name: str, number: int) -> DataError:
     return DataError(f"{name}: the file is cut off in record {number}", "get or write the file again")
 
 
-def _masked_crc(data: bytes) -> bytes:
-    # Masked because a checksum of data that holds its own checksum is of little use: record_writer.h.
-    crc: int = google_crc32c.value(data)
-    return _CHECKSUM.pack(((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+def _checksum(data: bytes) -> bytes:
+    return masked_crc32c(data).to_bytes(_CHECKSUM_SIZE, "little")
 
 
 def encode_example(features: Mapping[str, Feature]) -> bytes:
@@ -134,15 +132,15 @@ def encode_example(features: Mapping[str, Feature]) -> bytes:
     entries = []
     for name, values in features.items():
         if isinstance(values, list):
-            number, content = _BYTES, b"".join(_delimited(1, value) for value in values)
+            number, content = _BYTES, b"".join(delimited(1, value) for value in values)
         elif values.dtype == np.float32:
-            number, content = _FLOAT, _delimited(1, values.astype("<f4").tobytes()) if len(values) else b""
+            number, content = _FLOAT, delimited(1, values.astype("<f4").tobytes()) if len(values) else b""
         elif values.dtype == np.int64:
-            number, content = _INT64, _delimited(1, _to_varints(values)) if len(values) else b""
+            number, content = _INT64, delimited(1, _to_varints(values)) if len(values) else b""
         else:
             raise TypeError(f"{name} holds {values.dtype}: a feature is int64, float32 or bytes")
-        entries.append(_delimited(1, _delimited(1, name.encode()) + _delimited(2, _delimited(number, content))))
-    return _delimited(1, b"".join(entries))
+        entries.append(delimited(1, delimited(1, name.encode()) + delimited(2, delimited(number, content))))
+    return delimited(1, b"".join(entries))
 
 
 def decode_example(data: bytes) -> dict[str, Feature]:
@@ -205,16 +203,6 @@ def _message(value: memoryview | int) -> memoryview:
     if isinstance(value, int):
         raise ValueError("a number stands where a message or a list should")
     return value
-
-
-def _delimited(number: int, content: bytes) -> bytes:
-    head = bytearray([number << 3 | LENGTH_DELIMITED])
-    length = len(content)
-    while length >= 0x80:
-        head.append(length & 0x7F | 0x80)
-        length >>= 7
-    head.append(length)
-    return bytes(head) + content
 
 
 def _to_varints(values: NDArray[np.int64]) -> bytes:

@@ -172,7 +172,7 @@ def test_every_cut_is_found_and_its_record_named(file: Path) -> None:
 def test_a_length_beyond_the_file_asks_for_no_memory(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from bertcore.data import tfrecord as module
 
-    monkeypatch.setattr(module, "_masked_crc", lambda data: b"\0\0\0\0")
+    monkeypatch.setattr(module, "masked_crc32c", lambda data: 0)
     file.write_bytes(struct.pack("<QI", 2**62, 0) + b"x" * 100)
     assert "cut off in record 1" in error_of(file).cause
 

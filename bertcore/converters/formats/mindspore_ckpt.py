@@ -24,7 +24,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bertcore.converters.formats.number_types import Array, array_from_content, content_from_array, content_size
-from bertcore.converters.formats.protobuf import LENGTH_DELIMITED, VARINT, DamagedMessageError, fields, varint
+from bertcore.converters.formats.protobuf import (
+    LENGTH_DELIMITED,
+    VARINT,
+    DamagedMessageError,
+    delimited,
+    encoded_key,
+    encoded_varint,
+    fields,
+    varint,
+)
 from bertcore.converters.formats.weight_file import damaged, map_weight_file
 from bertcore.errors import ModelError
 from bertcore.files import atomic_write
@@ -215,28 +224,10 @@ def _text(value: memoryview) -> str:
 
 def _before_content(name: str, array: Array, content_size: int) -> bytes:
     """All of a `Value` in a `Checkpoint` that stands before the bytes of its content, which come last."""
-    dims = b"".join(_encoded_key(1, VARINT) + _encoded_varint(size) for size in array.shape)
-    number_type = _encoded_key(2, LENGTH_DELIMITED) + _with_size(_TYPE_NAMES[array.dtype.name].encode())
-    content = _encoded_key(3, LENGTH_DELIMITED) + _encoded_varint(content_size)
-    tensor = dims + number_type + content
+    dims = b"".join(encoded_key(1, VARINT) + encoded_varint(size) for size in array.shape)
+    number_type = delimited(2, _TYPE_NAMES[array.dtype.name].encode())
+    tensor = dims + number_type + encoded_key(3, LENGTH_DELIMITED) + encoded_varint(content_size)
 
-    tag = _encoded_key(1, LENGTH_DELIMITED) + _with_size(name.encode())
-    value = tag + _encoded_key(2, LENGTH_DELIMITED) + _encoded_varint(len(tensor) + content_size) + tensor
-    return _encoded_key(1, LENGTH_DELIMITED) + _encoded_varint(len(value) + content_size) + value
-
-
-def _with_size(content: bytes) -> bytes:
-    return _encoded_varint(len(content)) + content
-
-
-def _encoded_key(number: int, wire_type: int) -> bytes:
-    return _encoded_varint(number << 3 | wire_type)
-
-
-def _encoded_varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number >= 0x80:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    tensor_key = encoded_key(2, LENGTH_DELIMITED) + encoded_varint(len(tensor) + content_size)
+    value = delimited(1, name.encode()) + tensor_key + tensor
+    return encoded_key(1, LENGTH_DELIMITED) + encoded_varint(len(value) + content_size) + value

@@ -12,7 +12,11 @@ class DamagedMessageError(ValueError):
 
 
 def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field of a protobuf message."""
+    """Number and value of each field of a protobuf message.
+
+    Raises:
+        DamagedMessageError: the bytes are no message.
+    """
     position = 0
     while position < len(message):
         key, position = varint(message, position)
@@ -38,7 +42,11 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
 
 
 def varint(message: memoryview, position: int) -> tuple[int, int]:
-    """An integer of at most 64 bits, seven in each byte and the lowest first; and the position behind it."""
+    """An integer of at most 64 bits, seven in each byte and the lowest first; and the position behind it.
+
+    Raises:
+        DamagedMessageError: the message ends before it, or it is longer.
+    """
     number = 0
     for shift in range(0, 70, 7):
         if position >= len(message):
@@ -49,3 +57,23 @@ def varint(message: memoryview, position: int) -> tuple[int, int]:
         if byte < 0x80:
             return number, position
     raise DamagedMessageError("a number is longer than 64 bits")
+
+
+def encoded_varint(number: int) -> bytes:
+    """The bytes of an integer that is not negative."""
+    encoded = bytearray()
+    while number >= 0x80:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+def encoded_key(number: int, wire_type: int) -> bytes:
+    """What a field begins with."""
+    return encoded_varint(number << 3 | wire_type)
+
+
+def delimited(number: int, content: bytes) -> bytes:
+    """A field that holds bytes, a text or a message."""
+    return encoded_key(number, LENGTH_DELIMITED) + encoded_varint(len(content)) + content

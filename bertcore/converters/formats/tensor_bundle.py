@@ -22,8 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import google_crc32c
-
+from bertcore.converters.formats.crc32c import masked_crc32c
 from bertcore.converters.formats.number_types import Array, array_from_content, content_size
 from bertcore.converters.formats.protobuf import DamagedMessageError, fields, varint
 from bertcore.converters.formats.weight_file import damaged, map_weight_file
@@ -171,7 +170,7 @@ def _read_variables(index: Path, entries: Mapping[str, _Entry], shard_count: int
         content = shards[entry.shard][entry.offset : entry.offset + entry.size]
         if len(content) != entry.size:
             raise damaged(shard, f"truncated: {name} ends at byte {entry.offset + entry.size}")
-        if _masked_checksum(bytes(content)) != entry.checksum:
+        if masked_crc32c(bytes(content)) != entry.checksum:
             raise damaged(shard, f"the checksum of {name} is wrong: at least one byte of it has changed")
         tensors[name] = array_from_content(content, number_type, entry.shape)
     if not tensors:
@@ -251,7 +250,7 @@ def _block(path: Path, content: memoryview, offset: int, size: int) -> Iterator[
     stored = content[offset : offset + size + _TRAILER_SIZE]
     if len(stored) < size + _TRAILER_SIZE or size < 4:
         raise DamagedMessageError(f"a block of {size} bytes at byte {offset} goes beyond its end")
-    if _masked_checksum(bytes(stored[: size + 1])) != int.from_bytes(stored[size + 1 :], "little"):
+    if masked_crc32c(bytes(stored[: size + 1])) != int.from_bytes(stored[size + 1 :], "little"):
         raise damaged(path, f"the checksum of its block at byte {offset} is wrong: at least one byte has changed")
     if stored[size] != _NO_COMPRESSION:
         raise ModelError(f"{path}: compressed blocks are not read", "save it again as TensorFlow does, uncompressed")
@@ -269,10 +268,3 @@ def _block(path: Path, content: memoryview, offset: int, size: int) -> Iterator[
         position += own
         yield key, block[position : position + value_size]
         position += value_size
-
-
-def _masked_checksum(content: bytes) -> int:
-    """CRC-32C, rotated and shifted, so that a checksum of data that holds checksums is a good one, too."""
-    checksum: int = google_crc32c.value(content)
-    rotated = checksum >> 15 | checksum << 17 & 0xFFFFFFFF
-    return (rotated + 0xA282EAD8) & 0xFFFFFFFF
