@@ -1,4 +1,4 @@
-"""Writes what the pages of this folder say about commands, settings, errors and functions, from the code itself.
+"""Writes what the pages say about commands, settings, errors and functions from the code, and figures from results.
 
     python docs/make_help.py            fills every generated part
     python docs/make_help.py --check    says which pages are out of date (exit code 1 when one is)
@@ -10,6 +10,7 @@ written by hand.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import json
 import re
@@ -134,6 +135,13 @@ def _markdown(docstring: str) -> str:
     return "\n".join(lines).strip()
 
 
+def accuracy() -> str:
+    """The table of ``benchmarks/accuracy/results.jsonl``."""
+    sys.path.append(str(DOCS.parent / "benchmarks" / "accuracy"))
+    results = importlib.import_module("results")
+    return str(results.table(results.read(results.RESULTS)))
+
+
 def _plain(text: str) -> str:
     return re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text.replace("``", "`"))
 
@@ -147,6 +155,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "exit codes": exit_codes,
     "functions": functions,
+    "accuracy": accuracy,
 }
 
 

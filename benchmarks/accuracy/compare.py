@@ -1,7 +1,7 @@
 """Learning, not only running: bertcore beside a peer on the same files, weights and hyper-parameters, over seeds.
 
-Both sides train with each seed in turn, evaluate after each epoch and keep the best epoch. The means are compared with
-their standard errors, since small sets swing with the seed.
+Both sides train with each seed in turn, evaluate after each epoch and keep the best epoch; the table at the end has
+mean and standard deviation over the seeds, since small sets swing with the seed.
 
     python benchmarks/accuracy/compare.py --task cola --data GLUE_DIR/CoLA --model sample --seeds 1,2,3
     python benchmarks/accuracy/compare.py --task cluener --data CLUENER_DIR --model FOLDER --crf --sides torch,mindspore
@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,10 +22,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import results
 from official_files import LAYOUTS, write_subset
 
 HERE = Path(__file__).resolve().parent
 BERTCORE = str(Path(sys.executable).with_name("bertcore"))
+KEPT = (
+    *("train_examples", "dev_examples", "epochs", "batch_size", "learning_rate", "crf", "crf_learning_rate"),
+    *("max_length", "threads"),
+)
 METRICS = {"cola": "matthews", "stsb": "pearson", "mrpc": "f1", "cluener": "f1", "people_daily": "f1"}
 
 
@@ -64,12 +67,6 @@ def environment(job: dict[str, Any]) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "TOKENIZERS_PARALLELISM": "false"}
 
 
-def summarize(values: list[float]) -> tuple[float, float, float]:
-    """Mean, standard deviation of the sample, standard error of the mean."""
-    deviation = statistics.stdev(values) if len(values) > 1 else math.nan
-    return statistics.fmean(values), deviation, deviation / math.sqrt(len(values))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", required=True, choices=sorted(LAYOUTS))
@@ -89,13 +86,13 @@ def main() -> None:
     parser.add_argument("--dev-examples", type=int)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--bert4torch-python", default=sys.executable)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, help="file of JSON lines that every run is added to")
     arguments = parser.parse_args()
 
     from bertcore.models import open_model
     from bertcore.registry import Registry
 
-    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in arguments.sides.split(",")}
+    sides = arguments.sides.split(",")
     metric = METRICS.get(arguments.task, "accuracy")
     with tempfile.TemporaryDirectory() as temporary:
         data = Path(temporary) / "data"
@@ -115,7 +112,7 @@ def main() -> None:
             "group_by_length": arguments.group_by_length,
             "precision": arguments.precision,
         }
-        if "bert4torch" in runs:
+        if "bert4torch" in sides:
             weights = Path(temporary) / "bert4torch.bin"
             convert = ["convert", str(folder), str(weights), "--to", "bert4torch"]
             subprocess.run([BERTCORE, *convert], check=True, stdout=subprocess.DEVNULL)
@@ -124,8 +121,9 @@ def main() -> None:
             config_file.write_text(json.dumps({**config, "model": "bert"}))
             job |= {"bert4torch_weights": str(weights), "bert4torch_config": str(config_file)}
         crf = {"head.crf": "true", "head.crf_learning_rate": arguments.crf_learning_rate} if arguments.crf else {}
+        runs = []
         for seed in map(int, arguments.seeds.split(",")):
-            for side, results in runs.items():
+            for side in sides:
                 started = time.perf_counter()
                 if side == "transformers":
                     result = train_peer({**job, "seed": seed}, "peer_transformers.py", sys.executable)
@@ -134,16 +132,24 @@ def main() -> None:
                     result = train_peer({**job, "seed": seed}, "peer_bert4torch.py", python)
                 else:
                     result = train_bertcore({**job, "seed": seed}, side, crf)
-                results.append(result)
-                scores = [round(entry[metric], 4) for entry in result["history"]]
-                seconds = time.perf_counter() - started
-                print(f"seed {seed} {side}: {metric} by epoch {scores}, {seconds:.0f} s", flush=True)
+                run = {
+                    "task": arguments.task,
+                    "model": folder.name if arguments.model != "sample" else "sample",
+                    "side": side,
+                    "seed": seed,
+                    **{key: getattr(arguments, key) for key in KEPT},
+                    "group_by_length": arguments.group_by_length and side != "bert4torch",
+                    "precision": arguments.precision if side in ("torch", "transformers") else "fp32",
+                    "metric": metric,
+                    "scores": [round(entry[metric], 4) for entry in result["history"]],
+                    "examples_per_second": round(result["examples_per_second"], 2),
+                    "seconds": round(time.perf_counter() - started),
+                }
+                runs.append(run)
+                print(f"seed {seed} {side}: {metric} by epoch {run['scores']}, {run['seconds']} s", flush=True)
                 if arguments.output:
-                    content = {"arguments": vars(arguments), "runs": runs}
-                    arguments.output.write_text(json.dumps(content, default=str))
-    for side, results in runs.items():
-        mean, deviation, error = summarize([max(entry[metric] for entry in run["history"]) for run in results])
-        print(f"{side}: {metric} mean {mean:.4f}, standard deviation {deviation:.4f}, standard error {error:.4f}")
+                    results.append(arguments.output, run)
+    print(results.table(runs))
 
 
 if __name__ == "__main__":
