@@ -68,6 +68,15 @@ def test_buckets_equal_one_row_after_the_other(lengths: list[int], masked: bool)
     torch.testing.assert_close(gradient, expected_gradient)
 
 
+def test_a_gradient_of_the_gradient_is_refused_under_dropout() -> None:
+    """It would lack what goes through the probabilities, and nobody would see it."""
+    x = torch.randn(sum(LENGTHS), 3 * HIDDEN, requires_grad=True)
+    context = bucket_attention(x, layout_of(LENGTHS), HEADS, dropout(), SITE, RATE)
+    (gradient,) = torch.autograd.grad(context.square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.square().sum().backward()
+
+
 def test_first_tokens_alone_attend_as_they_do_among_all() -> None:
     layout = layout_of(LENGTHS)
     x = torch.randn(sum(LENGTHS), 3 * HIDDEN, dtype=torch.float64, requires_grad=True)

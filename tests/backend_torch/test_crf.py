@@ -129,6 +129,20 @@ def test_autograd_gives_the_gradients_of_pytorch_crf(way: str, monkeypatch: pyte
         np.testing.assert_allclose(found.numpy(), wanted.numpy(), atol=1e-5)
 
 
+def test_a_gradient_of_the_gradient_is_refused() -> None:
+    """Marginals are handed on as constants: their own gradient would be missing, and nobody would see it."""
+    emissions, tags, scores = random_case([4, 2], 2, 1)
+    field = crf.ConditionalRandomField(TokenClassification(BIO, crf=True))
+    with torch.no_grad():
+        for parameter, part in zip(field.parameters(), scores, strict=True):
+            parameter.copy_(torch.from_numpy(part))
+    leaf = torch.from_numpy(emissions).requires_grad_()
+    loss = field.losses(leaf, torch.from_numpy(tags), sequences_of([4, 2])).square().sum()
+    (gradient,) = torch.autograd.grad(loss, leaf, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.square().sum().backward()
+
+
 def test_doubling_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on devices without float64, over 300 positions."""
     monkeypatch.setattr(crf, "_WIDE", ())

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from bertcore import randomness
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.layout import Bucket, Layout
@@ -139,6 +140,7 @@ class _DroppedAttention(torch.autograd.Function):
         return context
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:  # type: ignore[override]
         tokens, hidden = gradient.shape
         heads, size = ctx.heads, hidden // ctx.heads

@@ -22,6 +22,7 @@ from bertcore.heads import TokenClassification
 from bertcore.tagging import LegalTransitions, TransitionScores
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 # Devices that have float64.
 _WIDE = ("cpu", "cuda")
@@ -145,6 +146,7 @@ class _Losses(torch.autograd.Function):
         return losses
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         rows, emissions, transitions, start, end = ctx.saved_tensors
         return (
