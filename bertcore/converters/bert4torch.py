@@ -119,7 +119,7 @@ class Bert4TorchConverter(WeightConverter):
 
         Raises:
             OutputError: the file cannot be written, or has a suffix that bert4torch does not know.
-            ModelError: a tensor of the encoder has no name in bert4torch.
+            ModelError: a tensor of the encoder has no name in bert4torch, or two would have the same.
         """
         names = weights.tensors
         architecture = str(((weights.config or {}).get("architectures") or [""])[0])
@@ -129,7 +129,7 @@ class Bert4TorchConverter(WeightConverter):
         family = next((name.removesuffix(words) for name in names if name.endswith(words)), "")
         rules = encoder_rules(_PREFIX if has_head else "", family, self.norms)
         head = RenameRule(f"{_TAGS_HEAD if tags else _TEXTS_HEAD}.{{kind}}", "classifier.{kind}")
-        tensors, report = to_foreign(names, (*rules, head), _SKIPPED)
+        tensors, report = to_foreign(names, (*rules, head), _SKIPPED, origin=str(path))
         refuse_unknown((entry.source for entry in report if entry.target is not None), (), str(path))
         write_tensors(path, tensors, self.name, _SUFFIXES)
         return report

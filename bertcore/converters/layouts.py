@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-BERT4TORCH = re.compile(r"(.*\.|)encoderLayer\.\d+\.multiHeadAttention\.q\.weight")
-MINDFORMERS = re.compile(r"(.*\.|)encoder\.blocks\.\d+\.attention\.dense1\.weight")
+BERT4TORCH = re.compile(r"((?:\w+\.)*)encoderLayer\.\d+\.multiHeadAttention\.q\.weight")
+MINDFORMERS = re.compile(r"((?:\w+\.)*)encoder\.blocks\.\d+\.attention\.dense1\.weight")
 """Each has a name that only its own layout has; the group is what stands before it."""
 
 

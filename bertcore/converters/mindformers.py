@@ -9,6 +9,7 @@ model does not expect.)
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -62,23 +63,18 @@ _BARE = tuple(
 )
 """Files of the encoder alone: their names begin where the others have `bert.`."""
 
-RULES = (
-    RenameRule("bert.dense_1.{kind}", "classifier.{kind}", written=False),
-    RenameRule("bert.dense1.{kind}", "qa_outputs.{kind}", written=False),
-    RenameRule("bert.bert.{rest}", "bert.{rest}", written=False),
-    *_BARE,
-    *_ENCODER,
-)
-"""Reads the names of every release, and writes those of 0.2 to 1.2, where heads have their canonical names."""
-
-RULES_0_1 = (
+_OF_0_1 = (
     RenameRule("bert.dense_1.{kind}", "classifier.{kind}"),
     RenameRule("bert.dense1.{kind}", "qa_outputs.{kind}"),
     RenameRule("bert.bert.{rest}", "bert.{rest}"),
-    *_BARE,
-    *_ENCODER,
 )
-"""The same, and writes those of 0.1: `bert.bert.` before the encoder's, and heads `dense_1` and (SQuAD) `dense1`."""
+"""What is special in 0.1: heads `dense_1` and (SQuAD) `dense1`, and `bert.bert.` before the encoder's names."""
+
+RULES = (*(replace(rule, written=False) for rule in _OF_0_1), *_BARE, *_ENCODER)
+"""Reads the names of every release, and writes those of 0.2 to 1.2, where heads have their canonical names."""
+
+RULES_0_1 = (*_OF_0_1, *_BARE, *_ENCODER)
+"""The same, and writes those of 0.1."""
 
 _HEADS = r"(bert\.)*(mlmloss|nsploss)\..*"
 READ_SKIP_RULES = (SkipRule(_HEADS, "pre-training head"), *TRAINING_STATE)
@@ -115,7 +111,8 @@ class MindFormersConverter(WeightConverter):
 
         Raises:
             OutputError: the file cannot be written, or has another suffix.
-            ModelError: the model is none of mindformers: another family, or a tensor that its BERT does not have.
+            ModelError: the model is none of mindformers: another family, or a tensor that its BERT does not have; or
+                two tensors would have the same name.
         """
         foreign = [name for name in weights.tensors if name.startswith(("roberta.", "electra.", "embeddings_project."))]
         if foreign:
@@ -123,7 +120,7 @@ class MindFormersConverter(WeightConverter):
                 f"{path}: mindformers has no place for {foreign[0]}: it has BERT, no other family",
                 "choose another layout with --to NAME",
             )
-        tensors, report = to_foreign(weights.tensors, self.rules, WRITE_SKIP_RULES)
+        tensors, report = to_foreign(weights.tensors, self.rules, WRITE_SKIP_RULES, origin=str(path))
         refuse_unknown((entry.source for entry in report if entry.target is not None), (), str(path))
         write_tensors(path, tensors, self.name, _SUFFIXES)
         return report

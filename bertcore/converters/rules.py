@@ -11,7 +11,7 @@ reverse order and in the other direction. A name that no rule matches stays as i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -106,6 +106,39 @@ def to_canonical(
     Raises:
         ModelError: two names of the file mean the same tensor; both are named.
     """
+    return _renamed(tensors, [(rule.to_canonical, rule.transpose) for rule in rules], skip_rules, origin)
+
+
+def to_foreign(
+    tensors: Mapping[str, NDArray[np.generic]],
+    rules: Sequence[RenameRule],
+    skip_rules: Sequence[SkipRule] = (),
+    origin: str = "the weights",
+) -> tuple[Tensors, tuple[KeyReport, ...]]:
+    """Renames canonical tensors to what a file is to hold: the inverse of :func:`to_canonical`.
+
+    Args:
+        tensors: the tensors by canonical names.
+        rules: what is renamed.
+        skip_rules: canonical names that the layout has no place for, before any rule.
+        origin: the file, for the message.
+
+    Returns:
+        the tensors by the file's names, and what became of each canonical name (``source``).
+
+    Raises:
+        ModelError: two tensors would have the same name in the file; both are named.
+    """
+    return _renamed(tensors, [(rule.to_foreign, rule.transpose) for rule in reversed(rules)], skip_rules, origin)
+
+
+def _renamed(
+    tensors: Mapping[str, NDArray[np.generic]],
+    steps: Sequence[tuple[Callable[[str], str | None], bool]],
+    skip_rules: Sequence[SkipRule],
+    origin: str,
+) -> tuple[Tensors, tuple[KeyReport, ...]]:
+    """Applies each step, a renaming and whether it transposes, to what the ones before it made of a name."""
     result: Tensors = {}
     source_of: dict[str, str] = {}
     report = []
@@ -115,46 +148,16 @@ def to_canonical(
             report.append(KeyReport(source, None, f"skipped: {reason}"))
             continue
         target, transposed = source, False
-        for rule in rules:
-            renamed = rule.to_canonical(target)
+        for rename, transposes in steps:
+            renamed = rename(target)
             if renamed is not None:
-                target, transposed = renamed, transposed ^ rule.transpose
+                target, transposed = renamed, transposed ^ transposes
         if target in source_of:
             raise ModelError(
                 f"{origin}: {source_of[target]} and {source} are both {target}",
                 "remove the one that does not belong to the model",
             )
         source_of[target] = source
-        result[target] = tensor.T if transposed else tensor
-        report.append(KeyReport(source, target, _action(source, target, transposed)))
-    return result, tuple(report)
-
-
-def to_foreign(
-    tensors: Mapping[str, NDArray[np.generic]], rules: Sequence[RenameRule], skip_rules: Sequence[SkipRule] = ()
-) -> tuple[Tensors, tuple[KeyReport, ...]]:
-    """Renames canonical tensors to what a file is to hold: the inverse of :func:`to_canonical`.
-
-    Args:
-        tensors: the tensors by canonical names.
-        rules: what is renamed.
-        skip_rules: canonical names that the layout has no place for, before any rule.
-
-    Returns:
-        the tensors by the file's names, and what became of each canonical name (``source``).
-    """
-    result: Tensors = {}
-    report = []
-    for source, tensor in tensors.items():
-        reason = _skip_reason(source, skip_rules)
-        if reason is not None:
-            report.append(KeyReport(source, None, f"skipped: {reason}"))
-            continue
-        target, transposed = source, False
-        for rule in reversed(rules):
-            renamed = rule.to_foreign(target)
-            if renamed is not None:
-                target, transposed = renamed, transposed ^ rule.transpose
         result[target] = tensor.T if transposed else tensor
         report.append(KeyReport(source, target, _action(source, target, transposed)))
     return result, tuple(report)

@@ -223,8 +223,6 @@ def test_buffers_of_transformers_are_skipped(minilm: Path, registry: Registry, t
 def test_other_families_there_and_back(
     registry: Registry, tmp_path: Path, family: ModelFamily, sizes: dict[str, int]
 ) -> None:
-    if family.name not in registry.families:
-        pytest.skip(f"the family {family.name} is not registered")
     weights = model(SequenceClassification(("a", "b")), family, **sizes)
     HuggingFaceConverter().write(weights, tmp_path / "folder")
     convert(tmp_path / "folder", tmp_path / "there.pt", registry, to_name="bert4torch", verify=True)
@@ -251,6 +249,8 @@ def test_what_is_no_model_of_bert4torch(tmp_path: Path) -> None:
     assert "holds no encoder of bert4torch" in refusal(path, dict(model(TAGS).tensors))
     twins = {**stored, **{name.replace("bert.", "teacher."): array for name, array in stored.items()}}
     assert "holds 2 encoders: bert., teacher." in refusal(path, twins)
+    odd = {name.replace("bert.", "{layer}."): array for name, array in stored.items()}
+    assert "holds no encoder of bert4torch" in refusal(path, odd)
     cause = refusal(path, {**stored, "bert.encoderLayer.0.multiHeadAttention.a_bias": np.ones(1, "f4")})
     assert "no rule of this layout knows bert.encoderLayer.0.multiHeadAttention.a_bias" in cause
     both = refusal(path, {**stored, "dense.weight": stored["fc.weight"]})
@@ -264,6 +264,9 @@ def test_what_is_not_written(tmp_path: Path) -> None:
     adapter = WeightSet({**weights.tensors, "bert.encoder.layer.0.adapter.weight": np.ones((2, 2), "f4")})
     with pytest.raises(ModelError, match=r"bert\.encoder\.layer\.0\.adapter\.weight"):
         CONVERTER.write(adapter, tmp_path / "model.pt")
+    second = WeightSet({**weights.tensors, "fc.weight": np.ones((2, 2), "f4")}, weights.config)
+    with pytest.raises(ModelError, match=r"model\.pt: classifier\.weight and fc\.weight are both fc\.weight"):
+        CONVERTER.write(second, tmp_path / "model.pt")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -88,6 +88,12 @@ def test_two_names_of_one_tensor_are_both_named() -> None:
         to_canonical(tensors, OLD_LAYER_NORM, origin="old.bin")
 
 
+def test_two_tensors_that_would_have_one_name_in_the_file_are_both_named() -> None:
+    tensors = {"encoder.layer.0.x": np.zeros(1, np.float32), "blocks.0.x": np.ones(1, np.float32)}
+    with pytest.raises(ModelError, match=r"new\.bin: encoder\.layer\.0\.x and blocks\.0\.x are both blocks\.0\.x"):
+        to_foreign(tensors, [RenameRule("blocks.{layer}.x", "encoder.layer.{layer}.x")], origin="new.bin")
+
+
 def test_a_skipped_name_is_reported_with_its_reason() -> None:
     tensors, report = to_canonical({"adam_m": np.zeros(1)}, (), [SkipRule("adam_.", "optimizer state")])
     assert tensors == {}
