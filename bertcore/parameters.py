@@ -110,7 +110,7 @@ def fit_parameters(
         else:
             skipped[name] = reason
     if problems:
-        head = any(problem.startswith(("classifier.", "qa_outputs.")) for problem in problems)
+        head = any(problem.startswith(("classifier.", "crf.", "qa_outputs.")) for problem in problems)
         raise ModelError(
             f"{origin} does not fit the model: " + "; ".join(problems),
             "for another head, start a new one with --set model.new_head=true"

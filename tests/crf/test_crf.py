@@ -18,6 +18,9 @@ import torchcrf
 
 from bertcore.crf import batched, host, kernel, reference
 from bertcore.crf.reference import Scores
+from bertcore.errors import ModelError
+from bertcore.heads import TokenClassification
+from bertcore.parameters import fit_parameters
 from bertcore.tagging import LegalTransitions, TransitionScores, legal_transitions
 
 BIO = ("O", "B-X", "I-X", "B-Y", "I-Y")
@@ -277,6 +280,14 @@ def test_a_tag_without_emissions_is_refused() -> None:
     for tag in (-100, 3):
         with pytest.raises(ValueError, match="the tags lie from"):
             host.losses(np.zeros((1, 3), np.float32), np.array([tag]), np.array([0, 1]), scores)
+
+
+def test_a_softmax_on_the_weights_of_a_crf_is_told_to_start_a_new_head() -> None:
+    softmax, field = TokenClassification(BIO), TokenClassification(BIO, crf=True)
+    weights = {name: np.zeros(spec.shape, np.float32) for name, spec in field.parameter_table(4).items()}
+    with pytest.raises(ModelError, match=r"crf\.transitions: unexpected") as caught:
+        fit_parameters(softmax.parameter_table(4), weights)
+    assert "model.new_head=true" in caught.value.remedy
 
 
 def test_numba_is_imported_when_a_loss_is_computed_and_not_before() -> None:
