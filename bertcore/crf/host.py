@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.crf import SCORE_FLOOR, batched
+from bertcore.crf.batched import Array, Floats, Ints
 from bertcore.tagging import LegalTransitions, TransitionScores
-
-Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
-Ints = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
