@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 OUTSIDE = "O"
 
-SCHEMES = ("BIO", "BIOES", "BMES", "IO")
-
 POSITIONS = {"BIO": "BI", "BIOES": "BIES", "BMES": "BMES", "IO": "I"}
 """Per scheme, the positions in the order of their ids."""
+
+SCHEMES = tuple(POSITIONS)
 
 # Per scheme: the positions that begin an entity, those that go on with one, and those that end one.
 _BEGIN = {"BIO": "B", "BIOES": "BS", "BMES": "BS", "IO": "I"}
@@ -101,13 +101,13 @@ def entity_types(labels: Sequence[str]) -> tuple[str, ...]:
 
 
 def find_scheme(labels: Sequence[str]) -> str:
-    """The scheme of a model's tags, from the positions that occur among them.
+    """The scheme with fewest positions that holds all of a model's tags.
 
     Raises:
         ValueError: the labels are no tags of any scheme.
     """
     found = {split_tag(label)[0] for label in labels} - {OUTSIDE}
-    for scheme in ("IO", "BIO", "BIOES", "BMES"):
+    for scheme in sorted(SCHEMES, key=lambda scheme: len(POSITIONS[scheme])):
         if found <= set(POSITIONS[scheme]) and all(map(_is_tag, labels)):
             return scheme
     raise ValueError(f"{', '.join(labels)} are not the tags of one scheme among {', '.join(SCHEMES)}")
@@ -154,7 +154,7 @@ def tags_to_spans(tags: Sequence[str], scheme: str) -> list[Span]:
                 spans.append(Span(start, index, kind))
             start = -1
         position, then_kind = split_tag(then)
-        if start < 0 and position != OUTSIDE and position in _BEGIN[scheme]:
+        if start < 0 and position in _BEGIN[scheme]:
             start, kind = index, then_kind
     return spans
 
@@ -282,7 +282,7 @@ def _entity_tags(scheme: str, length: int, kind: str) -> list[str]:
 def _goes_on(scheme: str, first: str, then: str) -> bool:
     """Whether an entity that is open in ``first`` holds ``then``, too."""
     (before, before_type), (after, after_type) = split_tag(first), split_tag(then)
-    if after == OUTSIDE or after not in _INSIDE[scheme] or after_type != before_type:
+    if after not in _INSIDE[scheme] or after_type != before_type:
         return False
     return scheme in ("BIO", "IO") or before not in _END[scheme]
 
@@ -290,11 +290,8 @@ def _goes_on(scheme: str, first: str, then: str) -> bool:
 @functools.lru_cache(maxsize=65536)
 def _may_follow(scheme: str, first: str, then: str) -> bool:
     """Whether ``then`` may stand behind ``first``."""
-    (before, before_type), (after, after_type) = split_tag(first), split_tag(then)
     if scheme == "IO":
         return True
-    open_entity = before != OUTSIDE and before not in _END[scheme]
-    if after != OUTSIDE and after in _INSIDE[scheme]:
-        goes_on = before != OUTSIDE and (open_entity or scheme == "BIO")
-        return goes_on and before_type == after_type
-    return not open_entity
+    if split_tag(then)[0] in _INSIDE[scheme]:
+        return _goes_on(scheme, first, then)
+    return first == OUTSIDE or split_tag(first)[0] in _END[scheme]
