@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 from bertcore.errors import ModelError
 from bertcore.heads import NEW_HEAD, Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.parameters import ParameterSpec, SkipRule
+from bertcore.tagging import SCHEMES
 
 HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu")
 
@@ -126,7 +127,8 @@ class ModelFamily:
         """Reads the content of a ``config.json``.
 
         Raises:
-            ModelError: a size is missing or not a positive number, or the model needs what no backend computes.
+            ModelError: a size is missing, or an entry is no number of its kind, or the model needs what no backend
+                computes.
         """
         if config.get("position_embedding_type") not in (None, "absolute"):
             raise ModelError(
@@ -140,15 +142,16 @@ class ModelFamily:
             )
         values: dict[str, Any] = {}
         for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
-            values[key] = _positive_integer(config, key, origin)
+            values[key] = _whole_number(config, key, origin)
         for key in ("max_position_embeddings", "type_vocab_size"):
             if key in config:
-                values[key] = _positive_integer(config, key, origin)
-        for key in ("hidden_dropout_prob", "attention_probs_dropout_prob", "layer_norm_eps", "initializer_range"):
+                values[key] = _whole_number(config, key, origin)
+        dropouts = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+        for key in (*dropouts, "layer_norm_eps", "initializer_range"):
             if config.get(key) is not None:
                 values[key] = _number(config, key, origin)
-        if config.get("classifier_dropout") is not None:
-            values["classifier_dropout"] = _number(config, "classifier_dropout", origin)
+        if config.get("pad_token_id") is not None:
+            values["pad_token_id"] = _whole_number(config, "pad_token_id", origin, least=0)
         if values["hidden_size"] % values["num_attention_heads"]:
             raise ModelError(
                 f"{origin}: hidden_size {values['hidden_size']} is no multiple of num_attention_heads "
@@ -158,7 +161,6 @@ class ModelFamily:
         return BertConfig(
             **values,
             hidden_act=config.get("hidden_act", "gelu"),
-            pad_token_id=int(config.get("pad_token_id") or 0),
             family=self.name,
             prefix=self.prefix,
             position_offset=self.position_offset,
@@ -286,7 +288,7 @@ class ElectraFamily(ModelFamily):
 
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:  # noqa: D102
         parsed = super().parse_config(config, origin)
-        width = _positive_integer({"embedding_size": 128, **config}, "embedding_size", origin)
+        width = _whole_number({"embedding_size": 128, **config}, "embedding_size", origin)
         return replace(parsed, embedding_size=None if width == parsed.hidden_size else width)
 
     def config_json(self, config: BertConfig, head: Head) -> dict[str, Any]:  # noqa: D102
@@ -307,29 +309,43 @@ HEAD_ENTRIES = (
 """What heads add to a ``config.json``; whoever writes another head into one must leave those of the old one out."""
 
 
+def stated_architecture(config: Mapping[str, Any]) -> str:
+    """The class of transformers that a ``config.json`` names, as ``BertForTokenClassification``, or ""."""
+    names = config.get("architectures")
+    return str(names[0]) if isinstance(names, list) and names else ""
+
+
 def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> Head:
     """The head that a ``config.json`` of a fine-tuned model describes.
 
     Raises:
-        ModelError: ``architectures`` names no head, or the labels are incomplete.
+        ModelError: ``architectures`` names no head, the labels are incomplete, a threshold is no number, or the tag
+            scheme is unknown.
     """
-    architecture = str((config.get("architectures") or [""])[0])
+    architecture = stated_architecture(config)
     if architecture.endswith("ForSequenceClassification"):
         if config.get("problem_type") == "regression":
             return Regression()
-        multi_label = config.get("problem_type") == "multi_label_classification"
-        threshold = float(config.get("threshold", 0.5)) if multi_label else 0.5
-        return SequenceClassification(_labels(config, origin), multi_label=multi_label, threshold=threshold)
+        labels = _labels(config, origin)
+        if config.get("problem_type") != "multi_label_classification":
+            return SequenceClassification(labels)
+        threshold = _number({"threshold": 0.5, **config}, "threshold", origin)
+        return SequenceClassification(labels, multi_label=True, threshold=threshold)
     if architecture.endswith("ForTokenClassification"):
+        scheme = config.get("tag_scheme", "")
+        if scheme not in ("", *SCHEMES):
+            raise ModelError(
+                f"{origin}: tag_scheme is {scheme!r}, none of {', '.join(SCHEMES)}", "correct the model's config.json"
+            )
         return TokenClassification(
             _labels(config, origin),
             crf=config.get("crf") is True,
-            scheme=str(config.get("tag_scheme", "")),
+            scheme=scheme,
             forbid=config.get("crf_forbid", "decoding"),
         )
     if architecture.endswith("ForQuestionAnswering"):
         stored = config.get("null_threshold")
-        return SpanExtraction(None if stored is None else float(stored))
+        return SpanExtraction(None if stored is None else _number(config, "null_threshold", origin))
     raise ModelError(
         f"{origin}: architectures {config.get('architectures')} names no fine-tuned head",
         "give the folder of a finished run, or a model with a classification head",
@@ -339,6 +355,8 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
 def _labels(config: Mapping[str, Any], origin: str) -> tuple[str, ...]:
     # transformers leaves its default of two labels out of the file.
     names = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    if not isinstance(names, Mapping):
+        raise ModelError(f"{origin}: id2label is no object of names by number", "correct the model's config.json")
     try:
         return tuple(str(names[str(index)]) for index in range(len(names)))
     except KeyError as error:
@@ -356,11 +374,11 @@ def _layer_norm(name: str, size: int) -> dict[str, ParameterSpec]:
     return {f"{name}.weight": ParameterSpec((size,), "ones"), f"{name}.bias": ParameterSpec((size,), "zeros")}
 
 
-def _positive_integer(config: Mapping[str, Any], key: str, origin: str) -> int:
+def _whole_number(config: Mapping[str, Any], key: str, origin: str, least: int = 1) -> int:
     value = config.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ModelError(
-            f"{origin}: {key} is {value!r}, not a positive whole number", "correct the model's config.json"
+            f"{origin}: {key} is {value!r}, not a whole number from {least} on", "correct the model's config.json"
         )
     return value
 

@@ -161,6 +161,8 @@ def test_transformers_defaults_hold_where_the_file_is_silent():
         ({"num_hidden_layers": True}, "num_hidden_layers is True"),
         ({"num_attention_heads": 5}, "no multiple of num_attention_heads"),
         ({"layer_norm_eps": "small"}, "layer_norm_eps is 'small'"),
+        ({"pad_token_id": "x"}, "pad_token_id is 'x'"),
+        ({"pad_token_id": -1}, "pad_token_id is -1"),
         ({"hidden_act": "swish"}, "hidden_act 'swish' is not supported"),
         ({"position_embedding_type": "relative_key"}, "'relative_key' is not supported"),
     ],
@@ -193,13 +195,31 @@ def test_a_family_of_a_third_party_differs_in_what_it_says():
 def test_a_config_without_a_fine_tuned_head_is_refused():
     with pytest.raises(ModelError, match="names no fine-tuned head"):
         head_from_config({"architectures": ["BertForMaskedLM"]})
-    with pytest.raises(ModelError, match="names no fine-tuned head"):
-        head_from_config({})
+    for damaged in ({}, {"architectures": {"a": 1}}, {"architectures": "BertForSequenceClassification"}):
+        with pytest.raises(ModelError, match="names no fine-tuned head"):
+            head_from_config(damaged)
 
 
-def test_labels_must_be_numbered_from_zero():
-    with pytest.raises(ModelError, match="id2label has no label"):
-        head_from_config({"architectures": ["BertForSequenceClassification"], "id2label": {"1": "a", "2": "b"}})
+@pytest.mark.parametrize(
+    ("architecture", "entries", "words"),
+    [
+        ("ForSequenceClassification", {"id2label": {"1": "a", "2": "b"}}, "id2label has no label '0'"),
+        ("ForTokenClassification", {"id2label": ["O", "B"]}, "id2label is no object"),
+        ("ForTokenClassification", {"tag_scheme": "IOB3"}, "tag_scheme is 'IOB3', none of BIO"),
+        (
+            "ForSequenceClassification",
+            {"problem_type": "multi_label_classification", "threshold": "half"},
+            "threshold is 'half', not a number",
+        ),
+        ("ForQuestionAnswering", {"null_threshold": [0]}, "null_threshold is [0], not a number"),
+    ],
+)
+def test_a_wrong_entry_of_a_head_is_named(architecture, entries, words):
+    with pytest.raises(ModelError) as caught:
+        head_from_config({"architectures": [f"Bert{architecture}"], **entries}, origin="a/config.json")
+    assert caught.value.cause.startswith("a/config.json: ")
+    assert words in caught.value.cause
+    assert caught.value.remedy
 
 
 def test_labels_that_transformers_leaves_out_are_its_default():

@@ -20,6 +20,7 @@ from bertcore.converters.model_folder import config_beside
 from bertcore.converters.rules import RenameRule, Tensors, refuse_unknown, to_canonical, to_foreign
 from bertcore.converters.tensor_files import SAFETENSORS, TORCH, TORCH_INDEX, read_tensors, write_tensors
 from bertcore.errors import ModelError
+from bertcore.families import stated_architecture
 from bertcore.parameters import SkipRule
 
 _SUFFIXES = (".pt", ".bin", ".pth", ".safetensors")
@@ -122,8 +123,9 @@ class Bert4TorchConverter(WeightConverter):
             ModelError: a tensor of the encoder has no name in bert4torch, or two would have the same.
         """
         names = weights.tensors
-        architecture = str(((weights.config or {}).get("architectures") or [""])[0])
-        tags = architecture.endswith("ForTokenClassification") or "crf.transitions" in names
+        tags = (
+            stated_architecture(weights.config or {}).endswith("ForTokenClassification") or "crf.transitions" in names
+        )
         has_head = any(name.startswith(("classifier.", "qa_outputs.", "crf.")) for name in names)
         words = "embeddings.word_embeddings.weight"
         family = next((name.removesuffix(words) for name in names if name.endswith(words)), "")
