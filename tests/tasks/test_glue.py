@@ -88,5 +88,5 @@ def test_another_task_is_a_few_lines(tmp_path: Path) -> None:
     ]
     assert task.sample_folder() is None
     (tmp_path / "dev.tsv").write_text("sentence\tlabel\na fine film\t2\n")
-    with pytest.raises(DataError, match=r"dev\.tsv:2: unknown label '2' in the column 'label'"):
+    with pytest.raises(DataError, match=r"dev\.tsv:2: unknown label '2' in the field 'label'"):
         dataset.split("dev")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bertcore.backend import Outputs
-from bertcore.batch import Batch, Column
+from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError
@@ -19,14 +19,22 @@ from bertcore.task import Accumulator, Encoding, Evaluation, Example, Task
 from numpy.typing import NDArray
 
 from bertcore_tasks import metrics
-from bertcore_tasks.texts import WORST_ERRORS, StoredPrediction, encode_texts, plain_text, read_predictions
+from bertcore_tasks.texts import (
+    WORST_ERRORS,
+    StoredPrediction,
+    encode_texts,
+    error_entry,
+    plain_text,
+    prediction_entry,
+    read_predictions,
+)
 
 
 class ClassificationTask(Task):
     """A task whose examples hold one or two texts and one label name.
 
     Attributes:
-        scores: names in ``metrics.CLASSIFICATION``, in the order in which they are shown; the accuracy comes first.
+        scores: names in ``metrics.CLASSIFICATION``, in the order in which they are shown; the accuracy among them.
     """
 
     scores: tuple[str, ...] = ("accuracy",)
@@ -40,13 +48,7 @@ class ClassificationTask(Task):
     ) -> Encoding:
         """One row per example; column ``labels`` int32 ``[rows]`` where the examples are labeled."""
         assert isinstance(head, SequenceClassification)
-        labels = head.labels
-        return encode_texts(
-            examples,
-            tokenizer,
-            max_length,
-            lambda labeled: Column(label_ids(labeled, labels).astype(np.int32), "row"),
-        )
+        return encode_texts(examples, tokenizer, max_length, lambda: label_ids(examples, head.labels).astype(np.int32))
 
     def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
         """See :class:`ClassificationAccumulator`."""
@@ -147,19 +149,10 @@ def label_predictions(
     probabilities: NDArray[np.float64] | None,
 ) -> list[dict[str, Any]]:
     """One JSON object per example; arguments as in :func:`evaluate_labels`, but the examples need no labels."""
-    result: list[dict[str, Any]] = []
-    for index, example in enumerate(examples):
-        entry: dict[str, Any] = {
-            "id": example.identifier,
-            **example.texts,
-            "prediction": labels[int(predicted[index])],
-        }
-        if probabilities is not None:
-            entry["probabilities"] = _named(labels, probabilities[index])
-        if example.label is not None:
-            entry["label"] = example.label
-        result.append(entry)
-    return result
+    return [
+        prediction_entry(example, labels[predicted[index]], _named(labels, probabilities, index))
+        for index, example in enumerate(examples)
+    ]
 
 
 def _worst_errors(
@@ -172,18 +165,14 @@ def _worst_errors(
     wrong = np.flatnonzero(gold != predicted)
     if probabilities is not None:
         wrong = wrong[np.argsort(-probabilities[wrong, predicted[wrong]], kind="stable")]
-    errors: list[dict[str, Any]] = []
-    for index in wrong[:WORST_ERRORS]:
-        error: dict[str, Any] = {
-            "id": examples[index].identifier,
-            "origin": examples[index].origin,
-            "label": labels[gold[index]],
-            "prediction": labels[predicted[index]],
-        }
-        if probabilities is not None:
-            error["probability"] = round(float(probabilities[index, predicted[index]]), 4)
-        errors.append({**error, **examples[index].texts})
-    return errors
+    return [
+        error_entry(
+            examples[index],
+            labels[predicted[index]],
+            None if probabilities is None else float(probabilities[index, predicted[index]]),
+        )
+        for index in wrong[:WORST_ERRORS]
+    ]
 
 
 class MultiLabelAccumulator(Accumulator):
@@ -264,16 +253,10 @@ def label_set_predictions(
     probabilities: NDArray[np.float64] | None,
 ) -> list[dict[str, Any]]:
     """One JSON object per example; arguments as in :func:`evaluate_label_sets`, but the examples need no labels."""
-    result: list[dict[str, Any]] = []
-    for index, example in enumerate(examples):
-        given = [label for label, chosen in zip(labels, predicted[index], strict=True) if chosen]
-        entry: dict[str, Any] = {"id": example.identifier, **example.texts, "prediction": given}
-        if probabilities is not None:
-            entry["probabilities"] = _named(labels, probabilities[index])
-        if example.label is not None:
-            entry["label"] = list(example.label)
-        result.append(entry)
-    return result
+    return [
+        prediction_entry(example, _chosen(labels, predicted[index]), _named(labels, probabilities, index))
+        for index, example in enumerate(examples)
+    ]
 
 
 def _label_set_scores(gold: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> dict[str, float]:
@@ -295,16 +278,11 @@ def _worst_label_sets(
     distance = np.where(gold != predicted, np.abs(certainty - gold), 0).sum(axis=1)
     wrong = np.flatnonzero((gold != predicted).any(axis=1))
     worst = wrong[np.argsort(-distance[wrong], kind="stable")][:WORST_ERRORS]
-    return [
-        {
-            "id": examples[index].identifier,
-            "origin": examples[index].origin,
-            "label": list(examples[index].label),
-            "prediction": [label for label, chosen in zip(labels, predicted[index], strict=True) if chosen],
-            **examples[index].texts,
-        }
-        for index in worst
-    ]
+    return [error_entry(examples[index], _chosen(labels, predicted[index])) for index in worst]
+
+
+def _chosen(labels: tuple[str, ...], predicted: NDArray[np.bool_]) -> list[str]:
+    return [label for label, chosen in zip(labels, predicted, strict=True) if chosen]
 
 
 def label_ids(examples: Sequence[Example], labels: tuple[str, ...]) -> NDArray[np.int64]:
@@ -336,7 +314,7 @@ def label_matrix(examples: Sequence[Example], labels: tuple[str, ...]) -> NDArra
 
 def unknown_label(origin: str, label: Any, labels: Sequence[str], field: str = "") -> DataError:
     """The error about a label that is not among the known ones."""
-    place = f" in the column {field!r}" if field else ""
+    place = f" in the field {field!r}" if field else ""
     shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
     return DataError(f"{origin}: unknown label {label!r}{place}", f"known labels are {shown}")
 
@@ -354,5 +332,5 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(np.where(wide >= 0, 1 / (1 + small), small / (1 + small)))
 
 
-def _named(labels: tuple[str, ...], values: NDArray[np.float64]) -> Mapping[str, float]:
-    return {label: round(float(value), 6) for label, value in zip(labels, values, strict=True)}
+def _named(labels: tuple[str, ...], probabilities: NDArray[np.float64] | None, index: int) -> dict[str, float] | None:
+    return None if probabilities is None else dict(zip(labels, probabilities[index].tolist(), strict=True))

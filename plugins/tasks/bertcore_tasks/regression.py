@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from bertcore.backend import Outputs
-from bertcore.batch import Batch, Column
+from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError
@@ -18,7 +18,7 @@ from bertcore.task import Accumulator, Encoding, Evaluation, Example, Task
 from numpy.typing import NDArray
 
 from bertcore_tasks import metrics
-from bertcore_tasks.texts import WORST_ERRORS, encode_texts, read_predictions
+from bertcore_tasks.texts import WORST_ERRORS, encode_texts, error_entry, prediction_entry, read_predictions
 
 
 class RegressionTask(Task):
@@ -42,7 +42,7 @@ class RegressionTask(Task):
             examples,
             tokenizer,
             max_length,
-            lambda labeled: Column(np.array([example.label for example in labeled], dtype=np.float32), "row"),
+            lambda: np.array([example.label for example in examples], dtype=np.float32),
         )
 
     def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
@@ -107,13 +107,7 @@ def evaluate_numbers(examples: Sequence[Example], predicted: NDArray[np.float64]
 
 def number_predictions(examples: Sequence[Example], predicted: NDArray[np.float64]) -> list[dict[str, Any]]:
     """One JSON object per example, whether it has a label or not; ``predicted`` is float64 ``[examples]``."""
-    result: list[dict[str, Any]] = []
-    for example, value in zip(examples, predicted, strict=True):
-        entry: dict[str, Any] = {"id": example.identifier, **example.texts, "prediction": float(value)}
-        if example.label is not None:
-            entry["label"] = example.label
-        result.append(entry)
-    return result
+    return [prediction_entry(example, float(value)) for example, value in zip(examples, predicted, strict=True)]
 
 
 def parse_number(value: Any, origin: str, field: str, low: float = -math.inf, high: float = math.inf) -> float:
@@ -148,14 +142,4 @@ def _worst_errors(
     # Rounded, because a label such as 3.8 is no float32, which predictions are.
     distance = np.round(np.abs(gold - predicted), 4)
     order = np.argsort(-distance, kind="stable")[:WORST_ERRORS]
-    return [
-        {
-            "id": examples[index].identifier,
-            "origin": examples[index].origin,
-            "label": examples[index].label,
-            "prediction": float(predicted[index]),
-            **examples[index].texts,
-        }
-        for index in order
-        if distance[index] > 0
-    ]
+    return [error_entry(examples[index], float(predicted[index])) for index in order if distance[index] > 0]

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertcore.batch import Batch, Column, from_rows
+from bertcore.batch import Column, from_rows
 from bertcore.data.tables import read_json_lines, read_tsv
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError
 from bertcore.task import Encoding, Example
+from numpy.typing import NDArray
 
 WORST_ERRORS = 20
 """How many errors a report names."""
@@ -22,7 +23,7 @@ def encode_texts(
     examples: Sequence[Example],
     tokenizer: Tokenizer,
     max_length: int,
-    labels: Callable[[Sequence[Example]], Column],
+    labels: Callable[[], NDArray[Any]],
 ) -> Encoding:
     """One row per example: its text, or its pair of texts.
 
@@ -30,21 +31,26 @@ def encode_texts(
         examples: all with as many texts as the first.
         tokenizer: of the model.
         max_length: tokens of the longest row.
-        labels: makes the column of labels; called where every example has one.
+        labels: gives the values of the column ``labels``, ``[rows]`` or ``[rows, labels]``; called where every example
+            has a label.
     """
     texts = [list(example.texts.values()) for example in examples]
     pairs = [text[1] for text in texts] if texts and len(texts[0]) > 1 else None
     rows = tokenizer.encode([text[0] for text in texts], pairs, max_length)
     labeled = all(example.label is not None for example in examples)
-    columns = {"labels": labels(examples)} if labeled else {}
-    batch: Batch = from_rows(rows.input_ids, rows.token_type_ids, columns)
-    return Encoding(batch, rows.truncated)
+    columns = {"labels": Column(labels(), "row")} if labeled else {}
+    return Encoding(from_rows(rows.input_ids, rows.token_type_ids, columns), rows.truncated)
 
 
 def text_examples(
     records: Iterable[tuple[Mapping[str, Any], str]], columns: Sequence[str], identifier: str
 ) -> list[Example]:
-    """Reads the records of ``bertcore predict``: the columns as texts, the identifier where there is one.
+    """Makes examples without labels: the columns as texts, the identifier, or the record's number where it has none.
+
+    Args:
+        records: fields by name, and where they stand.
+        columns: one or two names of texts, in the order in which the model reads them.
+        identifier: name of the field that identifies a record; it may be missing, empty or null.
 
     Raises:
         DataError: a text is missing, with its line.
@@ -56,8 +62,50 @@ def text_examples(
                 problem = "is no text" if column in record else "is missing"
                 raise DataError(f"{origin}: the field {column!r} {problem}", f"give {' and '.join(columns)} as texts")
         texts = {column: record[column] for column in columns}
-        examples.append(Example(str(record.get(identifier, number)), texts, origin=origin))
+        name = record.get(identifier)
+        examples.append(Example(str(number if name in (None, "") else name), texts, origin=origin))
     return examples
+
+
+def prediction_entry(
+    example: Example, prediction: Any, probabilities: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """A line of ``predictions.jsonl``, which :func:`read_predictions` reads: a JSON object.
+
+    Args:
+        example: with or without a label.
+        prediction: in the form of its label, but a set of labels as a list.
+        probabilities: of all labels, where they are known; rounded to six digits.
+    """
+    entry: dict[str, Any] = {"id": example.identifier, **example.texts, "prediction": prediction}
+    if probabilities is not None:
+        entry["probabilities"] = {label: round(value, 6) for label, value in probabilities.items()}
+    if example.label is not None:
+        entry["label"] = _json_label(example)
+    return entry
+
+
+def error_entry(example: Example, prediction: Any, probability: float | None = None) -> dict[str, Any]:
+    """An error as a report shows it.
+
+    Args:
+        example: with its label.
+        prediction: as in :func:`prediction_entry`.
+        probability: of what was predicted, where it is known; rounded to four digits.
+    """
+    entry = {
+        "id": example.identifier,
+        "origin": example.origin,
+        "label": _json_label(example),
+        "prediction": prediction,
+    }
+    if probability is not None:
+        entry["probability"] = round(probability, 4)
+    return {**entry, **example.texts}
+
+
+def _json_label(example: Example) -> Any:
+    return list(example.label) if isinstance(example.label, tuple) else example.label
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,7 @@ def test_labels_of_tnews_must_be_there(registry: Registry, tmp_path: Path) -> No
     with pytest.raises(DataError, match=r"labels\.json:3: the field 'label' is '100' again"):
         opened(registry, "tnews", tmp_path)
     write(tmp_path / "labels.json", [{"label": "101", "label_desc": "news_culture"}, {"label": "102"}])
-    with pytest.raises(DataError, match=r"dev\.json:1: unknown label '100' in the column 'label'"):
+    with pytest.raises(DataError, match=r"dev\.json:1: unknown label '100' in the field 'label'"):
         opened(registry, "tnews", tmp_path).split("dev")
 
 

@@ -178,6 +178,26 @@ def test_sets_of_labels(classification: Task, tmp_path: Path) -> None:
     assert [example.label for example in examples_of(again, "train")] == [("b", "a"), (), ("c",)]
 
 
+def test_what_the_first_object_lacks_is_not_passed_over(classification: Task, tmp_path: Path) -> None:
+    """A second text or a label that only later objects have: an error about the first, and not a silent loss."""
+    good, bare = {"text": "a", "text_pair": "b", "label": "x"}, {"text": "a"}
+    for lacking, field in (({"text": "a", "label": "x"}, "text_pair"), ({"text": "a", "text_pair": "b"}, "label")):
+        lines = written(tmp_path / "a.jsonl", json.dumps(lacking) + "\n" + json.dumps(good) + "\n")
+        for split in ("train", "test"):
+            cause = fails(classification, split, **{split: lines}).cause
+            assert f"a.jsonl:1: the field {field!r} is missing" in cause
+    with pytest.raises(DataError, match=r"in\.jsonl:1: the field 'text_pair' is missing"):
+        classification.parse_input([(bare, "in.jsonl:1"), (good, "in.jsonl:2")], classification.data_config())
+
+
+def test_an_example_without_identifier_is_called_by_its_number(classification: Task, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"id": None}, {"id": ""}, {"id": 0}, {"id": "q"}, {}]
+    rows = [{**row, "text": "a", "label": number % 2} for number, row in enumerate(rows)]
+    lines = written(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    found = examples_of(opened(classification, train=lines), "train")
+    assert [example.identifier for example in found] == ["0", "1", "0", "q", "4"]
+
+
 def test_a_test_file_needs_no_labels(classification: Task, regression: Task, tmp_path: Path) -> None:
     without = written(tmp_path / "without.csv", "text\na\n")
     empty = written(tmp_path / "empty.csv", "text,label\na,\n")
@@ -190,6 +210,8 @@ def test_a_single_file_can_be_evaluated(classification: Task, tmp_path: Path) ->
     dataset = opened(classification, path=written(tmp_path / "mine.csv", CSV))
     assert list(dataset.files) == ["dev"]
     assert dataset.labels == ("negative", "positive")
+    one = opened(classification, path=written(tmp_path / "one.csv", "text,label\nfine,positive\n"))
+    assert [example.label for example in examples_of(one, "dev")] == ["positive"]  # only a training file needs two
 
 
 def test_predict_reads_the_named_columns(classification: Task) -> None:
@@ -269,8 +291,33 @@ def test_sets_of_labels_are_scored(classification: Task, tmp_path: Path) -> None
     most_frequent = [[True, True, False]] * 5
     assert result.baseline["micro_f1"] == pytest.approx(sklearn.f1_score(truth, most_frequent, average="micro"))
     written(table, "index\tprediction\n" + "".join(f"{n}\ta,d\n" for n in range(5)))
-    with pytest.raises(DataError, match=r"predictions\.tsv:2: unknown label 'd'"):
-        classification.score(examples, ("a", "b", "c"), table, data)
+    known = classification.data_config(multi_label=True, train="train.tsv", dev="dev.tsv")
+    with pytest.raises(DataError, match=r"predictions\.tsv:2: unknown label 'd' in the field 'prediction'"):
+        classification.score(examples, ("a", "b", "c"), table, known)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_single_file_that_is_scored_need_not_hold_every_label(
+    classification: Task, tmp_path: Path, multi_label: bool
+) -> None:
+    file = written(tmp_path / "dev.csv", "text,label\none,a\ntwo,a\n")
+    given = tmp_path / "predictions.tsv"
+    written(given, "index\tprediction\n0\ta\n1\tb\n")
+    for named in ({"path": file}, {"dev": file}):
+        data = classification.data_config(multi_label=multi_label, **named)
+        dataset = classification.open(data)
+        result = classification.score(examples_of(dataset, "dev"), dataset.labels, given, data)
+        assert result.summary.startswith("acc_num 1, total_num 2, accuracy 0.500000")
+        (error,) = result.errors
+        assert error["prediction"] == (["b"] if multi_label else "b")
+    written(tmp_path / "train.csv", "text,label\none,a\ntwo,c\n")
+    for data in (
+        classification.data_config(multi_label=multi_label, path=str(tmp_path)),
+        classification.data_config(multi_label=multi_label, dev=file, train=str(tmp_path / "train.csv")),
+    ):
+        dataset = classification.open(data)
+        with pytest.raises(DataError, match=r"predictions\.tsv:3: unknown label 'b'"):
+            classification.score(examples_of(dataset, "dev"), dataset.labels, given, data)
 
 
 def test_numbers_are_scored(regression: Task, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_single_file_is_the_split_of_its_name(
             "dev.tsv:2: '2,5' in the field 'score' is no finite number",
         ),
         ("stsb", "sentence1\tsentence2\tscore\na\tb\t5.5\n", "dev.tsv:2: '5.5' in the field 'score' is out of range"),
-        ("cola", "gj04\t1\t\ta\ngj04\t2\t*\tb\n", "dev.tsv:2: unknown label '2' in the column 'label'"),
+        ("cola", "gj04\t1\t\ta\ngj04\t2\t*\tb\n", "dev.tsv:2: unknown label '2' in the field 'label'"),
         ("cola", "gj04\t1\ta\n", "dev.tsv:1: 3 fields instead of 4"),
         ("sst2", "sentence\na\n", "dev.tsv:1: no column 'label' among 'sentence'"),
         ("wnli", "index\tsentence1\tlabel\n", "dev.tsv:1: no column 'sentence2' among"),

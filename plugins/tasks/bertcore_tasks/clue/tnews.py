@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``tnews``."""
-    from bertcore_tasks.clue.topics import TnewsTask
+    from bertcore_tasks.clue.tnews_task import TnewsTask
 
     return [TnewsTask()]

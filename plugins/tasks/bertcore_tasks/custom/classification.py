@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``classification``."""
-    from bertcore_tasks.custom.labels import OwnClassificationTask
+    from bertcore_tasks.custom.classification_task import OwnClassificationTask
 
     return [OwnClassificationTask()]

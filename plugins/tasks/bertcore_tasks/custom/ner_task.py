@@ -47,8 +47,6 @@ class OwnNerTask(NerTask):
     def open(self, data: DataConfig) -> Dataset:
         """Finds the files and reads the types of the entities; see :meth:`bertcore.task.Task.open`."""
         assert isinstance(data, OwnNerConfig)
-        if data.path is not None and Path(data.path).is_file():  # any file can be scored
-            data = data.model_copy(update={"path": None, self.evaluation_split: data.path})
         files = own_files(data, (*COLUMNS, *JSON_LINES))
         notes: list[str] = []
         splits: dict[str, list[Sentence]] = {}
@@ -60,7 +58,7 @@ class OwnNerTask(NerTask):
 
         known_from = next(iter(files))
         types = _types(read(known_from))
-        if not types and known_from != "test":
+        if not types and known_from == "train":
             raise DataError(
                 f"{files[known_from][0]}: no entity in {len(read(known_from))} texts",
                 "check the column or the field of the tags: --set data.label=",

@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``qa``."""
-    from bertcore_tasks.custom.questions import OwnQuestionsTask
+    from bertcore_tasks.custom.qa_task import OwnQuestionsTask
 
     return [OwnQuestionsTask()]

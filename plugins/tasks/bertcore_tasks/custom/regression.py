@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``regression``."""
-    from bertcore_tasks.custom.numbers import OwnRegressionTask
+    from bertcore_tasks.custom.regression_task import OwnRegressionTask
 
     return [OwnRegressionTask()]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,27 +33,82 @@ class TableConfig(OwnFilesConfig):
     header: bool = Field(True, description="false where the first row is no header; columns are then 1, 2, 3, ...")
 
 
-@dataclass(frozen=True)
-class Table:
-    """One file.
+def read_split(
+    split: str,
+    file: Path,
+    data: TableConfig,
+    label_columns: Sequence[str],
+    parse: Callable[[Any, str, str], Any],
+    *,
+    empty_is_label: bool = False,
+) -> list[Example]:
+    """Reads the examples of a file with their labels, which the split ``test`` need not have.
 
-    Attributes:
-        file: where it was read from.
-        records: its rows.
-        columns: names of all columns, or the fields of the first object.
-    """
-
-    file: Path
-    records: Sequence[Record]
-    columns: tuple[str, ...]
-
-
-def read_table(file: Path, *, header: bool) -> Table:
-    """Reads a file in the form that its suffix names.
+    Args:
+        split: ``train``, ``dev`` or ``test``.
+        file: in the form that its suffix names.
+        data: says which columns are read.
+        label_columns: what the column of the label may be called where ``data`` does not name it.
+        parse: makes a label of a field: its value, where it stands, the name of its column.
+        empty_is_label: whether ``parse`` takes the None of an empty field, which is an error otherwise.
 
     Raises:
-        DataError: a row is wrong (with its line), or there is none.
+        DataError: there is no example or no such column, or a field is missing or wrong (with its line).
     """
+    records = _read_records(file, header=data.header)
+    columns = _columns(records)
+    names = label_columns if data.label is None else (data.label,)
+    column = next((name for name in names if name in columns), None)
+    if column is None and split != "test":
+        raise _missing(f"{file}:1", " or ".join(map(repr, names)), columns, "data.label")
+    unlabeled = text_examples(records, _text_columns(columns, data, f"{file}:1"), IDENTIFIER)
+    if column is None:
+        return unlabeled
+    examples: list[Example] = []
+    for example, (record, origin) in zip(unlabeled, records, strict=True):
+        if column not in record:
+            raise DataError(f"{origin}: the field {column!r} is missing", "give every example its label")
+        value = None if record[column] == "" else record[column]
+        if value is None and split == "test":
+            examples.append(example)
+        elif value is None and not empty_is_label:
+            raise DataError(f"{origin}: the field {column!r} is empty", f"the split {split} needs labels")
+        else:
+            examples.append(replace(example, label=parse(value, origin, column)))
+    return examples
+
+
+def parse_records(records: Iterable[Record], data: TableConfig) -> list[Example]:
+    """Reads the records of ``bertcore predict``.
+
+    Raises:
+        DataError: there is no such column, or a field is no text.
+    """
+    rows = list(records)
+    return text_examples(rows, _text_columns(_columns(rows), data, rows[0][1]), IDENTIFIER) if rows else []
+
+
+def label_text(value: Any, origin: str, field: str) -> str:
+    """A label as text.
+
+    Args:
+        value: text or JSON value.
+        origin: where it stands.
+        field: what it is, for the error.
+
+    Raises:
+        DataError: it is a list, an object or null.
+    """
+    text = plain_text(value)
+    if text is None:
+        raise DataError(
+            f"{origin}: {value!r} in the field {field!r} is no label",
+            "write a text or a number; lists of labels need --set data.multi_label=true",
+        )
+    return text
+
+
+def _read_records(file: Path, *, header: bool) -> Sequence[Record]:
     suffix = file.suffix.lower()
     if suffix == ".csv":
         records: list[Record] = [(row.fields, row.origin) for row in read_csv(file, header=header)]
@@ -63,34 +118,16 @@ def read_table(file: Path, *, header: bool) -> Table:
         records = [(record, f"{file.name}:{origin.rpartition(':')[2]}") for record, origin in read_json_lines(file)]
     if not records:
         raise DataError(f"{file}: no examples", "check the file")
-    return Table(file, records, tuple(records[0][0]))
+    return records
 
 
-def read_examples(table: Table, data: TableConfig) -> list[Example]:
-    """The texts of a table as examples without labels, in order.
-
-    Raises:
-        DataError: there is no such column, or a field is no text.
-    """
-    return text_examples(table.records, text_columns(table.columns, data, f"{table.file}:1"), IDENTIFIER)
+def _columns(records: Sequence[Record]) -> tuple[str, ...]:
+    # Of all records: a second text or a label must not be passed over because the first object lacks it.
+    return tuple(dict.fromkeys(name for fields, _ in records for name in fields))
 
 
-def parse_records(records: Iterable[Record], data: TableConfig) -> list[Example]:
-    """Reads the records of ``bertcore predict``, whose first one tells the columns.
-
-    Raises:
-        DataError: there is no such column, or a field is no text.
-    """
-    rows = list(records)
-    return text_examples(rows, text_columns(tuple(rows[0][0]), data, rows[0][1]), IDENTIFIER) if rows else []
-
-
-def text_columns(columns: Sequence[str], data: TableConfig, origin: str) -> tuple[str, ...]:
-    """The columns of the text and of its pair, if any.
-
-    Raises:
-        DataError: there is none of this name.
-    """
+def _text_columns(columns: Sequence[str], data: TableConfig, origin: str) -> tuple[str, ...]:
+    """The columns of the text and of its pair, if any."""
     if data.text is None:
         text = next((name for name in TEXTS if name in columns), None)
         if text is None:
@@ -103,51 +140,6 @@ def text_columns(columns: Sequence[str], data: TableConfig, origin: str) -> tupl
         if name is not None and name not in columns:
             raise _missing(origin, repr(name), columns, key)
     return (text,) if pair is None else (text, pair)
-
-
-def label_column(table: Table, data: TableConfig, defaults: Sequence[str], *, required: bool) -> str | None:
-    """The column of the label.
-
-    Args:
-        table: the file.
-        data: may name the column.
-        defaults: names that are looked for where none is named.
-        required: false where the file need not have labels.
-
-    Raises:
-        DataError: there is none.
-    """
-    names = defaults if data.label is None else (data.label,)
-    found = next((name for name in names if name in table.columns), None)
-    if found is None and required:
-        raise _missing(f"{table.file}:1", " or ".join(map(repr, names)), table.columns, "data.label")
-    return found
-
-
-def label_field(record: Mapping[str, Any], column: str, origin: str) -> Any:
-    """The label of a row, as the file holds it; None where the field is empty.
-
-    Raises:
-        DataError: a JSON object lacks the field.
-    """
-    if column not in record:
-        raise DataError(f"{origin}: the field {column!r} is missing", "give every example its label")
-    return None if record[column] == "" else record[column]
-
-
-def label_text(value: Any, column: str, origin: str) -> str:
-    """A label as text.
-
-    Raises:
-        DataError: it is a list, an object or null.
-    """
-    text = plain_text(value)
-    if text is None:
-        raise DataError(
-            f"{origin}: {value!r} in the field {column!r} is no label",
-            "write a text or a number; lists of labels need --set data.multi_label=true",
-        )
-    return text
 
 
 def _missing(origin: str, names: str, columns: Sequence[str], key: str) -> DataError:

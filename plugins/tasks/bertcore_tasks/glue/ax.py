@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``ax``."""
-    from bertcore_tasks.glue.inference import DiagnosticTask
+    from bertcore_tasks.glue.mnli_task import DiagnosticTask
 
     return [DiagnosticTask()]

@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``mnli``."""
-    from bertcore_tasks.glue.inference import MnliTask
+    from bertcore_tasks.glue.mnli_task import MnliTask
 
     return [MnliTask()]

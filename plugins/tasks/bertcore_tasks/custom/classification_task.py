@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from bertcore.batch import Column
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError, UsageError
@@ -24,16 +24,7 @@ from bertcore_tasks.classification import (
     unknown_label,
 )
 from bertcore_tasks.custom.files import own_files
-from bertcore_tasks.custom.tables import (
-    SUFFIXES,
-    TableConfig,
-    label_column,
-    label_field,
-    label_text,
-    parse_records,
-    read_examples,
-    read_table,
-)
+from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, label_text, parse_records, read_split
 from bertcore_tasks.texts import encode_texts, read_predictions
 
 LABEL_COLUMNS = ("label",)
@@ -64,16 +55,23 @@ class OwnClassificationTask(ClassificationTask):
         """
         assert isinstance(data, LabelsConfig)
         files = own_files(data, SUFFIXES)
+        splits: dict[str, list[Example]] = {}
+
+        def read(split: str) -> list[Example]:
+            if split not in splits:
+                splits[split] = _read(split, files[split][0], data)
+            return splits[split]
+
         first = next((split for split in ("train", "dev") if split in files), None)
-        read = {} if first is None else {first: _read(first, files[first][0], data)}
-        labels = () if first is None else _discover(read[first], files[first][0], data)
-
-        def split(name: str) -> list[Example]:
-            if name not in read:
-                read[name] = _read(name, files[name][0], data)
-            return read[name]
-
-        return Dataset(files, split, labels, discovered=True)
+        labels = () if first is None else _labels(read(first), data)
+        needed = 1 if data.multi_label else 2
+        if first == "train" and len(labels) < needed:
+            problem = f"every example has the label {labels[0]!r}" if labels else "no example has a label"
+            raise DataError(
+                f"{files['train'][0]}: {problem}",
+                f"give {needed} or more labels, or name their column: --set data.label=NAME",
+            )
+        return Dataset(files, read, labels, discovered=True)
 
     def choose_head(self, dataset: Dataset, data: DataConfig, options: HeadConfig) -> Head:
         """A softmax over the labels, or a sigmoid for each."""
@@ -93,12 +91,8 @@ class OwnClassificationTask(ClassificationTask):
             )
         if not head.multi_label:
             return super().encode(examples, tokenizer, head, max_length, data)
-        labels = head.labels
         return encode_texts(
-            examples,
-            tokenizer,
-            max_length,
-            lambda labeled: Column(label_matrix(labeled, labels).astype(np.float32), "row"),
+            examples, tokenizer, max_length, lambda: label_matrix(examples, head.labels).astype(np.float32)
         )
 
     def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
@@ -115,64 +109,61 @@ class OwnClassificationTask(ClassificationTask):
     def score(
         self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
     ) -> Evaluation:
-        """Scores a file of labels; several are a list in JSON, or stand between separators."""
+        """Scores a file of labels; several are a list in JSON, or stand between separators.
+
+        A single file that is scored need not hold every label of the model: then any label may be predicted.
+        """
         assert isinstance(data, LabelsConfig)
+        stored = read_predictions(predictions, examples)
+        given = [_label_set(prediction.value, prediction.origin, "prediction", data) for prediction in stored]
+        if data.train is None and (data.path is None or Path(data.path).is_file()):
+            labels = _sorted_labels({*labels, *itertools.chain(*given)})
         if not data.multi_label:
-            return super().score(examples, labels, predictions, data)
+            return self.score_stored(examples, labels, stored)
         ids = {label: index for index, label in enumerate(labels)}
         predicted = np.zeros((len(examples), len(labels)), dtype=np.bool_)
-        for index, prediction in enumerate(read_predictions(predictions, examples)):
-            for label in _label_set(prediction.value, "prediction", prediction.origin, data):
+        for index, (prediction, names) in enumerate(zip(stored, given, strict=True)):
+            for label in names:
                 if label not in ids:
-                    raise unknown_label(prediction.origin, label, labels)
+                    raise unknown_label(prediction.origin, label, labels, "prediction")
                 predicted[index, ids[label]] = True
         return evaluate_label_sets(examples, labels, predicted)
 
 
 def _read(split: str, file: Path, data: LabelsConfig) -> list[Example]:
-    table = read_table(file, header=data.header)
-    column = label_column(table, data, LABEL_COLUMNS, required=split != "test")
-    found = read_examples(table, data)
-    if column is None:
-        return found
-    examples: list[Example] = []
-    for example, (record, origin) in zip(found, table.records, strict=True):
-        value = label_field(record, column, origin)
-        label: Any = None
-        if data.multi_label and (value is not None or split != "test"):
-            label = _label_set(value, column, origin, data)
-        elif value is not None:
-            label = label_text(value, column, origin)
-        elif split != "test":
-            raise DataError(f"{origin}: the field {column!r} is empty", f"the split {split} needs labels")
-        examples.append(Example(example.identifier, example.texts, label, origin))
-    return examples
+    if not data.multi_label:
+        return read_split(split, file, data, LABEL_COLUMNS, label_text)
+
+    def parse(value: Any, origin: str, field: str) -> tuple[str, ...]:
+        return _label_set(value, origin, field, data)
+
+    return read_split(split, file, data, LABEL_COLUMNS, parse, empty_is_label=True)
 
 
-def _label_set(value: Any, column: str, origin: str, data: LabelsConfig) -> tuple[str, ...]:
+def _label_set(value: Any, origin: str, field: str, data: LabelsConfig) -> tuple[str, ...]:
     """The labels of one example, each once, in the order in which they stand."""
+    if not data.multi_label:
+        return (label_text(value, origin, field),)
     if value is None:
         return ()
     if isinstance(value, list):
-        names = [label_text(one, column, origin) for one in value]
+        names = [label_text(one, origin, field) for one in value]
     else:
-        names = [name.strip() for name in label_text(value, column, origin).split(data.label_separator)]
+        names = [name.strip() for name in label_text(value, origin, field).split(data.label_separator)]
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _discover(examples: Sequence[Example], file: Path, data: LabelsConfig) -> tuple[str, ...]:
-    """All labels, numbers by their value and texts by their characters."""
-    if data.multi_label:
-        found = {label for example in examples for label in example.label}
-    else:
-        found = {example.label for example in examples}
-    if len(found) < (1 if data.multi_label else 2):
-        problem = f"every example has the label {next(iter(found))!r}" if found else "no example has a label"
-        raise DataError(f"{file}: {problem}", "a classification needs something to tell apart")
+def _labels(examples: Sequence[Example], data: LabelsConfig) -> tuple[str, ...]:
+    sets = (example.label if data.multi_label else (example.label,) for example in examples)
+    return _sorted_labels(set(itertools.chain(*sets)))
+
+
+def _sorted_labels(labels: set[str]) -> tuple[str, ...]:
+    """Numbers by their value, texts by their characters."""
     try:
-        numbers = {label: float(label) for label in found}
+        numbers = {label: float(label) for label in labels}
     except ValueError:
-        return tuple(sorted(found))
+        return tuple(sorted(labels))
     if not all(map(math.isfinite, numbers.values())):
-        return tuple(sorted(found))
-    return tuple(sorted(found, key=lambda label: (numbers[label], label)))
+        return tuple(sorted(labels))
+    return tuple(sorted(labels, key=lambda label: (numbers[label], label)))
