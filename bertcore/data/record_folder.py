@@ -20,13 +20,14 @@ from functools import cached_property
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import Any, overload
+from typing import Annotated, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 import bertcore
+from bertcore.batch import Per
 from bertcore.config import FILE_OPTIONS, DataConfig, HeadConfig, Setting
 from bertcore.data.records import (
     ColumnLayout,
@@ -67,14 +68,24 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _number_type(name: str) -> str:
+    try:
+        kind = np.dtype(name).kind
+    except TypeError:
+        kind = "none"
+    if kind not in {"b", "i", "u", "f"}:
+        raise ValueError(f"{name!r} is no type of numbers")
+    return name
+
+
 class ColumnDescription(_Part):
     """See :class:`bertcore.data.records.ColumnLayout`."""
 
     name: str
     feature: str
-    per: str
-    dtype: str
-    shape: tuple[int, ...] = ()
+    per: Per
+    dtype: Annotated[str, AfterValidator(_number_type)]
+    shape: tuple[NonNegativeInt, ...] = ()
     ignore: float | None = None
 
 
@@ -156,7 +167,7 @@ def read_description(folder: Path) -> FolderDescription | None:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the file"
         raise DataError(f"{file}: {field}: {first['msg'][0].lower()}{first['msg'][1:]}", _CONVERT_ANEW) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file}: {error}", _CONVERT_ANEW) from None
 
 
@@ -255,7 +266,8 @@ class RecordedSplit(Sequence[Example]):
             max_length: tokens of the longest row allowed.
 
         Raises:
-            DataError: they were made with another tokenizer or for another head, or a row is too long.
+            DataError: they were made with another tokenizer or for another head, a row is too long, or a token or a
+                label is none; names the record.
         """
         made, file = self._description, self._file
         if made.tokenizer and made.tokenizer != tokenizer.fingerprint:
@@ -283,7 +295,25 @@ class RecordedSplit(Sequence[Example]):
                 f"{tokenizer.vocab_size} tokens",
                 "give the model whose tokenizer the records were made with",
             )
+        self._check_labels(head)
         return Encoding(batch, np.asarray(self._truncated, dtype=np.int64), self._notes)
+
+    def _check_labels(self, head: Head) -> None:
+        # Not every format has checksums, and a loss may take any number for a label.
+        batch, count = self.rows.batch, len(getattr(head, "labels", ()))
+        column = batch.columns.get(head.label_column)
+        if not count or column is None or not np.issubdtype(column.values.dtype, np.integer):
+            return
+        values: NDArray[Any] = column.values
+        wrong = ((values < 0) | (values >= count)) & (values != column.ignore)
+        if wrong.any():
+            place = row = int(np.argmax(wrong))
+            if column.per == "label" and batch.label_offsets is not None:
+                row = int(np.searchsorted(batch.label_offsets, place, side="right")) - 1
+            raise DataError(
+                f"{self._file}: record {self.rows.numbers[row]}: the label {values[place]} is none of {count}",
+                _CONVERT_ANEW,
+            )
 
 
 def _open_own(
@@ -492,7 +522,7 @@ def read_examples(file: Path, task: Task) -> tuple[list[Example], list[int]]:
             truncated.append(index)
         try:
             example = _from_json({_CLASS: f"{Example.__module__}:{Example.__qualname__}", **entry}, task)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
             raise DataError(f"{origin}: no example of the task {task.name} ({error})", _CONVERT_ANEW) from None
         examples.append(example)
     return examples, truncated

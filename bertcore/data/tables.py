@@ -194,7 +194,7 @@ def parse_json_lines(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tu
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{name}:{number}: {error}", "write one JSON object a line") from None
         if not isinstance(value, dict):
             raise DataError(f"{name}:{number}: a {type(value).__name__} instead of a JSON object", "write {...} a line")

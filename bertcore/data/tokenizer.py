@@ -256,7 +256,7 @@ def _read_config(file: Path) -> dict[str, Any]:
         return {}
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{file}: {error}", "correct the file, or delete it to use the defaults") from None
     return config if isinstance(config, dict) else {}
 

@@ -536,12 +536,24 @@ def test_options_of_the_records_are_taken_over(registry: Registry, shared: Path,
     assert "data.overlap = 4, and this is 5" in error.cause
 
 
+def change_column(folder: Path, **changes: Any) -> None:
+    """Of the labels of the dev split."""
+    splits = json.loads((folder / "records.json").read_text(encoding="utf-8"))["splits"]
+    splits["dev"]["columns"][0] |= changes
+    change_description(folder, splits=splits)
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no JSON": (lambda folder: (folder / "records.json").write_text("{"), "records.json: Expecting"),
     "another version": (lambda folder: change_description(folder, version=2), "version 2 is not known"),
     "an unknown field": (lambda folder: change_description(folder, colour=1), "records.json: colour: "),
     "a wrong field": (lambda folder: change_description(folder, labels=3), "records.json: labels: "),
     "a list": (lambda folder: (folder / "records.json").write_text("[]"), "records.json: the file: "),
+    "endless nesting": (lambda folder: (folder / "records.json").write_text("[" * 100_000), "records.json: maximum"),
+    "a wrong place": (lambda folder: change_column(folder, per="page"), "records.json: splits.dev.columns.0.per: "),
+    "no type": (lambda folder: change_column(folder, dtype="papyrus"), "'papyrus' is no type of numbers"),
+    "texts": (lambda folder: change_column(folder, dtype="S8"), "'S8' is no type of numbers"),
+    "a wrong shape": (lambda folder: change_column(folder, shape=[-1]), "splits.dev.columns.0.shape.0: "),
     "another encoding": (lambda folder: change_description(folder, encoding_version=99), "makes other rows today"),
     "an unknown format": (lambda folder: change_description(folder, format="papyrus"), "no plugin reads records"),
     "no records": (lambda folder: (folder / "dev.tf_record").unlink(), "dev.tf_record: no such file"),
@@ -559,6 +571,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: (folder / "dev.examples.jsonl").write_text('{"$class": "subprocess:Popen", "args": "ls"}\n'),
         "is no class of the task's own package",
     ),
+    "a class that is no name": (
+        lambda folder: (folder / "dev.examples.jsonl").write_text('{"$class": 5}\n'),
+        "dev.examples.jsonl:1: no example of the task rte",
+    ),
     "fewer records": (
         lambda folder: shutil.copy(folder / "dev.tf_record", folder / "train.tf_record"),
         "train.tf_record: 30 records, and records.json says 72",
@@ -571,6 +587,31 @@ def test_a_damaged_folder(registry: Registry, copied_records: Path, tiny_en: Pat
     change, problem = DAMAGE[damage]
     change(copied_records)
     assert problem in mistake_of(registry, copied_records, tiny_en).cause
+
+
+@pytest.mark.parametrize(("task_name", "number", "label"), [("rte", 3, 2), ("people_daily", 3, -1)])
+def test_a_label_that_is_none_is_named_by_its_record(
+    registry: Registry,
+    shared: Path,
+    small_rte: Path,
+    tiny_en: Path,
+    tmp_path: Path,
+    task_name: str,
+    number: int,
+    label: int,
+) -> None:
+    """In a format without checksums."""
+    raw = small_rte if task_name == "rte" else beginning(shared, task_name, tmp_path / "raw")
+    config = resolved(registry, task_name, raw, tiny_en, **{"data.max_length": 64})
+    convert_data(config, registry, "jsonl", tmp_path / "records")
+    read_all(registry, tmp_path / "records", tiny_en, task_name)
+    file = tmp_path / "records" / "dev.jsonl"
+    rows = list(lines_of(file))
+    labels = rows[number - 1]["label_ids"]
+    labels[-2 if len(labels) > 1 else 0] = label
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    error = mistake_of(registry, tmp_path / "records", tiny_en, task_name)
+    assert f"dev.jsonl: record {number}: the label {label} is none of " in error.cause
 
 
 def test_a_flipped_bit_is_found_by_a_run(registry: Registry, copied_records: Path, tiny_en: Path) -> None:

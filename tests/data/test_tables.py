@@ -202,7 +202,14 @@ def test_json_lines_are_read(file, records):
 
 
 @pytest.mark.parametrize(
-    ("line", "words"), [("{", ""), ("[1]", "a list instead"), ("3", "a int instead"), ("NULL", "")]
+    ("line", "words"),
+    [
+        ("{", ""),
+        ("[1]", "a list instead"),
+        ("3", "a int instead"),
+        ("NULL", ""),
+        pytest.param("[" * 100_000, "recursion", id="deep"),
+    ],
 )
 def test_a_line_that_is_no_object_is_named(file, line, words):
     file.write_text(f'{{"a": 1}}\n{line}\n', encoding="utf-8")

@@ -171,6 +171,7 @@ def test_no_texts_give_no_rows(tiny_en):
         ({"vocab.txt": "a\nb\n"}, "no token [UNK], [CLS], [SEP]"),
         ({"vocab.txt": ""}, "no token"),
         ({"vocab.txt": "[UNK]\n[CLS]\n[SEP]\n", "tokenizer_config.json": "{"}, "tokenizer_config.json"),
+        ({"vocab.txt": "[UNK]\n[CLS]\n[SEP]\n", "tokenizer_config.json": "[" * 100_000}, "tokenizer_config.json"),
     ],
 )
 def test_a_damaged_folder_is_a_model_error(tmp_path, files, words):
