@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bertcore_tasks.ner.base import NerDataConfig, NerHeadConfig, NerTask, align
-from bertcore_tasks.ner.units import Sentence, UnitKind, join_units, split_units
+from bertcore_tasks.ner.base import NerDataConfig, NerHeadConfig, NerTask
+from bertcore_tasks.ner.units import Sentence, UnitKind, align, join_units, split_units
 from bertcore_tasks.ner.windows import plan_windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -77,8 +77,7 @@ def test_units_cover_the_text(text: str) -> None:
 
 def test_words_are_runs_of_letters_and_single_signs() -> None:
     def words(text: str) -> list[str]:
-        units = split_units(text, "word")
-        return [text[start:end] for start, end in zip(units.starts, units.ends, strict=True)]
+        return sentence_of(text, kind="word").words
 
     assert words("彭小军 bought 737s, ok?") == ["彭", "小", "军", "bought", "737s", ",", "ok", "?"]
     assert words("cafe\u0301 über ＡＢ") == ["cafe\u0301", "über", "Ａ", "Ｂ"]
@@ -88,7 +87,7 @@ def test_words_are_runs_of_letters_and_single_signs() -> None:
 @given(st.lists(st.text(CHARACTERS, min_size=1, max_size=4), max_size=12))
 def test_joined_units_stand_where_their_offsets_say(words: list[str]) -> None:
     text, units = join_units(words)
-    assert [text[start:end] for start, end in zip(units.starts, units.ends, strict=True)] == words
+    assert Sentence("0", {"text": text}, units=units).words == words
     between = "".join(text[end:start] for end, start in zip(units.ends, units.starts[1:], strict=False))
     assert set(between) <= {" "}
     assert len(text) == sum(map(len, words)) + len(between)
@@ -257,7 +256,7 @@ def test_labels_of_every_window_are_legal(
 def test_labels_stand_on_first_pieces_of_words(task: NerTask, tokenizer: Tokenizer) -> None:
     sentence = sentence_of("Schwarzenegger 在加利福尼亚", [Span(0, 14, "PER"), Span(16, 21, "LOC")], "word")
     batch = encoded(task, [sentence], tokenizer, head_of(), 64).batch
-    tokens = [tokenizer._inner.id_to_token(token) for token in batch.input_ids]
+    tokens = tokenizer.tokens(batch.input_ids.tolist())
     assert tokens[1:6] == ["sc", "##h", "##wa", "##r", "##zen"]
     assert batch.label_positions is not None
     assert [tokens[position] for position in batch.label_positions] == ["sc", *"在加利福尼亚"]

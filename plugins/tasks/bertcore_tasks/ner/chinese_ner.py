@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``chinese_ner``."""
-    from bertcore_tasks.ner.column_task import ColumnNerTask, layout
+    from bertcore_tasks.ner.column_task import ColumnNerTask, Layout
 
     return [
         ColumnNerTask(
             name="chinese_ner",
             description="ChineseNER (zjy-ucas), named entities LOC PER ORG: entity F1",
             types=("LOC", "PER", "ORG"),
-            layouts=(layout("BIO", "example.{split}"),),
+            layouts=(Layout("BIO", "example.{split}"),),
         )
     ]

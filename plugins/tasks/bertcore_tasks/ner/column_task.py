@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bertcore.config import DataConfig
 from bertcore.errors import DataError
-from bertcore.tagging import Span, scheme_tags
+from bertcore.tagging import scheme_tags
 from bertcore.task import Dataset
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask, Scheme
@@ -22,16 +22,16 @@ class Layout:
 
     Attributes:
         scheme: of the tags.
-        files: name of the file of each split.
+        pattern: name of a file, in which ``{split}`` stands for the split, as ``example.{split}``.
     """
 
     scheme: Scheme
-    files: Mapping[str, str]
+    pattern: str
 
-
-def layout(scheme: Scheme, pattern: str) -> Layout:
-    """The layout whose names differ in the split alone, as ``example.{split}``."""
-    return Layout(scheme, {split: pattern.format(split=split) for split in ("train", "dev", "test")})
+    @property
+    def files(self) -> dict[str, str]:
+        """Name of the file of each split."""
+        return {split: self.pattern.format(split=split) for split in ("train", "dev", "test")}
 
 
 @dataclass
@@ -90,7 +90,9 @@ class ColumnNerTask(NerTask):
         if not path.is_dir():
             raise DataError(f"{path}: no such folder", f"give the folder that holds {names} with --data")
         for known in self.layouts:
-            files = {split: (path / name,) for split, name in known.files.items() if (path / name).is_file()}
+            files: dict[str, tuple[Path, ...]] = {
+                split: (path / name,) for split, name in known.files.items() if (path / name).is_file()
+            }
             if files:
                 return known, files
         raise DataError(f"{path}: no {names}", f"give the folder of {self.name}'s official files with --data")
@@ -128,14 +130,13 @@ def read_column_split(
     sentences: list[Sentence] = []
     for number, (lines, units_of_text) in enumerate(zip(read, words, strict=True)):
         text, units = join_units(units_of_text)
-        sentence = Sentence(str(number), {"text": text}, None, f"{file.name}:{lines.lines[0]}", units)
+        sentence = Sentence(str(number), {"text": text}, origin=f"{file.name}:{lines.lines[0]}", units=units)
         if lines.tags is not None:
             check_tags(file, lines, scheme, types)
             spans, problems = read_spans(file, lines, scheme, repair)
             if problems:
                 repaired.append(problems)
-            label: tuple[Span, ...] = tuple(sorted(sentence.in_characters(span) for span in spans))
-            sentence = Sentence(sentence.identifier, sentence.texts, label, sentence.origin, units)
+            sentence = replace(sentence, label=tuple(sorted(map(sentence.in_characters, spans))))
         sentences.append(sentence)
     if repaired:
         note = (

@@ -70,9 +70,8 @@ def read_columns(file: Path, columns: Columns, tagged: bool = True) -> list[Tagg
         DataError: the file is missing, not UTF-8 or empty, a line has too few columns or a unit is empty or gigantic.
     """
     lines = read_lines(file)
-    if columns.has_header:
-        columns = _named_columns(file, next(lines, (1, ""))[1], columns)
-    sentences = [_sentence(file, block, columns, tagged) for block in _blocks(lines)]
+    text, label = _column_numbers(file, lines, columns)
+    sentences = [_sentence(file, block, text, label, tagged) for block in _blocks(lines)]
     if not sentences:
         raise DataError(f"{file}: no sentence", "write a unit and its tag a line, and a blank line between sentences")
     return sentences
@@ -91,17 +90,17 @@ def check_tags(file: Path, sentence: TaggedLines, scheme: str, types: Sequence[s
         DataError: a tag is none, is not one of the scheme or has an unknown type (file and line).
     """
     assert sentence.tags is not None
-    if all(_is_known(tag, scheme, None if types is None else tuple(types)) for tag in set(sentence.tags)):
-        return
+    known = None if types is None else tuple(types)
     for line, tag in zip(sentence.lines, sentence.tags, strict=True):
+        if _is_known(tag, scheme, known):
+            continue
         cause = check_tag(tag, scheme)
         if cause is not None:
             raise DataError(f"{file}:{line}: {cause}", _remedy(sentence.tags, scheme))
-        kind = split_tag(tag)[1]
-        if types is not None and kind and kind not in types:
-            raise DataError(
-                f"{file}:{line}: the tag {tag!r} has the unknown type {kind!r}", f"known types: {', '.join(types)}"
-            )
+        raise DataError(
+            f"{file}:{line}: the tag {tag!r} has the unknown type {split_tag(tag)[1]!r}",
+            f"known types: {', '.join(known or ())}",
+        )
 
 
 def read_spans(file: Path, sentence: TaggedLines, scheme: str, repair: bool) -> tuple[list[Span], list[int]]:
@@ -114,7 +113,7 @@ def read_spans(file: Path, sentence: TaggedLines, scheme: str, repair: bool) -> 
         repair: read what breaks the scheme as conlleval does.
 
     Returns:
-        The entities, and the lines on which the tags break the scheme.
+        The entities, and the lines on which the tags break the scheme, each once.
 
     Raises:
         DataError: the tags break the scheme, and ``repair`` is false (file and line).
@@ -128,7 +127,7 @@ def read_spans(file: Path, sentence: TaggedLines, scheme: str, repair: bool) -> 
             f"{file}:{sentence.lines[problems[0].index]}: {problems[0].cause}",
             "correct the file, or read such tags as conlleval does with --set data.repair=true",
         )
-    return chunks(sentence.tags), [sentence.lines[problem.index] for problem in problems]
+    return chunks(sentence.tags), sorted({sentence.lines[problem.index] for problem in problems})
 
 
 @lru_cache(maxsize=1024)
@@ -148,8 +147,9 @@ def without_word_positions(sentences: Sequence[TaggedLines]) -> list[list[str]]:
     return words
 
 
-def _named_columns(file: Path, header: str, columns: Columns) -> Columns:
-    names = _split(header.rstrip(BLANK))
+def _column_numbers(file: Path, lines: Iterator[tuple[int, str]], columns: Columns) -> tuple[int, int]:
+    """The columns of text and label by number; takes the header from the lines, where there is one."""
+    names = _split(next(lines, (1, ""))[1].rstrip(BLANK)) if columns.has_header else []
 
     def number(column: int | str) -> int:
         if isinstance(column, int):
@@ -161,7 +161,7 @@ def _named_columns(file: Path, header: str, columns: Columns) -> Columns:
             )
         return names.index(column)
 
-    return Columns(number(columns.text), number(columns.label))
+    return number(columns.text), number(columns.label)
 
 
 def _blocks(lines: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
@@ -178,21 +178,21 @@ def _blocks(lines: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]
         yield block
 
 
-def _sentence(file: Path, block: list[tuple[int, str]], columns: Columns, tagged: bool) -> TaggedLines:
+def _sentence(file: Path, block: list[tuple[int, str]], text: int, label: int, tagged: bool) -> TaggedLines:
     words: list[str] = []
     tags: list[str] = []
-    for_text = _needed(columns.text)
-    needed = max(for_text, _needed(columns.label), 2)
+    for_text = _needed(text)
+    needed = max(for_text, _needed(label), 2)
     for number, line in block:
         fields = _split(line)
         if len(fields) >= needed:
-            tags.append(fields[columns.label])
+            tags.append(fields[label])
         elif tagged or len(fields) > 1:
             raise DataError(
                 f"{file}:{number}: {len(fields)} column{'s' * (len(fields) > 1)} instead of at least {needed}",
                 "write a character or word, a tab or space, and its tag",
             )
-        word = fields[columns.text] if len(fields) >= for_text else fields[0]
+        word = fields[text] if len(fields) >= for_text else fields[0]
         if not word:
             raise DataError(f"{file}:{number}: no character in front of the tag", "put it back, or delete the line")
         if len(word) > LONGEST_UNIT:
@@ -217,8 +217,8 @@ def _split(line: str) -> list[str]:
     return _SPACES.split(line) if "  " in line else line.split(" ")
 
 
-def _needed(column: int | str) -> int:
-    assert isinstance(column, int)
+def _needed(column: int) -> int:
+    """How many fields a line must have to have this column."""
     return column + 1 if column >= 0 else -column
 
 

@@ -5,21 +5,39 @@
 - ``conlleval_f1`` and so on: entities are read from the predicted tags as conlleval.pl does, however they begin and
   end.
 - ``token_f1`` and so on: as bert4torch's ``task_sequence_labeling_ner_crf.py`` prints it: tags other than O, each
-  unit by itself. It lies above the others.
-- ``macro_f1``: the mean of the strict F1 over the types, as CLUENER's own script prints it.
+  unit by itself. It lies above the others. Tags are those of the model's scheme: compare with BIO figures in BIO.
+- ``cluener_f1``: as CLUENER's own script prints it: the mean over the types of the F1 of names. A name that stands
+  twice in a text counts once, and where it stands is not compared.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from bertcore.tagging import OUTSIDE, Span
 from numpy.typing import NDArray
 
 NO_ENTITY = "no entity"
+
+
+class Typed(Protocol):
+    """What can be counted: hashable, with a type, as :class:`~bertcore.tagging.Span` is."""
+
+    @property
+    def type(self) -> str:
+        """As ``PER``."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """An entity wherever it stands: its text and its type."""
+
+    text: str
+    type: str
 
 
 @dataclass(frozen=True)
@@ -51,9 +69,9 @@ class Counts:
 
 
 def count_entities(
-    gold: Iterable[Iterable[Span]], predicted: Iterable[Iterable[Span]], types: Iterable[str] = ()
+    gold: Iterable[Iterable[Typed]], predicted: Iterable[Iterable[Typed]], types: Iterable[str] = ()
 ) -> dict[str, Counts]:
-    """Counts entities, text by text, for each of the types and any other that occurs."""
+    """Counts entities, text by text and each once, for each of the types and any other that occurs."""
     right: Counter[str] = Counter()
     found: Counter[str] = Counter()
     wanted: Counter[str] = Counter()
@@ -72,6 +90,11 @@ def total(counts: Iterable[Counts]) -> Counts:
     return Counts(
         sum(part.correct for part in parts), sum(part.predicted for part in parts), sum(part.gold for part in parts)
     )
+
+
+def mean_f1(counts: Collection[Counts]) -> float:
+    """The F1 of a type, on average."""
+    return sum(part.f1 for part in counts) / len(counts) if counts else 0.0
 
 
 def count_tags(gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]) -> Counts:

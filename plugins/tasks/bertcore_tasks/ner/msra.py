@@ -21,8 +21,8 @@ def bertcore_register_tasks() -> list[Task]:
             description="MSRA (SIGHAN 2006), Chinese named entities LOC PER ORG: entity F1",
             types=("LOC", "PER", "ORG"),
             layouts=(
-                Layout("BIO", {"train": "msra_train_bio.txt", "dev": "msra_dev_bio.txt", "test": "msra_test_bio.txt"}),
-                Layout("BIO", {"train": "msra_train_bio", "dev": "msra_dev_bio", "test": "msra_test_bio"}),
+                Layout("BIO", "msra_{split}_bio.txt"),
+                Layout("BIO", "msra_{split}_bio"),
             ),
             dev_is_test=True,
         )

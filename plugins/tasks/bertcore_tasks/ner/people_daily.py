@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``people_daily``."""
-    from bertcore_tasks.ner.column_task import ColumnNerTask, layout
+    from bertcore_tasks.ner.column_task import ColumnNerTask, Layout
 
     return [
         ColumnNerTask(
             name="people_daily",
             description="People's Daily (1998), Chinese named entities LOC PER ORG: entity F1",
             types=("LOC", "PER", "ORG"),
-            layouts=(layout("BIO", "example.{split}"),),
+            layouts=(Layout("BIO", "example.{split}"),),
         )
     ]

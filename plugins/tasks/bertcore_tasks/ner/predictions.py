@@ -15,12 +15,14 @@ from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
 from bertcore.tagging import SCHEMES, Span, check_tag, chunks, spans_to_tags
 
-from bertcore_tasks.ner.base import Prediction, align
 from bertcore_tasks.ner.columns import Clean, Columns, TaggedLines, check_tags, read_columns
+from bertcore_tasks.ner.scoring import Prediction
 from bertcore_tasks.ner.spans import read_entities
-from bertcore_tasks.ner.units import Sentence
+from bertcore_tasks.ner.units import Sentence, align
 
 JSON_LINES = (".json", ".jsonl")
+
+_OTHER_SPLIT = "check that the predictions are those of this split"
 
 
 def read_predictions(
@@ -50,8 +52,7 @@ def _from_columns(
 ) -> list[Prediction]:
     predictions: list[Prediction] = []
     for sentence, lines, found in zip(sentences, read, words, strict=False):
-        units = sentence.units
-        expected = [sentence.text[start:end] for start, end in zip(units.starts, units.ends, strict=True)]
+        expected = sentence.words
         for line, word, wanted in zip(lines.lines, found, expected, strict=False):
             if word != wanted:
                 raise DataError(
@@ -77,21 +78,17 @@ def _from_columns(
 def _from_json_lines(file: Path, sentences: Sequence[Sentence], scheme: str) -> list[Prediction]:
     places = {sentence.identifier: index for index, sentence in enumerate(sentences)}
     predictions: list[Prediction | None] = [None] * len(sentences)
-    remedy = "check that the predictions are those of this split"
     for number, (record, origin) in enumerate(read_json_lines(file)):
         identifier = str(record.get("id", number))
         if identifier not in places:
-            raise DataError(
-                f"{origin}: there is no text with the id {identifier!r}", "check that the split is the same"
-            )
+            raise DataError(f"{origin}: there is no text with the id {identifier!r}", _OTHER_SPLIT)
         index = places[identifier]
         if predictions[index] is not None:
             raise DataError(f"{origin}: a second prediction for the id {identifier!r}", "leave one of them out")
         sentence = sentences[index]
         if record.get("text", sentence.text) != sentence.text:
             raise DataError(
-                f"{origin}: another text than {sentence.origin}, which has the id {identifier!r}",
-                remedy,
+                f"{origin}: another text than {sentence.origin}, which has the id {identifier!r}", _OTHER_SPLIT
             )
         # A file of bertcore's own holds the gold entities as `label`; those of `entities` are what it predicts.
         entities = read_entities(record, sentence.text, origin)

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``resume``."""
-    from bertcore_tasks.ner.column_task import ColumnNerTask, layout
+    from bertcore_tasks.ner.column_task import ColumnNerTask, Layout
 
     return [
         ColumnNerTask(
             name="resume",
             description="Resume (Lattice LSTM), Chinese named entities of 8 types, BMES: entity F1",
             types=("CONT", "EDU", "LOC", "NAME", "ORG", "PRO", "RACE", "TITLE"),
-            layouts=(layout("BMES", "{split}.char.bmes"),),
+            layouts=(Layout("BMES", "{split}.char.bmes"),),
         )
     ]

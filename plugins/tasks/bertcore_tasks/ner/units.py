@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -36,6 +36,11 @@ class Sentence(Example):
         """The whole text."""
         return self.texts["text"]
 
+    @property
+    def words(self) -> list[str]:
+        """The units as the text has them."""
+        return [self.text[start:end] for start, end in zip(self.units.starts, self.units.ends, strict=True)]
+
     def surface(self, span: Span) -> str:
         """What the text says at a span of characters."""
         return self.text[span.start : span.end]
@@ -62,12 +67,12 @@ def split_units(text: str, kind: UnitKind) -> Units:
         category = unicodedata.category(character)
         if character.isspace():
             grows = False
-        elif grows and (category[0] in "LNM" and not is_wide(character)):
+        elif grows and (category[0] in "LNM" and not _is_wide(character)):
             ends[-1] = index + 1
         else:
             starts.append(index)
             ends.append(index + 1)
-            grows = category[0] in "LN" and not is_wide(character)
+            grows = category[0] in "LN" and not _is_wide(character)
     return Units(tuple(starts), tuple(ends))
 
 
@@ -94,15 +99,47 @@ def join_units(words: Sequence[str]) -> tuple[str, Units]:
     return "".join(parts), Units(tuple(starts), tuple(ends))
 
 
+@dataclass(frozen=True)
+class Alignment:
+    """Entities of characters, as the tags of units can tell them.
+
+    Attributes:
+        spans: in units, in order; each unit belongs to one at most.
+        off_units: entities that begin or end inside a unit.
+        overlapping: entities that share units with another one.
+    """
+
+    spans: tuple[Span, ...]
+    off_units: int
+    overlapping: int
+
+
+def align(entities: Iterable[Span], units: Units) -> Alignment:
+    """Finds the units of entities; of two that overlap, the first counts, or the longer one."""
+    first = {start: index for index, start in enumerate(units.starts)}
+    behind = {end: index for index, end in enumerate(units.ends, 1)}
+    spans: list[Span] = []
+    off_units = overlapping = 0
+    for entity in sorted(set(entities), key=lambda span: (span.start, -span.end, span.type)):
+        start, end = first.get(entity.start), behind.get(entity.end)
+        if start is None or end is None:
+            off_units += 1
+        elif spans and start < spans[-1].end:
+            overlapping += 1
+        else:
+            spans.append(Span(start, end, entity.type))
+    return Alignment(tuple(spans), off_units, overlapping)
+
+
 @lru_cache(maxsize=1024)
 def _characters(count: int) -> Units:
     return Units(tuple(range(count)), tuple(range(1, count + 1)))
 
 
-def is_wide(character: str) -> bool:
+def _is_wide(character: str) -> bool:
     """Whether a character is Chinese, Japanese, Korean, full-width or an emoji: written without spaces around it."""
     return unicodedata.east_asian_width(character) in "WF"
 
 
 def _parted(first: str, then: str) -> bool:
-    return not any(is_wide(character) or character.isspace() for character in (first[-1], then[0]))
+    return not any(_is_wide(character) or character.isspace() for character in (first[-1], then[0]))

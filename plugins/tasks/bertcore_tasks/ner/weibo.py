@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``weibo``."""
-    from bertcore_tasks.ner.column_task import ColumnNerTask, layout
+    from bertcore_tasks.ner.column_task import ColumnNerTask, Layout
     from bertcore_tasks.ner.columns import without_word_positions
 
     kinds = ("PER", "LOC", "ORG", "GPE")
@@ -23,10 +23,10 @@ def bertcore_register_tasks() -> list[Task]:
             description="Weibo, Chinese named and nominal entities of 8 types: entity F1",
             types=tuple(f"{kind}.{mention}" for kind in kinds for mention in ("NAM", "NOM")),
             layouts=(
-                layout("BMES", "{split}.all.bmes"),
-                layout("BMES", "{split}.char.bmes"),
-                layout("BIO", "weiboNER_2nd_conll.{split}"),
-                layout("BIO", "weiboNER.conll.{split}"),
+                Layout("BMES", "{split}.all.bmes"),
+                Layout("BMES", "{split}.char.bmes"),
+                Layout("BIO", "weiboNER_2nd_conll.{split}"),
+                Layout("BIO", "weiboNER.conll.{split}"),
             ),
             clean=without_word_positions,
         )

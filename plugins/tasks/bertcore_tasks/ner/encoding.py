@@ -1,0 +1,189 @@
+"""Texts as rows of tokens, with windows over those that are longer than a row, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from bertcore.batch import Column, from_rows
+from bertcore.data.tokenizer import Tokenizer
+from bertcore.errors import UsageError
+from bertcore.heads import TokenClassification
+from bertcore.tagging import OUTSIDE, Span, count_merged, entity_types, find_scheme, spans_to_tags
+from bertcore.task import Encoding
+
+from bertcore_tasks.ner.units import Sentence, align
+from bertcore_tasks.ner.windows import plan_windows
+
+UNIT_COLUMN = "unit"
+"""Which unit of its text a label position stands for, int32; -1 where another window knows more about it."""
+
+
+def model_scheme(head: TokenClassification) -> str:
+    """The scheme of a head's tags, also of one that was trained elsewhere.
+
+    Raises:
+        UsageError: its labels are no tags.
+    """
+    try:
+        found = find_scheme(head.labels)
+        if OUTSIDE not in head.labels:
+            raise ValueError(f"there is no tag {OUTSIDE} among {', '.join(head.labels)}")
+    except ValueError as error:
+        raise UsageError(
+            f"the model's labels are no tags of entities: {error}", "name them in id2label of its config.json"
+        ) from None
+    return head.scheme or found
+
+
+class SentenceEncoder:
+    """Encodes texts, one row for each window, and counts what tags or rows cannot hold.
+
+    Columns: ``labels`` int32 ``[label positions]``, absent where a text is not labeled, and ``UNIT_COLUMN``.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, head: TokenClassification, max_length: int, overlap: int, truncate: bool
+    ) -> None:
+        """Prepares to encode.
+
+        Args:
+            tokenizer: of the model.
+            head: whose labels are learned.
+            max_length: tokens of the longest row, special tokens included.
+            overlap: tokens that two windows of a text share, at most half a window.
+            truncate: keep the first window of a text only.
+
+        Raises:
+            UsageError: the head's labels are no tags of entities.
+        """
+        self._tokenizer = tokenizer
+        self._before, self._behind = tokenizer.special_ids
+        self._capacity = max_length - len(self._before) - len(self._behind)
+        self._max_length = max_length
+        self._overlap = overlap
+        self._truncate = truncate
+        self._scheme = model_scheme(head)
+        self._ids = {label: index for index, label in enumerate(head.labels)}
+        self._types = set(entity_types(head.labels))
+
+    def encode(self, sentences: Sequence[Sentence]) -> Encoding:
+        """Encodes texts; the notes say what was windowed, cut, or cannot be told by the model's tags."""
+        labeled = all(sentence.label is not None for sentence in sentences)
+        pieces = iter(self._tokenizer.encode_units([word for sentence in sentences for word in _words(sentence)]))
+        rows: list[list[int]] = []
+        example_index: list[int] = []
+        positions: list[list[int]] = []
+        units: list[int] = []
+        labels: list[int] = []
+        truncated: list[int] = []
+        losses = _Losses()
+        for index, sentence in enumerate(sentences):
+            tokens = [next(pieces) for _ in range(len(sentence.units))]
+            sizes = [len(token) for token in tokens]
+            plan = plan_windows(sizes, self._capacity, self._overlap, self._truncate)
+            kept = plan.bounds[-1][1]
+            too_long = sum(size > self._capacity for size in sizes[:kept])
+            losses.long_units += too_long
+            losses.windowed += len(plan.bounds) > 1
+            losses.windows += len(plan.bounds) if len(plan.bounds) > 1 else 0
+            if kept < len(tokens):
+                losses.cut_texts += 1
+                losses.cut_characters += len(sentence.text) - sentence.units.ends[kept - 1]
+                losses.cut_entities += sum(span.end > sentence.units.ends[kept - 1] for span in sentence.label or ())
+            if kept < len(tokens) or too_long:
+                truncated.append(index)
+            spans = self._spans(sentence, losses) if labeled else []
+            for number, (start, end) in enumerate(plan.bounds):
+                row = list(self._before)
+                firsts: list[int] = []
+                for unit in range(start, end):
+                    firsts.append(len(row))
+                    row += tokens[unit][: self._capacity]
+                rows.append(row + self._behind)
+                positions.append(firsts)
+                example_index.append(index)
+                units += np.where(plan.owner[start:end] == number, np.arange(start, end), -1).tolist()
+                if labeled:
+                    labels += self._labels(spans, start, end)
+        columns = {UNIT_COLUMN: Column(np.array(units, dtype=np.int32), "label")}
+        if labeled:
+            columns["labels"] = Column(np.array(labels, dtype=np.int32), "label")
+        batch = from_rows(rows, [[0] * len(row) for row in rows], columns, example_index, positions)
+        return Encoding(batch, np.array(truncated, dtype=np.int64), losses.notes(self._max_length))
+
+    def _spans(self, sentence: Sentence, losses: _Losses) -> list[Span]:
+        """The entities that the model's tags can tell, in units."""
+        alignment = align(sentence.label, sentence.units)
+        losses.off_units += alignment.off_units
+        losses.overlapping += alignment.overlapping
+        losses.merged += count_merged(alignment.spans, self._scheme)
+        losses.unknown.update(span.type for span in alignment.spans if span.type not in self._types)
+        losses.unknown_entities += sum(span.type not in self._types for span in alignment.spans)
+        return [span for span in alignment.spans if span.type in self._types]
+
+    def _labels(self, spans: Sequence[Span], start: int, end: int) -> list[int]:
+        """The labels of a window, well-formed by themselves: an entity at its border is one of what lies inside."""
+        inside = [
+            Span(max(span.start, start) - start, min(span.end, end) - start, span.type)
+            for span in spans
+            if span.start < end and span.end > start
+        ]
+        outside = self._ids[OUTSIDE]
+        # A model that was trained elsewhere may lack a tag that its training set did.
+        return [self._ids.get(tag, outside) for tag in spans_to_tags(inside, end - start, self._scheme)]
+
+
+class _Losses:
+    """What encoding cost, by kind."""
+
+    def __init__(self) -> None:
+        self.cut_texts = self.cut_characters = self.cut_entities = 0
+        self.windowed = self.windows = self.long_units = 0
+        self.off_units = self.overlapping = self.merged = self.unknown_entities = 0
+        self.unknown: set[str] = set()
+
+    def notes(self, max_length: int) -> tuple[str, ...]:
+        """One line for each kind that occurred."""
+        scored = "; they are scored all the same"
+        notes: list[str] = []
+        if self.cut_texts:
+            notes.append(
+                f"{_number(self.cut_texts, 'text')} cut at {max_length} tokens, which loses "
+                f"{_number(self.cut_characters, 'character')} and {_number(self.cut_entities, 'entity')}{scored}"
+            )
+        if self.windowed:
+            notes.append(
+                f"{_number(self.windowed, 'text')} longer than {max_length} tokens: {self.windows} overlapping windows"
+            )
+        if self.long_units:
+            notes.append(f"{_number(self.long_units, 'word')} longer than a row: only the first tokens are read")
+        if self.off_units:
+            notes.append(f"{_number(self.off_units, 'entity')} with a border inside a unit: not learned{scored}")
+        if self.overlapping:
+            notes.append(f"{_number(self.overlapping, 'entity')} overlapping another one: not learned{scored}")
+        if self.merged:
+            notes.append(
+                f"{_number(self.merged, 'entity')} behind another one of its type, which IO cannot tell apart{scored}"
+            )
+        if self.unknown_entities:
+            names = ", ".join(sorted(self.unknown))
+            notes.append(
+                f"{_number(self.unknown_entities, 'entity')} of a type that the model does not know ({names}){scored}"
+            )
+        return tuple(notes)
+
+
+def _number(count: int, noun: str) -> str:
+    plural = "entities" if noun == "entity" else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"
+
+
+def _words(sentence: Sentence) -> list[str]:
+    """The units as they stand in the text, with the space in front of them that no unit holds."""
+    behind = 0
+    words: list[str] = []
+    for word, start, end in zip(sentence.words, sentence.units.starts, sentence.units.ends, strict=True):
+        words.append((" " if start > behind else "") + word)
+        behind = end
+    return words
