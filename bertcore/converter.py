@@ -25,7 +25,7 @@ class KeyReport:
     Attributes:
         source: key in the file, or :data:`MADE`.
         target: canonical name, or None where the key was skipped.
-        action: what was done: copied, renamed, transposed, joined, skipped, with the reason.
+        action: what was done: copied, renamed, transposed, or, each with the reason, skipped or made.
     """
 
     source: str

@@ -20,6 +20,9 @@ from bertcore.errors import BertcoreError
 from bertcore.heads import Head
 from bertcore.task import Encoding, Example, Task
 
+OPTIONS_BESIDE_ROWS = frozenset({*FILE_OPTIONS, "cache", "stream_window"})
+"""Data options that say where data lies or how it is held, and not what its rows are."""
+
 
 def encode_split(
     task: Task,
@@ -84,7 +87,7 @@ def _key(
         "labeled": any(example.label is not None for example in examples),
         "tokenizer": tokenizer.fingerprint,
         "head": repr(head),
-        "data": data.model_dump(exclude={*FILE_OPTIONS, "cache", "stream_window"}),
+        "data": data.model_dump(exclude=set(OPTIONS_BESIDE_ROWS)),
         "max_length": max_length,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:40]

@@ -28,7 +28,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, Vali
 
 import bertcore
 from bertcore.batch import Per
-from bertcore.config import FILE_OPTIONS, DataConfig, HeadConfig, Setting
+from bertcore.config import DataConfig, HeadConfig, Setting
+from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
 from bertcore.data.records import (
     ColumnLayout,
     Record,
@@ -49,9 +50,6 @@ VERSION = 1
 
 BROUGHT_BY = {"mindrecord": "bertcore-mindspore"}
 """Formats of this project that a distribution of their own brings."""
-
-# Options that say where data lies or how it is held, and not what its rows are.
-_OTHER_OPTIONS = {*FILE_OPTIONS, "cache", "stream_window"}
 
 # A run may allow longer rows than there are, or shorter ones if there are none.
 _LENGTH = "max_length"
@@ -145,7 +143,7 @@ class FolderDescription(_Part):
 
 def data_options(data: DataConfig) -> dict[str, Any]:
     """The data options that determine what rows are made of an example, as JSON has them."""
-    return data.model_dump(mode="json", exclude=_OTHER_OPTIONS)
+    return data.model_dump(mode="json", exclude=set(OPTIONS_BESIDE_ROWS))
 
 
 def read_description(folder: Path) -> FolderDescription | None:
