@@ -13,7 +13,7 @@ from bertcore.config import DataConfig, HeadConfig
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError
 from bertcore.registry import Registry
-from bertcore.task import Example, Metric
+from bertcore.task import Example
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_the_sample_is_read_like_the_real_files(rte: GlueTask) -> None:
 
 def test_another_task_is_a_few_lines(tmp_path: Path) -> None:
     """One text a line, other columns and labels, and a file without identifiers."""
-    task = GlueTask("sentiment", "x", ("sentence",), ("0", "1"), Metric("accuracy"))
+    task = GlueTask("sentiment", "x", ("sentence",), ("0", "1"))
     (tmp_path / "dev.tsv").write_text("sentence\tlabel\na fine film\t1\nno\t0\n")
     dataset = task.open(DataConfig(path=str(tmp_path)))
     assert set(dataset.files) == {"dev"}

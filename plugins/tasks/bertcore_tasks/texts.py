@@ -62,9 +62,14 @@ def text_examples(
                 problem = "is no text" if column in record else "is missing"
                 raise DataError(f"{origin}: the field {column!r} {problem}", f"give {' and '.join(columns)} as texts")
         texts = {column: record[column] for column in columns}
-        name = record.get(identifier)
-        examples.append(Example(str(number if name in (None, "") else name), texts, origin=origin))
+        examples.append(Example(identifier_of(record, identifier, number), texts, origin=origin))
     return examples
+
+
+def identifier_of(record: Mapping[str, Any], field: str, number: int) -> str:
+    """What a record calls itself in this field, or where that is missing, empty or null, its number."""
+    value = record.get(field)
+    return str(number if value in (None, "") else value)
 
 
 def prediction_entry(

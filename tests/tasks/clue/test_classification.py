@@ -228,6 +228,8 @@ def test_a_file_with_all_examples_is_scored_on_those_with_a_label(
     examples = examples_of(dataset, "dev")
     file = tmp_path / "ocnli_50k_predict.json"
     write(file, [{"id": number, "label": "neutral"} for number in range(5)])
+    single = DataConfig(path=str(ocnli / "dev.json"))
+    assert task.score(examples, dataset.labels, file, single).total == 4
     result = task.score(examples, dataset.labels, file, data)
     assert result.total == 4
     assert result.metrics == {"accuracy": 0.5}
@@ -238,6 +240,9 @@ def test_a_file_with_all_examples_is_scored_on_those_with_a_label(
     write(file, [{"id": number, "label": "neutral"} for number in (0, 1, 2, 3)])
     with pytest.raises(DataError, match=r"no prediction for 1 of 4 examples, the first is '4' \(dev\.json:5\)"):
         task.score(examples, dataset.labels, file, data)
+    write(file, [{"id": number, "label": "neutral"} for number in (0, 2, 3, 4)])
+    records = DataConfig(path=str(tmp_path))  # a folder of record files: none of CLUE's is in it
+    assert task.score(examples, dataset.labels, file, records).total == 4
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""AFQMC: do both questions ask the same?"""
+"""AFQMC: do both questions to a bank ask the same?"""
 
 from __future__ import annotations
 
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``afqmc``."""
-    from bertcore_tasks.clue.pairs import AfqmcTask
+    from bertcore_tasks.clue.base import ClueTask
 
-    return [AfqmcTask()]
+    return [
+        ClueTask(
+            name="afqmc",
+            description="CLUE AFQMC: Chinese questions that ask the same, accuracy",
+            text_fields=("sentence1", "sentence2"),
+            leaderboard={"test": "afqmc_predict.json"},
+            labels=("0", "1"),
+        )
+    ]

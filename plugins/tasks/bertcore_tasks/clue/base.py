@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,37 @@ from bertcore.files import json_text
 from bertcore.task import Dataset, Evaluation, Example, Metric
 
 from bertcore_tasks.classification import ClassificationTask, unknown_label
-from bertcore_tasks.texts import json_identifier, plain_text, read_predictions, text_examples
+from bertcore_tasks.official_files import find_official_files
+from bertcore_tasks.texts import identifier_of, json_identifier, plain_text, read_predictions, text_examples
 
+FILE_NAMES = {"train": ("train.json",), "dev": ("dev.json",), "test": ("test.json",)}
+ID = "id"
 NO_AGREEMENT = "-"
 """The label of an example on whose label the annotators did not agree."""
 
 
+@dataclass
 class ClueTask(ClassificationTask):
     """A classification task in the form of CLUE's ``train.json``, ``dev.json`` and ``test.json``.
 
     Attributes:
+        name: as in ``--task afqmc``.
+        description: one line.
         text_fields: one or two fields of each object.
-        labels: label names in the order of their ids, as in the data set ``clue`` of Hugging Face.
-        file_names: names of each split's file; the first that is there is read.
         leaderboard: split to the name of the file that the leaderboard takes.
+        labels: label names in the order of their ids, as in the data set ``clue`` of Hugging Face; empty where
+            :meth:`find_labels` reads them.
+        file_names: split to the names that its file may have; the first that is there is read.
     """
 
-    text_fields: tuple[str, ...]
-    labels: tuple[str, ...]
-    file_names: Mapping[str, tuple[str, ...]]
-    leaderboard: Mapping[str, str]
     metric = Metric("accuracy")
+
+    name: str
+    description: str
+    text_fields: tuple[str, ...]
+    leaderboard: Mapping[str, str]
+    labels: tuple[str, ...] = ()
+    file_names: Mapping[str, tuple[str, ...]] = field(default_factory=FILE_NAMES.copy)
 
     def open(self, data: DataConfig) -> Dataset:
         """Finds the JSON files of a folder, or takes a single one; see :meth:`bertcore.task.Task.open`.
@@ -41,18 +52,7 @@ class ClueTask(ClassificationTask):
         A single file is the split whose file has its name, or else the split that is evaluated.
         """
         path = Path(data.path or ".")
-        remedy = f"give the folder of {self.name}'s JSON files with --data"
-        if path.is_file():
-            named = [split for split, names in self.file_names.items() if path.name in names]
-            files: dict[str, tuple[Path, ...]] = {named[0] if named else self.evaluation_split: (path,)}
-        elif path.is_dir():
-            found = {split: [path / name for name in names] for split, names in self.file_names.items()}
-            present = {split: [file for file in several if file.is_file()] for split, several in found.items()}
-            files = {split: (several[0],) for split, several in present.items() if several}
-        else:
-            raise DataError(f"{path}: no such folder", remedy)
-        if not files:
-            raise DataError(f"{path}: no {', '.join(names[0] for names in self.file_names.values())}", remedy)
+        files = find_official_files(path, self.file_names, self.evaluation_split, f"{self.name}'s JSON files")
         labels = self.find_labels(files)
         notes: list[str] = []
         return Dataset(
@@ -69,7 +69,7 @@ class ClueTask(ClassificationTask):
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads objects with the text fields; see :meth:`bertcore.task.Task.parse_input`."""
-        return text_examples(records, self.fields_read(data), "id")
+        return text_examples(records, self.fields_read(data), ID)
 
     def submissions(self) -> Mapping[str, str]:
         """The files of cluebenchmarks.com."""
@@ -84,7 +84,7 @@ class ClueTask(ClassificationTask):
         self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
     ) -> Evaluation:
         """Scores a file in the leaderboard's form, which may hold the examples without an agreed label, too."""
-        stored = read_predictions(predictions, examples, self._without_agreement(examples, data))
+        stored = read_predictions(predictions, examples, _without_agreement(examples, Path(data.path or ".")))
         return self.score_stored(examples, labels, stored)
 
     def read_split(
@@ -97,11 +97,11 @@ class ClueTask(ClassificationTask):
         """
         records = [(record, f"{file.name}:{origin.rpartition(':')[2]}") for record, origin in read_json_lines(file)]
         # Counted before any is left out: where there is no id, an example is called by its number in the file.
-        found = text_examples(records, self.fields_read(data), "id")
+        found = text_examples(records, self.fields_read(data), ID)
         examples: list[Example] = []
         left_out = 0
         for example, (record, origin) in zip(found, records, strict=True):
-            if split in self.leaderboard:
+            if split in self.leaderboard:  # what copies of these files have for labels are placeholders
                 examples.append(example)
             elif "label" not in record:
                 raise DataError(f"{origin}: the field 'label' is missing", f"the split {split} needs labels")
@@ -111,7 +111,7 @@ class ClueTask(ClassificationTask):
                 label = plain_text(record["label"])
                 if label not in labels:
                     raise unknown_label(origin, record["label"], labels, "label")
-                examples.append(Example(example.identifier, example.texts, label, origin))
+                examples.append(replace(example, label=label))
         if left_out:
             notes.append(
                 f"{file.name}: {left_out} of {len(found)} examples are left out, because their label is "
@@ -119,16 +119,17 @@ class ClueTask(ClassificationTask):
             )
         return examples
 
-    def _without_agreement(self, examples: Sequence[Example], data: DataConfig) -> list[str]:
-        names = {example.origin.rpartition(":")[0] for example in examples}
-        found: list[str] = []
-        for (file,) in self.open(data).files.values():
-            if file.name in names:
-                records = enumerate(read_json_lines(file))
-                found += [
-                    str(record.get("id", number)) for number, (record, _) in records if _is_without_agreement(record)
-                ]
-        return found
+
+def _without_agreement(examples: Sequence[Example], path: Path) -> list[str]:
+    """Identifiers of what reading left out of the files of these examples; none where the data are record files."""
+    names = {example.origin.rpartition(":")[0] for example in examples}
+    files = [path] if path.is_file() else [path / name for name in names if (path / name).is_file()]
+    return [
+        identifier_of(record, ID, number)
+        for file in files
+        for number, (record, _) in enumerate(read_json_lines(file))
+        if _is_without_agreement(record)
+    ]
 
 
 def _is_without_agreement(record: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from bertcore.errors import DataError
 from bertcore.task import Example
 from pydantic import Field
 
-from bertcore_tasks.clue.base import ClueTask
+from bertcore_tasks.clue.base import FILE_NAMES, ClueTask
 from bertcore_tasks.texts import plain_text
 
 LABELS_FILE = "labels.json"
@@ -27,19 +27,17 @@ class TnewsConfig(DataConfig):
 class TnewsTask(ClueTask):
     """TNEWS of CLUE 1.0 and 1.1, which share all but the test file."""
 
-    name = "tnews"
-    description = "CLUE TNEWS: topics of Chinese news, accuracy"
     data_config: ClassVar[type[DataConfig]] = TnewsConfig
-    text_fields = ("sentence",)
-    labels = ()
-    file_names: Mapping[str, tuple[str, ...]] = {
-        "train": ("train.json",),
-        "dev": ("dev.json",),
-        "test": ("test.json",),
-        "test1.0": ("test1.0.json",),
-    }
-    leaderboard: Mapping[str, str] = {"test": "tnews11_predict.json", "test1.0": "tnews10_predict.json"}
     optional_submissions: ClassVar[frozenset[str]] = frozenset({"test1.0"})
+
+    def __init__(self) -> None:
+        super().__init__(
+            name="tnews",
+            description="CLUE TNEWS: topics of Chinese news, accuracy",
+            text_fields=("sentence",),
+            leaderboard={"test": "tnews11_predict.json", "test1.0": "tnews10_predict.json"},
+            file_names={**FILE_NAMES, "test1.0": ("test1.0.json",)},
+        )
 
     def find_labels(self, files: Mapping[str, tuple[Path, ...]]) -> tuple[str, ...]:
         """The codes of ``labels.json`` beside the other files, in its order.

@@ -9,41 +9,51 @@ from typing import Any
 
 from bertcore.config import DataConfig
 from bertcore.data.tables import read_tsv
-from bertcore.errors import DataError
 from bertcore.task import Dataset, Example, Metric, Task
 
 from bertcore_tasks.classification import ClassificationTask, unknown_label
+from bertcore_tasks.official_files import find_official_files
 from bertcore_tasks.regression import RegressionTask, parse_number
 from bertcore_tasks.texts import text_examples
 
-FILE_NAMES = {"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"}
+FILE_NAMES = {"train": ("train.tsv",), "dev": ("dev.tsv",), "test": ("test.tsv",)}
+ACCURACY = Metric("accuracy")
+PEARSON = Metric("pearson")
 
 
+@dataclass
 class GlueFiles(Task):
     """Reads a task in the form of GLUE's ``train.tsv``, ``dev.tsv`` and ``test.tsv``.
 
     Attributes:
+        name: as in ``--task rte``.
+        description: one line.
         text_columns: one or two columns of the header.
-        text_names: what these texts are called elsewhere; by default as their columns.
+        labels: label names in the order of their ids, as in transformers' ``run_glue``; empty for a regression.
+        text_names: what the texts are called elsewhere; by default as their columns.
         label_column: column of the label; a file without it has none (``test.tsv``).
         identifier_column: column of the identifier; the number of the row, from 0, where there is none.
-        sample: folder beside this module that ``--data sample`` reads, or None.
-        file_names: name of each split's file.
+        file_names: split to the names that its file may have; the first that is there is read.
         headers: columns of the splits whose files have no header.
-        leaderboard: split to the name of the file that the leaderboard takes.
         leaves_out_ragged_lines: whether a labeled line with another number of fields is left out and counted.
+        evaluation_split: the split that is evaluated during training.
+        leaderboard: split to the name of the file that the leaderboard takes.
+        sample: folder beside this module that ``--data sample`` reads, or None.
     """
 
+    name: str
+    description: str
     text_columns: tuple[str, ...]
+    labels: tuple[str, ...] = ()
     text_names: tuple[str, ...] = ()
     label_column: str = "label"
     identifier_column: str = "index"
-    sample: str | None = None
-    file_names: Mapping[str, str] = FILE_NAMES
-    headers: Mapping[str, tuple[str, ...]]
-    leaderboard: Mapping[str, str]
+    file_names: Mapping[str, tuple[str, ...]] = field(default_factory=FILE_NAMES.copy)
+    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     leaves_out_ragged_lines: bool = False
-    labels: tuple[str, ...] = ()
+    evaluation_split: str = "dev"
+    leaderboard: Mapping[str, str] = field(default_factory=dict)
+    sample: str | None = None
 
     def sample_folder(self) -> Path | None:
         """Folder of the sample that the package brings."""
@@ -59,22 +69,8 @@ class GlueFiles(Task):
         return Dataset(files, lambda split: self.read_split(split, files[split][0], notes), self.labels, notes=notes)
 
     def find_files(self, path: Path) -> dict[str, tuple[Path, ...]]:
-        """The files of each split.
-
-        Raises:
-            DataError: there are none.
-        """
-        remedy = f"give the folder of {self.name}'s TSV files with --data"
-        if path.is_file():
-            named = [split for split, name in self.file_names.items() if name == path.name]
-            return {named[0] if named else self.evaluation_split: (path,)}
-        if not path.is_dir():
-            raise DataError(f"{path}: no such folder", remedy)
-        files = {split: (path / name,) for split, name in self.file_names.items() if (path / name).is_file()}
-        if not files:
-            *first, last = self.file_names.values()
-            raise DataError(f"{path}: no {', '.join(first)} or {last}", remedy)
-        return files
+        """The file of each split; see :func:`bertcore_tasks.official_files.find_official_files`."""
+        return find_official_files(path, self.file_names, self.evaluation_split, f"{self.name}'s TSV files")
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"sentence1": ..., "sentence2": ...}``, or the columns of the official files.
@@ -151,52 +147,31 @@ class GlueTask(GlueFiles, ClassificationTask):
     """A classification task of GLUE.
 
     Attributes:
-        name: as in ``--task rte``.
-        description: one line.
-        labels: label names in the order of their ids, as in transformers' ``run_glue``.
         metric: by which the best checkpoint is chosen.
         scores: names in ``metrics.CLASSIFICATION``; the accuracy among them.
-        evaluation_split: the split that is evaluated during training.
 
     The others are those of :class:`GlueFiles`.
     """
 
-    name: str
-    description: str
-    text_columns: tuple[str, ...]
-    labels: tuple[str, ...]
-    metric: Metric = field(default_factory=lambda: Metric("accuracy"))
-    label_column: str = "label"
-    identifier_column: str = "index"
-    sample: str | None = None
+    metric: Metric = ACCURACY
     scores: tuple[str, ...] = ("accuracy",)
-    file_names: Mapping[str, str] = field(default_factory=lambda: dict(FILE_NAMES))
-    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    leaderboard: Mapping[str, str] = field(default_factory=dict)
-    leaves_out_ragged_lines: bool = False
-    evaluation_split: str = "dev"
-    text_names: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(kw_only=True)
 class GlueRegressionTask(GlueFiles, RegressionTask):
-    """A regression task of GLUE; attributes as in :class:`GlueTask`.
+    """A regression task of GLUE.
 
     Attributes:
         low: smallest score.
         high: largest score; what is submitted is cut to this range.
+
+    The others are those of :class:`GlueFiles`.
     """
 
-    name: str
-    description: str
-    text_columns: tuple[str, ...]
     low: float
     high: float
-    metric: Metric = field(default_factory=lambda: Metric("pearson"))
     label_column: str = "score"
-    scores: tuple[str, ...] = ("pearson", "spearman")
-    headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    leaderboard: Mapping[str, str] = field(default_factory=dict)
+    metric: Metric = PEARSON
 
     def parse_label(self, text: str, origin: str) -> float:
         """A number in the range of the scores."""

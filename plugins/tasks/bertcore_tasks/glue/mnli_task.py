@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from bertcore.data.tables import read_tsv
-from bertcore.errors import DataError
 from bertcore.task import Example, Metric
 
 from bertcore_tasks.glue.base import GlueTask
 
 LABELS = ("entailment", "neutral", "contradiction")
-FULL_NAME = "diagnostic-full.tsv"
 DIAGNOSTIC_NAMES = ("diagnostic.tsv", "AX.tsv", "test.tsv")
 """What the file without labels is called by those who hand it out."""
 
@@ -30,7 +28,7 @@ class MnliTask(GlueTask):
             labels=LABELS,
             label_column="gold_label",
             file_names={
-                split: f"{split}.tsv"
+                split: (f"{split}.tsv",)
                 for split in ("train", "dev_matched", "dev_mismatched", "test_matched", "test_mismatched")
             },
             leaderboard={"test_matched": "MNLI-m.tsv", "test_mismatched": "MNLI-mm.tsv", "ax": "AX.tsv"},
@@ -47,7 +45,7 @@ class MnliTask(GlueTask):
 
 
 class DiagnosticTask(GlueTask):
-    """AX: no training split; the file with labels has columns of its own."""
+    """AX: no training split; the file with labels, the split ``full``, has columns of its own."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -57,30 +55,13 @@ class DiagnosticTask(GlueTask):
             labels=LABELS,
             metric=Metric("matthews"),
             scores=("accuracy", "matthews"),
-            leaderboard={"test": "AX.tsv"},
+            file_names={"full": ("diagnostic-full.tsv",), "test": DIAGNOSTIC_NAMES},
             evaluation_split="full",
+            leaderboard={"test": "AX.tsv"},
         )
 
-    def find_files(self, path: Path) -> dict[str, tuple[Path, ...]]:
-        """``full`` is the file with labels, ``test`` the one without; a single file is told by its name."""
-        if path.is_file():
-            return {"test" if path.name in DIAGNOSTIC_NAMES else "full": (path,)}
-        if not path.is_dir():
-            raise DataError(f"{path}: no such folder", "give the folder of diagnostic-full.tsv with --data")
-        names = {"full": (FULL_NAME,), "test": DIAGNOSTIC_NAMES}
-        found = {
-            split: [path / name for name in several if (path / name).is_file()] for split, several in names.items()
-        }
-        files = {split: (several[0],) for split, several in found.items() if several}
-        if not files:
-            raise DataError(
-                f"{path}: no {FULL_NAME} (with labels) or {' or '.join(DIAGNOSTIC_NAMES)} (without)",
-                "give the folder of GLUE's diagnostic files with --data",
-            )
-        return files
-
     def read_split(self, split: str, file: Path, notes: list[str]) -> list[Example]:
-        """Reads one file; in the one with labels the texts have other names, and rows are numbered from 0."""
+        """Reads one file; in the one with labels the texts have other columns, and rows are numbered from 0."""
         if split != "full":
             return super().read_split(split, file, notes)
         return [

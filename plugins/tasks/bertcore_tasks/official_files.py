@@ -1,0 +1,36 @@
+"""Where the official files of a task are: of known names in one folder, or a single one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bertcore.errors import DataError
+
+
+def find_official_files(
+    path: Path, names: Mapping[str, Sequence[str]], evaluation_split: str, what: str
+) -> dict[str, tuple[Path, ...]]:
+    """Finds the file of each split.
+
+    Args:
+        path: a folder; or one file, which is the split whose file has its name, or else the one that is evaluated.
+        names: split to the names that its file may have; the first that is there is read.
+        evaluation_split: name of the split that is evaluated.
+        what: the files in words, for the error.
+
+    Raises:
+        DataError: there are none.
+    """
+    remedy = f"give the folder of {what} with --data"
+    if path.is_file():
+        named = next((split for split, several in names.items() if path.name in several), evaluation_split)
+        return {named: (path,)}
+    if not path.is_dir():
+        raise DataError(f"{path}: no such folder", remedy)
+    found = {split: [path / name for name in several if (path / name).is_file()] for split, several in names.items()}
+    files = {split: (several[0],) for split, several in found.items() if several}
+    if not files:
+        *first, last = (name for several in names.values() for name in several)
+        raise DataError(f"{path}: no {', '.join(first)} or {last}", remedy)
+    return files
