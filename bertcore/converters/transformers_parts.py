@@ -27,7 +27,7 @@ def transformers_parts(tensors: Mapping[str, NDArray[np.generic]], origin: str) 
     if len(found) != 1:
         raise ModelError(f"{origin}: has {len(found)} tables {_WORDS}, not one", "verify a file of one BERT encoder")
     encoder = found[0]
-    head = encoder.removesuffix(encoder.rpartition(".")[0].rpartition(".")[2] + ".") if encoder else ""
+    head = encoder[: encoder.rstrip(".").rfind(".") + 1]  # a head stands beside the encoder: module.bert., module.
     layer = f"{encoder}encoder.layer.{{layer}}."
     return ModelParts(
         tensors,

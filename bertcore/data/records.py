@@ -67,7 +67,7 @@ class Record:
 class RecordFormat(ABC):
     """Base of all formats of record files; an instance is registered by ``bertcore_register_record_formats``.
 
-    Attributes:
+    Class attributes:
         name: as in ``bertcore data convert --to tfrecord``.
         description: one line.
         suffix: of the files that are written, as ``.tf_record``.
@@ -75,10 +75,10 @@ class RecordFormat(ABC):
         for_people: whether the rows are written without padding and with their comments.
     """
 
-    name: str
-    description: str
-    suffix: str
-    recognized: tuple[str, ...] = ()
+    name: ClassVar[str]
+    description: ClassVar[str]
+    suffix: ClassVar[str]
+    recognized: ClassVar[tuple[str, ...]] = ()
     for_people: ClassVar[bool] = False
 
     def problem(self) -> tuple[str, str] | None:
