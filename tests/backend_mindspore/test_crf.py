@@ -52,7 +52,7 @@ class Losses(nn.Cell):
     def construct(self, logits: Tensor, weights: Tensor, *arrays: Tensor) -> Any:
         batch = self.collect(arrays)
         gradients = self.gradients(logits, weights, *arrays)
-        return self.field.losses(logits, batch), self.field.tags(logits, batch), gradients
+        return self.field.losses(logits, batch), self.field.decode(logits, batch), gradients
 
 
 def random_batch(generator: np.random.Generator) -> Batch:

@@ -103,7 +103,7 @@ class ConditionalRandomField(nn.Cell):
         else:
             losses, decode = GraphLosses(in_loss, device), GraphDecoding(in_decoding, device)
         self.row_losses = _WithGradient(losses)
-        self.decode = decode
+        self.best_tags = decode
         self.gather = ops.Gather()
 
     def losses(self, logits: Tensor, batch: Inputs) -> Tensor:
@@ -122,10 +122,10 @@ class ConditionalRandomField(nn.Cell):
         )
         return results[0]
 
-    def tags(self, logits: Tensor, batch: Inputs) -> Tensor:
-        """Returns the best tags, int32 ``[tokens]``."""
+    def decode(self, logits: Tensor, batch: Inputs) -> Tensor:
+        """Returns the best tags of each row, int32 ``[tokens]``, from ``[tokens, tags]``."""
         emissions = self.gather(logits, batch["leaf_tokens"], 0)
-        of_leaves = self.decode(
+        of_leaves = self.best_tags(
             emissions,
             self.transitions,
             self.start,

@@ -15,6 +15,7 @@ from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
 from bertcore.backend import StepContext
+from bertcore.batch import Per
 from bertcore.families import BertConfig
 from bertcore.randomness import (
     EMBEDDINGS,
@@ -36,13 +37,14 @@ class DropoutPlan:
 
     Attributes:
         config: the rates.
-        head_per_token: whether the head drops hidden states of every token (else the pooled first tokens).
+        head_per: whose hidden states the head drops: of each ``row`` (its first token), of each ``token``, or None
+            where it drops none.
         forward_passes: passes over one micro-batch, each with masks of its own.
         active: False where nothing is dropped; there are no masks then.
     """
 
     config: BertConfig
-    head_per_token: bool
+    head_per: Per | None
     forward_passes: int
     active: bool
 
@@ -55,9 +57,10 @@ class DropoutPlan:
             rates[attention_probabilities(layer)] = config.attention_probs_dropout_prob
             rates[attention_output(layer)] = config.hidden_dropout_prob
             rates[feed_forward_output(layer)] = config.hidden_dropout_prob
-        if config.head_variant == "dense" and not self.head_per_token:
+        if self.head_per == "row" and config.head_variant == "dense":
             rates[HEAD_DENSE] = config.head_dropout_prob
-        rates[HEAD] = config.head_dropout_prob
+        if self.head_per is not None:
+            rates[HEAD] = config.head_dropout_prob
         return {site: rate for site, rate in rates.items() if self.active and rate > 0}
 
     def position(self, site: int) -> int | None:
@@ -67,7 +70,7 @@ class DropoutPlan:
     def mask_shape(self, site: int, shape: Shape) -> tuple[int, ...]:
         """Shape of a site's mask."""
         if site in (HEAD, HEAD_DENSE):
-            return (shape.tokens if self.head_per_token else shape.rows, self.config.hidden_size)
+            return (shape.rows if self.head_per == "row" else shape.tokens, self.config.hidden_size)
         if site == EMBEDDINGS:
             return (shape.tokens, self.config.embedding_width)
         if (site - attention_probabilities(0)) % 4 == 0:

@@ -7,9 +7,12 @@ A head is a cell with
 - ``construct(hidden, batch, forward_pass) -> dict of outputs`` (graph): what the description's ``outputs`` names,
   each ``[rows, ...]`` or ``[tokens, ...]`` of the static shape; the host picks the real ones;
 - ``column_names`` and ``output_names``: the keys of both, in an order of the head's choice;
-- ``output_shape(name)`` (host): the shape of one value of an output;
+- ``empty_output(name)`` (host): an output of a batch without rows;
 - ``losses(outputs, batch)`` (graph): float32 ``[rows]`` or ``[tokens]`` of the static shape, as ``loss_per`` says,
-  zero where nothing is to be learned; their sum is the loss.
+  zero where nothing is to be learned; their sum is the loss;
+- ``dropout_per``, of the class: whose hidden states it drops, see :class:`bertcore_mindspore.dropout.DropoutPlan`.
+
+Logits and losses are float32 in every precision.
 """
 
 from __future__ import annotations
@@ -47,13 +50,11 @@ class _WideTanh(nn.Cell):
         return self.cast(self.tanh(self.cast(values, self.wide)), values.dtype)
 
 
-class _PooledHead(nn.Cell):
-    """The pooled first token, dropout, a linear layer: base of the heads that give one thing per row.
-
-    In the variant ``dense``, dropout comes before the first of two linear layers, too, and no pooler is read.
-    """
+class _RowHead(nn.Cell):
+    """One output per row: ``classifier`` on the pooled first token, or two dense layers on the first token itself."""
 
     loss_per: ClassVar[Per] = "row"
+    dropout_per: ClassVar[Per | None] = "row"
     column_names: ClassVar[tuple[str, ...]] = ("targets",)
     output_names: ClassVar[tuple[str, ...]] = ("logits",)
 
@@ -76,20 +77,19 @@ class _PooledHead(nn.Cell):
         self.cast = ops.Cast()
         self.sum = ops.ReduceSum()
 
-    def output_shape(self, name: str) -> tuple[int, ...]:
-        """One number for each label."""
-        return (self.head.output_size,)
+    def empty_output(self, name: str) -> NDArray[np.generic]:
+        """No row, of one number for each label."""
+        return np.zeros((0, self.head.output_size), dtype=np.float32)
 
     def construct(self, hidden: Tensor, batch: Inputs, forward_pass: int) -> dict[str, Tensor]:
         """Returns ``logits``, float32 ``[rows, labels]``."""
         masks = batch["masks"]
         first = self.dense_dropout(self.gather(hidden, batch["first_tokens"], 0), masks, forward_pass)
-        pooled = self.activation(self.dense(first))
-        logits = self.classifier(self.dropout(pooled, masks, forward_pass))
-        return {"logits": self.cast(logits, mindspore.float32)}
+        pooled = self.dropout(self.activation(self.dense(first)), masks, forward_pass)
+        return {"logits": self.classifier(self.cast(pooled, mindspore.float32))}
 
 
-class SequenceClassificationHead(_PooledHead):
+class SequenceClassificationHead(_RowHead):
     """Cross entropy over the labels, or the mean of one binary cross entropy per label."""
 
     def __init__(
@@ -111,7 +111,7 @@ class SequenceClassificationHead(_PooledHead):
 
     def columns(self, layout: Layout) -> dict[str, NDArray[np.generic]]:
         """``targets``: float32 ``[rows, labels]``."""
-        labels = layout.batch.columns.get("labels")
+        labels = layout.batch.columns.get(self.head.label_column)
         size = self.head.output_size
         if labels is None:
             targets = np.zeros((0, size), dtype=np.float32)
@@ -130,12 +130,12 @@ class SequenceClassificationHead(_PooledHead):
         return self.cast(-self.sum(targets * self.log_softmax(logits), -1), mindspore.float32)
 
 
-class RegressionHead(_PooledHead):
+class RegressionHead(_RowHead):
     """Squared error."""
 
     def columns(self, layout: Layout) -> dict[str, NDArray[np.generic]]:
         """``targets``: float32 ``[rows]``."""
-        labels = layout.batch.columns.get("labels")
+        labels = layout.batch.columns.get(self.head.label_column)
         targets = np.zeros(0, dtype=np.float32) if labels is None else labels.values
         return {"targets": layout.per_row(targets, np.float32)}
 
@@ -148,7 +148,8 @@ class RegressionHead(_PooledHead):
 class TokenClassificationHead(nn.Cell):
     """Cross entropy over the tags of each label position, or a conditional random field over those of a row."""
 
-    loss_per: ClassVar[Per] = "token"
+    loss_per: Per = "token"
+    dropout_per: ClassVar[Per | None] = "token"
     output_names: ClassVar[tuple[str, ...]] = ("logits", "tags")
 
     def __init__(
@@ -174,20 +175,22 @@ class TokenClassificationHead(nn.Cell):
         if self.has_crf:
             return crf.columns(layout, self.head.label_column)
         targets = np.zeros((layout.shape.tokens, self.head.output_size), dtype=np.float32)
-        labels = layout.batch.columns.get("labels")
+        labels = layout.batch.columns.get(self.head.label_column)
         if labels is not None:
             targets[layout.label_positions] = _one_hot(labels.values, self.head.output_size, labels.ignore)
         return {"targets": targets}
 
-    def output_shape(self, name: str) -> tuple[int, ...]:
-        """One number for each label, or one tag."""
-        return () if name == "tags" else (self.head.output_size,)
+    def empty_output(self, name: str) -> NDArray[np.generic]:
+        """No label position, of one tag, or of one number for each label."""
+        if name == "tags":
+            return np.zeros(0, dtype=np.int32)
+        return np.zeros((0, self.head.output_size), dtype=np.float32)
 
     def construct(self, hidden: Tensor, batch: Inputs, forward_pass: int) -> dict[str, Tensor]:
         """Returns ``logits``, float32 ``[tokens, labels]``, and ``tags``, int32 ``[tokens]``."""
-        logits = self.classifier(self.dropout(hidden, batch["masks"], forward_pass))
-        logits = self.cast(logits, mindspore.float32)
-        tags = self.crf.tags(logits, batch) if self.has_crf else self.argmax(logits)
+        dropped = self.dropout(hidden, batch["masks"], forward_pass)
+        logits = self.classifier(self.cast(dropped, mindspore.float32))
+        tags = self.crf.decode(logits, batch) if self.has_crf else self.argmax(logits)
         return {"logits": logits, "tags": tags}
 
     def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
@@ -203,6 +206,7 @@ class SpanExtractionHead(nn.Cell):
     """Cross entropy of start and end over the tokens of a row, and their mean."""
 
     loss_per: ClassVar[Per] = "row"
+    dropout_per: ClassVar[Per | None] = None  # transformers has no dropout in front of this layer
     column_names: ClassVar[tuple[str, ...]] = ("row_tokens", "row_blocked", "start_targets", "end_targets")
     output_names: ClassVar[tuple[str, ...]] = ("start_logits", "end_logits")
 
@@ -212,7 +216,6 @@ class SpanExtractionHead(nn.Cell):
         super().__init__(auto_prefix=False)
         self.head = head
         self.wide = getattr(mindspore, device.wide_dtype)
-        # transformers has no dropout in front of this layer.
         self.qa_outputs = Linear(parameters["qa_outputs.weight"], parameters["qa_outputs.bias"])
         self.log_softmax = LogSoftmax()
         self.gather = ops.Gather()
@@ -239,13 +242,13 @@ class SpanExtractionHead(nn.Cell):
             columns[f"{side}_targets"] = layout.per_row(targets, np.float32)
         return columns
 
-    def output_shape(self, name: str) -> tuple[int, ...]:
-        """One number."""
-        return ()
+    def empty_output(self, name: str) -> NDArray[np.generic]:
+        """No token, of one number."""
+        return np.zeros(0, dtype=np.float32)
 
     def construct(self, hidden: Tensor, batch: Inputs, forward_pass: int) -> dict[str, Tensor]:
         """Returns ``start_logits`` and ``end_logits``, float32 ``[tokens]``."""
-        logits = self.cast(self.qa_outputs(hidden), mindspore.float32)
+        logits = self.qa_outputs(self.cast(hidden, mindspore.float32))
         return {"start_logits": logits[:, 0], "end_logits": logits[:, 1]}
 
     def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:

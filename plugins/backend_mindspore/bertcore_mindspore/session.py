@@ -60,7 +60,8 @@ class Forward(nn.Cell):
         Args:
             batch: arrays of the call.
             forward_pass: which dropout masks; the same number gives the same masks.
-            embedding_offset: added to the embeddings before they are normalized, ``[tokens, hidden]``.
+            embedding_offset: added to the sum of the embeddings before it is normalized, ``[tokens, embedding
+                width]``.
         """
         return self.head(self.encoder(batch, forward_pass, embedding_offset), batch, forward_pass)
 
@@ -171,9 +172,9 @@ class MindSporeSession(Session):
         }
         self._head_class = load_target(specification.head_implementation)
         self._choose_shapes()
-        silent = DropoutPlan(self._config, head_per_token=False, forward_passes=1, active=False)
+        silent = DropoutPlan(self._config, head_per=None, forward_passes=1, active=False)
         forward = self._forward(specification.prediction_precision, silent)
-        self._output_names = tuple(name for name in forward.head.output_names)
+        self._output_names: tuple[str, ...] = forward.head.output_names
         self._head = forward.head
         self._predict = self._jit(_PredictionGraph(forward, self._parameters[self._words], self._output_names))
         self._optimizer: AdamW | None = None
@@ -187,7 +188,7 @@ class MindSporeSession(Session):
         objective: Any = load_target(target)(training.objective)
         self._dropout = DropoutPlan(
             self._config,
-            head_per_token=self._head_class.loss_per == "token",
+            head_per=self._head_class.dropout_per,
             forward_passes=objective.forward_passes,
             active=training.dropout,
         )
@@ -239,13 +240,11 @@ class MindSporeSession(Session):
                 outputs[name] = in_row_order(layouts, losses, "row", np.zeros(0, dtype=np.float32))
                 continue
             index = self._output_names.index(name)
-            dtype = np.int32 if name == "tags" else np.float32
-            empty = np.zeros((0, *self._head.output_shape(name)), dtype=dtype)
             outputs[name] = in_row_order(
                 layouts,
                 [result[index] for result in results],
                 self._specification.head.outputs[name],
-                empty,
+                self._head.empty_output(name),
             )
         return outputs
 
