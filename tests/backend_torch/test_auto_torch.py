@@ -22,7 +22,7 @@ from bertcore_torch.objectives import Forward
 from bertcore_torch.session import TorchSession
 
 import bertcore
-from bertcore.backend import SessionSpecification, StepContext, TrainingSpecification, Workload
+from bertcore.backend import StepContext, TrainingSpecification
 from bertcore.batch import Batch, Column, from_rows
 from bertcore.converters.formats.safetensors_file import read_safetensors
 from bertcore.errors import ModelError
@@ -105,25 +105,17 @@ def rows(labels: int = 3) -> Batch:
     return from_rows(ids, types, columns, label_positions=positions)
 
 
-def open_session(
-    registry: Registry, source: ModelSource, head: Head, training: TrainingSpecification | None = None
-) -> TorchSession:
-    none = np.zeros(0, dtype=np.int64)
-    session = TorchSession(
-        SessionSpecification(
-            config=source.config,
-            head=head,
-            table=source.family.parameter_table(source.config, head),
-            device="cpu",
-            precision="fp32",
-            prediction_precision="fp32",
-            workload=Workload(none, none, 8, 8, source.config.max_length),
-            training=training,
-            head_implementation=registry.head_implementation(head, "torch"),
-        )
-    )
-    session.load(source.fit(head, seed=3)[0])
-    return session
+@pytest.fixture
+def open_source(open_session: Callable[..., TorchSession]) -> Callable[..., TorchSession]:
+    """Opens a session with the weights of a folder."""
+
+    def open_one(source: ModelSource, head: Head, training: TrainingSpecification | None = None) -> TorchSession:
+        table = source.family.parameter_table(source.config, head)
+        session = open_session(source.config, head, training, table=table)
+        session.load(source.fit(head, seed=3)[0])
+        return session
+
+    return open_one
 
 
 def inputs_of(model: Any, batch: Batch, row: int) -> dict[str, torch.Tensor]:
@@ -166,10 +158,12 @@ def test_a_file_of_the_bare_encoder(make: Any, registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("model_type", list(CONFIGS))
-def test_tokens_equal_those_of_the_module(model_type: str, make: Any, registry: Registry, groups: Any) -> None:
+def test_tokens_equal_those_of_the_module(
+    model_type: str, make: Any, registry: Registry, open_source: Any, groups: Any
+) -> None:
     """Outputs and gradients of a linear layer on transformers' own encoder, row by row and without padding."""
     source = open_model(str(make(model_type)), registry)
-    session = open_session(registry, source, TAGS, TrainingSpecification(groups, dropout=False))
+    session = open_source(source, TAGS, TrainingSpecification(groups, dropout=False))
     parameters = session.parameters()
     encoder = transformers.AutoModel.from_pretrained(source.folder, dtype=torch.float32).eval()
     classifier = torch.nn.Linear(32, 3)
@@ -197,10 +191,10 @@ def test_tokens_equal_those_of_the_module(model_type: str, make: Any, registry: 
 
 
 @pytest.mark.parametrize("model_type", ["distilbert", "albert"])
-def test_heads_on_the_first_token(model_type: str, make: Any, registry: Registry) -> None:
+def test_heads_on_the_first_token(model_type: str, make: Any, registry: Registry, open_source: Any) -> None:
     """ALBERT makes a pooler and has BERT's head; DistilBERT makes none and has RoBERTa's."""
     source = open_model(str(make(model_type)), registry)
-    session = open_session(registry, source, CLASSES)
+    session = open_source(source, CLASSES)
     parameters = {name: torch.from_numpy(value) for name, value in session.parameters().items()}
     batch = rows()
     if model_type == "albert":
@@ -221,9 +215,9 @@ def test_heads_on_the_first_token(model_type: str, make: Any, registry: Registry
     assert session.predict(batch.select([]).without("labels"), ["logits"])["logits"].shape == (0, 2)
 
 
-def test_spans(make: Any, registry: Registry) -> None:
+def test_spans(make: Any, registry: Registry, open_source: Any) -> None:
     source = open_model(str(make("distilbert")), registry)
-    session = open_session(registry, source, SpanExtraction())
+    session = open_source(source, SpanExtraction())
     oracle = transformers.AutoModelForQuestionAnswering.from_pretrained(source.folder).eval()
     oracle.load_state_dict({name: torch.from_numpy(value) for name, value in session.parameters().items()}, strict=True)
     batch = rows().without("labels")
@@ -235,20 +229,20 @@ def test_spans(make: Any, registry: Registry) -> None:
         np.testing.assert_allclose(outputs["end_logits"][tokens], expected.end_logits[0].detach(), atol=2e-5)
 
 
-def test_bfloat16_is_near_float32(make: Any, registry: Registry) -> None:
+def test_bfloat16_is_near_float32(make: Any, registry: Registry, open_source: Any) -> None:
     for model_type in ("albert", "modernbert"):
         source = open_model(str(make(model_type)), registry)
-        session = open_session(registry, source, TAGS)
+        session = open_source(source, TAGS)
         full = session.predict(rows(), ["logits"])["logits"]
         low = TorchSession(dataclasses.replace(session._specification, prediction_precision="bf16"))
         low.load(session.parameters())
         np.testing.assert_allclose(low.predict(rows(), ["logits"])["logits"], full, atol=0.1)
 
 
-def test_the_embeddings_can_be_moved(make: Any, registry: Registry) -> None:
+def test_the_embeddings_can_be_moved(make: Any, registry: Registry, open_source: Any) -> None:
     """A zero offset changes nothing, and its gradient is that of the embedding of each token."""
     source = open_model(str(make("albert")), registry)
-    session = open_session(registry, source, TAGS)
+    session = open_source(source, TAGS)
     batch = rows()
     forward = Forward(session._model("fp32"), torch.device("cpu"), None)
     offset = forward.zero_embedding_offset(batch)
@@ -259,9 +253,11 @@ def test_the_embeddings_can_be_moved(make: Any, registry: Registry) -> None:
     assert (offset.grad.norm(dim=1) > 0).all()
 
 
-def test_dropout_of_the_module_depends_on_its_place_alone(make: Any, registry: Registry, groups: Any) -> None:
+def test_dropout_of_the_module_depends_on_its_place_alone(
+    make: Any, registry: Registry, open_source: Any, groups: Any
+) -> None:
     source = open_model(str(make("albert")), registry)
-    session = open_session(registry, source, TAGS, TrainingSpecification(groups))
+    session = open_source(source, TAGS, TrainingSpecification(groups))
     batch = rows()
     before = torch.get_rng_state()
 
@@ -419,10 +415,9 @@ def test_a_head_of_transformers_is_not_taken_for_ours(make: Any, registry: Regis
         source.fit(CLASSES, seed=0)
     assert "model.new_head=true" in caught.value.remedy
     report = source.fit(CLASSES, seed=0, new_head=True)[1]
-    assert set(report.skipped) == {f"{name}.{kind}" for name in ("pre_classifier", "classifier") for kind in KINDS}
-
-
-KINDS = ("weight", "bias")
+    assert set(report.skipped) == {
+        f"{layer}.{kind}" for layer in ("pre_classifier", "classifier") for kind in ("weight", "bias")
+    }
 
 
 def test_a_bert_needs_no_transformers() -> None:

@@ -18,14 +18,18 @@ import pytest
 import torch
 import transformers
 from bertcore_torch.dropout import Dropout, Place
+from bertcore_torch.heads import SequenceClassificationHead
+from bertcore_torch.objectives import Forward
 from bertcore_torch.session import TorchSession
 
 import bertcore
 from bertcore import randomness
-from bertcore.backend import SessionSpecification, StepContext, TrainingSpecification, Workload
+from bertcore.backend import StepContext, TrainingSpecification
 from bertcore.batch import Batch, Column, from_rows
+from bertcore.errors import ModelError
 from bertcore.families import ModelFamily
 from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.models import open_model
 from bertcore.registry import Registry
 
 FAMILIES = ["roberta", "electra"]
@@ -84,27 +88,20 @@ def oracle_of(build: Callable[..., Any], family: str, head: Head) -> Any:
     return build(family, head.architecture, **labels, **({} if problem is None else {"problem_type": problem}))
 
 
-def open_session(
-    registry: Registry, family: ModelFamily, oracle: Any, head: Head, training: TrainingSpecification | None = None
-) -> TorchSession:
-    config = family.parse_config(oracle.config.to_dict())
-    none = np.zeros(0, dtype=np.int64)
-    table = family.parameter_table(config, head)
-    specification = SessionSpecification(
-        config=config,
-        head=head,
-        table=table,
-        device="cpu",
-        precision="fp32",
-        prediction_precision="fp32",
-        workload=Workload(none, none, 32, 32, config.max_length),
-        training=training,
-        head_implementation=registry.head_implementation(head, "torch"),
-    )
-    session = TorchSession(specification)
-    found = dict(oracle.named_parameters())
-    session.load({name: found[name].detach().numpy().copy() for name in table})
-    return session
+@pytest.fixture
+def open_oracle(open_session: Callable[..., TorchSession], canonical: Any) -> Callable[..., TorchSession]:
+    """Opens a session with the parameters of a model of transformers."""
+
+    def open_one(
+        family: ModelFamily, oracle: Any, head: Head, training: TrainingSpecification | None = None
+    ) -> TorchSession:
+        config = family.parse_config(oracle.config.to_dict())
+        table = family.parameter_table(config, head)
+        session = open_session(config, head, training, table=table)
+        session.load(canonical(oracle, table))
+        return session
+
+    return open_one
 
 
 def oracle_row(oracle: Any, head: Head, batch: Batch, row: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -139,10 +136,10 @@ def norm(arrays: Any) -> float:
 
 
 def test_outputs_losses_and_gradients_equal_those_of_transformers(
-    registry: Registry, family: ModelFamily, head: Head, family_model: Any, groups: Any
+    family: ModelFamily, head: Head, family_model: Any, open_oracle: Any, groups: Any
 ) -> None:
     oracle = oracle_of(family_model, family.name, head)
-    session = open_session(registry, family, oracle, head, TrainingSpecification(groups, dropout=False))
+    session = open_oracle(family, oracle, head, TrainingSpecification(groups, dropout=False))
     batch = rows_of(head)
     logits, losses = oracle_batch(oracle, head, batch)
     outputs = session.predict(batch, (*head.outputs, "loss"))
@@ -161,10 +158,10 @@ def test_outputs_losses_and_gradients_equal_those_of_transformers(
 
 
 def test_five_steps_equal_those_of_a_plain_transformers_loop(
-    registry: Registry, family: ModelFamily, family_model: Any, groups: Any
+    family: ModelFamily, family_model: Any, open_oracle: Any, groups: Any
 ) -> None:
     oracle = oracle_of(family_model, family.name, CLASSIFICATION)
-    session = open_session(registry, family, oracle, CLASSIFICATION, TrainingSpecification(groups, dropout=False))
+    session = open_oracle(family, oracle, CLASSIFICATION, TrainingSpecification(groups, dropout=False))
     batch = rows_of(CLASSIFICATION)
     named = dict(oracle.named_parameters())
     spared = {name for name in named if name.endswith("bias") or "LayerNorm" in name}
@@ -188,43 +185,38 @@ def test_five_steps_equal_those_of_a_plain_transformers_loop(
     assert losses[-1] < losses[0] - 0.1, "the losses must move for this to say anything"
 
 
-def test_a_dense_head_drops_at_its_two_sites(registry: Registry, family: ModelFamily, family_model: Any) -> None:
-    """Against the head written out with the masks of both sites; the encoder drops nothing."""
+def test_a_dense_head_drops_at_its_two_sites(family: ModelFamily, family_model: Any) -> None:
+    """Against transformers' layers with the masks of both sites between them."""
     oracle = oracle_of(family_model, family.name, CLASSIFICATION)
-    config = family.parse_config(oracle.config.to_dict())
-    config = dataclasses.replace(
-        config, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, classifier_dropout=0.4
-    )
-    session = open_session(registry, family, oracle, CLASSIFICATION)
-    batch = rows_of(CLASSIFICATION)
-    place = Place(seed=11, step=3, micro_batch=1, rank=0)
-    model = session._model("fp32")
-    model.head.classifier.rate = config.head_dropout_prob
-    hidden = torch.randn(len(batch), config.hidden_size, generator=torch.Generator().manual_seed(0))
+    config = dataclasses.replace(family.parse_config(oracle.config.to_dict()), classifier_dropout=0.4)
+    head = SequenceClassificationHead(config, CLASSIFICATION)
+    head.classifier.load_state_dict(oracle.classifier.state_dict())
+    hidden = torch.randn(9, config.hidden_size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        actual = model.head.outputs(hidden, None, Dropout(place))["logits"]
+        actual = head.outputs(hidden, None, Dropout(Place(seed=11, step=3, micro_batch=1, rank=0)))["logits"]
         expected = hidden
-        layers = (oracle.classifier.dense, torch.tanh if family.name == "roberta" else torch.nn.functional.gelu)
-        layers = (*layers, oracle.classifier.out_proj)
-        for site, group in ((randomness.HEAD_DENSE, layers[:2]), (randomness.HEAD, layers[2:])):
+        activation = torch.tanh if family.name == "roberta" else torch.nn.functional.gelu
+        layers = {
+            randomness.HEAD_DENSE: (oracle.classifier.dense, activation),
+            randomness.HEAD: (oracle.classifier.out_proj,),
+        }
+        for site, behind in layers.items():
             generator = randomness.mask_generator(11, 3, 1, 0, site)
             mask = torch.from_numpy(randomness.keep_mask(generator, expected.shape, 0.4))
             expected = expected * mask * randomness.keep_scale(0.4)
-            for layer in group:
+            for layer in behind:
                 expected = layer(expected)
     np.testing.assert_allclose(actual.numpy(), expected.numpy(), atol=1e-5)
     assert len({randomness.HEAD, randomness.HEAD_DENSE, randomness.EMBEDDINGS, randomness.FOREIGN_ENCODER}) == 4
 
 
 def test_a_perturbed_embedding_has_the_width_of_the_embeddings(
-    registry: Registry, family_model: Any, groups: Any
+    registry: Registry, family_model: Any, open_oracle: Any, groups: Any
 ) -> None:
     """FGM and the like: the gradient with respect to a zero offset is that of the embeddings' sum."""
-    from bertcore_torch.objectives import Forward
-
     family = registry.family("electra")
     oracle = oracle_of(family_model, "electra", CLASSIFICATION)
-    session = open_session(registry, family, oracle, CLASSIFICATION, TrainingSpecification(groups, dropout=False))
+    session = open_oracle(family, oracle, CLASSIFICATION, TrainingSpecification(groups, dropout=False))
     batch = rows_of(CLASSIFICATION)
     forward = Forward(session._model("fp32"), torch.device("cpu"), None)
     offset = forward.zero_embedding_offset(batch)
@@ -293,8 +285,6 @@ def test_a_run_leaves_a_folder_that_transformers_opens_with_the_same_predictions
 def test_the_tokenizer_of_roberta_is_saved_as_what_it_is(
     roberta_folder: Path, rte_dir: Path, registry: Registry, tmp_path: Path
 ) -> None:
-    from bertcore.models import open_model
-
     tokenizer = open_model(str(roberta_folder), registry).tokenizer()
     (tmp_path / "saved").mkdir()
     shutil.copy(roberta_folder / "config.json", tmp_path / "saved")
@@ -312,8 +302,5 @@ def test_the_tokenizer_of_roberta_is_saved_as_what_it_is(
 
 
 def test_lower_casing_is_for_word_pieces(roberta_folder: Path, registry: Registry) -> None:
-    from bertcore.errors import ModelError
-    from bertcore.models import open_model
-
     with pytest.raises(ModelError, match=r"data\.lowercase is for word pieces, and this is BPE"):
         open_model(str(roberta_folder), registry).tokenizer(lowercase=True)
