@@ -20,6 +20,17 @@ class Percent(TaskConformance):
     test_a_task_needs_no_framework = None  # type: ignore[assignment]  # one process for all of them, below
 
 
+class SmallFiles(Percent):
+    """Takes its data from a fixture."""
+
+    fixture: ClassVar[str]
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def files(cls, request: pytest.FixtureRequest) -> None:
+        cls.data = request.getfixturevalue(cls.fixture)
+
+
 @pytest.mark.skipif(not SQUAD.is_dir(), reason="needs ../shared/data/squad beside the repository's root")
 class TestSquad(Percent):
     plugin = "bertcore_tasks.qa.squad"
@@ -27,31 +38,19 @@ class TestSquad(Percent):
     examples = 25
 
 
-class TestSquad2(Percent):
+class TestSquad2(SmallFiles):
     plugin = "bertcore_tasks.qa.squad"
-
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def files(cls, squad2: Path) -> None:
-        cls.data = squad2
+    fixture = "squad2"
 
 
-class TestCmrc2018(Percent):
+class TestCmrc2018(SmallFiles):
     plugin = "bertcore_tasks.qa.cmrc2018"
-
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def files(cls, cmrc: Path) -> None:
-        cls.data = cmrc
+    fixture = "cmrc"
 
 
-class TestOwnQuestions(Percent):
+class TestOwnQuestions(SmallFiles):
     plugin = "bertcore_tasks.custom.qa"
-
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def files(cls, own_questions: Path) -> None:
-        cls.data = own_questions
+    fixture = "own_questions"
 
 
 def test_no_task_needs_a_framework() -> None:

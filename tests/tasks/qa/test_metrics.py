@@ -200,7 +200,8 @@ def test_scores_of_a_cmrc_file(registry: Registry, cmrc: Path, examples_of: Any,
 
 DAMAGED = [
     ('["a"]', "a list instead of a JSON object"),
-    ('{"a": 1', "no JSON in UTF-8"),
+    ('{"a":\n 1', ":2: no JSON"),
+    ("Café".encode("latin-1"), ":1: not UTF-8"),
     ('{"a": 7, "b": "x"}', "the prediction of question a is no text"),
     ('{"someone": "else"}', "no prediction for any of the 2 questions, the first is a"),
 ]
@@ -208,10 +209,10 @@ DAMAGED = [
 
 @pytest.mark.parametrize(("content", "cause"), DAMAGED)
 def test_damaged_predictions(
-    registry: Registry, own_questions: Path, examples_of: Any, tmp_path: Path, content: str, cause: str
+    registry: Registry, own_questions: Path, examples_of: Any, tmp_path: Path, content: str | bytes, cause: str
 ) -> None:
     file = tmp_path / "predictions.json"
-    file.write_text(content)
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
     task = registry.task("qa")
     examples = examples_of("qa", own_questions)
     with pytest.raises(DataError) as caught:

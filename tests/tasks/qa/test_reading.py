@@ -179,7 +179,7 @@ SQUAD_MISTAKES = [
     ('{"data": [{"paragraphs": [{"context": "c"}]}]}', "data[0].paragraphs[0]: no list 'qas'"),
     (
         '{"data": [{"paragraphs": [{"context": "c", "qas": [{"question": "q"}]}]}]}',
-        "data[0].paragraphs[0].qas[0]: no 'id'",
+        "data[0].paragraphs[0].qas[0]: the field 'id' is missing",
     ),
     (
         '{"data": [{"paragraphs": [{"context": "c", "qas": [{"id": "7a", "question": 5}]}]}]}',
@@ -191,7 +191,7 @@ SQUAD_MISTAKES = [
     ),
     (
         '{"data": [{"paragraphs": [{"context": "c", "qas": [{"id": "7a", "question": "q", "answers": [{}]}]}]}]}',
-        "question 7a: an answer has no 'text'",
+        "question 7a: answers[0]: the field 'text' is missing",
     ),
     (
         '{"data": [{"paragraphs": [{"context": "c", "qas": '
@@ -201,6 +201,19 @@ SQUAD_MISTAKES = [
     (
         r'{"data": [{"paragraphs": [{"context": "\ud83d", "qas": [{"id": "7a", "question": "q"}]}]}]}',
         "data[0].paragraphs[0]: half a surrogate pair",
+    ),
+    (
+        r'{"data": [{"paragraphs": [{"context": "c", "qas": '
+        r'[{"id": "7a", "question": "q", "answers": [{"text": "\ud83d"}]}]}]}]}',
+        "question 7a: answers[0]: half a surrogate pair",
+    ),
+    (
+        r'{"data": [{"paragraphs": [{"context": "c", "qas": [{"id": "\ud83d", "question": "q"}]}]}]}',
+        "data[0].paragraphs[0].qas[0]: half a surrogate pair",
+    ),
+    (
+        '{"data": [{"paragraphs": [{"context": "c", "qas": [{"id": true, "question": "q"}]}]}]}',
+        "data[0].paragraphs[0].qas[0]: the field 'id' is no text",
     ),
     ("[" * 100_000, "no JSON"),
 ]
@@ -217,6 +230,7 @@ LINE_MISTAKES = [
     ('{"context": "c", "answers": []}', ":2: the field 'question' is missing"),
     ('{"question": "q", "context": null}', ":2: the field 'context' is no text"),
     ('{"question": "q", "context": "c", "answers": {"text": ["c"]}}', ":2: 'answers' has no lists"),
+    ('{"question": "q", "context": "c", "answers": ["c"]}', ":2: answers[0] is no object"),
     ("no json", ":2: Expecting value"),
 ]
 

@@ -178,6 +178,21 @@ def test_windows_without_the_answer_point_at_cls(english: Tokenizer, squad_dev: 
     assert min(seen.values()) > 5, seen
 
 
+def test_an_answer_that_no_window_holds_is_counted(characters: Tokenizer) -> None:
+    context = "abcdefghijklmnopqrst"
+    examples = [
+        Example(str(number), {"question": "", "context": context}, Gold((context[slice(*span)],), span))
+        for number, span in enumerate([(4, 14), (4, 15), (0, 10), (19, 20)])
+    ]
+    # Windows of ten tokens, five of them shared with the next one.
+    encoding = encode_windows(examples, characters, 13, 5, 1)
+    first = encoding.batch.columns["start_positions"].values
+    held = {int(index) for index in encoding.batch.example_index[first > 0]}
+    assert held == {2, 3}
+    (note,) = encoding.notes
+    assert note.startswith("2 answers lie whole in no window")
+
+
 def test_questions_without_an_answer_and_lost_answers(characters: Tokenizer) -> None:
     text = {"question": "who?", "context": "ada and bob"}
     golds = [Gold(()), Gold(("eve",)), Gold(("bob",), (8, 11)), Gold((" ",), (3, 4))]

@@ -28,7 +28,7 @@ from bertcore_tasks.qa.decoding import (
     probabilities,
 )
 from bertcore_tasks.qa.metrics import Scorer
-from bertcore_tasks.qa.reading import ReadingReport, read_question_lines, read_records, read_squad
+from bertcore_tasks.qa.reading import ReadingReport, read_question_lines, read_squad
 from bertcore_tasks.qa.scoring import (
     evaluate_answers,
     has_unanswerable,
@@ -38,6 +38,7 @@ from bertcore_tasks.qa.scoring import (
     scorer_of,
 )
 from bertcore_tasks.qa.windows import encode_windows
+from bertcore_tasks.texts import text_examples
 
 SHOWN_ANSWERS = 5
 """Answers that the predictions list for a question."""
@@ -139,7 +140,7 @@ class QuestionAnsweringTask(Task):
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"question": ..., "context": ...}``; see :meth:`bertcore.task.Task.parse_input`."""
-        return read_records(iter(records))
+        return text_examples(records, ("question", "context"), "id")
 
     # Learning
 
@@ -171,8 +172,8 @@ class QuestionAnsweringTask(Task):
     ) -> Evaluation:
         """Scores ``{"id": "text"}``; see :meth:`bertcore.task.Task.score`.
 
-        As with the official scripts, a question without a prediction is wrong, and a prediction for another question
-        counts for nothing; the summary says how many there are.
+        A question without a prediction is wrong, as in the scripts of SQuAD v1.1 and CMRC 2018 (that of v2.0 leaves it
+        out of the mean), and a prediction for another question counts for nothing; the summary says how many there are.
         """
         assert isinstance(data, QuestionAnsweringConfig)
         file = read_predictions(predictions, examples)

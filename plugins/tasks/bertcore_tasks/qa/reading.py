@@ -71,7 +71,7 @@ def read_squad(file: Path, report: ReadingReport) -> list[Example]:
         DataError: the file is missing, no UTF-8 or no JSON (with the line), or a field is missing or wrong (with the
             question).
     """
-    content = _read_json(file)
+    content = read_json(file, SQUAD_FORM)
     articles = content.get("data") if isinstance(content, dict) else None
     if not isinstance(articles, list):
         raise DataError(f"{file}: no list of articles in 'data'", SQUAD_FORM)
@@ -83,9 +83,10 @@ def read_squad(file: Path, report: ReadingReport) -> list[Example]:
             questions = _list(paragraph, "qas", place)
             context = _text(paragraph, "context", place, SQUAD_FORM)
             for number, question in enumerate(questions):
-                if not isinstance(question, dict) or not isinstance(question.get("id"), str | int):
-                    raise DataError(f"{place}.qas[{number}]: no 'id'", SQUAD_FORM)
-                identifier = str(question["id"])
+                place_in_list = f"{place}.qas[{number}]"
+                if not isinstance(question, dict):
+                    raise DataError(f"{place_in_list} is no object", SQUAD_FORM)
+                identifier = _identifier(question, place_in_list)
                 place_of_question = f"{file}: question {identifier}"
                 text = _text(question, "question", place_of_question, SQUAD_FORM)
                 gold = _gold(question, context, identifier, place_of_question, report)
@@ -119,23 +120,6 @@ def read_question_lines(file: Path, report: ReadingReport) -> list[Example]:
         origin = f"{file.name}:{number}"
         examples.append(Example(identifier, {"question": question, "context": context}, gold, origin))
     return examples
-
-
-def read_records(records: Iterator[tuple[Mapping[str, Any], str]]) -> list[Example]:
-    """Reads the records of ``bertcore predict``: ``{"question", "context"}``, each with where it stands.
-
-    Raises:
-        DataError: a field is missing or no text (with the line).
-    """
-    form = 'give {"question": "...", "context": "..."}'
-    return [
-        Example(
-            str(record.get("id", number)),
-            {name: _text(record, name, origin, form) for name in ("question", "context")},
-            origin=origin,
-        )
-        for number, (record, origin) in enumerate(records)
-    ]
 
 
 def locate(context: str, answer: str, start: int | None) -> tuple[int, int] | None:
@@ -191,16 +175,26 @@ def _answers(answers: Any, place: str) -> Iterator[tuple[str, int | None]]:
         answers = [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
     if not isinstance(answers, list):
         raise DataError(f"{place}: 'answers' is no list", form)
-    for answer in answers:
-        if not isinstance(answer, dict) or not isinstance(answer.get("text"), str):
-            raise DataError(f"{place}: an answer has no 'text'", form)
+    for number, answer in enumerate(answers):
+        if not isinstance(answer, dict):
+            raise DataError(f"{place}: answers[{number}] is no object", form)
+        text = _text(answer, "text", f"{place}: answers[{number}]", form)
         start = answer.get("answer_start")
         if start is not None and (not isinstance(start, int) or isinstance(start, bool)):
             raise DataError(f"{place}: answer_start {start!r} is no whole number", "count the characters from 0")
-        yield answer["text"], start
+        yield text, start
 
 
-def _read_json(file: Path) -> Any:
+def read_json(file: Path, form: str) -> Any:
+    """Reads a file that is one JSON value in UTF-8.
+
+    Args:
+        file: the file.
+        form: what to write, for the user whose file is no JSON.
+
+    Raises:
+        DataError: it is missing, no UTF-8 or no JSON (with the line).
+    """
     try:
         content = file.read_bytes()
     except OSError as error:
@@ -213,7 +207,7 @@ def _read_json(file: Path) -> Any:
     except (ValueError, RecursionError) as error:
         message = str(error)
         line = getattr(error, "lineno", 1)
-        remedy = "call a file of JSON lines .jsonl" if "Extra data" in message else SQUAD_FORM
+        remedy = "call a file of JSON lines .jsonl" if "Extra data" in message else form
         raise DataError(f"{file}:{line}: no JSON: {message}", remedy) from None
 
 
@@ -222,6 +216,12 @@ def _list(value: Any, name: str, place: str) -> list[Any]:
         raise DataError(f"{place}: no list {name!r}", SQUAD_FORM)
     found: list[Any] = value[name]
     return found
+
+
+def _identifier(question: Mapping[str, Any], place: str) -> str:
+    value = question.get("id")
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else _text(question, "id", place, SQUAD_FORM)
 
 
 def _text(value: Mapping[str, Any], name: str, place: str, form: str) -> str:

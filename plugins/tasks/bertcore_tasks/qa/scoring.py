@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ from bertcore.task import Evaluation, Example
 from numpy.typing import NDArray
 
 from bertcore_tasks.qa.metrics import AnswerScore, Scorer, squad_v1, squad_v2
-from bertcore_tasks.qa.reading import Gold
-
-WORST_ERRORS = 20
+from bertcore_tasks.qa.reading import Gold, read_json
+from bertcore_tasks.texts import WORST_ERRORS
 
 
 def scorer_of(examples: Sequence[Example], scorer: Scorer) -> Scorer:
@@ -33,12 +31,11 @@ def has_unanswerable(examples: Sequence[Example]) -> bool:
 
 
 def judge(prediction: str | None, gold: Gold, scorer: Scorer) -> AnswerScore:
-    """Judges one prediction; the empty text is the answer to a question without one, and None is always wrong."""
+    """Judges one prediction; None is always wrong, and a question without an answer is judged as in SQuAD v2.0."""
     if prediction is None:
         return AnswerScore(False, 0.0)
     if not gold.answers:
-        right = not prediction.strip() if scorer is not squad_v2 else squad_v2(prediction, ()).exact
-        return AnswerScore(right, float(right))
+        return squad_v2(prediction, ())
     return scorer(prediction, gold.answers)
 
 
@@ -131,12 +128,7 @@ _FORM = 'write {"ID": "text", ...} with one text for each question'
 
 
 def _read_object(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{file}: {error.strerror}", "check the path") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}: no JSON in UTF-8: {error}", _FORM) from None
+    found = read_json(file, _FORM)
     if not isinstance(found, dict):
         raise DataError(f"{file}: a {type(found).__name__} instead of a JSON object", _FORM)
     return found

@@ -108,6 +108,13 @@ def encode_windows(
             columns[name] = Column(values, "row", ignore=LOST)
         if unseen:
             notes.append(f"{unseen} answers have no token (white space or removed characters) and are not trained on")
+        whole = np.zeros(len(examples), dtype=np.bool_)
+        whole[example_of[positions[0] > 0]] = True
+        divided = int(((answers[:, 0] >= 0) & ~whole).sum())
+        if divided:
+            notes.append(
+                f"{divided} answers lie whole in no window, trained as if there were none: lower data.doc_stride"
+            )
     return Encoding(
         Batch(
             offsets=offsets,
