@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,7 +14,6 @@ from bertcore.errors import DataError
 from bertcore.registry import Registry
 from bertcore.task import Dataset, Example
 from bertcore.testing import TaskConformance
-from bertcore.testing.plugin_under_test import FRAMEWORKS, imported_modules
 
 TNEWS = Path(__file__).resolve().parents[4] / "shared" / "data" / "tnews"
 real = pytest.mark.skipif(not TNEWS.is_dir(), reason="needs ../shared/data/tnews beside the repository's root")
@@ -93,46 +91,37 @@ def examples_of(dataset: Dataset, split: str) -> Sequence[Example]:
     return examples
 
 
-class OneProcess(TaskConformance):
+class ClueConformance(TaskConformance):
     examples = 60
-    test_a_task_needs_no_framework = None  # type: ignore[assignment]  # one process for all of them, below
+    test_a_task_needs_no_framework = None  # type: ignore[assignment]  # tests/tasks/test_frameworks.py
 
 
 @real
-class TestTnews(OneProcess):
+class TestTnews(ClueConformance):
     plugin = "bertcore_tasks.clue.tnews"
     data = TNEWS
 
 
 @real
-class TestTnewsWithKeywords(OneProcess):
+class TestTnewsWithKeywords(ClueConformance):
     plugin = "bertcore_tasks.clue.tnews"
     data = TNEWS
     data_options: ClassVar[dict[str, Any]] = {"keywords": True}
 
 
-class TestAfqmc(OneProcess):
+class OnSmallFiles(ClueConformance):
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def files(cls, request: pytest.FixtureRequest) -> None:
+        cls.data = request.getfixturevalue(cls.plugin.rpartition(".")[2])
+
+
+class TestAfqmc(OnSmallFiles):
     plugin = "bertcore_tasks.clue.afqmc"
 
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def files(cls, afqmc: Path) -> None:
-        cls.data = afqmc
 
-
-class TestOcnli(OneProcess):
+class TestOcnli(OnSmallFiles):
     plugin = "bertcore_tasks.clue.ocnli"
-
-    @pytest.fixture(scope="class", autouse=True)
-    @classmethod
-    def files(cls, ocnli: Path) -> None:
-        cls.data = ocnli
-
-
-def test_no_task_needs_a_framework() -> None:
-    code = "from bertcore.testing.plugin_under_test import load_plugin\n"
-    code += "".join(f"assert load_plugin('bertcore_tasks.clue.{n}').tasks\n" for n in ("tnews", "afqmc", "ocnli"))
-    assert imported_modules(code, FRAMEWORKS) == []
 
 
 @real
@@ -145,14 +134,11 @@ def test_tnews_is_read_whole(registry: Registry) -> None:
         rows = [json.loads(line) for line in (TNEWS / f"{split}.json").read_text(encoding="utf-8").splitlines()]
         examples = examples_of(dataset, split)
         assert len(examples) == len(rows) == size
-        for number in (0, size // 2, size - 1):
-            assert examples[number] == Example(
-                str(rows[number].get("id", number)),
-                {"sentence": rows[number]["sentence"]},
-                rows[number].get("label"),
-                f"{split}.json:{number + 1}",
-            )
-        assert Counter(example.label for example in examples) == Counter(row.get("label") for row in rows)
+        names = [str(row.get("id", number)) for number, row in enumerate(rows)]
+        assert examples == [
+            Example(name, {"sentence": row["sentence"]}, row.get("label"), f"{split}.json:{line}")
+            for line, (name, row) in enumerate(zip(names, rows, strict=True), 1)
+        ]
     assert dataset.notes == []
 
 

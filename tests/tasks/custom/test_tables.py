@@ -16,7 +16,6 @@ from bertcore.heads import Regression, SequenceClassification
 from bertcore.registry import Registry
 from bertcore.task import Dataset, Example, Task
 from bertcore.testing import TaskConformance
-from bertcore.testing.plugin_under_test import FRAMEWORKS, imported_modules
 
 CSV = '''text,label,source
 "Well, quite good",positive,web
@@ -59,11 +58,11 @@ def fails(task: Task, split: str = "train", **options: Any) -> BertcoreError:
     return caught.value
 
 
-class OneProcess(TaskConformance):
-    test_a_task_needs_no_framework = None  # type: ignore[assignment]  # one process for both, below
+class TableConformance(TaskConformance):
+    test_a_task_needs_no_framework = None  # type: ignore[assignment]  # tests/tasks/test_frameworks.py
 
 
-class TestOneLabel(OneProcess):
+class TestOneLabel(TableConformance):
     plugin = "bertcore_tasks.custom.classification"
 
     @pytest.fixture(scope="class", autouse=True)
@@ -75,7 +74,7 @@ class TestOneLabel(OneProcess):
         written(cls.data / "test.csv", "text\nsomething\n")
 
 
-class TestSeveralLabels(OneProcess):
+class TestSeveralLabels(TableConformance):
     plugin = "bertcore_tasks.custom.classification"
     data_options: ClassVar[dict[str, Any]] = {"multi_label": True}
 
@@ -87,7 +86,7 @@ class TestSeveralLabels(OneProcess):
             written(cls.data / f"{split}.tsv", "sentence\tlabel\na\tred,blue\nb\t\nc\tblue\nd\tred\ne\tgreen,red\n")
 
 
-class TestRegression(OneProcess):
+class TestRegression(TableConformance):
     plugin = "bertcore_tasks.custom.regression"
     best_score = 0.0  # mean squared error
 
@@ -98,13 +97,6 @@ class TestRegression(OneProcess):
         rows = [{"sentence1": f"a {n}", "sentence2": "b", "score": n / 3 - 1} for n in range(8)]
         for split in ("train", "dev"):
             written(cls.data / f"{split}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-
-
-def test_no_task_needs_a_framework() -> None:
-    code = "from bertcore.testing.plugin_under_test import load_plugin\n"
-    names = ("classification", "regression")
-    code += "".join(f"assert load_plugin('bertcore_tasks.custom.{name}').tasks\n" for name in names)
-    assert imported_modules(code, FRAMEWORKS) == []
 
 
 # What is read

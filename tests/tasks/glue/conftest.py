@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bertcore.registry import Registry
+
 PREMISES = [
     "A soccer game with multiple males playing .",
     'He said , " the pie business does not fit " .',
@@ -101,6 +103,11 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "mnli": write_mnli,
     "ax": write_ax,
 }
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    return Registry()
 
 
 @pytest.fixture(scope="session")

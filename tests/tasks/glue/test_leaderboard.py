@@ -18,11 +18,6 @@ sklearn = pytest.importorskip("sklearn.metrics")
 stats = pytest.importorskip("scipy.stats")
 
 
-@pytest.fixture(scope="module")
-def registry() -> Registry:
-    return Registry()
-
-
 # The names and labels of the FAQ and of the sample submission on gluebenchmark.com.
 @pytest.mark.parametrize(
     ("name", "files"),

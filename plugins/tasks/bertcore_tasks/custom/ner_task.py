@@ -61,7 +61,7 @@ class OwnNerTask(NerTask):
         if not types and known_from == "train":
             raise DataError(
                 f"{files[known_from][0]}: no entity in {len(read(known_from))} texts",
-                "check the column or the field of the tags: --set data.label=",
+                "check the column or the field of the tags: --set data.label=NAME",
             )
         scheme = _scheme(files[known_from][0], data)
         return Dataset(files, read, scheme_tags(scheme, types), discovered=True, notes=notes)
