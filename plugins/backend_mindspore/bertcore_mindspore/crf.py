@@ -55,7 +55,8 @@ def columns(layout: Layout, label_column: str) -> dict[str, NDArray[np.generic]]
     labels = batch.columns.get(label_column)
     tags, kept = np.zeros(len(rows), dtype=np.int32), np.ones(len(rows), dtype=bool)
     if labels is not None:
-        kept = kept if labels.ignore is None else labels.values != labels.ignore
+        if labels.ignore is not None:
+            kept = labels.values != labels.ignore
         tags[kept] = labels.values[kept]
     leaf_tags = np.zeros((2, shape.tokens), dtype=np.int32)
     sequence_marks = _marks(rows[kept], leaves[kept], shape.tokens)
