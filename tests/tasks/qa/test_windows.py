@@ -87,7 +87,7 @@ def test_rows_are_those_of_transformers(
     transformers = pytest.importorskip("transformers")
     longest = sorted(squad_dev, key=lambda one: -len(one.texts["context"]))[:60]
     examples = [*squad_dev[::200], *longest]
-    encoding = encode_windows(examples, english, max_length, doc_stride, 64)
+    encoding = encode_windows(examples, english, max_length, doc_stride, 64, 400)
     assert encoding.truncated.tolist() == []
     reference = transformers.AutoTokenizer.from_pretrained(tiny_en)
     total = compare_with_transformers(reference, examples, encoding, max_length, doc_stride, max_length - 3)
@@ -107,7 +107,7 @@ def test_rows_of_roberta(squad_dev: list[Example], tmp_path: Path) -> None:
     assert (template.before, template.between, template.after) == (((0, 0),), ((2, 0), (2, 0)), ((2, 0),))
     reference = transformers.RobertaTokenizerFast.from_pretrained(tmp_path)
     examples = [*squad_dev[:200:10], Example("x", {"question": "Café 😀?", "context": "a  😀 naïve\n" + contexts[0]})]
-    encoding = encode_windows(examples, tokenizer, 160, 64, 64)
+    encoding = encode_windows(examples, tokenizer, 160, 64, 64, 400)
     total = compare_with_transformers(reference, examples, encoding, 160, 64, 156)
     assert total > len(examples)
 
@@ -131,7 +131,7 @@ def test_every_answer_of_squad_is_found_again(
 ) -> None:
     examples = examples_of("squad", squad_dir, split)
     started = time.process_time()
-    encoding = encode_windows(examples, english, 384, 128, 64)
+    encoding = encode_windows(examples, english, 384, 128, 64, 400)
     assert time.process_time() - started < 30
     assert encoding.notes == ()
     batch = encoding.batch
@@ -160,7 +160,7 @@ def test_every_answer_of_squad_is_found_again(
 def test_windows_without_the_answer_point_at_cls(english: Tokenizer, squad_dev: list[Example]) -> None:
     """Also those that hold a part of it, as in run_squad."""
     examples = sorted(squad_dev, key=lambda one: -len(one.texts["context"]))[:80]
-    batch = encode_windows(examples, english, 100, 20, 64).batch
+    batch = encode_windows(examples, english, 100, 20, 64, 400).batch
     first, last = (batch.columns[name].values for name in ("start_positions", "end_positions"))
     starts, ends = (batch.columns[name].values for name in ("character_start", "character_end"))
     seen = {"whole": 0, "part": 0, "none": 0}
@@ -185,7 +185,7 @@ def test_an_answer_that_no_window_holds_is_counted(characters: Tokenizer) -> Non
         for number, span in enumerate([(4, 14), (4, 15), (0, 10), (19, 20)])
     ]
     # Windows of ten tokens, five of them shared with the next one.
-    encoding = encode_windows(examples, characters, 13, 5, 1)
+    encoding = encode_windows(examples, characters, 13, 5, 1, 400)
     first = encoding.batch.columns["start_positions"].values
     held = {int(index) for index in encoding.batch.example_index[first > 0]}
     assert held == {2, 3}
@@ -193,11 +193,22 @@ def test_an_answer_that_no_window_holds_is_counted(characters: Tokenizer) -> Non
     assert note.startswith("2 answers lie whole in no window")
 
 
+def test_answers_that_decoding_never_gives_are_counted(characters: Tokenizer) -> None:
+    spans = [(0, 3), (0, 4), (2, 9)]
+    examples = [
+        Example(str(number), {"question": "", "context": "abcdefghi"}, Gold(("abcdefghi"[slice(*span)],), span))
+        for number, span in enumerate(spans)
+    ]
+    assert encode_windows(examples, characters, 20, 5, 1, 7).notes == ()
+    (note,) = encode_windows(examples, characters, 20, 5, 1, 3).notes
+    assert note.startswith("2 answers are longer than 3 tokens")
+
+
 def test_questions_without_an_answer_and_lost_answers(characters: Tokenizer) -> None:
     text = {"question": "who?", "context": "ada and bob"}
     golds = [Gold(()), Gold(("eve",)), Gold(("bob",), (8, 11)), Gold((" ",), (3, 4))]
     examples = [Example(str(number), text, gold) for number, gold in enumerate(golds)]
-    encoding = encode_windows(examples, characters, 60, 20, 20)
+    encoding = encode_windows(examples, characters, 60, 20, 20, 400)
     first = encoding.batch.columns["start_positions"]
     assert first.values.tolist() == [0, LOST, 6 + 6, LOST]  # [CLS] w h o ? [SEP] a d a a n d b
     assert encoding.batch.columns["end_positions"].values.tolist() == [0, LOST, 6 + 8, LOST]
@@ -212,15 +223,15 @@ def test_long_questions_are_cut_and_counted(characters: Tokenizer) -> None:
         Example("1", {"question": "a" * 20, "context": "b" * 5}),
         Example("2", {"question": "", "context": ""}),
     ]
-    encoding = encode_windows(examples, characters, 100, 20, 20)
+    encoding = encode_windows(examples, characters, 100, 20, 20, 400)
     assert encoding.truncated.tolist() == [0]
     assert encoding.batch.lengths.tolist() == [20 + 5 + 3, 20 + 5 + 3, 3]
     # A question takes at most half of a row.
-    encoding = encode_windows(examples, characters, 11, 20, 20)
+    encoding = encode_windows(examples, characters, 11, 20, 20, 400)
     assert encoding.truncated.tolist() == [0, 1]
     assert encoding.batch.lengths.tolist() == [4 + 4 + 3, 4 + 1 + 3, 4 + 4 + 3, 4 + 1 + 3, 3]
     with pytest.raises(UsageError, match="rows of 4 tokens have no room for a question and a context"):
-        encode_windows(examples, characters, 4, 20, 20)
+        encode_windows(examples, characters, 4, 20, 20, 400)
 
 
 # Windows by their definition
@@ -264,7 +275,7 @@ def test_windows_cover_every_token_and_show_each_best_once(
         Example(str(number), {"question": "q" * question, "context": (alphabet * 3)[:context]})
         for number, (question, context) in enumerate(lengths)
     ]
-    batch = encode_windows(examples, characters, max_length, doc_stride, longest_question).batch
+    batch = encode_windows(examples, characters, max_length, doc_stride, longest_question, 400).batch
     assert int(batch.lengths.max()) <= max_length
     for index, (question, context) in enumerate(lengths):
         question = min(question, longest_question, (max_length - 3) // 2)
@@ -332,7 +343,7 @@ def test_answers_are_characters_of_the_context(
 @settings(deadline=None, max_examples=150)
 def test_tokens_follow_one_another_in_any_text(chinese: Tokenizer, context: str) -> None:
     examples = [Example("0", {"question": "？", "context": context})]
-    batch = encode_windows(examples, chinese, 512, 128, 64).batch
+    batch = encode_windows(examples, chinese, 512, 128, 64, 400).batch
     assert len(batch) == 1
     starts, ends = (np.array(row(batch, 0, name)) for name in ("character_start", "character_end"))
     starts, ends = starts[starts >= 0], ends[ends >= 0]

@@ -153,7 +153,9 @@ class QuestionAnsweringTask(Task):
     ) -> Encoding:
         """See :func:`bertcore_tasks.qa.windows.encode_windows`."""
         assert isinstance(data, QuestionAnsweringConfig)
-        return encode_windows(examples, tokenizer, max_length, data.doc_stride, data.max_question_length)
+        return encode_windows(
+            examples, tokenizer, max_length, data.doc_stride, data.max_question_length, data.max_answer_length
+        )
 
     def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
         """See :class:`SpanAccumulator`."""

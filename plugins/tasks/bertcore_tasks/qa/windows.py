@@ -23,7 +23,12 @@ LOST = -1
 
 
 def encode_windows(
-    examples: Sequence[Example], tokenizer: Tokenizer, max_length: int, doc_stride: int, max_question_length: int
+    examples: Sequence[Example],
+    tokenizer: Tokenizer,
+    max_length: int,
+    doc_stride: int,
+    max_question_length: int,
+    max_answer_length: int,
 ) -> Encoding:
     """Encodes questions; each gives as many rows as its context has windows.
 
@@ -40,6 +45,7 @@ def encode_windows(
         max_length: tokens of the longest row.
         doc_stride: tokens between the beginnings of two windows.
         max_question_length: tokens of the longest question; it takes at most half of a row.
+        max_answer_length: tokens of the longest answer that decoding gives; the notes count answers that are longer.
 
     Raises:
         UsageError: ``max_length`` leaves no room for a question and a context.
@@ -108,6 +114,12 @@ def encode_windows(
             columns[name] = Column(values, "row", ignore=LOST)
         if unseen:
             notes.append(f"{unseen} answers have no token (white space or removed characters) and are not trained on")
+        too_long = int((answers[:, 1] - answers[:, 0] >= max_answer_length).sum())
+        if too_long:
+            notes.append(
+                f"{too_long} answers are longer than {max_answer_length} tokens and are never given whole: raise "
+                "data.max_answer_length"
+            )
         whole = np.zeros(len(examples), dtype=np.bool_)
         whole[example_of[positions[0] > 0]] = True
         divided = int(((answers[:, 0] >= 0) & ~whole).sum())
