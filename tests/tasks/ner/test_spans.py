@@ -48,6 +48,13 @@ def test_both_forms_give_the_same_entities(tmp_path: Path, record: dict[str, Any
     assert dataset.labels == ("O", "B-address", "I-address", "B-name", "I-name")
 
 
+def test_the_gold_of_a_file_of_predictions_is_its_label(tmp_path: Path) -> None:
+    """bertcore's own lines hold what was predicted as ``entities``."""
+    record = {**CLUENER, "entities": [{"start": 7, "end": 9, "type": "book"}]}
+    (sentence,) = opened(tmp_path, record).split("train")  # type: ignore[misc]
+    assert sentence.label == (Span(0, 3, "name"), Span(4, 6, "address"))
+
+
 def test_fields_can_have_other_names(tmp_path: Path) -> None:
     record = {"sentence": TEXT, "spans": CLUENER["label"]}
     (sentence,) = opened(tmp_path, record, text="sentence", label="spans").split("train")  # type: ignore[misc]
@@ -85,8 +92,11 @@ def test_texts_are_split_as_asked(tmp_path: Path, unit: str) -> None:
     ],
 )
 def test_bad_spans_are_named_with_line_and_field(tmp_path: Path, change: dict[str, Any], cause: str) -> None:
+    record = {**CLUENER, **change}
+    if "entities" in change:
+        del record["label"]
     with pytest.raises(DataError) as caught:
-        opened(tmp_path, CLUENER, {**CLUENER, **change})
+        opened(tmp_path, CLUENER, record)
     assert "train.jsonl:2: " in caught.value.cause
     assert cause in caught.value.cause
     assert caught.value.remedy

@@ -17,7 +17,7 @@ from bertcore.tagging import SCHEMES, Span, check_tag, chunks, spans_to_tags
 
 from bertcore_tasks.ner.columns import Clean, Columns, TaggedLines, check_tags, read_columns
 from bertcore_tasks.ner.scoring import Prediction
-from bertcore_tasks.ner.spans import read_entities
+from bertcore_tasks.ner.spans import PREDICTED_FIELDS, read_entities
 from bertcore_tasks.ner.units import Sentence, align
 
 JSON_LINES = (".json", ".jsonl")
@@ -90,8 +90,7 @@ def _from_json_lines(file: Path, sentences: Sequence[Sentence], scheme: str) -> 
             raise DataError(
                 f"{origin}: another text than {sentence.origin}, which has the id {identifier!r}", _OTHER_SPLIT
             )
-        # A file of bertcore's own holds the gold entities as `label`; those of `entities` are what it predicts.
-        entities = read_entities(record, sentence.text, origin)
+        entities = read_entities(record, sentence.text, origin, PREDICTED_FIELDS)
         if entities is None:
             raise DataError(f"{origin}: neither the field 'label' nor 'entities'", "name the entities, if only {}")
         predictions[index] = _of_entities(sentence, entities, record.get("tags"), scheme)

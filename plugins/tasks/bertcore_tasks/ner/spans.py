@@ -16,8 +16,9 @@ from bertcore.tagging import Span
 
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units
 
-ENTITIES = "entities"
-"""The field of the list form, in which bertcore predict writes, too."""
+GOLD_FIELDS = ("label", "entities")
+PREDICTED_FIELDS = ("entities", "label")
+"""Where gold and predicted entities are looked for, in this order: bertcore's own predictions hold both."""
 
 
 def read_span_file(
@@ -29,7 +30,7 @@ def read_span_file(
         file: JSON lines.
         unit: how texts are split.
         text_field: the field of the text.
-        label_field: the field of the entities; ``label`` or ``entities`` where None.
+        label_field: the field of the entities; ``label``, else ``entities``, where None.
         labeled: whether each line must have its entities.
 
     Raises:
@@ -41,7 +42,7 @@ def read_span_file(
         if not isinstance(text, str):
             problem = "is no text" if text_field in record else "is missing"
             raise DataError(f"{origin}: the field {text_field!r} {problem}", 'write {"text": "...", "label": {...}}')
-        entities = read_entities(record, text, origin, label_field)
+        entities = read_entities(record, text, origin, GOLD_FIELDS if label_field is None else (label_field,))
         if entities is None and labeled:
             raise DataError(
                 f"{origin}: the field {label_field or 'label'!r} is missing",
@@ -55,16 +56,14 @@ def read_span_file(
     return sentences
 
 
-def read_entities(
-    record: Mapping[str, Any], text: str | None, origin: str, label_field: str | None = None
-) -> tuple[Span, ...] | None:
+def read_entities(record: Mapping[str, Any], text: str, origin: str, fields: Sequence[str]) -> tuple[Span, ...] | None:
     """Reads the entities of a line.
 
     Args:
         record: the JSON object.
-        text: that they must agree with; None where it is not known.
+        text: that they must agree with.
         origin: where the line stands.
-        label_field: the field of the entities; ``label`` or ``entities`` where None.
+        fields: that may hold the entities; the first that is there does.
 
     Returns:
         The entities in order, each once; None where the line has none of the fields.
@@ -72,7 +71,6 @@ def read_entities(
     Raises:
         DataError: a field has another form, or a span leaves the text or has another surface.
     """
-    fields = (ENTITIES, "label") if label_field is None else (label_field,)
     name = next((field for field in fields if field in record), None)
     if name is None:
         return None
@@ -111,7 +109,7 @@ def surfaces(entities: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[
     return label
 
 
-def _from_surfaces(label: Mapping[str, Any], text: str | None, origin: str) -> list[Span]:
+def _from_surfaces(label: Mapping[str, Any], text: str, origin: str) -> list[Span]:
     spans: list[Span] = []
     for kind, by_surface in label.items():
         if not isinstance(by_surface, dict) or not kind:
@@ -125,7 +123,7 @@ def _from_surfaces(label: Mapping[str, Any], text: str | None, origin: str) -> l
     return spans
 
 
-def _from_object(item: Any, text: str | None, origin: str) -> Span:
+def _from_object(item: Any, text: str, origin: str) -> Span:
     remedy = 'write {"start": first character from 0, "end": the one behind the last, "type": "..."}'
     if not isinstance(item, dict):
         raise DataError(f"{origin}: no object", remedy)
@@ -140,14 +138,12 @@ def _from_object(item: Any, text: str | None, origin: str) -> Span:
     return _checked(Span(item["start"], item["end"], item["type"]), surface, text, origin)
 
 
-def _checked(span: Span, surface: Any, text: str | None, origin: str) -> Span:
+def _checked(span: Span, surface: Any, text: str, origin: str) -> Span:
     if not 0 <= span.start < span.end:
         raise DataError(
             f"{origin}: the span from {span.start} to {span.end} (exclusive) is empty or begins before the text",
             "count characters from 0",
         )
-    if text is None:
-        return span
     if span.end > len(text):
         raise DataError(
             f"{origin}: the span from {span.start} to {span.end} (exclusive) leaves the text of {len(text)} characters",
