@@ -24,7 +24,7 @@ from typing import Annotated, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, ValidationError, model_validator
 
 import bertcore
 from bertcore.batch import Per
@@ -99,6 +99,13 @@ class SplitDescription(_Part):
     example_index: bool
     reading_notes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _labels_have_positions(self) -> SplitDescription:
+        astray = [column.name for column in self.columns if column.per == "label"]
+        if astray and not self.label_positions:
+            raise ValueError(f"{astray[0]} has a value per label, and label_positions is false")
+        return self
 
     @property
     def layout(self) -> RecordLayout:

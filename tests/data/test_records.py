@@ -554,6 +554,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no type": (lambda folder: change_column(folder, dtype="papyrus"), "'papyrus' is no type of numbers"),
     "texts": (lambda folder: change_column(folder, dtype="S8"), "'S8' is no type of numbers"),
     "a wrong shape": (lambda folder: change_column(folder, shape=[-1]), "splits.dev.columns.0.shape.0: "),
+    "labels without positions": (lambda folder: change_column(folder, per="label"), "and label_positions is false"),
     "another encoding": (lambda folder: change_description(folder, encoding_version=99), "makes other rows today"),
     "an unknown format": (lambda folder: change_description(folder, format="papyrus"), "no plugin reads records"),
     "no records": (lambda folder: (folder / "dev.tf_record").unlink(), "dev.tf_record: no such file"),

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
+_NUMBERS_LIMIT = 2**60  # of 8 bytes each: what numpy can address
+
 
 def item_size(number_type: str) -> int:
     """Size of one number in a file, in bytes."""
@@ -21,8 +23,11 @@ def item_size(number_type: str) -> int:
 
 
 def content_size(number_type: str, shape: Sequence[int]) -> int:
-    """Size of a whole tensor in a file, in bytes."""
-    return math.prod(shape) * item_size(number_type)
+    """Size of a whole tensor in a file, in bytes; for a shape that no array can have a size that no file has."""
+    if min(shape, default=0) < 0:
+        return -1
+    full = math.prod(max(size, 1) for size in shape)  # numpy limits the other dimensions of an empty array, too
+    return (full if full >= _NUMBERS_LIMIT else math.prod(shape)) * item_size(number_type)
 
 
 def array_from_content(

@@ -159,6 +159,7 @@ def test_every_truncation_within_a_value_is_noticed(tmp_path: Path) -> None:
         (field(1, field(1, b"a") + field(2, field(7, b""))), "field 7 of a tensor is unknown"),
         (value("a", [6], "Float32", FLOATS[:5].tobytes()), "tensor a has 20 bytes, but Float32 of shape [6] takes 24"),
         (value("a", [], "Float32", FLOATS.tobytes()), "tensor a has 24 bytes, but Float32 of shape [] takes 4"),
+        (value("a", [127] * 9 + [0], "Int8", b""), "tensor a has 0 bytes, but Int8 of shape [127, 127"),
         (value("a", [1], "Int4", b"1"), "tensor a has the type 'Int4'"),
         (value("a", [0], "str", b"\xff\xff\xff\xff"), "the text a is not valid UTF-32"),
         (SMALL_A + SMALL_B + SMALL_A, "tensor a appears twice"),
