@@ -7,7 +7,6 @@ last line counts all processes together.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -39,8 +38,6 @@ class Outcome:
 def run(selections: list[list[str]], keep_output: bool) -> Outcome:
     """Runs one process of pytest for each selection, one after the other."""
     outcome = Outcome()
-    # Both lanes together have as many threads as a small machine has cores; more make small models ten times slower.
-    environment = {"OMP_NUM_THREADS": "1", **os.environ}
     for selection in selections:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.xml"
@@ -48,7 +45,6 @@ def run(selections: list[list[str]], keep_output: bool) -> Outcome:
             process = subprocess.run(
                 command,
                 cwd=ROOT,
-                env=environment,
                 check=False,
                 stdout=subprocess.PIPE if keep_output else None,
                 stderr=subprocess.STDOUT if keep_output else None,

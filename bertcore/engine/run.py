@@ -522,7 +522,10 @@ class _SeedRun:
         file = self._folder.path / "test_predictions.jsonl"
         write_json_lines(file, accumulator.predictions())
         self._send(Note(f"predictions of {len(split.examples)} examples of the test file: {file}"))
-        if any(example.label is None for example in split.examples):
+        labeled = sum(example.label is not None for example in split.examples)
+        if 0 < labeled < len(split.examples):
+            self._send(Note(f"test: not scored, {labeled} of {len(split.examples)} examples have a label"))
+        if labeled < len(split.examples):
             return None
         evaluation = accumulator.result()
         self._send(Note(f"test: {evaluation.summary}"))

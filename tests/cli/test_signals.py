@@ -54,7 +54,7 @@ def start(tiny_en: Path, small_rte: Path, tmp_path: Path) -> Iterator[Start]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}
 
 
 def wait_for(process: subprocess.Popen[str], words: str) -> None:

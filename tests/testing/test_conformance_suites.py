@@ -18,7 +18,7 @@ EXAMPLE = Path(__file__).parents[1] / "plugin_example"
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": f"{FAULTY}{os.pathsep}{EXAMPLE}", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": f"{FAULTY}{os.pathsep}{EXAMPLE}"}
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment)
 
 

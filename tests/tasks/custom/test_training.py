@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,6 @@ import bertcore
 
 pytest.importorskip("torch")
 SETTINGS = {"train.max_steps": 12, "train.batch_size": 8, "train.learning_rate": 1e-3, "data.max_length": 32}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def predictions(file: Path) -> list[dict[str, object]]:
@@ -127,15 +116,16 @@ def test_several_labels_keep_the_threshold_that_was_tuned(shared: Path, tiny_en:
     assert bertcore.evaluate(tmp_path / "run").evaluation.metrics == pytest.approx(dict(result.metrics))
 
 
-@pytest.mark.parametrize("labeled", [True, False])
+@pytest.mark.parametrize("labeled", [10, 4, 0])
 def test_the_test_file_is_predicted_by_the_best_checkpoint(
-    shared: Path, tiny_en: Path, tmp_path: Path, labeled: bool
+    shared: Path, tiny_en: Path, tmp_path: Path, labeled: int
 ) -> None:
     sentences = real_sentences(shared, 60)
     parts = {"train": sentences[:40], "dev": sentences[40:50], "test": sentences[50:]}
     for split, part in parts.items():
-        columns = 2 if labeled or split != "test" else 1
-        rows = [("text", "score"), *((sentence, length(sentence)) for sentence in part)]
+        scores = [length(sentence) if split != "test" or place < labeled else "" for place, sentence in enumerate(part)]
+        columns = 2 if any(scores) else 1
+        rows = [("text", "score"), *zip(part, scores, strict=True)]
         with (tmp_path / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([row[:columns] for row in rows])
     files = {f"data.{split}": str(tmp_path / f"{split}.csv") for split in parts}
@@ -146,7 +136,8 @@ def test_the_test_file_is_predicted_by_the_best_checkpoint(
     assert [row["prediction"] for row in found] == pytest.approx([row["prediction"] for row in expected], abs=1e-4)
     log = (tmp_path / "run" / "run.log").read_text(encoding="utf-8")
     assert "predictions of 10 examples of the test file" in log
-    if labeled:
+    assert ("test: not scored, 4 of 10 examples have a label" in log) == (labeled == 4)
+    if labeled == 10:
         assert result.test is not None
         assert result.test.total == 10
         assert f"test: {result.test.summary}" in log

@@ -55,6 +55,13 @@ def test_the_gold_of_a_file_of_predictions_is_its_label(tmp_path: Path) -> None:
     assert sentence.label == (Span(0, 3, "name"), Span(4, 6, "address"))
 
 
+@pytest.mark.parametrize("absent", [{}, {"id": None}, {"id": ""}])
+def test_a_text_without_id_is_called_by_its_number(tmp_path: Path, absent: dict[str, Any]) -> None:
+    records = [{**CLUENER, "id": "a"}, {**CLUENER, **absent}, {**CLUENER, "id": 0}]
+    sentences = opened(tmp_path, *records).split("train")
+    assert [sentence.identifier for sentence in sentences] == ["a", "1", "0"]  # type: ignore[union-attr]
+
+
 def test_fields_can_have_other_names(tmp_path: Path) -> None:
     record = {"sentence": TEXT, "spans": CLUENER["label"]}
     (sentence,) = opened(tmp_path, record, text="sentence", label="spans").split("train")  # type: ignore[misc]

@@ -6,7 +6,7 @@ import collections
 import json
 import re
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,6 @@ SETTINGS = {
     "data.max_length": 128,
     "data.doc_stride": 64,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """The tiny model is fastest with one thread."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def official(questions: list[tuple[str, dict[str, Any]]], version: str) -> str:

@@ -27,6 +27,7 @@ from bertcore_tasks.ner.encoding import UNIT_COLUMN, SentenceEncoder, model_sche
 from bertcore_tasks.ner.predictions import read_predictions
 from bertcore_tasks.ner.scoring import Prediction, entry, evaluate
 from bertcore_tasks.ner.units import Sentence, UnitKind, join_units, split_units
+from bertcore_tasks.texts import identifier_of
 
 Scheme = Literal["BIO", "BIOES", "BMES", "IO"]
 
@@ -102,7 +103,7 @@ class NerTask(Task):
         assert isinstance(data, NerDataConfig)
         examples: list[Example] = []
         for number, (record, origin) in enumerate(records):
-            identifier = str(record.get("id", number))
+            identifier = identifier_of(record, "id", number)
             text, tokens = record.get("text"), record.get("tokens")
             if tokens is not None:
                 if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):

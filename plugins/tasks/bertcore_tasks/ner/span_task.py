@@ -16,6 +16,7 @@ from bertcore.task import Dataset
 from bertcore_tasks.ner.base import NerDataConfig, NerTask
 from bertcore_tasks.ner.spans import check_types, read_span_file, surfaces
 from bertcore_tasks.ner.units import Sentence
+from bertcore_tasks.texts import json_identifier
 
 
 @dataclass
@@ -64,11 +65,7 @@ class SpanNerTask(NerTask):
     def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
         """JSON lines ``{"id": 0, "label": {type: {surface: [[first, last]]}}}``, as CLUE wants them."""
         lines = [
-            json_text({"id": _number(prediction["id"]), "label": surfaces(prediction["entities"])})
+            json_text({"id": json_identifier(prediction["id"]), "label": surfaces(prediction["entities"])})
             for prediction in predictions
         ]
         return "".join(f"{line}\n" for line in lines)
-
-
-def _number(identifier: str) -> int | str:
-    return int(identifier) if identifier.isdecimal() else identifier

@@ -15,6 +15,7 @@ from bertcore.errors import DataError
 from bertcore.tagging import Span
 
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units
+from bertcore_tasks.texts import identifier_of
 
 GOLD_FIELDS = ("label", "entities")
 PREDICTED_FIELDS = ("entities", "label")
@@ -49,7 +50,7 @@ def read_span_file(
                 "name the entities of each text, {} for none",
             )
         short = f"{file.name}:{origin.rpartition(':')[2]}"
-        identifier = str(record.get("id", number))
+        identifier = identifier_of(record, "id", number)
         sentences.append(Sentence(identifier, {"text": text}, entities, short, split_units(text, unit)))
     if not sentences:
         raise DataError(f"{file}: no text", "write one JSON object a line")

@@ -12,6 +12,8 @@ from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
 from bertcore.task import Example
 
+from bertcore_tasks.texts import identifier_of
+
 SQUAD_FORM = 'a SQuAD file is {"data": [{"paragraphs": [{"context": "...", "qas": [...]}]}]}'
 LINE_FORM = 'write {"question": "...", "context": "...", "answers": [{"text": "...", "answer_start": 0}]}'
 
@@ -114,8 +116,8 @@ def read_question_lines(file: Path, report: ReadingReport) -> list[Example]:
     for record, place in read_json_lines(file):
         context = _text(record, "context", place, LINE_FORM)
         question = _text(record, "question", place, LINE_FORM)
-        number = place.rpartition(":")[2]
-        identifier = str(record.get("id", number))
+        number = int(place.rpartition(":")[2])
+        identifier = identifier_of(record, "id", number)
         gold = _gold(record, context, identifier, place, report)
         origin = f"{file.name}:{number}"
         examples.append(Example(identifier, {"question": question, "context": context}, gold, origin))
