@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import resource
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -397,6 +398,23 @@ def test_an_objective_with_a_second_pass_and_moved_embeddings(tiny_model: RealMo
     assert loss("TwoPasses", NO_DROPOUT) == pytest.approx(plain, rel=1e-6), "without dropout both passes agree"
     assert loss("TwoPasses", TrainingSpecification(GROUPS)) > 0.0
     assert loss("MovedEmbeddings", NO_DROPOUT) != pytest.approx(plain, rel=1e-4)
+
+
+def test_as_many_layers_as_the_largest_bert_has(tiny_model: RealModel, tmp_path: Path) -> None:
+    """MindSpore compiles no more than 1000 nested calls, and 24 layers have 400 parameters to update."""
+    sizes = {"hidden_size": 16, "num_hidden_layers": 24, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.BertConfig(vocab_size=tiny_model.config.vocab_size, **sizes)
+    transformers.BertForSequenceClassification(config).save_pretrained(tmp_path)
+    shutil.copyfile(tiny_model.folder / "vocab.txt", tmp_path / "vocab.txt")
+    model = RealModel(tmp_path, tiny_model.texts)
+    oracle = model.oracle()
+    batch = model.batch(range(4), max_length=40)
+    session = model.open(oracle, batch.lengths, NO_DROPOUT)
+    before = session.parameters()
+    result = session.train_step([batch], context(0, 4.0, rate=1e-3))
+    assert result.loss_sum == pytest.approx(4 * run_oracle(oracle, batch).loss.item(), rel=1e-5)
+    changed = {name for name, values in session.parameters().items() if not np.array_equal(values, before[name])}
+    assert {f"bert.encoder.layer.{layer}.output.dense.weight" for layer in range(24)} <= changed
 
 
 def test_the_working_directory_stays_clean(

@@ -15,6 +15,52 @@ from bertcore.optimization import FIRST_LOSS_SCALE, LazyStepResult, LossScale, g
 from bertcore.parameters import Parameters
 from bertcore_mindspore.devices import DeviceKind
 
+# Over parameters a graph maps, and does not loop: a loop is compiled as nested calls, which 24 layers make too many of.
+add_to = ops.MultitypeFuncGraph("add_to")
+_set_to_zero = ops.MultitypeFuncGraph("set_to_zero")
+_sum_of_squares = ops.MultitypeFuncGraph("sum_of_squares")
+_decay = ops.MultitypeFuncGraph("decay")
+_adam = ops.MultitypeFuncGraph("adam")
+
+
+@add_to.register("Tensor", "Tensor")
+def _add_to(accumulator: Tensor, value: Tensor) -> Tensor:
+    return ops.assign_add(accumulator, value)
+
+
+@_set_to_zero.register("Tensor")
+def _set_tensor_to_zero(accumulator: Tensor) -> Tensor:
+    return ops.assign(accumulator, ops.zeros_like(accumulator))
+
+
+@_sum_of_squares.register("Function", "TypeType", "Tensor", "Tensor")
+def _sum_of_squares_of(product: ops.MatMul, wide_dtype: mindspore.Type, ones: Tensor, gradient: Tensor) -> Tensor:
+    # Along rows by a product, then over rows: one float32 sum over millions of squares loses three digits.
+    rows = ops.reshape(gradient, (-1, ones.shape[0]))
+    return ops.sum(ops.cast(product(rows * rows, ones), wide_dtype))
+
+
+@_decay.register("Tensor", "Tensor")
+def _decay_parameter(factor: Tensor, parameter: Tensor) -> Tensor:
+    return ops.assign(parameter, parameter * factor)
+
+
+@_adam.register("Function", *("Tensor",) * 10)
+def _adam_step(
+    adam: ops.Adam,
+    no_power: Tensor,
+    rate: Tensor,
+    beta1: Tensor,
+    beta2: Tensor,
+    eps: Tensor,
+    factor: Tensor,
+    parameter: Tensor,
+    first_moment: Tensor,
+    second_moment: Tensor,
+    gradient: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return adam(parameter, first_moment, second_moment, no_power, no_power, rate, beta1, beta2, eps, gradient * factor)
+
 
 class _UpdateGraph(nn.Cell):
     """Norm, clipping and update of all trained parameters; leaves the accumulated gradients at zero.
@@ -38,33 +84,40 @@ class _UpdateGraph(nn.Cell):
         wide_dtype: mindspore.Type,
     ) -> None:
         super().__init__(auto_prefix=False)
-        self.parameters = parameters
         self.gradients = gradients
         self.loss_sum = loss_sum
         self.first_moments = parameters.clone("first_moment", "zeros")
         self.second_moments = parameters.clone("second_moment", "zeros")
-        self.count = len(parameters)
-        self.groups = group_indices
         self.group_count = len(specification.groups)
-        self.decayed = tuple(specification.groups[index].weight_decay != 0 for index in group_indices)
+        # Of every group that has parameters: its number, whether it decays, and what belongs to it.
+        self.members = tuple(
+            (
+                group,
+                specification.groups[group].weight_decay != 0,
+                *(
+                    ParameterTuple([values[index] for index, own in enumerate(group_indices) if own == group])
+                    for values in (parameters, self.first_moments, self.second_moments, gradients)
+                ),
+            )
+            for group in sorted(set(group_indices))
+        )
         self.beta1, self.beta2 = (Tensor(beta, mindspore.float32) for beta in specification.betas)
         self.adam = ops.Adam()
         # The caller corrects the bias, so that the primitive must not: its powers of beta are zero.
         self.no_power = Tensor(0.0, mindspore.float32)
         self.wide_dtype = wide_dtype
-        self.zero = Tensor(0.0, wide_dtype)
-        self.cast = ops.Cast()
         self.clip_norm = specification.clip_norm
         self.ones = tuple(Tensor(np.ones((parameter.shape[-1], 1), np.float32)) for parameter in parameters)
-        self.assign = ops.Assign()
+        self.map = ops.HyperMap()
+        self.partial = ops.Partial()
         self.product = ops.MatMul()
+        self.stack = ops.Stack()
         self.sum = ops.ReduceSum()
-        self.zeros_like = ops.ZerosLike()
+        self.cast = ops.Cast()
         self.root = ops.Sqrt()
         self.absolute = ops.Abs()
         self.minimum = ops.Minimum()
         self.is_finite = ops.IsFinite()
-        self.reshape = ops.Reshape()
         self.logical_and = ops.LogicalAnd()
 
     def construct(
@@ -82,38 +135,23 @@ class _UpdateGraph(nn.Cell):
         Returns:
             Loss sum, gradient norm and whether both are finite.
         """
-        squares = self.zero
-        for index in range(self.count):
-            gradient = self.reshape(self.gradients[index], (-1, self.parameters[index].shape[-1]))
-            # Along rows by a product, then over rows: one float32 sum over millions of squares loses three digits.
-            sums = self.product(gradient * gradient, self.ones[index])
-            squares = squares + self.sum(self.cast(sums, self.wide_dtype))
-        norm = self.cast(self.root(squares), mindspore.float32) * self.absolute(inverse)
+        squares = self.map(self.partial(_sum_of_squares, self.product, self.wide_dtype), self.ones, self.gradients)
+        norm = self.cast(self.root(self.sum(self.stack(squares))), mindspore.float32) * self.absolute(inverse)
         loss = self.loss_sum * inverse_loss_scale
         finite = self.logical_and(self.is_finite(norm), self.is_finite(loss))
         factor = inverse
         if self.clip_norm is not None:
             factor = inverse * self.minimum(self.clip_norm / (norm + 1e-6), 1.0)
         if finite:
-            for index in range(self.count):
-                parameter, group = self.parameters[index], self.groups[index]
-                if self.decayed[index]:
-                    self.assign(parameter, parameter * scalars[self.group_count + group])
-                self.adam(
-                    parameter,
-                    self.first_moments[index],
-                    self.second_moments[index],
-                    self.no_power,
-                    self.no_power,
-                    scalars[group],
-                    self.beta1,
-                    self.beta2,
-                    eps,
-                    self.gradients[index] * factor,
+            for group, decays, parameters, first_moments, second_moments, gradients in self.members:
+                if decays:
+                    self.map(self.partial(_decay, scalars[self.group_count + group]), parameters)
+                step = self.partial(
+                    _adam, self.adam, self.no_power, scalars[group], self.beta1, self.beta2, eps, factor
                 )
-        for index in range(self.count):
-            self.assign(self.gradients[index], self.zeros_like(self.gradients[index]))
-        self.assign(self.loss_sum, self.zeros_like(self.loss_sum))
+                self.map(step, parameters, first_moments, second_moments, gradients)
+        self.map(_set_to_zero, self.gradients)
+        _set_to_zero(self.loss_sum)
         return loss, norm, finite
 
 

@@ -21,7 +21,7 @@ from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan, MaskSource
 from bertcore_mindspore.encoder import Encoder, Inputs
 from bertcore_mindspore.layout import INPUT_NAMES, Layout, arrange, in_row_order
-from bertcore_mindspore.optimizer import AdamW, copy_into, to_numpy
+from bertcore_mindspore.optimizer import AdamW, add_to, copy_into, to_numpy
 from bertcore_mindspore.shapes import (
     PREDICTION_SHAPES,
     TRAINING_SHAPES,
@@ -91,11 +91,11 @@ class _GradientGraph(nn.Cell):
         self.trains_words = word_embeddings_name in accumulators
         self.word_accumulator = accumulators.pop(word_embeddings_name, word_embeddings)
         self.accumulators = ParameterTuple(list(accumulators.values()))
-        self.count = len(accumulators)
         self.loss_sum = optimizer.loss_sum
         self.names = (*INPUT_NAMES, *forward.head.column_names)
         self.gather = ops.Gather()
         self.add = ops.AssignAdd()
+        self.map = ops.HyperMap()
         self.scatter_add = ops.ScatterAdd()
         self.value_and_grad = mindspore.value_and_grad(
             self.scaled_loss, 0, ParameterTuple([parameters[name] for name in accumulators])
@@ -114,8 +114,7 @@ class _GradientGraph(nn.Cell):
         loss, gradients = self.value_and_grad(word_vectors, loss_scale, *inputs)
         if self.trains_words:
             self.scatter_add(self.word_accumulator, inputs[0], gradients[0])
-        for index in range(self.count):
-            self.add(self.accumulators[index], gradients[1][index])
+        self.map(add_to, self.accumulators, gradients[1])
         self.add(self.loss_sum, loss)
         return loss
 
