@@ -23,8 +23,8 @@ from bertcore_tasks.classification import (
     label_matrix,
     unknown_label,
 )
-from bertcore_tasks.custom.files import own_files
 from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, label_text, parse_records, read_split
+from bertcore_tasks.own_files import own_files
 from bertcore_tasks.texts import encode_texts, read_predictions
 
 LABEL_COLUMNS = ("label",)

@@ -12,12 +12,12 @@ from bertcore.tagging import scheme_tags
 from bertcore.task import Dataset
 from pydantic import Field
 
-from bertcore_tasks.custom.files import OwnFilesConfig, own_files
 from bertcore_tasks.ner.base import NerDataConfig, NerTask
 from bertcore_tasks.ner.column_task import read_column_split
 from bertcore_tasks.ner.columns import Columns
 from bertcore_tasks.ner.spans import read_span_file
 from bertcore_tasks.ner.units import Sentence
+from bertcore_tasks.own_files import OwnFilesConfig, own_files
 
 SCHEME_OF_SUFFIX = {".bio": "BIO", ".bioes": "BIOES", ".bmes": "BMES"}
 COLUMNS = (*SCHEME_OF_SUFFIX, ".txt", ".conll", ".tsv")

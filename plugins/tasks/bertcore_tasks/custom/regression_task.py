@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from bertcore.config import DataConfig
 from bertcore.task import Dataset, Example, Metric
 
-from bertcore_tasks.custom.files import own_files
 from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, parse_records, read_split
+from bertcore_tasks.own_files import own_files
 from bertcore_tasks.regression import RegressionTask, parse_number
 
 LABEL_COLUMNS = ("label", "score")

@@ -12,7 +12,7 @@ from bertcore.errors import DataError
 from bertcore.task import Example
 from pydantic import Field
 
-from bertcore_tasks.custom.files import OwnFilesConfig
+from bertcore_tasks.own_files import OwnFilesConfig
 from bertcore_tasks.texts import plain_text, text_examples
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")

@@ -12,14 +12,13 @@ from bertcore.backend import Outputs
 from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.data.tokenizer import Tokenizer
-from bertcore.errors import DataError
 from bertcore.files import json_text
 from bertcore.heads import Head, SpanExtraction
 from bertcore.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric, Task
 from numpy.typing import NDArray
 from pydantic import Field
 
-from bertcore_tasks.custom.files import OwnFilesConfig, own_files
+from bertcore_tasks.own_files import OwnFilesConfig, own_files
 from bertcore_tasks.qa.decoding import (
     Candidate,
     best_null_threshold,
@@ -92,7 +91,7 @@ class QuestionAnsweringTask(Task):
             UsageError: nothing is named.
         """
         assert isinstance(data, QuestionAnsweringConfig)
-        files = self._find(data)
+        files = own_files(data, (".json", ".jsonl"), _OFFICIAL_NAME)
         notes: list[str] = []
 
         def read(split: str) -> list[Example]:
@@ -103,40 +102,6 @@ class QuestionAnsweringTask(Task):
             return examples
 
         return Dataset(files, read, notes=notes)
-
-    def _find(self, data: QuestionAnsweringConfig) -> dict[str, tuple[Path, ...]]:
-        suffixes = (".json", ".jsonl")
-        if data.path is None:
-            return own_files(data, suffixes)
-        path = Path(data.path)
-        found: dict[str, tuple[Path, ...]] = {}
-        if path.is_file():
-            found["dev"] = (path,)
-        elif path.is_dir():
-            found = self._find_in_folder(path, data)
-        else:
-            raise DataError(f"{path}: no such file or folder", f"give the folder of {self.name}'s files with --data")
-        if data.train or data.dev or data.test:
-            found |= own_files(data.model_copy(update={"path": None}), suffixes)
-        if not found:
-            raise DataError(
-                f"{path}: no train, dev or test file", "name the files with --set data.train=FILE --set data.dev=FILE"
-            )
-        return found
-
-    def _find_in_folder(self, folder: Path, data: QuestionAnsweringConfig) -> dict[str, tuple[Path, ...]]:
-        found: dict[str, tuple[Path, ...]] = {}
-        for file in sorted(folder.iterdir()):
-            match = _OFFICIAL_NAME.fullmatch(file.name)
-            if match is None or not file.is_file() or getattr(data, match[1]) is not None:
-                continue
-            if match[1] in found:
-                raise DataError(
-                    f"{folder}: both {found[match[1]][0].name} and {file.name}",
-                    f"choose one with --set data.{match[1]}=FILE",
-                )
-            found[match[1]] = (file,)
-        return {split: found[split] for split in ("train", "dev", "test") if split in found}
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"question": ..., "context": ...}``; see :meth:`bertcore.task.Task.parse_input`."""

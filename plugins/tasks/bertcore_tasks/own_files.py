@@ -1,0 +1,76 @@
+"""Where the user's own files are: named one by one, or as ``train``, ``dev`` and ``test`` of one folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from bertcore.config import DataConfig
+from bertcore.errors import DataError, UsageError
+from pydantic import Field
+
+SPLITS = ("train", "dev", "test")
+
+
+class OwnFilesConfig(DataConfig):
+    """Data options of a task on the user's own files."""
+
+    train: str | None = Field(None, description="training file")
+    dev: str | None = Field(None, description="file to evaluate on")
+    test: str | None = Field(None, description="file to predict")
+
+
+def own_files(
+    data: OwnFilesConfig, suffixes: Sequence[str], official: re.Pattern[str] | None = None
+) -> dict[str, tuple[Path, ...]]:
+    """Finds the file of each split.
+
+    Args:
+        data: names files, or a folder that holds ``train``, ``dev`` and ``test`` with one of the suffixes, or a single
+            file, which is then the split ``dev``.
+        suffixes: what the task can read, as ``.csv``.
+        official: further names that the files of a folder may have; its first group is the split.
+
+    Raises:
+        UsageError: nothing is named.
+        DataError: a file or folder is missing, of a form that the task does not read, or not the only one of its split.
+    """
+    known = ", ".join(suffixes)
+    files: dict[str, tuple[Path, ...]] = {}
+    named = {split: Path(name) for split in SPLITS if (name := getattr(data, split)) is not None}
+    path = None if data.path is None else Path(data.path)
+    if path is not None and path.is_file():
+        files["dev"] = (path,)
+    elif path is not None:
+        if not path.is_dir():
+            raise DataError(f"{path}: no such file or folder", "name single files with --train, --dev and --test")
+        found = _in_folder(path, suffixes, official)
+        for split in [split for split in SPLITS if split in found and split not in named]:
+            if len(found[split]) > 1:
+                names = " and ".join(file.name for file in found[split])
+                raise DataError(f"{path}: both {names}", f"choose one with --set data.{split}=FILE")
+            files[split] = (found[split][0],)
+    files |= {split: (file,) for split, file in named.items()}
+    if not files and path is not None:
+        remedy = "name the files with --set data.train=FILE --set data.dev=FILE"
+        raise DataError(f"{path}: no train, dev or test with a suffix {known}", remedy)
+    if not files:
+        raise UsageError("no data", "give --train FILE and --dev FILE, or --data FOLDER")
+    for split, (file,) in files.items():
+        if not file.is_file():
+            raise DataError(f"{file}: no such file", f"check --{split}")
+        if file.suffix.lower() not in suffixes:
+            raise DataError(f"{file}: not one of {known}", "convert the file, or give it the suffix of its form")
+    return files
+
+
+def _in_folder(folder: Path, suffixes: Sequence[str], official: re.Pattern[str] | None) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for file in sorted(file for file in folder.iterdir() if file.is_file()):
+        match = official.fullmatch(file.name) if official is not None else None
+        if file.stem in SPLITS and file.suffix in suffixes:
+            found.setdefault(file.stem, []).append(file)
+        elif match is not None:
+            found.setdefault(match[1], []).append(file)
+    return found
