@@ -6,6 +6,7 @@ python benchmarks/accuracy/results.py benchmarks/accuracy/results.jsonl
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 from pathlib import Path
@@ -43,12 +44,17 @@ def table(runs: list[dict[str, Any]]) -> str:
     sides = [side for side in SIDES if any(run["side"] == side for run in runs)]
     titles = [TITLES.get(side, side) for side in sides]
     lines = [f"| task | work | score | {' | '.join(titles)} |", "|---" * (3 + len(sides)) + "|"]
-    for group in groups.values():
+    for group in sorted(groups.values(), key=lambda group: (group[0]["task"], group[0]["crf"], -size(group[0]))):
         cells = [summary([run for run in group if run["side"] == side]) for side in sides]
         first = group[0]
         head = f"{first['task']} with CRF" if first["crf"] else first["task"]
         lines.append(f"| {head} | {work(first)} | {first['metric']} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def size(run: dict[str, Any]) -> float:
+    """Training examples; a full set counts as more than any subset."""
+    return math.inf if run["train_examples"] is None else run["train_examples"]
 
 
 def work(run: dict[str, Any]) -> str:
