@@ -204,7 +204,7 @@ class _Encoder:
         self._dataset = dataset
         self._config = config
         self._tokenizer: Tokenizer = source.tokenizer(config.data.lowercase)
-        self.head: Head = task.head(dataset.labels, config.head)
+        self.head: Head = task.choose_head(dataset, config.data, config.head)
 
     def encode(
         self, name: str, examples: Sequence[Example], note: Callable[[str], None]

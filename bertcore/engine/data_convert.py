@@ -106,7 +106,7 @@ def convert_data(
         task=task,
         dataset=dataset,
         tokenizer=source.tokenizer(config.data.lowercase),
-        head=task.head(dataset.labels, config.head),
+        head=task.choose_head(dataset, config.data, config.head),
         config=config,
         max_length=choose_max_length(config, source),
         pad_token_id=source.config.pad_token_id,

@@ -200,6 +200,22 @@ def test_own_files(bertcore_command: Command, tmp_path: Path) -> None:
     assert (across["count"], across["conflicting"]) == (1, 1)
 
 
+def test_several_labels_are_checked_and_converted(bertcore_command: Command, tiny_en: Path, tmp_path: Path) -> None:
+    """With the head that a run chooses for them."""
+    for split in ("train", "dev"):
+        lines = [{"text": "one", "label": ["red", "blue"]}, {"text": "two", "label": []}]
+        content = "".join(f"{json.dumps(line)}\n" for line in lines)
+        (tmp_path / f"{split}.jsonl").write_text(content, encoding="utf-8")
+    source = ("--task", "classification", "--data", tmp_path, "--model", tiny_en, "--set", "data.multi_label=true")
+    found = checked(bertcore_command, *source)
+    assert found["splits"]["train"]["rows"] == 2
+    output = tmp_path / "records"
+    outcome = bertcore_command("data", "convert", *source, "--to", "jsonl", "--output", output)
+    assert outcome.code == 0, outcome.err
+    rows = [json.loads(line) for line in (output / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["label_ids"] for row in rows] == [[1, 1], [0, 0]]
+
+
 def test_records_are_checked_with_their_checksums(
     bertcore_command: Command, small_rte: Path, tiny_en: Path, tmp_path: Path
 ) -> None:
