@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -78,7 +79,7 @@ def bertcore(context: click.Context, blocked: tuple[str, ...]) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command; exits with the code of the error, if any."""
     from bertcore.engine.interrupt import Interrupted, orderly_termination
-    from bertcore.errors import BertcoreError
+    from bertcore.errors import BertcoreError, OutputError
 
     try:
         with orderly_termination():
@@ -87,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 prog_name="bertcore",
                 standalone_mode=False,
             )
+        sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except BertcoreError as error:
         _show(error.cause, error.remedy)
@@ -100,6 +102,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stop = Interrupted("interrupted", "nothing was left half-written")
         _show(stop.cause, stop.remedy)
         sys.exit(stop.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered would fail again
+        _show(f"cannot write the output: {error.strerror}", "free some space, or write elsewhere")
+        sys.exit(OutputError.exit_code)
 
 
 def _show(cause: str, remedy: str) -> None:

@@ -377,6 +377,17 @@ def test_a_read_only_place(attempt: Attempt, mount: Callable[[str], Path]) -> No
     attempt.fails(OUTPUT, output=disk / "run", words=("Read-only file system", "--output"))
 
 
+def test_standard_output_on_a_full_disk() -> None:
+    """/dev/full refuses every byte, as a full disk does."""
+    with open("/dev/full", "w") as full:
+        command = [Path(sys.executable).with_name("bertcore"), "tasks"]
+        process = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert process.returncode == OUTPUT
+    assert process.stderr == (
+        "error: cannot write the output: No space left on device\nremedy: free some space, or write elsewhere\n"
+    )
+
+
 def test_a_cache_that_cannot_be_written_stops_nothing(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
