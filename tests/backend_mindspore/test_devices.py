@@ -93,6 +93,19 @@ def test_an_accelerator_is_selected_by_its_index_and_kept() -> None:
         devices.configure(machine, "cpu")
 
 
+@pytest.mark.parametrize("device", ["cpu", "ascend:0"])
+@pytest.mark.parametrize("given", [None, "graph_pipeline:True"])
+def test_a_cpu_runs_graphs_without_their_pipeline_unless_the_user_wants_it(
+    monkeypatch: pytest.MonkeyPatch, device: str, given: str | None
+) -> None:
+    monkeypatch.setenv("MS_DEV_RUNTIME_CONF", given or "")
+    if given is None:
+        monkeypatch.delenv("MS_DEV_RUNTIME_CONF")
+    devices.configure(Machine(Ascend=1), device)
+    expected = given or ("graph_pipeline:False" if device == "cpu" else None)
+    assert devices.os.environ.get("MS_DEV_RUNTIME_CONF") == expected
+
+
 def test_the_environment_is_quiet_unless_the_user_wants_it_loud(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GLOG_v", "1")
     monkeypatch.setenv("MS_COMPILER_CACHE_ENABLE", "1")

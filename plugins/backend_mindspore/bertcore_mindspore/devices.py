@@ -124,6 +124,9 @@ def configure(mindspore: ModuleType, device: str) -> None:
         )
     row = DEVICES[kind]
     if kind == "cpu":
+        # Otherwise the calling thread spins until the graph before has run, which takes a core from the operators: on
+        # two cores a step took more than twice as long. MindSpore reads this before it runs its first graph.
+        os.environ.setdefault("MS_DEV_RUNTIME_CONF", "graph_pipeline:False")
         mindspore.set_device(row.target)
         # One thread that dispatches and all cores inside an operator: half the time of a product in other settings.
         mindspore.runtime.dispatch_threads_num(1)
