@@ -85,6 +85,17 @@ def test_threads_are_set_once_and_only_on_a_cpu() -> None:
     assert machine.calls[0] == ("device", "CPU")
 
 
+@pytest.mark.parametrize(("asked", "threads"), [("3", 3), ("0", 2), ("4,2", 2), (None, 2)])
+def test_operators_take_the_threads_asked_for_or_all_usable_cores(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, threads: int
+) -> None:
+    monkeypatch.setattr(devices.os, "sched_getaffinity", lambda process: {0, 5}, raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", asked or "")
+    machine = Machine()
+    devices.configure(machine, "cpu")
+    assert ("threads", threads) in machine.calls
+
+
 def test_an_accelerator_is_selected_by_its_index_and_kept() -> None:
     machine = Machine(Ascend=2)
     devices.configure(machine, "ascend:1")

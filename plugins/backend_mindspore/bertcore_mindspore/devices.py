@@ -130,13 +130,17 @@ def configure(mindspore: ModuleType, device: str) -> None:
         mindspore.set_device(row.target)
         # One thread that dispatches and all cores inside an operator: half the time of a product in other settings.
         mindspore.runtime.dispatch_threads_num(1)
-        mindspore.device_context.cpu.op_tuning.threads_num(_usable_cores())
+        mindspore.device_context.cpu.op_tuning.threads_num(_threads())
     else:
         mindspore.set_device(row.target, index)
     _configured = device
 
 
-def _usable_cores() -> int:
+def _threads() -> int:
+    # The variable by which torch and numpy are told; MindSpore does not read it.
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if asked.isdigit() and int(asked) > 0:
+        return int(asked)
     # Only Linux says which cores this process may use.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
