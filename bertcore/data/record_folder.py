@@ -42,7 +42,7 @@ from bertcore.data.records import (
 from bertcore.data.tables import read_json_lines
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError, DeviceError, PluginError
-from bertcore.heads import Head, Regression
+from bertcore.heads import Head, Regression, SpanExtraction
 from bertcore.task import Dataset, Encoding, Example, Task
 
 DESCRIPTION = "records.json"
@@ -271,8 +271,8 @@ class RecordedSplit(Sequence[Example]):
             max_length: tokens of the longest row allowed.
 
         Raises:
-            DataError: they were made with another tokenizer or for another head, a row is too long, or a token or a
-                label is none; names the record.
+            DataError: they were made with another tokenizer or for another head, a row is too long, or a token, a
+                segment, a label or the end of an answer is none; names the record.
         """
         made, file = self._description, self._file
         if made.tokenizer and made.tokenizer != tokenizer.fingerprint:
@@ -300,7 +300,17 @@ class RecordedSplit(Sequence[Example]):
                 f"{tokenizer.vocab_size} tokens",
                 "give the model whose tokenizer the records were made with",
             )
+        if len(batch) and int(batch.token_type_ids.max()) >= tokenizer.segment_count:
+            token = int(np.argmax(batch.token_type_ids >= tokenizer.segment_count))
+            row = int(np.searchsorted(batch.offsets, token, side="right")) - 1
+            raise DataError(
+                f"{file}: record {numbers[row]}: segment_ids holds {batch.token_type_ids[token]}, and the model's "
+                f"segments are 0 to {tokenizer.segment_count - 1}",
+                "write 0 for the first text and 1 for the second, as google-research/bert does",
+            )
         self._check_labels(head)
+        if isinstance(head, SpanExtraction):
+            self._check_spans()
         return Encoding(batch, np.asarray(self._truncated, dtype=np.int64), self._notes)
 
     def _check_labels(self, head: Head) -> None:
@@ -319,6 +329,22 @@ class RecordedSplit(Sequence[Example]):
                 f"{self._file}: record {self.rows.numbers[row]}: the label {values[place]} is none of {count}",
                 _CONVERT_ANEW,
             )
+
+    def _check_spans(self) -> None:
+        batch = self.rows.batch
+        for name in ("start_positions", "end_positions"):
+            column = batch.columns.get(name)
+            if column is None:
+                continue
+            values: NDArray[Any] = column.values
+            wrong = ((values < 0) | (values >= batch.lengths)) & (values != column.ignore)
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                raise DataError(
+                    f"{self._file}: record {self.rows.numbers[row]}: {name} is {values[row]}, and the row has "
+                    f"{batch.lengths[row]} tokens",
+                    _CONVERT_ANEW,
+                )
 
 
 def _open_own(

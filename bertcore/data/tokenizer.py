@@ -228,6 +228,11 @@ class Tokenizer:
         behind = content + encoding.special_tokens_mask.count(0)
         return encoding.ids[:content], encoding.ids[behind:]
 
+    @functools.cached_property
+    def segment_count(self) -> int:
+        """How many segments rows have: those of the tokenizer's pairs, two at least, as in google-research/bert."""
+        return max([1, *self._inner.encode("a", "a").type_ids]) + 1
+
     @property
     def _unknown_id(self) -> int:
         tokens = (getattr(self._inner.model, "unk_token", None), "[UNK]", "<unk>")

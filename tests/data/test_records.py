@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ from bertcore.data.json_records import JsonLinesFormat
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.data.records import Record, RecordFormat, layout_of, records_of, rows_of
 from bertcore.data.tfrecord import TFRecordFormat
+from bertcore.data.tokenizer import Tokenizer
 from bertcore.engine.data_convert import convert_data
 from bertcore.engine.preparation import encode_examples, open_data
 from bertcore.engine.run import resolve_run
@@ -446,6 +448,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a negative token": ({"input_ids": ([101, -1, 8, 102, 0], "int")}, "input_ids holds a value that is no id"),
     "a huge token": ({"input_ids": ([101, 2**31, 8, 102, 0], "int")}, "input_ids holds a value that is no id"),
     "vocabulary": ({"input_ids": ([101, 30522, 8, 102, 0], "int")}, "the token 30522 is beyond the model's 30522"),
+    "segments": ({"segment_ids": ([0, 0, 2, 2, 0], "int")}, "segment_ids holds 2, and the model's segments are 0 to 1"),
     "too long": ({name: ([1] * 600, "int") for name in ("input_ids", "input_mask", "segment_ids")}, "600 tokens, and"),
 }
 
@@ -613,6 +616,36 @@ def test_a_label_that_is_none_is_named_by_its_record(
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     error = mistake_of(registry, tmp_path / "records", tiny_en, task_name)
     assert f"dev.jsonl: record {number}: the label {label} is none of " in error.cause
+
+
+@pytest.mark.parametrize(("name", "position"), [("start_positions", -2), ("end_positions", 64)])
+def test_an_answer_outside_its_row_is_named_by_its_record(
+    registry: Registry, shared: Path, tiny_en: Path, tmp_path: Path, name: str, position: int
+) -> None:
+    config = resolved(
+        registry, "squad", beginning(shared, "squad", tmp_path / "raw"), tiny_en, **{"data.max_length": 64}
+    )
+    convert_data(config, registry, "jsonl", tmp_path / "records")
+    read_all(registry, tmp_path / "records", tiny_en, "squad")
+    file = tmp_path / "records" / "train.jsonl"
+    rows = list(lines_of(file))
+    rows[3][name] = [position]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    error = mistake_of(registry, tmp_path / "records", tiny_en, "squad")
+    length = sum(rows[3]["input_mask"])
+    assert error.cause == f"{file}: record 4: {name} is {position}, and the row has {length} tokens"
+
+
+def test_segments_are_those_that_the_tokenizer_gives(tiny_en: Path, bpe_tokenizer: Path, tmp_path: Path) -> None:
+    """Two for BERT's and, though it gives one, RoBERTa's; three where a tokenizer has one of its own for [CLS]."""
+    assert Tokenizer.load(tiny_en).segment_count == 2
+    assert Tokenizer.load(bpe_tokenizer).segment_count == 2
+    inner = tokenizers.Tokenizer.from_file(str(tiny_en / "tokenizer.json"))
+    template = "[CLS]:2 $A:0 [SEP]:0", "[CLS]:2 $A:0 [SEP]:0 $B:1 [SEP]:1"
+    special = [(token, inner.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
+    inner.post_processor = tokenizers.processors.TemplateProcessing(*template, special)
+    inner.save(str(tmp_path / "tokenizer.json"))
+    assert Tokenizer.load(tmp_path).segment_count == 3
 
 
 def test_a_flipped_bit_is_found_by_a_run(registry: Registry, copied_records: Path, tiny_en: Path) -> None:
