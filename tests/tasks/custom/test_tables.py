@@ -198,6 +198,33 @@ def test_a_test_file_needs_no_labels(classification: Task, regression: Task, tmp
             assert examples_of(opened(task, test=file), "test")[0].label is None
 
 
+def test_an_empty_field_is_no_label_in_every_split(classification: Task, tmp_path: Path) -> None:
+    """With several labels; in a test file where no example has any, the labels are missing."""
+    some = written(tmp_path / "some.csv", 'text,label\na,"x,y"\nb,\n')
+    none = written(tmp_path / "none.csv", "text,label\na,\nb,\n")
+    for split in ("train", "dev", "test"):
+        dataset = opened(classification, multi_label=True, **{split: some})
+        assert [example.label for example in examples_of(dataset, split)] == [("x", "y"), ()]
+    for split, labels in (("dev", [(), ()]), ("test", [None, None])):
+        dataset = opened(classification, multi_label=True, **{split: none})
+        assert [example.label for example in examples_of(dataset, split)] == labels
+    with_null = written(tmp_path / "a.jsonl", '{"text": "a", "label": null}\n{"text": "b", "label": []}\n')
+    dataset = opened(classification, multi_label=True, test=with_null)
+    assert [example.label for example in examples_of(dataset, "test")] == [(), ()]
+
+
+def test_a_wrong_line_is_named_with_the_folder_of_its_file(classification: Task, tmp_path: Path) -> None:
+    for folder in ("train", "dev"):
+        (tmp_path / folder).mkdir()
+    train = written(tmp_path / "train" / "x.jsonl", '{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n')
+    dev = written(tmp_path / "dev" / "x.jsonl", '{"text": "a", "label": "x"}\n{"text": "b"}\n')
+    assert fails(classification, "dev", train=train, dev=dev).cause.startswith(f"{dev}:2: the field 'label' is missing")
+    assert [example.origin for example in examples_of(opened(classification, train=train), "train")] == [
+        f"{train}:1",
+        f"{train}:2",
+    ]
+
+
 def test_a_single_file_can_be_evaluated(classification: Task, tmp_path: Path) -> None:
     dataset = opened(classification, path=written(tmp_path / "mine.csv", CSV))
     assert list(dataset.files) == ["dev"]
@@ -361,11 +388,16 @@ def test_a_wrong_table_is_named(classification: Task, tmp_path: Path, name: str,
 
 
 def test_the_remedy_says_how_to_name_a_column(classification: Task, tmp_path: Path) -> None:
-    file = written(tmp_path / "a.csv", "words,class\na,b\n")
-    assert fails(classification, train=file, label="class").remedy == "name the column: --set data.text=NAME"
-    assert fails(classification, train=file, text="words").remedy == "name the column: --set data.label=NAME"
-    error = fails(classification, train=file, text="words", label="class", text_pair="more")
-    assert "no column 'more' among 'words', 'class'" in error.cause
+    wanted = "; where the first line is no header: --set data.header=false"
+    for name, text in (("a.csv", "fine,x\nbad,y\n"), ("a.tsv", "fine\tx\nbad\ty\n")):
+        file = written(tmp_path / name, text)
+        assert fails(classification, train=file).remedy == "name the column: --set data.label=NAME" + wanted
+        assert fails(classification, train=file, label="x").remedy == "name the column: --set data.text=NAME" + wanted
+        assert fails(classification, train=file, header=False).remedy == "name the column: --set data.label=NAME"
+    lines = written(tmp_path / "a.jsonl", '{"words": "fine", "label": "x"}\n')
+    assert fails(classification, train=lines).remedy == "name the column: --set data.text=NAME"
+    error = fails(classification, train=lines, text="words", text_pair="more")
+    assert "no column 'more' among 'words', 'label'" in error.cause
 
 
 @pytest.mark.parametrize("value", ["", "nan", "inf", "high", "1,5"])

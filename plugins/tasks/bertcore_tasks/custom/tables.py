@@ -50,7 +50,8 @@ def read_split(
         data: says which columns are read.
         label_columns: what the column of the label may be called where ``data`` does not name it.
         parse: makes a label of a field: its value, where it stands, the name of its column.
-        empty_is_label: whether ``parse`` takes the None of an empty field, which is an error otherwise.
+        empty_is_label: whether ``parse`` takes the None of an empty field, which is an error otherwise. In the split
+            ``test`` an empty field is a missing label even so, unless another example of the file has one.
 
     Raises:
         DataError: there is no example or no such column, or a field is missing or wrong (with its line).
@@ -64,12 +65,14 @@ def read_split(
     unlabeled = text_examples(records, _text_columns(columns, data, f"{file}:1"), IDENTIFIER)
     if column is None:
         return unlabeled
+    has_labels = any(record.get(column) not in (None, "") for record, _ in records)
+    may_lack = split == "test" and not (empty_is_label and has_labels)
     examples: list[Example] = []
     for example, (record, origin) in zip(unlabeled, records, strict=True):
         if column not in record:
             raise DataError(f"{origin}: the field {column!r} is missing", "give every example its label")
         value = None if record[column] == "" else record[column]
-        if value is None and split == "test":
+        if value is None and may_lack:
             examples.append(example)
         elif value is None and not empty_is_label:
             raise DataError(f"{origin}: the field {column!r} is empty", f"the split {split} needs labels")
@@ -109,13 +112,14 @@ def label_text(value: Any, origin: str, field: str) -> str:
 
 
 def _read_records(file: Path, *, header: bool) -> Sequence[Record]:
+    records: Sequence[Record]
     suffix = file.suffix.lower()
     if suffix == ".csv":
-        records: list[Record] = [(row.fields, row.origin) for row in read_csv(file, header=header)]
+        records = [(row.fields, row.origin) for row in read_csv(file, header=header)]
     elif suffix == ".tsv":
         records = [(row.fields, row.origin) for row in read_tsv(file, header=header)]
     else:
-        records = [(record, f"{file.name}:{origin.rpartition(':')[2]}") for record, origin in read_json_lines(file)]
+        records = read_json_lines(file)
     if not records:
         raise DataError(f"{file}: no examples", "check the file")
     return records
@@ -143,6 +147,8 @@ def _text_columns(columns: Sequence[str], data: TableConfig, origin: str) -> tup
 
 
 def _missing(origin: str, names: str, columns: Sequence[str], key: str) -> DataError:
-    return DataError(
-        f"{origin}: no column {names} among {', '.join(map(repr, columns))}", f"name the column: --set {key}=NAME"
-    )
+    remedy = f"name the column: --set {key}=NAME"
+    is_table = origin.rpartition(":")[0].lower().endswith((".csv", ".tsv"))
+    if is_table and "1" not in columns:
+        remedy += "; where the first line is no header: --set data.header=false"
+    return DataError(f"{origin}: no column {names} among {', '.join(map(repr, columns))}", remedy)
