@@ -65,6 +65,8 @@ class Dataset:
         labels: the label names, in the order of their ids; empty for a regression.
         discovered: whether the labels were read from these files; a trained model's own then take their place.
         notes: what reading left out or repaired, with its count; ``read`` adds to it, the engine shows it to the user.
+        options: values of data options that the user left open and the files decided. A run keeps them, so that other
+            data and ``bertcore predict`` are read in the same way.
     """
 
     files: Mapping[str, tuple[Path, ...]]
@@ -72,6 +74,7 @@ class Dataset:
     labels: tuple[str, ...] = ()
     discovered: bool = False
     notes: list[str] = field(default_factory=list)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def split(self, name: str) -> Split:
         """Reads a split.

@@ -14,9 +14,7 @@ from bertcore.cli.options import place_options, settings_options
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option(
-    "--input", "source", required=True, help="FILE.jsonl, FILE.tsv or FILE.csv with a header, or - for JSON lines."
-)
+@click.option("--input", "source", required=True, help="FILE.jsonl, FILE.tsv or FILE.csv, or - for JSON lines.")
 @click.option("--output", type=click.Path(path_type=Path), help="File to write. Default: standard output.")
 @place_options
 @click.option("--task", help="Name of the task, for a model folder that is no run.")
@@ -41,9 +39,10 @@ def predict(
     from bertcore.registry import Registry
 
     options = {"task": task, "backend": backend, "run.device": device}
-    records = list(_read(source))
     trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, options))
-    predictions = trained.predict(records)
+    # A task on the user's own tables may have been trained on files without one.
+    header = getattr(trained.config.data, "header", True)
+    predictions = trained.predict(list(_read(source, header=header)))
     if output is not None:
         write_json_lines(output, predictions)
     else:
@@ -51,19 +50,21 @@ def predict(
             click.echo(json_text(prediction))
 
 
-def _read(source: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+def _read(source: str, *, header: bool) -> Iterator[tuple[Mapping[str, Any], str]]:
     from bertcore.data.tables import decode_lines, parse_json_lines, read_csv, read_json_lines, read_tsv
     from bertcore.errors import UsageError
 
     if source == "-":
         yield from parse_json_lines(decode_lines(sys.stdin.buffer.read(), "standard input"), "standard input")
-    elif source.endswith(".jsonl"):
+    elif source.endswith((".jsonl", ".json")):
         yield from read_json_lines(Path(source))
     elif source.endswith(".tsv"):
-        for row in read_tsv(Path(source)):
+        for row in read_tsv(Path(source), header=header):
             yield row.fields, row.origin
     elif source.endswith(".csv"):
-        for row in read_csv(Path(source)):
+        for row in read_csv(Path(source), header=header):
             yield row.fields, row.origin
     else:
-        raise UsageError(f"--input {source}: neither .jsonl nor .tsv nor .csv nor -", "rename or convert the file")
+        raise UsageError(
+            f"--input {source}: neither .jsonl nor .json nor .tsv nor .csv nor -", "rename or convert the file"
+        )

@@ -24,7 +24,14 @@ from bertcore.data.record_folder import (
 )
 from bertcore.data.records import Record, RecordFormat, RecordLayout, layout_of, records_of
 from bertcore.data.tokenizer import Tokenizer
-from bertcore.engine.preparation import choose_max_length, encode_examples, find_model, find_task, open_data
+from bertcore.engine.preparation import (
+    choose_max_length,
+    encode_examples,
+    find_model,
+    find_task,
+    open_data,
+    settle_options,
+)
 from bertcore.engine.report import write_json
 from bertcore.engine.run_folder import require_free
 from bertcore.errors import PluginError, UsageError
@@ -101,6 +108,7 @@ def convert_data(
     require_usable(record_format)
     require_free(output)
     dataset = open_data(task, config, registry)
+    config = settle_options(config, dataset)
     source = find_model(config.model, registry, tensors=False)
     converter = _Converter(
         task=task,

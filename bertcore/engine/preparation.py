@@ -144,6 +144,11 @@ def open_data(task: Task, config: RunConfig, registry: Registry) -> Dataset:
     return task.open(config.data.model_copy(update={"path": path}))
 
 
+def settle_options(config: RunConfig, dataset: Dataset) -> RunConfig:
+    """Returns the configuration with the data options that the data decided."""
+    return config.model_copy(update={"data": config.data.model_copy(update=dict(dataset.options))})
+
+
 def data_names(data: DataConfig) -> str:
     """What the data options name as files and folders, for a header."""
     return ", ".join(name for option in FILE_OPTIONS if (name := getattr(data, option, None)) is not None)

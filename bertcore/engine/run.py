@@ -38,6 +38,7 @@ from bertcore.engine.preparation import (
     find_task,
     open_data,
     open_session,
+    settle_options,
 )
 from bertcore.engine.report import Report, environment, write_json, write_json_lines, write_report
 from bertcore.engine.run_folder import RunFolder, require_free
@@ -231,7 +232,6 @@ class _Workshop:
     """Data, model and session of a run, shared by all seeds so that nothing is compiled twice."""
 
     def __init__(self, config: RunConfig, registry: Registry, resumed: RunFolder | None = None) -> None:
-        self.config = config
         self.registry = registry
         self.resumed = resumed
         self.notes: list[str] = []
@@ -246,6 +246,7 @@ class _Workshop:
             config.train.objective, config.train.objective_options, self.place.backend.name
         )
         self.dataset: Dataset = open_data(self.task, config, registry)
+        self.config = config = settle_options(config, self.dataset)
         self.source: ModelSource = (
             find_model(config.model, registry, backend=self.place.backend.name)
             if resumed is None

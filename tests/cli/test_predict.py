@@ -130,7 +130,7 @@ def test_what_is_missing_is_named_with_its_line(predict: Predict, tmp_path: Path
     assert "in.csv:3: 1 fields instead of 2" in predict(tmp_path / "in.csv").err
     outcome = predict(tmp_path / "in.xlsx")
     assert outcome.code == 2
-    assert "in.xlsx: neither .jsonl nor .tsv nor .csv nor -" in outcome.err
+    assert "in.xlsx: neither .jsonl nor .json nor .tsv nor .csv nor -" in outcome.err
 
 
 def test_no_input_gives_no_output(predict: Predict, tmp_path: Path) -> None:

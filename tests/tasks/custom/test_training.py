@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import bertcore
+from bertcore.errors import DataError
 
 pytest.importorskip("torch")
 SETTINGS = {"train.max_steps": 12, "train.batch_size": 8, "train.learning_rate": 1e-3, "data.max_length": 32}
@@ -143,3 +146,31 @@ def test_the_test_file_is_predicted_by_the_best_checkpoint(
         assert f"test: {result.test.summary}" in log
     else:
         assert result.test is None
+
+
+def test_what_the_training_file_decided_holds_for_what_is_predicted(
+    tiny_en: Path, tmp_path: Path, bertcore_command: Callable[..., Any]
+) -> None:
+    words = "EU\tB-ORG\nrejects\tO\ncalls\tO\n\nThe\tO\nEU\tB-ORG\nagrees\tO\n"
+    pairs = "sentence1,sentence2,label\nIt rains.,It is wet.,yes\nIt rains.,It is dry.,no\n"
+    numbers = "It rains.,yes\nIt shines.,no\n"
+    for name, content in (("words.bio", words), ("pairs.csv", pairs), ("numbers.csv", numbers)):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+
+    def train(task: str, name: str, **settings: object) -> Path:
+        folder = tmp_path / name.partition(".")[0]
+        files = {"data.train": str(tmp_path / name), "data.dev": str(tmp_path / name)}
+        settings = {**SETTINGS, "train.max_steps": 1, **files, **settings}
+        bertcore.run(task=task, backend="torch", model=tiny_en, output=folder, settings=settings)
+        return folder
+
+    (prediction,) = bertcore.predict(train("ner", "words.bio"), [{"text": "The EU rejects it"}])
+    assert prediction["tokens"] == ["The", "EU", "rejects", "it"]
+    pair = train("classification", "pairs.csv")
+    with pytest.raises(DataError, match="'sentence2'"):
+        bertcore.predict(pair, [{"sentence1": "It rains."}])
+    assert len(bertcore.predict(pair, [{"sentence1": "It rains.", "sentence2": "It is wet."}])) == 1
+    headerless = train("classification", "numbers.csv", **{"data.header": "false", "data.text": "1", "data.label": "2"})
+    (tmp_path / "in.csv").write_text("It rains.\nIt pours.\n", encoding="utf-8")
+    outcome = bertcore_command("predict", headerless, "--input", tmp_path / "in.csv")
+    assert [json.loads(line)["1"] for line in outcome.out.splitlines()] == ["It rains.", "It pours."]

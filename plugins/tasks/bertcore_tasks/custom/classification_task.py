@@ -23,7 +23,7 @@ from bertcore_tasks.classification import (
     label_matrix,
     unknown_label,
 )
-from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, label_text, parse_records, read_split
+from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, label_text, parse_records, read_split, text_options
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.texts import encode_texts, read_predictions
 
@@ -55,15 +55,17 @@ class OwnClassificationTask(ClassificationTask):
         """
         assert isinstance(data, LabelsConfig)
         files = own_files(data, SUFFIXES)
-        splits: dict[str, list[Example]] = {}
+        first = next(iter(files))
+        splits = {first: _read(first, files[first][0], data)}
+        options = text_options(splits[first])
+        settled = data.model_copy(update=options)
 
         def read(split: str) -> list[Example]:
             if split not in splits:
-                splits[split] = _read(split, files[split][0], data)
+                splits[split] = _read(split, files[split][0], settled)
             return splits[split]
 
-        first = next((split for split in ("train", "dev") if split in files), None)
-        labels = () if first is None else _labels(read(first), data)
+        labels = () if first == "test" else _labels(splits[first], data)
         needed = 1 if data.multi_label else 2
         if first == "train" and len(labels) < needed:
             problem = f"every example has the label {labels[0]!r}" if labels else "no example has a label"
@@ -71,7 +73,7 @@ class OwnClassificationTask(ClassificationTask):
                 f"{files['train'][0]}: {problem}",
                 f"give {needed} or more labels, or name their column: --set data.label=NAME",
             )
-        return Dataset(files, read, labels, discovered=True)
+        return Dataset(files, read, labels, discovered=True, options=options)
 
     def choose_head(self, dataset: Dataset, data: DataConfig, options: HeadConfig) -> Head:
         """A softmax over the labels, or a sigmoid for each."""

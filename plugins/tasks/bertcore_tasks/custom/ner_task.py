@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,7 +17,7 @@ from bertcore_tasks.ner.base import NerDataConfig, NerTask
 from bertcore_tasks.ner.column_task import read_column_split
 from bertcore_tasks.ner.columns import Columns
 from bertcore_tasks.ner.spans import read_span_file
-from bertcore_tasks.ner.units import Sentence
+from bertcore_tasks.ner.units import Sentence, UnitKind, split_units, unit_of_sentences, unit_of_texts
 from bertcore_tasks.own_files import OwnFilesConfig, own_files
 
 SCHEME_OF_SUFFIX = {".bio": "BIO", ".bioes": "BIOES", ".bmes": "BMES"}
@@ -28,6 +29,11 @@ class OwnNerConfig(OwnFilesConfig, NerDataConfig):
     """Data options of the task ``ner``."""
 
     repair: bool = Field(False, description="read tags that break the scheme as conlleval does, and count them")
+    unit: UnitKind | None = Field(
+        None,
+        description="what carries a tag where a text comes without units: character or word; default: as in the "
+        "training file's columns, else by the script of its texts",
+    )
     text: str | None = Field(
         None, description="column of the character or word, by number from 1 or by name; in JSON lines the text's field"
     )
@@ -48,23 +54,26 @@ class OwnNerTask(NerTask):
         """Finds the files and reads the types of the entities; see :meth:`bertcore.task.Task.open`."""
         assert isinstance(data, OwnNerConfig)
         files = own_files(data, (*COLUMNS, *JSON_LINES))
+        known_from = next(iter(files))
+        file = files[known_from][0]
         notes: list[str] = []
-        splits: dict[str, list[Sentence]] = {}
+        sentences = _read(file, data, known_from, notes)
+        settled = data.model_copy(update={"unit": data.unit or _unit(file, sentences)})
+        splits = {known_from: _split_anew(sentences, settled) if _has_spans(file) else sentences}
 
         def read(split: str) -> list[Sentence]:
             if split not in splits:
-                splits[split] = _read(files[split][0], data, split, notes)
+                splits[split] = _read(files[split][0], settled, split, notes)
             return splits[split]
 
-        known_from = next(iter(files))
         types = _types(read(known_from))
         if not types and known_from == "train":
             raise DataError(
-                f"{files[known_from][0]}: no entity in {len(read(known_from))} texts",
+                f"{file}: no entity in {len(sentences)} texts",
                 "check the column or the field of the tags: --set data.label=NAME",
             )
-        scheme = _scheme(files[known_from][0], data)
-        return Dataset(files, read, scheme_tags(scheme, types), discovered=True, notes=notes)
+        labels = scheme_tags(_scheme(file, data), types)
+        return Dataset(files, read, labels, discovered=True, notes=notes, options={"unit": settled.unit})
 
     def prediction_columns(self, data: NerDataConfig) -> Columns:
         """The column of the text as the options name it, and the last one."""
@@ -74,8 +83,9 @@ class OwnNerTask(NerTask):
 
 def _read(file: Path, data: OwnNerConfig, split: str, notes: list[str]) -> list[Sentence]:
     labeled = split != "test"
-    if file.suffix.lower() in JSON_LINES:
-        return read_span_file(file, data.unit, text_field=data.text or "text", label_field=data.label, labeled=labeled)
+    if _has_spans(file):
+        unit = data.unit or "character"
+        return read_span_file(file, unit, text_field=data.text or "text", label_field=data.label, labeled=labeled)
     columns = Columns(_column(data.text, 0), _column(data.label, -1))
     return read_column_split(
         file,
@@ -86,6 +96,21 @@ def _read(file: Path, data: OwnNerConfig, split: str, notes: list[str]) -> list[
         notes=notes,
         columns=columns,
     )
+
+
+def _has_spans(file: Path) -> bool:
+    return file.suffix.lower() in JSON_LINES
+
+
+def _unit(file: Path, sentences: Sequence[Sentence]) -> UnitKind:
+    if _has_spans(file):
+        return unit_of_texts(sentence.text for sentence in sentences)
+    return unit_of_sentences(sentences)
+
+
+def _split_anew(sentences: Sequence[Sentence], data: OwnNerConfig) -> list[Sentence]:
+    assert data.unit is not None
+    return [replace(sentence, units=split_units(sentence.text, data.unit)) for sentence in sentences]
 
 
 def _scheme(file: Path, data: OwnNerConfig) -> str:

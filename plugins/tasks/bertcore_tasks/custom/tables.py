@@ -81,6 +81,12 @@ def read_split(
     return examples
 
 
+def text_options(examples: Sequence[Example]) -> dict[str, str | None]:
+    """The data options that name the columns which the texts of examples were read from."""
+    text, *pair = examples[0].texts
+    return {"text": text, "text_pair": pair[0] if pair else None}
+
+
 def parse_records(records: Iterable[Record], data: TableConfig) -> list[Example]:
     """Reads the records of ``bertcore predict``.
 

@@ -26,7 +26,7 @@ from bertcore_tasks.ner.columns import Clean, Columns
 from bertcore_tasks.ner.encoding import UNIT_COLUMN, SentenceEncoder, model_scheme
 from bertcore_tasks.ner.predictions import read_predictions
 from bertcore_tasks.ner.scoring import Prediction, entry, evaluate
-from bertcore_tasks.ner.units import Sentence, UnitKind, join_units, split_units
+from bertcore_tasks.ner.units import Sentence, UnitKind, join_units, split_units, unit_of_texts
 from bertcore_tasks.texts import identifier_of
 
 Scheme = Literal["BIO", "BIOES", "BMES", "IO"]
@@ -38,7 +38,7 @@ class NerDataConfig(DataConfig):
     scheme: Scheme | None = Field(None, description="tag scheme of the files; default: the one of the official files")
     # Published files hold such tags where sentences were cut; the user cannot correct them.
     repair: bool = Field(True, description="read tags that break the scheme as conlleval does, and count them")
-    unit: UnitKind = Field("character", description="what carries a tag where a text comes without units")
+    unit: UnitKind | None = Field("character", description="what carries a tag where a text comes without units")
     overlap: int = Field(64, ge=0, description="tokens that two windows of a long text share, at most half a window")
     truncate: bool = Field(False, description="cut what is longer than a row, instead of laying windows over it")
 
@@ -101,8 +101,11 @@ class NerTask(Task):
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"text": ...}``, split as ``data.unit`` says, or ``{"tokens": [...]}``."""
         assert isinstance(data, NerDataConfig)
+        rows = list(records)
+        texts = (text for record, _ in rows if isinstance(text := record.get("text"), str))
+        unit = data.unit or unit_of_texts(texts)
         examples: list[Example] = []
-        for number, (record, origin) in enumerate(records):
+        for number, (record, origin) in enumerate(rows):
             identifier = identifier_of(record, "id", number)
             text, tokens = record.get("text"), record.get("tokens")
             if tokens is not None:
@@ -113,7 +116,7 @@ class NerTask(Task):
                     )
                 text, units = join_units(tokens)
             elif isinstance(text, str):
-                units = split_units(text, data.unit)
+                units = split_units(text, unit)
             else:
                 problem = "is no text" if "text" in record else "is missing"
                 raise DataError(f"{origin}: the field 'text' {problem}", 'give {"text": "..."} or {"tokens": [...]}')

@@ -52,7 +52,7 @@ class SpanNerTask(NerTask):
 
         def read(split: str) -> list[Sentence]:
             (file,) = files[split]
-            sentences = read_span_file(file, data.unit, labeled=split != "test")
+            sentences = read_span_file(file, data.unit or "character", labeled=split != "test")
             check_types(file, sentences, self.types)
             return sentences
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -76,6 +77,29 @@ def split_units(text: str, kind: UnitKind) -> Units:
     return Units(tuple(starts), tuple(ends))
 
 
+def unit_of_sentences(sentences: Iterable[Sentence]) -> UnitKind:
+    """How sentences that come in units were split: into words where most runs of letters and digits are one unit."""
+    whole = parted = 0
+    for sentence in sentences:
+        words = sentence.words
+        whole += sum(len(word) > 1 and _is_run(word) for word in words)
+        parted += sum(len(a) == len(b) == 1 and _is_run(a) and _is_run(b) for a, b in itertools.pairwise(words))
+    return "word" if whole > parted else "character"
+
+
+def unit_of_texts(texts: Iterable[str]) -> UnitKind:
+    """What should carry a tag in texts that come without units: a word, or a character where most words are one.
+
+    Chinese, Japanese and Korean are split into characters, since nothing parts their words.
+    """
+    characters = runs = 0
+    for text in texts:
+        units = split_units(text, "word")
+        characters += sum(_is_wide(text[start]) for start in units.starts)
+        runs += sum(_is_run(text[start:end]) for start, end in zip(units.starts, units.ends, strict=True))
+    return "word" if runs > characters else "character"
+
+
 def join_units(words: Sequence[str]) -> tuple[str, Units]:
     """Makes a text of characters or words that a file holds one by one.
 
@@ -134,6 +158,11 @@ def align(entities: Iterable[Span], units: Units) -> Alignment:
 @lru_cache(maxsize=1024)
 def _characters(count: int) -> Units:
     return Units(tuple(range(count)), tuple(range(1, count + 1)))
+
+
+def _is_run(word: str) -> bool:
+    """Whether a unit is of letters and digits that are written without spaces between them."""
+    return word.isalnum() and not _is_wide(word[0])
 
 
 def _is_wide(character: str) -> bool:
