@@ -39,7 +39,7 @@ def test_squad_is_read_whole(
             entry["id"],
             {"question": entry["question"], "context": context},
             Gold(tuple(answer["text"] for answer in entry["answers"]), span),
-            f"{name}: question {entry['id']}",
+            f"{squad_dir / name}: question {entry['id']}",
         )
         assert context[slice(*span)] == first["text"]
 
@@ -93,8 +93,8 @@ def test_cmrc_is_read(examples_of: Callable[..., list[Example]], cmrc: Path) -> 
 
 def test_own_files(examples_of: Callable[..., list[Example]], own_questions: Path) -> None:
     first, second = examples_of("qa", own_questions, "train")
-    assert (first.identifier, first.origin) == ("7", "train.jsonl:1")
-    assert (second.identifier, second.origin) == ("2", "train.jsonl:2")
+    assert (first.identifier, first.origin) == ("7", f"{own_questions}/train.jsonl:1")
+    assert (second.identifier, second.origin) == ("2", f"{own_questions}/train.jsonl:2")
     assert second.label.answers == ("1843",)
     assert second.texts["context"][slice(*second.label.span)] == "1843"
 

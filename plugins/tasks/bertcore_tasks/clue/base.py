@@ -95,7 +95,7 @@ class ClueTask(ClassificationTask):
         Raises:
             DataError: a line is wrong.
         """
-        records = [(record, f"{file.name}:{origin.rpartition(':')[2]}") for record, origin in read_json_lines(file)]
+        records = read_json_lines(file)
         # Counted before any is left out: where there is no id, an example is called by its number in the file.
         found = text_examples(records, self.fields_read(data), ID)
         examples: list[Example] = []
@@ -122,7 +122,7 @@ class ClueTask(ClassificationTask):
 
 def _without_agreement(examples: Sequence[Example], path: Path) -> list[str]:
     """Identifiers of what reading left out of the files of these examples; none where the data are record files."""
-    names = {example.origin.rpartition(":")[0] for example in examples}
+    names = {Path(example.origin.rpartition(":")[0]).name for example in examples}
     files = [path] if path.is_file() else [path / name for name in names if (path / name).is_file()]
     return [
         identifier_of(record, ID, number)

@@ -49,9 +49,8 @@ def read_span_file(
                 f"{origin}: the field {label_field or 'label'!r} is missing",
                 "name the entities of each text, {} for none",
             )
-        short = f"{file.name}:{origin.rpartition(':')[2]}"
         identifier = identifier_of(record, "id", number)
-        sentences.append(Sentence(identifier, {"text": text}, entities, short, split_units(text, unit)))
+        sentences.append(Sentence(identifier, {"text": text}, entities, origin, split_units(text, unit)))
     if not sentences:
         raise DataError(f"{file}: no text", "write one JSON object a line")
     return sentences

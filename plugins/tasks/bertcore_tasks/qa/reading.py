@@ -97,7 +97,7 @@ def read_squad(file: Path, report: ReadingReport) -> list[Example]:
                         identifier,
                         {"question": text, "context": context},
                         gold,
-                        f"{file.name}: question {identifier}",
+                        place_of_question,
                     )
                 )
     return examples
@@ -119,8 +119,7 @@ def read_question_lines(file: Path, report: ReadingReport) -> list[Example]:
         number = int(place.rpartition(":")[2])
         identifier = identifier_of(record, "id", number)
         gold = _gold(record, context, identifier, place, report)
-        origin = f"{file.name}:{number}"
-        examples.append(Example(identifier, {"question": question, "context": context}, gold, origin))
+        examples.append(Example(identifier, {"question": question, "context": context}, gold, place))
     return examples
 
 
