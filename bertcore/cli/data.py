@@ -42,6 +42,8 @@ def check(
 
     Sizes, label balance, lengths, duplicates, and what cannot be read; with --model also tokens and what is cut.
     """
+    from dataclasses import replace
+
     from bertcore.engine.data_check import check_data, draw_report, report_json, report_lines
     from bertcore.errors import DataError
     from bertcore.files import json_text
@@ -50,7 +52,7 @@ def check(
     registry = Registry(blocked=blocked)
     report = check_data(_config(registry, task, files, model, file, assignments), registry)
     if picture is not None:
-        draw_report(report, picture)
+        report = replace(report, notes=(*report.notes, *draw_report(report, picture)))
     click.echo(json_text(report_json(report), indent=2) if as_json else "\n".join(report_lines(report)))
     return DataError.exit_code if report.errors else 0
 
@@ -84,12 +86,11 @@ def convert(
 
     registry = Registry(blocked=blocked)
     config = _config(registry, task, files, model, file, assignments)
-    notes: list[str] = []
-    result = convert_data(config, registry, format_name, output, notes.append)
+    result = convert_data(config, registry, format_name, output)
     if as_json:
-        click.echo(json.dumps({**asdict(result), "notes": notes}, indent=2, default=str))
+        click.echo(json.dumps(asdict(result), indent=2, default=str))
         return
-    for text in notes:
+    for text in result.notes:
         click.echo(text)
     for name, split in result.splits.items():
         cut = f", {split.truncated} truncated" if split.truncated else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,12 +16,19 @@ from numpy.typing import NDArray
 from bertcore.config import RunConfig
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.data.tokenizer import Tokenizer
-from bertcore.engine.preparation import choose_max_length, encode_examples, find_model, find_task, open_data
+from bertcore.engine.preparation import (
+    choose_max_length,
+    encode_examples,
+    find_model,
+    find_task,
+    open_data,
+    settle_options,
+)
 from bertcore.errors import DataError, UsageError
 from bertcore.files import atomic_write
 from bertcore.heads import Head
 from bertcore.registry import Registry
-from bertcore.task import Dataset, Encoding, Example, ExampleStream, Task
+from bertcore.task import Dataset, Encoding, Example, ExampleStream, Split, Task
 
 PERCENTILES = (50, 90, 95, 99)
 
@@ -31,6 +39,9 @@ DRAWN_LABELS = 40
 """How many labels a picture shows."""
 
 TRAINING = "train"
+
+_OWN_SPLITS = ("train", "dev", "test")
+"""Data options that name the user's own files, and what they are called in a folder."""
 
 # No text is longer: encoded with this length, everything is kept and has one row.
 _UNLIMITED = 10_000_000
@@ -168,7 +179,14 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         ModelError: the model is missing or damaged.
     """
     task = find_task(config, registry)
-    dataset = open_data(task, config, registry)
+    try:
+        dataset = open_data(task, config, registry)
+    except DataError:
+        opened = _open_one_by_one(task, config, registry)
+        if opened is None:
+            raise
+        dataset = opened
+    config = settle_options(config, dataset)
     encoder = None if config.model.path is None else _Encoder(task, dataset, config, registry)
     notes = tuple(dataset.notes)
     splits: dict[str, SplitReport] = {}
@@ -194,6 +212,57 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
     )
 
 
+def _open_one_by_one(task: Task, config: RunConfig, registry: Registry) -> Dataset | None:
+    """The user's own files, each opened by itself; None where no file alone is what is wrong.
+
+    A task that finds its labels in one of them cannot be opened where that one is damaged, and nothing would be said
+    of the others.
+    """
+    opened: dict[str, Dataset] = {}
+    errors: dict[str, DataError] = {}
+    options: dict[str, Any] = {}
+    files = _own_files(config) if task.own_files else {}
+    for name, file in files.items():
+        alone = {"path": None, **dict.fromkeys(_OWN_SPLITS), name: str(file)}
+        data = config.data.model_copy(update={**options, **alone})
+        try:
+            opened[name] = open_data(task, config.model_copy(update={"data": data}), registry)
+        except DataError as error:
+            errors[name] = error
+        else:
+            options = {**opened[name].options, **options}
+    if not errors:
+        return None
+    notes: list[str] = []
+
+    def read(name: str) -> Split:
+        if name in errors:
+            raise errors[name]
+        split = opened[name].split(name)
+        notes.extend(opened[name].notes)
+        return split
+
+    labels = next((dataset.labels for dataset in opened.values() if dataset.labels), ())
+    discovered = any(dataset.discovered for dataset in opened.values())
+    return Dataset({name: (file,) for name, file in files.items()}, read, labels, discovered, notes, options)
+
+
+def _own_files(config: RunConfig) -> dict[str, Path]:
+    """The file of each split, where it is named or the only one of its name in the folder."""
+    data, files = config.data, {}
+    path = None if data.path is None else Path(data.path)
+    if path is not None and path.is_dir():
+        found = sorted(file for file in path.iterdir() if file.is_file())
+        for name in _OWN_SPLITS:
+            same = [file for file in found if file.stem == name]
+            if len(same) == 1:
+                files[name] = same[0]
+    elif path is not None and path.is_file():
+        files["dev"] = path
+    files |= {name: Path(file) for name in _OWN_SPLITS if (file := getattr(data, name, None)) is not None}
+    return {name: files[name] for name in _OWN_SPLITS if name in files}
+
+
 class _Encoder:
     """Encodes examples with the tokenizer of a model."""
 
@@ -210,6 +279,9 @@ class _Encoder:
         self, name: str, examples: Sequence[Example], note: Callable[[str], None]
     ) -> tuple[Encoding, NDArray[np.int64]]:
         """The rows of the length allowed, and the lengths of the examples when nothing is cut."""
+        if self._dataset.discovered and not self._dataset.labels and not isinstance(examples, RecordedSplit):
+            # No file told which labels there are, so that none of these could be encoded.
+            examples = [replace(example, label=None) for example in examples]
         encoding = encode_examples(
             self._task,
             examples,
@@ -476,12 +548,55 @@ def _listed(names: Sequence[str], most: int = 20) -> str:
     return ", ".join(names[:most]) + more
 
 
-def draw_report(report: DataReport, file: Path) -> None:
-    """Draws the lengths and the label balance of all splits as a PNG picture.
+def draw_report(report: DataReport, file: Path) -> tuple[str, ...]:
+    """Draws the lengths and the label balance of all splits as a PNG picture, and returns what is to be said of it.
 
     Raises:
         OutputError: the file cannot be written.
     """
+    import matplotlib
+
+    drawn = "".join(label for split in report.splits.values() for label in (split.name, *split.labels))
+    fonts, missing = _fonts_for(drawn)
+    families = [*matplotlib.rcParams["font.family"], *fonts]
+    with (
+        matplotlib.rc_context({"font.family": families, "text.parse_math": False}),  # a label is no formula
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        _draw(report, file)
+    if not missing:
+        return ()
+    shown = _listed(missing, 5)
+    return (f"{file}: drawn as boxes, no installed font has them: {shown}; install one, as Noto Sans CJK",)
+
+
+def _fonts_for(text: str) -> tuple[list[str], list[str]]:
+    """Installed fonts for the characters that matplotlib's usual font lacks, and the characters that none has."""
+    from matplotlib import font_manager
+
+    def lacking(file: str, characters: Iterable[str]) -> list[str]:
+        font = font_manager.get_font(file)
+        return [character for character in characters if not font.get_char_index(ord(character))]
+
+    fonts: list[str] = []
+    missing = lacking(font_manager.findfont(font_manager.FontProperties()), dict.fromkeys(text))
+    while missing:
+        # Every font of the same family will do; "Last Resort" has a box for every character.
+        left = {
+            font.name: lacking(font.fname, missing)
+            for font in font_manager.fontManager.ttflist
+            if font.style == "normal" and not font.name.startswith("Last Resort")
+        }
+        best = min(sorted(left), key=lambda name: len(left[name]), default=None)
+        if best is None or len(left[best]) == len(missing):
+            break
+        fonts.append(best)
+        missing = left[best]
+    return fonts, missing
+
+
+def _draw(report: DataReport, file: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 3.8), layout="constrained")

@@ -200,6 +200,50 @@ def test_own_files(bertcore_command: Command, tmp_path: Path) -> None:
     assert (across["count"], across["conflicting"]) == (1, 1)
 
 
+@pytest.mark.parametrize("in_folder", [False, True])
+@pytest.mark.parametrize("task", ["classification", "ner", "qa"])
+def test_the_first_bad_line_of_each_own_file(
+    bertcore_command: Command, tiny_en: Path, tmp_path: Path, task: str, in_folder: bool
+) -> None:
+    """Also of the training file, from which labels are discovered; the others are looked at all the same."""
+    suffix, good, bad, place = {
+        "classification": ("csv", "text,label\none,red\ntwo,blue\n", "text,label\none,red\ntwo,\n", "3: the field"),
+        "ner": ("bio", "Ann B-PER\nsleeps O\n", "Ann B-PER\nsleeps X-PER\n", "2: "),
+        "qa": ("jsonl", QUESTION, QUESTION + '{"question": "Who?"}\n', "2: "),
+    }[task]
+    files = {split: tmp_path / f"{split}.{suffix}" for split in ("train", "dev", "test")}
+    for split, content in (("train", bad), ("dev", bad), ("test", good)):
+        files[split].write_text(content, encoding="utf-8")
+    options = [part for split, file in files.items() for part in (f"--{split}", file)]
+    source = ("--task", task, "--model", tiny_en, *(["--data", tmp_path] if in_folder else options))
+    found = checked(bertcore_command, *source, code=4)
+    assert list(found["errors"]) == ["train", "dev"]
+    for split, error in found["errors"].items():
+        assert f"{split}.{suffix}:{place}" in error["cause"]
+        assert error["remedy"]
+    assert found["splits"]["test"]["examples"] == found["splits"]["test"]["rows"] == good.count("\n") // len(files) + 1
+    files["dev"].write_text(good, encoding="utf-8")
+    found = checked(bertcore_command, *source, code=4)
+    assert list(found["errors"]) == ["train"]
+    assert found["splits"]["dev"]["examples"] == found["splits"]["test"]["examples"]
+    outcome = bertcore_command("data", "check", *source)
+    assert (outcome.code, outcome.err) == (4, "")
+    assert f"error in train: {found['errors']['train']['cause']}" in outcome.out
+    assert outcome.last_line.startswith("2 of 3 splits can be used, ")
+
+
+QUESTION = '{"question": "Who sleeps?", "context": "Ann sleeps.", "answers": [{"text": "Ann", "answer_start": 0}]}\n'
+
+
+def test_files_that_are_wrong_together_are_refused(bertcore_command: Command, tmp_path: Path) -> None:
+    """Where each by itself can be read, the cause is said as a run says it."""
+    for suffix in ("csv", "jsonl"):
+        (tmp_path / f"train.{suffix}").write_text("text,label\none,red\ntwo,blue\n", encoding="utf-8")
+    outcome = bertcore_command("data", "check", "--task", "classification", "--data", tmp_path)
+    assert outcome.code == 4
+    assert "both train.csv and train.jsonl" in outcome.err
+
+
 def test_several_labels_are_checked_and_converted(bertcore_command: Command, tiny_en: Path, tmp_path: Path) -> None:
     """With the head that a run chooses for them."""
     for split in ("train", "dev"):
@@ -264,6 +308,63 @@ def test_a_picture_shows_lengths_and_shares(odd_rte: Path, monkeypatch: pytest.M
     assert lengths.get_xlabel() == "characters of an example"
     assert [bar.get_height() for bar in labels.patches] == pytest.approx([80, 20, 100, 0])
     assert [tick.get_text() for tick in labels.get_xticklabels()] == ["entailment", "not_entailment"]
+
+
+def font_with(characters: str, name: str, file: Path) -> Path:
+    """A font that has these characters, each as a filled square."""
+    builder = pytest.importorskip("fontTools.fontBuilder").FontBuilder(1000, isTTF=True)
+    pen = pytest.importorskip("fontTools.pens.ttGlyphPen").TTGlyphPen(None)
+    pen.moveTo((0, 0))
+    for corner in ((0, 800), (800, 800), (800, 0)):
+        pen.lineTo(corner)
+    pen.closePath()
+    square = pen.glyph()
+    names = {ord(character): f"u{ord(character):04X}" for character in characters}
+    builder.setupGlyphOrder([".notdef", *names.values()])
+    builder.setupCharacterMap(names)
+    builder.setupGlyf(dict.fromkeys([".notdef", *names.values()], square))
+    builder.setupHorizontalMetrics(dict.fromkeys([".notdef", *names.values()], (1000, 0)))
+    builder.setupHorizontalHeader(ascent=800, descent=-200)
+    builder.setupNameTable({"familyName": name, "styleName": "Regular"})
+    builder.setupOS2(sTypoAscender=800, usWinAscent=800, usWinDescent=200)
+    builder.setupPost()
+    builder.save(file)
+    return file
+
+
+@pytest.mark.parametrize("has_font", [True, False])
+def test_a_picture_of_labels_in_any_script(
+    bertcore_command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+    has_font: bool,
+) -> None:
+    """By a font that has their characters; else one note, and no warning of matplotlib. A label is no formula."""
+    from matplotlib import font_manager
+    from matplotlib.figure import Figure
+
+    drawn: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, *args, **kw: (drawn.append(figure), save(figure, *args, **kw))
+    )
+    own = [font for font in font_manager.fontManager.ttflist if "mpl-data" in font.fname]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", own)
+    if has_font:
+        font_manager.fontManager.addfont(font_with("财经娱乐", "Squares", tmp_path / "squares.ttf"))
+    file = tmp_path / "own.csv"
+    file.write_text("text,label\none,财经\ntwo,娱乐\nthree,$x^$\n", encoding="utf-8")
+    source = ("--task", "classification", "--train", file, "--picture", tmp_path / "x.png")
+    notes = checked(bertcore_command, *source)["notes"]
+    assert not recwarn.list
+    assert bertcore_command("data", "check", *source).err == ""
+    (label, *_) = drawn[0].axes[1].get_xticklabels()
+    assert ("Squares" in label.get_fontfamily()) == has_font
+    assert not has_font or not notes
+    assert has_font or len(notes) == 1
+    for character in "" if has_font else "财经娱乐":
+        assert character in notes[0]
 
 
 @pytest.mark.parametrize(
