@@ -105,6 +105,7 @@ class ModelSource:
             seed=seed,
             new=new,
             origin=self.name,
+            encoder=self.family.prefix,
         )
 
     def _check_head(self, head: Head) -> None:

@@ -66,6 +66,7 @@ def fit_parameters(
     seed: int = 0,
     new: Sequence[str] = (),
     origin: str = "the weights",
+    encoder: str = "",
 ) -> tuple[Parameters, FitReport]:
     """Fits weights to a table: every name and shape must agree, but for what the table and the rules allow.
 
@@ -77,6 +78,7 @@ def fit_parameters(
         seed: seed of new parameters, which depend on nothing but the seed and their name.
         new: names that are made new whatever the source holds.
         origin: where the weights come from, for the message.
+        encoder: what names of the encoder begin with; others are of a head, which may be replaced.
 
     Raises:
         ModelError: a key is missing, unexpected or of another shape; all of them are listed.
@@ -110,7 +112,10 @@ def fit_parameters(
         else:
             skipped[name] = reason
     if problems:
-        head = any(problem.startswith(("classifier.", "crf.", "qa_outputs.")) for problem in problems)
+        head = any(
+            problem.startswith(("classifier.", "crf.", "qa_outputs.")) or not problem.startswith(encoder)
+            for problem in problems
+        )
         raise ModelError(
             f"{origin} does not fit the model: " + "; ".join(problems),
             "for another head, start a new one with --set model.new_head=true"
