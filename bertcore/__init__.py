@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bertcore.api import check_data as check_data
     from bertcore.api import convert as convert
+    from bertcore.api import convert_data as convert_data
     from bertcore.api import evaluate as evaluate
     from bertcore.api import predict as predict
     from bertcore.api import resume as resume
@@ -31,9 +33,24 @@ _PUBLIC = {
     "submit": "bertcore.api",
     "score": "bertcore.api",
     "convert": "bertcore.api",
+    "check_data": "bertcore.api",
+    "convert_data": "bertcore.api",
 }
 
-__all__ = ["__version__", "convert", "evaluate", "hookimpl", "predict", "resume", "run", "run_seeds", "score", "submit"]
+__all__ = [
+    "__version__",
+    "check_data",
+    "convert",
+    "convert_data",
+    "evaluate",
+    "hookimpl",
+    "predict",
+    "resume",
+    "run",
+    "run_seeds",
+    "score",
+    "submit",
+]
 
 
 def __getattr__(name: str) -> Any:

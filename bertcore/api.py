@@ -15,8 +15,10 @@ from typing import Any
 from bertcore import conversion
 from bertcore.config import Setting, gather_settings
 from bertcore.conversion import ConversionReport
-from bertcore.engine import inference, scoring, submission
+from bertcore.engine import data_check, data_convert, inference, scoring, submission
 from bertcore.engine import run as training
+from bertcore.engine.data_check import DataReport
+from bertcore.engine.data_convert import DataConversion
 from bertcore.engine.inference import EvaluationResult, TrainedModel
 from bertcore.engine.run import RunResult, SeedsResult
 from bertcore.engine.scoring import ScoreResult
@@ -25,6 +27,8 @@ from bertcore.registry import Registry
 
 __all__ = [
     "ConversionReport",
+    "DataConversion",
+    "DataReport",
     "EvaluationResult",
     "RunResult",
     "ScoreResult",
@@ -32,7 +36,9 @@ __all__ = [
     "SubmissionFile",
     "SubmissionResult",
     "TrainedModel",
+    "check_data",
     "convert",
+    "convert_data",
     "evaluate",
     "predict",
     "resume",
@@ -256,6 +262,62 @@ def convert(
         force=force,
         verify=verify,
     )
+
+
+def check_data(
+    *,
+    task: str,
+    data: PathOrText | None = None,
+    model: PathOrText | None = None,
+    settings: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> DataReport:
+    """Looks at all splits of a task before training on them: sizes, labels, lengths, duplicates, bad lines.
+
+    Args:
+        task: name of a task, as ``rte``.
+        data: folder of the task's files or ``sample``; left out where ``settings`` name single files.
+        model: Hugging Face folder, hub name or ``sample``; with it also tokens and what is cut are counted.
+        settings: dotted keys, as ``{"data.max_length": 128}``.
+        registry: plugins; by default those installed.
+
+    Raises:
+        BertcoreError: a mistake of the caller, with its cause and remedy. A split that cannot be read is part of the
+            report.
+    """
+    known = registry or Registry()
+    options = _options(task=task, backend=None, model=model, data=data, output=None, seed=None)
+    return data_check.check_data(training.resolve_run([*options, *_settings(settings)], known).config, known)
+
+
+def convert_data(
+    *,
+    task: str,
+    model: PathOrText,
+    to_name: str,
+    output: PathOrText,
+    data: PathOrText | None = None,
+    settings: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> DataConversion:
+    """Writes all splits of a task as encoded rows, which ``data`` of :func:`run` reads; all of them or none.
+
+    Args:
+        task: name of a task, as ``rte``.
+        model: Hugging Face folder, hub name or ``sample``, whose tokenizer is used.
+        to_name: name of a record format, as ``tfrecord``.
+        output: folder to write, which must be empty or absent.
+        data: folder of the task's files or ``sample``; left out where ``settings`` name single files.
+        settings: dotted keys, as ``{"data.max_length": 128}``.
+        registry: plugins; by default those installed.
+
+    Raises:
+        BertcoreError: a mistake of the caller, with its cause and remedy.
+    """
+    known = registry or Registry()
+    options = _options(task=task, backend=None, model=model, data=data, output=None, seed=None)
+    config = training.resolve_run([*options, *_settings(settings)], known).config
+    return data_convert.convert_data(config, known, to_name, Path(output))
 
 
 def _options(

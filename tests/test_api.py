@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -11,7 +12,9 @@ import pytest
 import bertcore
 from bertcore import api
 from bertcore.config import gather_settings
+from bertcore.engine.data_check import report_json
 from bertcore.errors import BertcoreError, ConfigError, DataError, ModelError, UsageError
+from bertcore.files import json_text
 from bertcore.task import Evaluation
 
 pytest.importorskip("torch")
@@ -127,3 +130,25 @@ def test_every_function_of_the_interface_is_a_public_name() -> None:
         assert getattr(bertcore, name)
     with pytest.raises(AttributeError, match="nothing"):
         bertcore.nothing  # noqa: B018
+
+
+def test_data_is_checked_and_converted_as_on_the_command_line(
+    tiny_en: Path, small_rte: Path, tmp_path: Path, bertcore_command: Callable[..., Any]
+) -> None:
+    place = ["--task", "rte", "--model", tiny_en, "--data", small_rte]
+    length = {"data.max_length": 32}
+    report = bertcore.check_data(task="rte", model=tiny_en, data=small_rte, settings=length)
+    shown = bertcore_command("data", "check", *place, "--set", "data.max_length=32", "--json")
+    assert json.loads(json_text(report_json(report))) == json.loads(shown.out)
+    assert report.splits["train"].truncated > 0
+    made = bertcore.convert_data(
+        task="rte", model=tiny_en, data=small_rte, to_name="jsonl", output=tmp_path / "a", settings=length
+    )
+    bertcore_command(
+        *("data", "convert", *place, "--set", "data.max_length=32", "--to", "jsonl", "--output", tmp_path / "b")
+    )
+    written = {file.name: file.read_bytes() for file in (tmp_path / "b").iterdir()}
+    assert {file.name: file.read_bytes() for file in made.folder.iterdir()} == written
+    assert made.splits["train"].truncated == report.splits["train"].truncated
+    with pytest.raises(DataError, match="nowhere"):
+        bertcore.check_data(task="rte", data=tmp_path / "nowhere")

@@ -74,6 +74,13 @@ def bertcore(context: click.Context, blocked: tuple[str, ...]) -> None:
             raise click.BadParameter(f"{entry!r} is not no:NAME", context, param_hint="-p")
         names.append(name)
     context.obj = tuple(names)
+    if names:
+        from importlib import metadata
+
+        from bertcore.plugins import GROUP
+
+        for name in sorted(set(names) - metadata.entry_points(group=GROUP).names):
+            click.echo(f"note: there is no plugin {name!r} to switch off, see bertcore plugins", err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -94,7 +101,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _show(error.cause, error.remedy)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2; before, help ended with success
+            error.show()
+        else:
+            context = getattr(error, "ctx", None)
+            message = " ".join(error.format_message().split()).removesuffix(".")
+            command = "bertcore" if context is None else context.command_path
+            _show(message[:1].lower() + message[1:], f"see {command} --help")
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         stop = error.__cause__ if isinstance(error, click.Abort) else error  # click puts its own error in front

@@ -41,7 +41,7 @@ def evaluate(
     result = trained.evaluate(split, note=click.echo)
     print_header(dict(result.header))
     baseline = ", ".join(f"{name} {value:.4f}" for name, value in result.evaluation.baseline.items())
-    click.echo(f"{result.examples_per_second:.1f} examples/s{', majority baseline: ' + baseline if baseline else ''}")
+    click.echo(f"{result.examples_per_second:.1f} examples/s{', baseline: ' + baseline if baseline else ''}")
     if result.folder is not None:
         click.echo(f"report and predictions: {result.folder}")
     click.echo(result.summary)

@@ -67,21 +67,17 @@ class DataConversion:
         format: name of the record format.
         max_length: tokens of the longest row allowed.
         splits: by name.
+        notes: what reading and encoding left out or repaired, for the user to read.
     """
 
     folder: Path
     format: str
     max_length: int
     splits: Mapping[str, ConvertedSplit]
+    notes: tuple[str, ...]
 
 
-def convert_data(
-    config: RunConfig,
-    registry: Registry,
-    format_name: str,
-    output: Path,
-    note: Callable[[str], None] = lambda text: None,
-) -> DataConversion:
+def convert_data(config: RunConfig, registry: Registry, format_name: str, output: Path) -> DataConversion:
     """Writes all splits of the configured data as encoded rows, the folder whole or not at all.
 
     No more is held than one encoded split, of a stream no more than ``data.stream_window`` examples.
@@ -91,7 +87,6 @@ def convert_data(
         registry: the plugins.
         format_name: name of a record format.
         output: the folder; must not hold anything.
-        note: told what the user should read.
 
     Raises:
         UsageError: something is not named, or there is none of this name.
@@ -110,6 +105,7 @@ def convert_data(
     dataset = open_data(task, config, registry)
     config = settle_options(config, dataset)
     source = find_model(config.model, registry, tensors=False)
+    notes: list[str] = []
     converter = _Converter(
         task=task,
         dataset=dataset,
@@ -119,7 +115,7 @@ def convert_data(
         max_length=choose_max_length(config, source),
         pad_token_id=source.config.pad_token_id,
         record_format=record_format,
-        note=note,
+        note=notes.append,
     )
     splits: dict[str, ConvertedSplit] = {}
     descriptions: dict[str, SplitDescription] = {}
@@ -129,7 +125,7 @@ def convert_data(
             made = descriptions[name] = written.description
             splits[name] = ConvertedSplit(output / made.file, made.example_count, made.record_count, written.truncated)
         write_json(folder / DESCRIPTION, converter.description(descriptions).model_dump(mode="json"))
-    return DataConversion(output, format_name, converter.max_length, splits)
+    return DataConversion(output, format_name, converter.max_length, splits, tuple(notes))
 
 
 @dataclass(frozen=True)

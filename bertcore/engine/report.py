@@ -105,7 +105,7 @@ def _markdown(report: Report, has_curves: bool) -> str:
         "",
         f"`{evaluation.summary}`",
         "",
-        "| score | value | majority baseline |",
+        "| score | value | baseline |",
         "|---|---|---|",
     ]
     for name, value in evaluation.metrics.items():
@@ -158,7 +158,7 @@ def _write_curves(file: Path, history: Sequence[Mapping[str, Any]]) -> bool:
         (line,) = score_axes.plot([entry["step"] for entry in evaluations], values, marker="o", label=name)
         if name in evaluations[0]["baseline"]:
             score_axes.axhline(
-                evaluations[0]["baseline"][name], linestyle=":", color=line.get_color(), label=f"{name}, majority"
+                evaluations[0]["baseline"][name], linestyle=":", color=line.get_color(), label=f"{name}, baseline"
             )
     score_axes.set(xlabel="step", ylabel="score")
     if evaluations:

@@ -88,6 +88,8 @@ def require_free(path: Path) -> None:
         OutputError: the folder holds something already.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        resumable = (RunFolder(path).checkpoint / "state.json").is_file()
         raise OutputError(
-            f"{path} holds something already", "give another --output, or go on with an unfinished run by --resume"
+            f"{path} holds something already",
+            f"give another --output{', or go on with an unfinished run by --resume' if resumable else ''}",
         )

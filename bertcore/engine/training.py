@@ -186,9 +186,10 @@ class Trainer:
         for step, result in self._unlogged:
             norm = result.gradient_norm
             if not (result.finite or result.skipped):
+                kept = "" if self.progress.best_value is None else "; best/ holds the best so far"
                 raise TrainingError(
                     f"the loss or the gradient of step {step} is not finite (loss sum {result.loss_sum}, norm {norm})",
-                    "lower --set train.learning_rate, or look for damaged weights; best/ holds the best so far",
+                    f"lower --set train.learning_rate, or look for damaged weights{kept}",
                 )
             if not result.skipped:
                 self.progress.pending_loss += result.loss_sum

@@ -52,7 +52,7 @@ class ConsoleTracker:
                 f"{event.examples_per_second:.1f} examples/s{compiled}"
             )
         elif isinstance(event, Evaluated):
-            baselines = {name: f" (majority {value:.4f})" for name, value in event.baseline.items()}
+            baselines = {name: f" (baseline {value:.4f})" for name, value in event.baseline.items()}
             shown = list(event.metrics.items())[:SHOWN_METRICS]
             scores = ", ".join(f"{name} {value:.4f}{baselines.get(name, '')}" for name, value in shown)
             compiled = f", compiled {event.compile_seconds:.1f} s" if event.compile_seconds >= 0.05 else ""

@@ -202,7 +202,7 @@ def test_evaluate_shows_what_it_evaluates(bertcore_command: Command, finished_ru
     header = dict(line.split(maxsplit=1) for line in outcome.out.splitlines()[:6])
     assert list(header) == ["task", "backend", "device", "precision", "model", "data"]
     assert "dev 30, at most 512 tokens" in header["data"]
-    assert "majority baseline: accuracy 0." in outcome.out
+    assert "examples/s, baseline: accuracy 0." in outcome.out
     folder = finished_run / "evaluations" / "dev-torch"
     assert f"report and predictions: {folder}" in outcome.out
     report = json.loads((folder / "report.json").read_text())

@@ -245,10 +245,36 @@ def test_precision_that_the_device_lacks(attempt: Attempt) -> None:
 
 
 def test_options_of_click_end_with_its_code(bertcore_command: Callable[..., Any]) -> None:
-    for arguments in (["run", "--precision", "fp64"], ["runn"], ["run", "--nothing"], ["-p", "torch", "run"]):
+    for arguments, cause, remedy in (
+        (["run", "--precision", "fp64"], "'--precision': 'fp64' is not one of 'fp32', 'bf16', 'fp16'", "bertcore run"),
+        (["runn"], "no such command 'runn'", "bertcore"),
+        (["run", "--nothing"], "no such option", "bertcore run"),
+        (["data", "convert"], "missing option '--to'", "bertcore data convert"),
+        (["convert", "a"], "missing argument 'DESTINATION'", "bertcore convert"),
+        (["tasks", "extra"], "unexpected extra argument", "bertcore tasks"),
+        (["-p", "torch", "run"], "'torch' is not no:NAME", "bertcore"),
+        (["run", "--task"], "option '--task' requires an argument", "bertcore"),
+    ):
         outcome = bertcore_command(*arguments)
         assert outcome.code == USAGE
-        assert "Error: " in outcome.err
+        said, advice = outcome.err.splitlines()
+        assert said.startswith("error: ")
+        assert cause in said
+        assert advice == f"remedy: see {remedy} --help"
+
+
+def test_a_command_without_arguments_shows_its_help(bertcore_command: Callable[..., Any]) -> None:
+    outcome = bertcore_command("data")
+    assert "Usage: bertcore data" in outcome.out + outcome.err
+    assert "remedy" not in outcome.err
+
+
+def test_a_plugin_that_is_not_there_is_said_to_be(bertcore_command: Callable[..., Any]) -> None:
+    """And nothing is refused: what was to be switched off is off."""
+    outcome = bertcore_command("tasks", "-p", "no:rte", "-p", "no:mindspor", "--json")
+    assert outcome.code == 0
+    assert outcome.err == "note: there is no plugin 'mindspor' to switch off, see bertcore plugins\n"
+    assert "rte" not in {task["name"] for task in json.loads(outcome.out)}
 
 
 # Plugins and frameworks
@@ -316,7 +342,8 @@ def test_output_that_holds_something(attempt: Attempt, tmp_path: Path, bertcore_
     full = tmp_path / "full"
     full.mkdir()
     (full / "thesis.txt").write_text("years of work")
-    said = attempt.fails(OUTPUT, output=full, words=(f"{full} holds something already", "--output", "--resume"))
+    said = attempt.fails(OUTPUT, output=full, words=(f"{full} holds something already", "--output"))
+    assert "--resume" not in said
     assert "Traceback" not in said
     assert (full / "thesis.txt").read_text() == "years of work"
     assert os.listdir(full) == ["thesis.txt"]
@@ -417,6 +444,7 @@ def test_a_loss_that_is_not_finite(
     cause, remedy = outcome.err.splitlines()
     assert "is not finite" in cause
     assert "train.learning_rate" in remedy
+    assert "best/" not in remedy
     assert not (tmp_path / "run").exists()  # not one evaluation was reached, and so nothing is worth keeping
 
 

@@ -239,8 +239,7 @@ def test_records_give_the_examples_rows_and_scores_of_the_text(
 ) -> None:
     raw = beginning(shared, task_name, tmp_path / "raw")
     before = resolved(registry, task_name, raw, tiny_en, **{"data.max_length": length})
-    notes: list[str] = []
-    convert_data(before, registry, format_name, tmp_path / "records", notes.append)
+    convert_data(before, registry, format_name, tmp_path / "records")
     after = resolved(registry, task_name, tmp_path / "records", tiny_en)
     assert after.data.max_length == length
     task, tokenizer = registry.task(task_name), open_model(str(tiny_en), registry, tensors=False).tokenizer(None)
@@ -253,7 +252,7 @@ def test_records_give_the_examples_rows_and_scores_of_the_text(
         assert isinstance(found, RecordedSplit)
         assert list(found) == list(expected)
         assert [type(example) for example in found] == [type(example) for example in expected]
-        arguments = {"tokenizer": tokenizer, "head": head, "max_length": length, "note": notes.append}
+        arguments = {"tokenizer": tokenizer, "head": head, "max_length": length, "note": [].append}
         wanted = encode_examples(task, expected, files=(), config=before, **arguments)
         encoding = encode_examples(task, found, files=(), config=after, **arguments)
         assert_same_batch(encoding.batch, wanted.batch)

@@ -148,7 +148,7 @@ def test_lines_of_steps_and_evaluations(finished: FinishedRun) -> None:
     evaluations = [line for line in finished.terminal.splitlines() if line.startswith("dev at step ")]
     assert [line.split(":")[0] for line in evaluations] == ["dev at step 3", "dev at step 6"]
     for line in evaluations:
-        assert re.search(r"accuracy 0\.\d{4} \(majority 0\.\d{4}\), 30 examples, \d+\.\d examples/s", line), line
+        assert re.search(r"accuracy 0\.\d{4} \(baseline 0\.\d{4}\), 30 examples, \d+\.\d examples/s", line), line
     assert "best so far" in evaluations[0]
 
 

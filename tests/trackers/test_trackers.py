@@ -204,7 +204,7 @@ def test_elsewhere_there_are_plain_lines(tmp_path: Path, capsys: pytest.CaptureF
         "device  cpu",
         "going on from step 7",
         "step 8/20, epoch 0.80, loss 0.5000, learning rate 1.00e-04, gradient norm 1.250, 80.0 examples/s",
-        "dev at step 8: accuracy 0.7500 (majority 0.5000), 8 examples, 99.0 examples/s, compiled 1.3 s, best so far",
+        "dev at step 8: accuracy 0.7500 (baseline 0.5000), 8 examples, 99.0 examples/s, compiled 1.3 s, best so far",
         "by the way",
     ]
 
