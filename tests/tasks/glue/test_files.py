@@ -114,7 +114,7 @@ def test_broken_lines_of_qqp_are_left_out_and_counted(registry: Registry, offici
     examples = examples_of(dataset, "train")
     assert [example.identifier for example in examples] == ["10", "11", "12", "13", "14", "15"]
     assert [example.label for example in examples] == ["0", "1", "0", "1", "0", "1"]
-    assert dataset.notes == ["train.tsv: 2 lines with a wrong number of fields are left out, the first is train.tsv:5"]
+    assert dataset.notes == ["train.tsv: 2 lines with a wrong number of fields left out, the first is train.tsv:5"]
     assert examples[3].origin == "train.tsv:7"
 
 

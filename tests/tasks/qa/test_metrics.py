@@ -107,6 +107,11 @@ def test_scores_of_version_2(registry: Registry, squad2: Path, examples_of: Any,
     result = task.score(examples, (), file, task.data_config())
     assert result.metrics["unanswerable_accuracy"] == 50
     assert result.total == 7
+    # Where no question has an answer, there is nothing to say of those that have one.
+    unanswerable = [example for example in examples if not example.label.answers]
+    result = task.score(unanswerable, (), file, task.data_config())
+    assert result.metrics == {"exact_match": 50, "f1": 50, "unanswerable_accuracy": 50}
+    assert result.summary.startswith("total_num 2, exact_match 50.000, f1 50.000, unanswerable_accuracy 50.000, ")
 
 
 # CMRC 2018. The expected segments are those of NLTK 3.10 (word_tokenize, its English sentence model), which was run on
@@ -200,7 +205,8 @@ def test_scores_of_a_cmrc_file(registry: Registry, cmrc: Path, examples_of: Any,
 
 DAMAGED = [
     ('["a"]', "a list instead of a JSON object"),
-    ('{"a":\n 1', ":2: no JSON"),
+    ('{"a":\n 1', ":2: column 3 is no JSON: Expecting"),
+    ('{"a": "x", "b": "y", "a": "z"}', "a second prediction for question a"),
     ("Café".encode("latin-1"), ":1: not UTF-8"),
     ('{"a": 7, "b": "x"}', "the prediction of question a is no text"),
     ('{"someone": "else"}', "no prediction for any of the 2 questions, the first is a"),
@@ -236,6 +242,9 @@ def test_predictions_of_a_run_are_scored_too(
     assert metrics == {"exact_match": 50.0, "f1": pytest.approx(100 * (1 + 2 / 3) / 2)}
     file.write_text(json.dumps(lines[0]) + "\n" + json.dumps(lines[0]) + "\n")
     with pytest.raises(DataError, match=r"predictions\.jsonl:2: a second prediction for question b"):
+        task.score(examples, (), file, task.data_config())
+    file.write_text(json.dumps(lines[0]) + '\n{"id": "a", "label": "France"}\n')
+    with pytest.raises(DataError, match=r"predictions\.jsonl:2: the field 'prediction' is missing"):
         task.score(examples, (), file, task.data_config())
 
 

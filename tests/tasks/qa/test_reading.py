@@ -77,6 +77,24 @@ def test_questions_without_an_answer(examples_of: Callable[..., list[Example]], 
     assert normandy.texts["context"][slice(*normandy.label.span)] == "France"
 
 
+def test_a_question_that_is_impossible_and_has_answers(registry: Registry, squad2: Path, tmp_path: Path) -> None:
+    """The answers count, as in evaluate-v2.0.py (``bool(qa["answers"])``), and the contradiction is told."""
+    content = json.loads((squad2 / "dev-v2.0.json").read_text(encoding="utf-8"))
+    questions = content["data"][0]["paragraphs"][0]["qas"]
+    for entry in questions[:2]:
+        entry["is_impossible"] = True
+    del questions[2]["answers"]
+    (tmp_path / "dev-v2.0.json").write_text(json.dumps(content))
+    task = registry.task("squad")
+    dataset = task.open(task.data_config(path=str(tmp_path)))
+    found = [example.label for example in dataset.split("dev")][:3]
+    assert [label.answers for label in found] == [("France", "a region"), ("10th and 11th centuries",), ()]
+    assert [label.span is None for label in found] == [False, False, True]
+    assert dataset.notes == [
+        "dev-v2.0.json: 2 questions with is_impossible and answers; the answers count (first: 56ddde6b9a695914005b9628)"
+    ]
+
+
 def test_cmrc_is_read(examples_of: Callable[..., list[Example]], cmrc: Path) -> None:
     examples = examples_of("cmrc2018", cmrc)
     assert [example.identifier for example in examples] == [
@@ -133,12 +151,11 @@ def test_answers_that_do_not_stand_at_their_offset(
     expected = {
         "": [],
         "moved": [
-            "dev.jsonl: the answers of 1 questions do not stand at their answer_start; the nearest occurrence is taken "
+            "dev.jsonl: the answers of 1 question do not stand at their answer_start; the nearest occurrence is taken "
             "(first: hamlet)"
         ],
         "lost": [
-            "dev.jsonl: no answer of 1 questions stands in the context; they are scored, but not trained on "
-            "(first: hamlet)"
+            "dev.jsonl: no answer of 1 question stands in the context; scored, but not trained on (first: hamlet)"
         ],
     }
     assert dataset.notes == expected[problem]
@@ -173,7 +190,7 @@ def test_the_nearest_occurrence_is_found(context: str, answer: str, start: int) 
 SQUAD_MISTAKES = [
     ("[]", "no list of articles in 'data'"),
     ('{"data": {}}', "no list of articles in 'data'"),
-    ('{"data": [\n\n{]}', r":3: no JSON"),
+    ('{"data": [\n\n{]}', ":3: column 2 is no JSON: Expecting"),
     ('{"data": [{"title": "x"}]}', "data[0]: no list 'paragraphs'"),
     ('{"data": [{"paragraphs": [{"qas": []}]}]}', "data[0].paragraphs[0]: the field 'context' is missing"),
     ('{"data": [{"paragraphs": [{"context": "c"}]}]}', "data[0].paragraphs[0]: no list 'qas'"),
@@ -247,7 +264,7 @@ def test_other_encodings_and_lines_under_another_name(registry: Registry, tmp_pa
     file.write_bytes('{"data":\n["Café"]}'.encode("latin-1"))
     refused(registry, "qa", file, ":2: not UTF-8 (byte 14)")
     file.write_text('{"question": "q"}\n{"question": "q"}\n')
-    error = refused(registry, "qa", file, "no JSON: Extra data")
+    error = refused(registry, "qa", file, ":2: column 1 is no JSON: Extra data")
     assert error.remedy == "call a file of JSON lines .jsonl"
     file.write_bytes(b"\xef\xbb\xbf" + b'{"data": []}')
     task = registry.task("qa")

@@ -118,8 +118,8 @@ class GlueFiles(Task):
         )
         if left_out:
             notes.append(
-                f"{file.name}: {len(left_out)} lines with a wrong number of fields are left out, the first is "
-                f"{left_out[0]}"
+                f"{file.name}: {len(left_out)} line{'s' * (len(left_out) != 1)} with a wrong number of fields left "
+                f"out, the first is {left_out[0]}"
             )
         return [self._example(number, row.fields, row.origin) for number, row in enumerate(rows)]
 

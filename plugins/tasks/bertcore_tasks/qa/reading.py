@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class Gold:
 class ReadingReport:
     """What reading had to repair or leave out, each with the first question that it happened to."""
 
+    contradicting: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
 
@@ -51,23 +52,34 @@ class ReadingReport:
             name: of the file.
         """
         notes = []
+        if self.contradicting:
+            notes.append(
+                f"{name}: {_questions(self.contradicting)} with is_impossible and answers; the answers count (first: "
+                f"{self.contradicting[0]})"
+            )
         if self.moved:
             notes.append(
-                f"{name}: the answers of {len(self.moved)} questions do not stand at their answer_start; the nearest "
+                f"{name}: the answers of {_questions(self.moved)} do not stand at their answer_start; the nearest "
                 f"occurrence is taken (first: {self.moved[0]})"
             )
         if self.lost:
             notes.append(
-                f"{name}: no answer of {len(self.lost)} questions stands in the context; they are scored, but not "
-                f"trained on (first: {self.lost[0]})"
+                f"{name}: no answer of {_questions(self.lost)} stands in the context; scored, but not trained on "
+                f"(first: {self.lost[0]})"
             )
         return notes
+
+
+def _questions(found: list[str]) -> str:
+    return f"{len(found)} question{'s' * (len(found) != 1)}"
 
 
 def read_squad(file: Path, report: ReadingReport) -> list[Example]:
     """Reads a file in SQuAD's form; questions without ``answers`` are unlabeled.
 
-    A question with ``is_impossible``, or with an empty list of answers, has no answer, as in SQuAD v2.0.
+    A question with an empty list of answers, or with ``is_impossible`` and no such list, has no answer, as in SQuAD
+    v2.0. One with ``is_impossible`` and answers has those: ``evaluate-v2.0.py`` scores by the answers alone, although
+    ``run_squad.py`` trains by ``is_impossible``.
 
     Raises:
         DataError: the file is missing, no UTF-8 or no JSON (with the line), or a field is missing or wrong (with the
@@ -150,11 +162,12 @@ def locate(context: str, answer: str, start: int | None) -> tuple[int, int] | No
 
 
 def _gold(question: Mapping[str, Any], context: str, identifier: str, place: str, report: ReadingReport) -> Gold | None:
-    if question.get("is_impossible") is True:
-        return Gold(())
+    is_impossible = question.get("is_impossible") is True
     if question.get("answers") is None:
-        return None
+        return Gold(()) if is_impossible else None
     answers = list(_answers(question["answers"], place))
+    if is_impossible and answers:
+        report.contradicting.append(identifier)
     texts = tuple(text for text, _ in answers)
     spans = [locate(context, text, start) for text, start in answers]
     span = next((span for span in spans if span is not None), None)
@@ -186,12 +199,15 @@ def _answers(answers: Any, place: str) -> Iterator[tuple[str, int | None]]:
         yield text, start
 
 
-def read_json(file: Path, form: str) -> Any:
+def read_json(
+    file: Path, form: str, object_pairs_hook: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
+) -> Any:
     """Reads a file that is one JSON value in UTF-8.
 
     Args:
         file: the file.
         form: what to write, for the user whose file is no JSON.
+        object_pairs_hook: makes each object of its names and values, as in :func:`json.loads`.
 
     Raises:
         DataError: it is missing, no UTF-8 or no JSON (with the line).
@@ -201,15 +217,15 @@ def read_json(file: Path, form: str) -> Any:
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}", "check the path") from None
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=object_pairs_hook)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{file}:{line}: not UTF-8 (byte {error.start})", "convert the file to UTF-8") from None
-    except (ValueError, RecursionError) as error:
-        message = str(error)
-        line = getattr(error, "lineno", 1)
-        remedy = "call a file of JSON lines .jsonl" if "Extra data" in message else form
-        raise DataError(f"{file}:{line}: no JSON: {message}", remedy) from None
+    except json.JSONDecodeError as error:
+        remedy = "call a file of JSON lines .jsonl" if error.msg == "Extra data" else form
+        raise DataError(f"{file}:{error.lineno}: column {error.colno} is no JSON: {error.msg}", remedy) from None
+    except (ValueError, RecursionError) as error:  # an integer of more digits than Python reads, or too deep a nesting
+        raise DataError(f"{file}: no JSON: {error}", form) from None
 
 
 def _list(value: Any, name: str, place: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,17 +65,16 @@ def evaluate_answers(
     summary = f"total_num {len(examples)}, exact_match {metrics['exact_match']:.3f}, f1 {metrics['f1']:.3f}"
     baseline: dict[str, float] = {}
     if not answerable.all():
-        metrics |= {
-            "answerable_exact_match": _percent(exact[answerable]),
-            "answerable_f1": _percent(f1[answerable]),
-            "unanswerable_accuracy": _percent(exact[~answerable]),
-        }
+        if answerable.any():
+            metrics |= {
+                "answerable_exact_match": _percent(exact[answerable]),
+                "answerable_f1": _percent(f1[answerable]),
+            }
+            summary += f", answerable_f1 {metrics['answerable_f1']:.3f}"
+        metrics["unanswerable_accuracy"] = _percent(exact[~answerable])
+        summary += f", unanswerable_accuracy {metrics['unanswerable_accuracy']:.3f}"
         never = _percent(~answerable)  # to say of every question that it has no answer
         baseline = {"exact_match": never, "f1": never}
-        summary += (
-            f", answerable_f1 {metrics['answerable_f1']:.3f}, "
-            f"unanswerable_accuracy {metrics['unanswerable_accuracy']:.3f}"
-        )
     unanswered = sum(text is None for text in predictions)
     if unanswered:
         summary += f", {unanswered} without a prediction"
@@ -107,7 +107,8 @@ def read_predictions(file: Path, examples: Sequence[Example]) -> PredictionFile:
     """Reads ``{"id": "text"}``, or a ``predictions.jsonl`` of bertcore.
 
     Raises:
-        DataError: the file is missing or no such JSON, or has a prediction for none of the questions.
+        DataError: the file is missing or no such JSON, has two predictions for a question, or a prediction for none of
+            the questions.
     """
     found = _read_lines(file) if file.suffix == ".jsonl" else _read_object(file)
     wrong = next((name for name, text in found.items() if not isinstance(text, str)), None)
@@ -125,10 +126,20 @@ def read_predictions(file: Path, examples: Sequence[Example]) -> PredictionFile:
 
 
 _FORM = 'write {"ID": "text", ...} with one text for each question'
+_LINE_FORM = 'write {"id": "...", "prediction": "..."} a line'
+_ONE_EACH = "keep one prediction of each question"
 
 
 def _read_object(file: Path) -> dict[str, Any]:
-    found = read_json(file, _FORM)
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            counts = Counter(name for name, _ in pairs)
+            twice = next(name for name, count in counts.items() if count > 1)
+            raise DataError(f"{file}: a second prediction for question {twice}", _ONE_EACH)
+        return found
+
+    found = read_json(file, _FORM, distinct)
     if not isinstance(found, dict):
         raise DataError(f"{file}: a {type(found).__name__} instead of a JSON object", _FORM)
     return found
@@ -137,11 +148,12 @@ def _read_object(file: Path) -> dict[str, Any]:
 def _read_lines(file: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for record, origin in read_json_lines(file):
-        if "id" not in record:
-            raise DataError(f"{origin}: no 'id'", 'write {"id": "...", "prediction": "..."} a line')
+        for name in ("id", "prediction"):
+            if name not in record:
+                raise DataError(f"{origin}: the field {name!r} is missing", _LINE_FORM)
         if str(record["id"]) in found:
-            raise DataError(f"{origin}: a second prediction for question {record['id']}", "give one for each question")
-        found[str(record["id"])] = record.get("prediction")
+            raise DataError(f"{origin}: a second prediction for question {record['id']}", _ONE_EACH)
+        found[str(record["id"])] = record["prediction"]
     return found
 
 
