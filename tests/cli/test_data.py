@@ -408,6 +408,7 @@ def test_converted_data_is_described(bertcore_command: Command, small_rte: Path,
     assert description["splits"]["dev"]["record_count"] == 30
     again = bertcore_command("data", "convert", *source, "--to", "jsonl", "--output", tmp_path / "out")
     assert (again.code, "holds something already" in again.err) == (8, True)
+    assert "--resume" not in again.err
     outcome = bertcore_command("data", "convert", *source, "--to", "jsonl", "--output", tmp_path / "lines", "--json")
     result = json.loads(outcome.out)
     truncated = sum(

@@ -349,6 +349,12 @@ def test_output_that_holds_something(attempt: Attempt, tmp_path: Path, bertcore_
     assert os.listdir(full) == ["thesis.txt"]
 
 
+def test_output_of_an_unfinished_run(attempt: Attempt, finished_run: Path) -> None:
+    attempt.output, output = finished_run / "none", finished_run
+    words = (f"{output} holds something already", "--output", "go on with an unfinished run by --resume")
+    attempt.fails(OUTPUT, output=output, words=words)
+
+
 def test_output_below_a_file(attempt: Attempt, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     attempt.fails(OUTPUT, output=tmp_path / "file" / "run", words=(str(tmp_path / "file" / "run"), "--output"))
@@ -434,18 +440,21 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
 # Training that cannot go on
 
 
+@pytest.mark.parametrize("evaluated", [False, True])
 def test_a_loss_that_is_not_finite(
-    tmp_path: Path, tiny_en: Path, small_rte: Path, bertcore_command: Callable[..., Any]
+    tmp_path: Path, tiny_en: Path, small_rte: Path, bertcore_command: Callable[..., Any], evaluated: bool
 ) -> None:
     place = ["--task", "rte", "--backend", "torch", "--model", tiny_en, "--data", small_rte]
     options = ["--set", "train.learning_rate=1e30", "--set", "train.warmup_ratio=0", "--set", "train.log_steps=1"]
+    options += ["--set", "train.evaluate_steps=1"] if evaluated else []
     outcome = bertcore_command("run", *place, "--output", tmp_path / "run", *options)
     assert outcome.code == TRAINING, outcome.out + outcome.err
     cause, remedy = outcome.err.splitlines()
     assert "is not finite" in cause
     assert "train.learning_rate" in remedy
-    assert "best/" not in remedy
-    assert not (tmp_path / "run").exists()  # not one evaluation was reached, and so nothing is worth keeping
+    # Where not one evaluation was reached, nothing is worth keeping.
+    assert ("best/ holds the best so far" in remedy) == evaluated
+    assert (tmp_path / "run").exists() == evaluated
 
 
 # Going on with what is no run
