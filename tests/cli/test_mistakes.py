@@ -403,6 +403,11 @@ def test_a_full_disk(attempt: Attempt, mount: Callable[[str], Path], size: str) 
         assert len(read_safetensors(folder / "model.safetensors")) > 30
         json.loads((folder / "config.json").read_text())
     assert not [path for path in disk.rglob("*") if path.name.startswith(".") or path.name.endswith(".tmp")]
+    # The folder stays where there is something to use, and then it can be used.
+    assert attempt.output.exists() == (attempt.output / "best").exists() == (size in ("30m", "60m"))
+    if attempt.output.exists():
+        subprocess.run(["mount", "-o", "remount,size=90m", disk], check=True)
+        assert attempt._call("evaluate", attempt.output).code == 0
 
 
 def test_a_read_only_place(attempt: Attempt, mount: Callable[[str], Path]) -> None:
