@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,8 @@ def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str
     """Reads a file of predictions, and returns that of each example.
 
     It is a tab-separated file with the columns ``index`` (or ``id``) and ``prediction``, GLUE's form; JSON lines with
-    ``id`` and ``label``, CLUE's form; or bertcore's own ``predictions.jsonl`` with ``id`` and ``prediction``.
+    ``id`` and ``label``, CLUE's form; or bertcore's own ``predictions.jsonl`` with ``id`` and ``prediction``. CLUE's
+    form holds no texts: beside those, or beside predictions, a label is the right one and is not read.
 
     Args:
         file: the file.
@@ -151,7 +152,8 @@ def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str
         expected[example.identifier] = example
     passed_over = set(also)
     found: dict[str, StoredPrediction] = {}
-    for identifier, prediction in _stored_predictions(file):
+    text_fields = {name for example in examples for name in example.texts}
+    for identifier, prediction in _stored_predictions(file, text_fields):
         if identifier in found:
             raise DataError(
                 f"{prediction.origin}: a second prediction for {identifier!r}, as at {found[identifier].origin}",
@@ -173,15 +175,16 @@ def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str
     return [found[example.identifier] for example in examples]
 
 
-def _stored_predictions(file: Path) -> Iterable[tuple[str, StoredPrediction]]:
+def _stored_predictions(file: Path, text_fields: Set[str]) -> Iterable[tuple[str, StoredPrediction]]:
     if _is_json_lines(file):
-        for record, origin in read_json_lines(file):
-            name = next((name for name in ("prediction", "label") if name in record), None)
-            if name is None or "id" not in record:
-                absent = "id" if "id" not in record else "prediction"
-                raise DataError(
-                    f"{origin}: the field {absent!r} is missing", 'write {"id": ..., "label": ...} or the like a line'
-                )
+        records = read_json_lines(file)
+        beside_gold = {"prediction", "probabilities", *text_fields}
+        name = "label" if all(beside_gold.isdisjoint(record) for record, _ in records) else "prediction"
+        for record, origin in records:
+            absent = next((field for field in ("id", name) if field not in record), None)
+            if absent is not None:
+                remedy = f'write {{"id": ..., "{name}": ...}} a line'
+                raise DataError(f"{origin}: the field {absent!r} is missing", remedy)
             yield str(record["id"]), StoredPrediction(record[name], origin)
         return
     rows = read_tsv(file, required=("prediction",))

@@ -226,6 +226,8 @@ def test_a_file_with_all_examples_is_scored_on_those_with_a_label(
     write(file, [{"id": number, "label": "neutral"} for number in (0, 1, 2, 3)])
     with pytest.raises(DataError, match=r"no prediction for 1 of 4 examples, the first is '4' \(.*/dev\.json:5\)"):
         task.score(examples, dataset.labels, file, data)
+    write(file, [{"id": number, "prediction": "neutral", "label": "entailment"} for number in (0, 2, 3, 4)])
+    assert task.score(examples, dataset.labels, file, data).metrics == result.metrics, "a label is not read beside it"
     write(file, [{"id": number, "label": "neutral"} for number in (0, 2, 3, 4)])
     records = DataConfig(path=str(tmp_path))  # a folder of record files: none of CLUE's is in it
     assert task.score(examples, dataset.labels, file, records).total == 4

@@ -128,8 +128,14 @@ def test_correlations_of_the_real_sts_b_equal_those_of_scipy(registry: Registry,
         ("".join(f"{n}\tneutral\n" for n in range(6)), "file.tsv:1: no column 'prediction' among '0', 'neutral'"),
         ("n\tprediction\n0\tneutral\n", "file.tsv:1: no column 'index'"),
         ("index\tprediction\n0\n", "file.tsv:2: 1 fields instead of 2"),
-        ('{"id": 0, "label": "neutral"}\n{"id": 1}\n', "file.tsv:2: the field 'prediction' is missing"),
+        ('{"id": 0, "label": "neutral"}\n{"id": 1}\n', "file.tsv:2: the field 'label' is missing"),
         ('{"label": "neutral"}\n', "file.tsv:1: the field 'id' is missing"),
+        # The label of bertcore's own predictions, or of the data, is no prediction.
+        (
+            '{"id": 0, "prediction": ""}\n{"id": 1, "label": "neutral"}\n',
+            "file.tsv:2: the field 'prediction' is missing",
+        ),
+        ('{"id": 0, "sentence1": "a", "label": "neutral"}\n', "file.tsv:1: the field 'prediction' is missing"),
         (
             "index\tprediction\n" + "".join(f"{n}\t{'maybe' if n == 3 else 'neutral'}\n" for n in range(6)),
             "file.tsv:5: unknown label 'maybe'",
