@@ -100,6 +100,7 @@ class TrainedModel:
         self.tokenizer = self.source.tokenizer(self.config.data.lowercase)
         self.max_length = choose_max_length(self.config, self.source)
         self._registry = registry
+        self._own_task = next((setting.value for setting in own if setting.key == "task"), None)
 
     def evaluate(self, split: str | None = None, note: Callable[[str], None] = lambda text: None) -> EvaluationResult:
         """Scores a split of the configured data and, for a run, keeps the result in ``evaluations/``.
@@ -136,7 +137,9 @@ class TrainedModel:
         header = self._header(encoded)
         folder = None
         if self.run_folder is not None:
-            folder = self.run_folder.path / "evaluations" / f"{name}-{self.place.backend.name}"
+            other_task = [] if self.task.name == self._own_task else [self.task.name]
+            parts = [*other_task, name, self.place.backend.name]
+            folder = self.run_folder.path / "evaluations" / "-".join(parts)
             with atomic_folder(folder) as temporary:
                 write_json_lines(temporary / "predictions.jsonl", evaluation.predictions)
                 write_report(

@@ -62,6 +62,7 @@ def test_three_files_are_submitted(mnli_run: Path, official: Callable[[str], Pat
     labels = {line.split("\t")[1] for line in first[1:] + second[1:] + third[1:]}
     assert labels <= {"entailment", "neutral", "contradiction"}
     evaluated = bertcore.evaluate(mnli_run, task="ax", data=official("ax"))
+    assert evaluated.folder == mnli_run / "evaluations" / "ax-full-torch"
     expected = [entry["prediction"] for entry in evaluated.evaluation.predictions]
     assert [line.split("\t")[1] for line in third[1:]] == expected
 
