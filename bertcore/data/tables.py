@@ -23,7 +23,7 @@ LONGEST_LINE = 10_000_000
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table: the fields by column name, and where it stands (``dev.tsv:17``)."""
+    """One line of a table: the fields by column name, and where it stands (``RTE/dev.tsv:17``)."""
 
     fields: dict[str, str]
     origin: str
@@ -161,11 +161,12 @@ def _rows(
             columns = [str(position) for position in range(1, len(fields) + 1)]
             _require(file, columns, required)
         if len(fields) == len(columns):
-            rows.append(Row(dict(zip(columns, fields, strict=True)), f"{file.name}:{number}"))
+            rows.append(Row(dict(zip(columns, fields, strict=True)), f"{file}:{number}"))
         elif leave_out is not None:
-            leave_out(f"{file.name}:{number}")
+            leave_out(f"{file}:{number}")
         else:
-            raise DataError(f"{file}:{number}: {len(fields)} fields instead of {len(columns)}", remedy)
+            found = f"{len(fields)} field{'s' * (len(fields) != 1)}"
+            raise DataError(f"{file}:{number}: {found} instead of {len(columns)}", remedy)
     return rows
 
 
@@ -194,8 +195,11 @@ def parse_json_lines(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tu
             continue
         try:
             value = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{name}:{number}: {error}", "write one JSON object a line") from None
+        except json.JSONDecodeError as error:
+            cause = f"{name}:{number}: column {error.colno} is no JSON: {error.msg}"
+            raise DataError(cause, "write one JSON object a line") from None
+        except (ValueError, RecursionError) as error:  # an integer of too many digits, or too deep a nesting
+            raise DataError(f"{name}:{number}: no JSON: {error}", "write one JSON object a line") from None
         if not isinstance(value, dict):
             raise DataError(f"{name}:{number}: a {type(value).__name__} instead of a JSON object", "write {...} a line")
         if "\\ud" in line.lower() and not _is_text(json.dumps(value, ensure_ascii=False)):

@@ -112,25 +112,28 @@ def odd_rte(tmp_path: Path) -> Path:
 def test_duplicates_conflicts_and_empty_texts(bertcore_command: Command, odd_rte: Path) -> None:
     found = checked(bertcore_command, "--task", "rte", "--data", odd_rte)
     train = found["splits"]["train"]
+    train_file, dev_file = odd_rte / "train.tsv", odd_rte / "dev.tsv"
     assert (train["repeated"]["count"], train["repeated"]["conflicting"]) == (2, 1)
-    assert train["repeated"]["first"][0] == {"example": "train.tsv:4", "repeats": "train.tsv:2"}
-    assert train["empty"] == {"count": 1, "first": ["train.tsv:6"]}
+    assert train["repeated"]["first"][0] == {"example": f"{train_file}:4", "repeats": f"{train_file}:2"}
+    assert train["empty"] == {"count": 1, "first": [f"{train_file}:6"]}
     assert train["tokens"] is None
     assert found["across"] == [
         {
             "splits": ["train", "dev"],
             "count": 1,
             "conflicting": 0,
-            "first": [{"example": "dev.tsv:3", "repeats": "train.tsv:3"}],
+            "first": [{"example": f"{dev_file}:3", "repeats": f"{train_file}:3"}],
         }
     ]
     assert found["label_differences"] == {"dev": {"not_in_train": [], "only_in_train": ["not_entailment"]}}
     assert found["splits"]["dev"]["labels"] == {"entailment": 2, "not_entailment": 0}
     text = bertcore_command("data", "check", "--task", "rte", "--data", odd_rte).out
-    assert "duplicates  2 examples, 1 with another label: train.tsv:4 repeats train.tsv:2, train.tsv:5" in text
-    assert "in train and dev: 1 example: dev.tsv:3 repeats train.tsv:3" in text
+    assert (
+        f"duplicates  2 examples, 1 with another label: {train_file}:4 repeats {train_file}:2, {train_file}:5" in text
+    )
+    assert f"in train and dev: 1 example: {dev_file}:3 repeats {train_file}:3" in text
     assert "labels of train that dev has not: not_entailment" in text
-    assert "empty       1 (20.0 %): train.tsv:6" in text
+    assert f"empty       1 (20.0 %): {train_file}:6" in text
     assert text.splitlines()[-1] == "2 of 2 splits can be used, 7 examples"
 
 

@@ -99,7 +99,7 @@ def test_missing_column(attempt: Attempt) -> None:
 
 def test_unknown_label(attempt: Attempt) -> None:
     change(attempt.data / "train.tsv", 9, lambda line: line.rpartition(b"\t")[0] + b"\tneutral")
-    attempt.fails(DATA, words=("train.tsv:9: unknown label 'neutral'", "entailment, not_entailment"))
+    attempt.fails(DATA, words=("train.tsv:9: unknown label 'neutral'", "'entailment', 'not_entailment'"))
 
 
 def test_not_utf8(attempt: Attempt) -> None:

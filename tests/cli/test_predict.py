@@ -127,7 +127,7 @@ def test_what_is_missing_is_named_with_its_line(predict: Predict, tmp_path: Path
     assert "none.jsonl: No such file" in outcome.err
 
     (tmp_path / "in.csv").write_text('sentence1,sentence2\n"a, b",c\nd\n')
-    assert "in.csv:3: 1 fields instead of 2" in predict(tmp_path / "in.csv").err
+    assert "in.csv:3: 1 field instead of 2" in predict(tmp_path / "in.csv").err
     outcome = predict(tmp_path / "in.xlsx")
     assert outcome.code == 2
     assert "in.xlsx: neither .jsonl nor .json nor .tsv nor .csv nor -" in outcome.err

@@ -31,7 +31,7 @@ def test_what_is_written_is_read(file, rows, end, last):
     file.write_bytes(text.encode("utf-8"))
     found = read_tsv(file)
     assert [tuple(row.fields.values()) for row in found] == rows
-    assert [row.origin for row in found] == [f"dev.tsv:{number}" for number in range(2, len(rows) + 2)]
+    assert [row.origin for row in found] == [f"{file}:{number}" for number in range(2, len(rows) + 2)]
 
 
 @pytest.mark.parametrize(
@@ -63,15 +63,15 @@ def test_columns_may_be_named_for_a_file_without_header(file):
     file.write_bytes(b"gj04\t1\t\tThe sailors rode.\n")
     (row,) = read_tsv(file, columns=["source", "label", "mark", "sentence"])
     assert row.fields == {"source": "gj04", "label": "1", "mark": "", "sentence": "The sailors rode."}
-    assert row.origin == "dev.tsv:1"
+    assert row.origin == f"{file}:1"
 
 
 @pytest.mark.parametrize(
     ("content", "number", "words"),
     [
-        (b"a\tb\n1\t2\n3\n", 3, "1 fields instead of 2"),
+        (b"a\tb\n1\t2\n3\n", 3, "1 field instead of 2"),
         (b"a\tb\n1\t2\t3\n", 2, "3 fields instead of 2"),
-        (b"a\tb\n1\t2\n\n", 3, "1 fields instead of 2"),
+        (b"a\tb\n1\t2\n\n", 3, "1 field instead of 2"),
         (b"a\tb\n1\t\xff\n", 2, "byte 2 is not UTF-8"),
         (b"a\t\xc3\n1\t2\n", 1, "not UTF-8"),
         (b"a\tx\n1\t2\n", 1, "no column 'b'"),
@@ -99,7 +99,7 @@ def test_lines_may_be_left_out_and_are_told(file):
     file.write_bytes(b"a\tb\n1\t2\n3\n4\t5\t6\n7\t8\n")
     told: list[str] = []
     assert [row.fields["a"] for row in read_tsv(file, leave_out=told.append)] == ["1", "7"]
-    assert told == ["dev.tsv:3", "dev.tsv:4"]
+    assert told == [f"{file}:3", f"{file}:4"]
 
 
 def test_a_column_named_twice_is_refused(file):
@@ -130,7 +130,7 @@ def test_csv_is_read_as_the_csv_module_writes_it(file, rows, mark):
 @pytest.mark.parametrize(
     ("content", "number", "words"),
     [
-        (b'a,b\n1,"2\n3"\n4\n', 4, "1 fields instead of 2"),
+        (b'a,b\n1,"2\n3"\n4\n', 4, "1 field instead of 2"),
         (b'a,b\n1,2\n"3,4\n5,6\n', 3, "unexpected end of data"),
         (b'a,b\n"1"2,3\n', 2, "expected after"),
         (b"a,b\n1,\xff\n", 2, "byte 2 is not UTF-8"),

@@ -315,7 +315,7 @@ def label_matrix(examples: Sequence[Example], labels: tuple[str, ...]) -> NDArra
 def unknown_label(origin: str, label: Any, labels: Sequence[str], field: str = "") -> DataError:
     """The error about a label that is not among the known ones."""
     place = f" in the field {field!r}" if field else ""
-    shown = ", ".join(labels[:20]) + (", ..." if len(labels) > 20 else "")
+    shown = ", ".join(map(repr, labels[:20])) + (", ..." if len(labels) > 20 else "")
     return DataError(f"{origin}: unknown label {label!r}{place}", f"known labels are {shown}")
 
 

@@ -107,9 +107,9 @@ def test_csv_is_read_as_spreadsheets_write_it(classification: Task, tmp_path: Pa
     assert dataset.labels == ("negative", "positive")
     assert dataset.discovered
     assert examples_of(dataset, "train") == [
-        Example("0", {"text": "Well, quite good"}, "positive", "a.csv:2"),
-        Example("1", {"text": 'two\nlines, "quoted"'}, "negative", "a.csv:3"),
-        Example("2", {"text": "plain"}, "positive", "a.csv:5"),
+        Example("0", {"text": "Well, quite good"}, "positive", f"{tmp_path}/a.csv:2"),
+        Example("1", {"text": 'two\nlines, "quoted"'}, "negative", f"{tmp_path}/a.csv:3"),
+        Example("2", {"text": "plain"}, "positive", f"{tmp_path}/a.csv:5"),
     ]
 
 
@@ -216,6 +216,8 @@ def test_an_empty_field_is_no_label_in_every_split(classification: Task, tmp_pat
 def test_a_wrong_line_is_named_with_the_folder_of_its_file(classification: Task, tmp_path: Path) -> None:
     for folder in ("train", "dev"):
         (tmp_path / folder).mkdir()
+    table = written(tmp_path / "dev" / "x.csv", "text,label\na,x\nb,\n")
+    assert fails(classification, "dev", dev=table).cause.startswith(f"{table}:3: the field 'label' is empty")
     train = written(tmp_path / "train" / "x.jsonl", '{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n')
     dev = written(tmp_path / "dev" / "x.jsonl", '{"text": "a", "label": "x"}\n{"text": "b"}\n')
     assert fails(classification, "dev", train=train, dev=dev).cause.startswith(f"{dev}:2: the field 'label' is missing")
@@ -274,7 +276,7 @@ def test_a_label_that_training_did_not_know_is_named(classification: Task, tmp_p
         head = classification.choose_head(dataset, data, classification.head_config())
         with pytest.raises(DataError, match=r"dev\.csv:3: unknown label 'neutral'") as caught:
             classification.encode(examples_of(dataset, "dev"), Tokenizer.load(tiny_en), head, 16, data)
-        assert caught.value.remedy == "known labels are negative, positive"
+        assert caught.value.remedy == "known labels are 'negative', 'positive'"
 
 
 def test_a_model_of_several_labels_is_not_asked_for_one(classification: Task, tiny_en: Path) -> None:
@@ -363,7 +365,7 @@ def test_numbers_are_scored(regression: Task, tmp_path: Path) -> None:
     ("name", "content", "words"),
     [
         ("a.csv", "text,label\na,b,c\n", "a.csv:2: 3 fields instead of 2"),
-        ("a.csv", 'text,label\n"a\nb",c\nd\n', "a.csv:4: 1 fields instead of 2"),
+        ("a.csv", 'text,label\n"a\nb",c\nd\n', "a.csv:4: 1 field instead of 2"),
         ("a.csv", 'text,label\nx,y\n"open,b\nc,d\n', "a.csv:3: unexpected end of data"),
         ("a.csv", 'text,label\n"a"b,c\n', "a.csv:2: "),
         ("a.csv", "text,label,text\na,b,c\n", "a.csv:1: two columns are named 'text'"),

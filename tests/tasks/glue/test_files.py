@@ -58,7 +58,7 @@ def test_real_files_are_read_whole(
             [row[position] for position in positions] for row in rows
         ]
         assert [example.origin for example in examples] == [
-            f"{split}.tsv:{number + header + 1}" for number in range(size)
+            f"{path}/{split}.tsv:{number + header + 1}" for number in range(size)
         ]
         if split == "test":
             assert {example.label for example in examples} == {None}
@@ -114,8 +114,10 @@ def test_broken_lines_of_qqp_are_left_out_and_counted(registry: Registry, offici
     examples = examples_of(dataset, "train")
     assert [example.identifier for example in examples] == ["10", "11", "12", "13", "14", "15"]
     assert [example.label for example in examples] == ["0", "1", "0", "1", "0", "1"]
-    assert dataset.notes == ["train.tsv: 2 lines with a wrong number of fields left out, the first is train.tsv:5"]
-    assert examples[3].origin == "train.tsv:7"
+    assert dataset.notes == [
+        f"train.tsv: 2 lines with a wrong number of fields left out, the first is {official('qqp')}/train.tsv:5"
+    ]
+    assert examples[3].origin == f"{official('qqp')}/train.tsv:7"
 
 
 def test_a_broken_line_of_another_task_or_of_a_test_file_is_an_error(
@@ -139,7 +141,7 @@ def test_mnli_has_two_development_sets(registry: Registry, official: Callable[[s
         "0",
         {"sentence1": "A soccer game with multiple males playing .", "sentence2": "Some men are playing a sport ."},
         "entailment",
-        "dev_matched.tsv:2",
+        f"{official('mnli')}/dev_matched.tsv:2",
     )
     assert [example.label for example in examples_of(dataset, "dev_mismatched")][:2] == ["contradiction", "neutral"]
     assert [example.identifier for example in examples_of(dataset, "test_mismatched")][:2] == ["9796", "9797"]

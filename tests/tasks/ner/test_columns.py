@@ -137,14 +137,14 @@ def test_repaired_tags_are_read_as_conlleval_does_and_counted(tmp_path: Path) ->
     dataset = opened(tmp_path, "甲 I-X\n乙 I-X\n丙 I-Y\n\n丁 B-X\n", repair=True)
     assert train(dataset)[0].label == (Span(0, 2, "X"), Span(2, 3, "Y"))
     (note,) = dataset.notes
-    assert note == "train.bio: 2 tags in 1 sentences break BIO and were read as conlleval does, the first in line 1"
+    assert note == "train.bio: 2 tags in 1 sentence that BIO forbids, read as conlleval does; the first in line 1"
 
 
 def test_a_tag_that_breaks_its_scheme_twice_is_counted_once(tmp_path: Path) -> None:
     """An M without the B before it and the E behind it."""
     dataset = opened(tmp_path, "甲 M-X\n乙 O\n丙 S-X\n", "train.bmes", repair=True)
     assert train(dataset)[0].label == (Span(0, 1, "X"), Span(2, 3, "X"))
-    assert [note.partition(" break ")[0] for note in dataset.notes] == ["train.bmes: 1 tags in 1 sentences"]
+    assert [note.partition(" that ")[0] for note in dataset.notes] == ["train.bmes: 1 tag in 1 sentence"]
 
 
 def test_only_a_test_file_may_come_without_tags(tmp_path: Path) -> None:

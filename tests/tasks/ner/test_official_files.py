@@ -48,7 +48,7 @@ def test_peoples_daily_is_read_whole(people_daily_dir: Path, name: str, split: s
     assert len(loose) == 5 * (split == "train")
     assert dataset.read(split) is read
     assert dataset.notes == [
-        "example.train: 5 tags in 5 sentences break BIO and were read as conlleval does, the first in line 623600"
+        "example.train: 5 tags in 5 sentences that BIO forbids, read as conlleval does; the first in line 623600"
     ] * (split == "train")
 
 

@@ -275,7 +275,7 @@ def test_columns_with_a_predicted_tag_are_scored_as_conlleval_takes_them(
 @pytest.mark.parametrize(
     ("change", "cause"),
     [
-        (lambda lines: ["X O", *lines[1:]], ":1: 'X' where example.dev:1"),
+        (lambda lines: ["X O", *lines[1:]], "/example.dev:1 and what follows says"),
         (lambda lines: lines[lines.index("") + 1 :], ":1: "),
         (lambda lines: lines[:-31], "2317 sentences instead of 2318"),
         (lambda lines: [*lines, "", "好 O"], "2319 sentences instead of 2318"),

@@ -248,7 +248,7 @@ LINE_MISTAKES = [
     ('{"question": "q", "context": null}', ":2: the field 'context' is no text"),
     ('{"question": "q", "context": "c", "answers": {"text": ["c"]}}', ":2: 'answers' has no lists"),
     ('{"question": "q", "context": "c", "answers": ["c"]}', ":2: answers[0] is no object"),
-    ("no json", ":2: Expecting value"),
+    ("no json", ":2: column 1 is no JSON: Expecting value"),
 ]
 
 

@@ -130,7 +130,7 @@ def read_column_split(
     sentences: list[Sentence] = []
     for number, (lines, units_of_text) in enumerate(zip(read, words, strict=True)):
         text, units = join_units(units_of_text)
-        sentence = Sentence(str(number), {"text": text}, origin=f"{file.name}:{lines.lines[0]}", units=units)
+        sentence = Sentence(str(number), {"text": text}, origin=f"{file}:{lines.lines[0]}", units=units)
         if lines.tags is not None:
             check_tags(file, lines, scheme, types)
             spans, problems = read_spans(file, lines, scheme, repair)
@@ -139,9 +139,10 @@ def read_column_split(
             sentence = replace(sentence, label=tuple(sorted(map(sentence.in_characters, spans))))
         sentences.append(sentence)
     if repaired:
+        tags = sum(map(len, repaired))
         note = (
-            f"{file.name}: {sum(map(len, repaired))} tags in {len(repaired)} sentences break {scheme} and were read as "
-            f"conlleval does, the first in line {repaired[0][0]}"
+            f"{file.name}: {tags} tag{'s' * (tags != 1)} in {len(repaired)} sentence{'s' * (len(repaired) != 1)} that "
+            f"{scheme} forbids, read as conlleval does; the first in line {repaired[0][0]}"
         )
         if note not in notes:
             notes.append(note)
