@@ -33,7 +33,7 @@ class Example:
         identifier: as the official files name it.
         texts: name of each text field to its text, in the order in which the model reads them.
         label: what the task makes of it, or None where the file has none.
-        origin: where it stands, as ``dev.tsv:17``.
+        origin: where it stands, as ``RTE/dev.tsv:17``.
     """
 
     identifier: str

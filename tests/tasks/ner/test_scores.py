@@ -213,6 +213,7 @@ def test_cluener_predictions_of_any_program_are_scored(
         (lambda lines: [*lines, lines[-1]], ":1344: a second prediction for the id '1342'"),
         (lambda lines: ['{"id": 5000, "label": {}}', *lines], ":1: there is no text with the id '5000'"),
         (lambda lines: ['{"id": 0}', *lines[1:]], ":1: neither the field 'label' nor 'entities'"),
+        (lambda lines: ['{"id": 0, "tags": [], "label": {}}', *lines[1:]], ":1: the field 'entities' is missing"),
         (lambda lines: ['{"id": 0, "text": "x", "label": {}}', *lines[1:]], "/dev.json:1, which has the id '0'"),
         (lambda lines: ['{"id": 0, "label": {"name": {"彭": [[1, 1]]}}}', *lines[1:]], "there and not '彭'"),
         (lambda lines: ["{", *lines[1:]], ":1: "),

@@ -132,7 +132,7 @@ def test_input_of_predict_has_a_text_or_tokens() -> None:
         ({"text": "Boeing 737"}, "a:1"),
         ({"tokens": ["Boeing", "737", "在", "北京"], "id": 7}, "a:2"),
     ]
-    by_character, of_tokens = task.parse_input(records, task.data_config())
+    by_character, of_tokens = task.parse_input(records, task.data_config(unit="character"))
     assert len(by_character.units) == 10  # type: ignore[attr-defined]
     assert of_tokens.identifier == "7"
     assert of_tokens.texts == {"text": "Boeing 737在北京"}

@@ -90,9 +90,13 @@ def _from_json_lines(file: Path, sentences: Sequence[Sentence], scheme: str) -> 
             raise DataError(
                 f"{origin}: another text than {sentence.origin}, which has the id {identifier!r}", _OTHER_SPLIT
             )
-        entities = read_entities(record, sentence.text, origin, PREDICTED_FIELDS)
+        # In bertcore's own lines, which hold the tags, too, a label is the gold one.
+        own = "tags" in record
+        fields = PREDICTED_FIELDS[:1] if own else PREDICTED_FIELDS
+        entities = read_entities(record, sentence.text, origin, fields)
         if entities is None:
-            raise DataError(f"{origin}: neither the field 'label' nor 'entities'", "name the entities, if only {}")
+            problem = "the field 'entities' is missing" if own else "neither the field 'label' nor 'entities'"
+            raise DataError(f"{origin}: {problem}", "name the entities, if only {}")
         predictions[index] = _of_entities(sentence, entities, record.get("tags"), scheme)
     read = [prediction for prediction in predictions if prediction is not None]
     if len(read) != len(sentences):
