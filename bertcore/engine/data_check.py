@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.config import RunConfig
+from bertcore.config import FILE_OPTIONS, RunConfig
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.engine.preparation import (
@@ -40,7 +40,7 @@ DRAWN_LABELS = 40
 
 TRAINING = "train"
 
-_OWN_SPLITS = ("train", "dev", "test")
+_OWN_SPLITS = tuple(name for name in FILE_OPTIONS if name != "path")
 """Data options that name the user's own files, and what they are called in a folder."""
 
 # No text is longer: encoded with this length, everything is kept and has one row.
