@@ -105,16 +105,16 @@ def test_an_accelerator_is_selected_by_its_index_and_kept() -> None:
 
 
 @pytest.mark.parametrize("device", ["cpu", "ascend:0"])
-@pytest.mark.parametrize("given", [None, "graph_pipeline:True"])
-def test_a_cpu_runs_graphs_without_their_pipeline_unless_the_user_wants_it(
+@pytest.mark.parametrize("given", [None, "0"])
+def test_a_cpu_runs_graphs_in_the_calling_thread_unless_the_user_wants_it_otherwise(
     monkeypatch: pytest.MonkeyPatch, device: str, given: str | None
 ) -> None:
-    monkeypatch.setenv("MS_DEV_RUNTIME_CONF", given or "")
+    monkeypatch.setenv("MS_DEV_HOST_BLOCKING_RUN", given or "")
     if given is None:
-        monkeypatch.delenv("MS_DEV_RUNTIME_CONF")
+        monkeypatch.delenv("MS_DEV_HOST_BLOCKING_RUN")
     devices.configure(Machine(Ascend=1), device)
-    expected = given or ("graph_pipeline:False" if device == "cpu" else None)
-    assert devices.os.environ.get("MS_DEV_RUNTIME_CONF") == expected
+    expected = given or ("1" if device == "cpu" else None)
+    assert devices.os.environ.get("MS_DEV_HOST_BLOCKING_RUN") == expected
 
 
 def test_the_environment_is_quiet_unless_the_user_wants_it_loud(monkeypatch: pytest.MonkeyPatch) -> None:

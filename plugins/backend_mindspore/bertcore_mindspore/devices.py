@@ -124,9 +124,9 @@ def configure(mindspore: ModuleType, device: str) -> None:
         )
     row = DEVICES[kind]
     if kind == "cpu":
-        # Otherwise the calling thread spins until the graph before has run, which takes a core from the operators: on
-        # two cores a step took more than twice as long. MindSpore reads this before it runs its first graph.
-        os.environ.setdefault("MS_DEV_RUNTIME_CONF", "graph_pipeline:False")
+        # Otherwise a graph is run by a thread of its own, for which the caller waits in a loop: that takes a core from
+        # the operators, and on two cores a step took more than twice as long. MindSpore reads this at its first graph.
+        os.environ.setdefault("MS_DEV_HOST_BLOCKING_RUN", "1")
         mindspore.set_device(row.target)
         # One thread that dispatches and all cores inside an operator: half the time of a product in other settings.
         mindspore.runtime.dispatch_threads_num(1)
