@@ -292,22 +292,24 @@ class RecordedSplit(Sequence[Example]):
                 f"{file}: record {numbers[row]}: {batch.lengths[row]} tokens, and at most {max_length} are allowed",
                 f"convert the data anew with --set data.max_length={max_length}",
             )
-        if len(batch) and int(batch.input_ids.max()) >= tokenizer.vocab_size:
-            token = int(np.argmax(batch.input_ids >= tokenizer.vocab_size))
-            row = int(np.searchsorted(batch.offsets, token, side="right")) - 1
-            raise DataError(
-                f"{file}: record {numbers[row]}: the token {batch.input_ids[token]} is beyond the model's "
-                f"{tokenizer.vocab_size} tokens",
+        bounds = (
+            (
+                "token",
+                batch.input_ids,
+                tokenizer.vocab_size,
                 "give the model whose tokenizer the records were made with",
-            )
-        if len(batch) and int(batch.token_type_ids.max()) >= tokenizer.segment_count:
-            token = int(np.argmax(batch.token_type_ids >= tokenizer.segment_count))
-            row = int(np.searchsorted(batch.offsets, token, side="right")) - 1
-            raise DataError(
-                f"{file}: record {numbers[row]}: segment_ids holds {batch.token_type_ids[token]}, and the model's "
-                f"segments are 0 to {tokenizer.segment_count - 1}",
-                "write 0 for the first text and 1 for the second, as google-research/bert does",
-            )
+            ),
+            ("segment", batch.token_type_ids, tokenizer.segment_count, "write 0 for the first text, 1 for the second"),
+        )
+        for kind, ids, count, remedy in bounds:
+            beyond = ids >= count
+            if beyond.any():
+                place = int(np.argmax(beyond))
+                row = int(np.searchsorted(batch.offsets, place, side="right")) - 1
+                raise DataError(
+                    f"{file}: record {numbers[row]}: the {kind} {ids[place]} is beyond the model's {count} {kind}s",
+                    remedy,
+                )
         self._check_labels(head)
         if isinstance(head, SpanExtraction):
             self._check_spans()

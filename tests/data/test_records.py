@@ -447,7 +447,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a negative token": ({"input_ids": ([101, -1, 8, 102, 0], "int")}, "input_ids holds a value that is no id"),
     "a huge token": ({"input_ids": ([101, 2**31, 8, 102, 0], "int")}, "input_ids holds a value that is no id"),
     "vocabulary": ({"input_ids": ([101, 30522, 8, 102, 0], "int")}, "the token 30522 is beyond the model's 30522"),
-    "segments": ({"segment_ids": ([0, 0, 2, 2, 0], "int")}, "segment_ids holds 2, and the model's segments are 0 to 1"),
+    "segments": ({"segment_ids": ([0, 0, 2, 2, 0], "int")}, "the segment 2 is beyond the model's 2 segments"),
     "too long": ({name: ([1] * 600, "int") for name in ("input_ids", "input_mask", "segment_ids")}, "600 tokens, and"),
 }
 

@@ -23,7 +23,7 @@ from bertcore_tasks.classification import (
     label_matrix,
     unknown_label,
 )
-from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, label_text, parse_records, read_split, text_options
+from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, label_text, open_splits, parse_records, read_split
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.texts import encode_texts, read_predictions
 
@@ -55,17 +55,9 @@ class OwnClassificationTask(ClassificationTask):
         """
         assert isinstance(data, LabelsConfig)
         files = own_files(data, SUFFIXES)
+        read, options = open_splits(files, data, _read)
         first = next(iter(files))
-        splits = {first: _read(first, files[first][0], data)}
-        options = text_options(splits[first])
-        settled = data.model_copy(update=options)
-
-        def read(split: str) -> list[Example]:
-            if split not in splits:
-                splits[split] = _read(split, files[split][0], settled)
-            return splits[split]
-
-        labels = () if first == "test" else _labels(splits[first], data)
+        labels = () if first == "test" else _labels(read(first), data)
         needed = 1 if data.multi_label else 2
         if first == "train" and len(labels) < needed:
             problem = f"every example has the label {labels[0]!r}" if labels else "no example has a label"
@@ -132,7 +124,8 @@ class OwnClassificationTask(ClassificationTask):
         return evaluate_label_sets(examples, labels, predicted)
 
 
-def _read(split: str, file: Path, data: LabelsConfig) -> list[Example]:
+def _read(split: str, file: Path, data: TableConfig) -> list[Example]:
+    assert isinstance(data, LabelsConfig)
     if not data.multi_label:
         return read_split(split, file, data, LABEL_COLUMNS, label_text)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from bertcore.config import DataConfig
 from bertcore.task import Dataset, Example, Metric
 
-from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, parse_records, read_split, text_options
+from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, open_splits, parse_records, read_split
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.regression import RegressionTask, parse_number
 
@@ -29,16 +29,9 @@ class OwnRegressionTask(RegressionTask):
         """Finds the files; see :meth:`bertcore.task.Task.open`."""
         assert isinstance(data, TableConfig)
         files = own_files(data, SUFFIXES)
-        first = next(iter(files))
-        splits = {first: read_split(first, files[first][0], data, LABEL_COLUMNS, parse_number)}
-        options = text_options(splits[first])
-        settled = data.model_copy(update=options)
-
-        def read(split: str) -> list[Example]:
-            if split not in splits:
-                splits[split] = read_split(split, files[split][0], settled, LABEL_COLUMNS, parse_number)
-            return splits[split]
-
+        read, options = open_splits(
+            files, data, lambda split, file, settled: read_split(split, file, settled, LABEL_COLUMNS, parse_number)
+        )
         return Dataset(files, read, options=options)
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:

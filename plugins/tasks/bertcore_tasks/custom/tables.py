@@ -81,10 +81,36 @@ def read_split(
     return examples
 
 
-def text_options(examples: Sequence[Example]) -> dict[str, str | None]:
-    """The data options that name the columns which the texts of examples were read from."""
-    text, *pair = examples[0].texts
-    return {"text": text, "text_pair": pair[0] if pair else None}
+def open_splits(
+    files: Mapping[str, tuple[Path, ...]],
+    data: TableConfig,
+    read: Callable[[str, Path, TableConfig], list[Example]],
+) -> tuple[Callable[[str], list[Example]], dict[str, str | None]]:
+    """Reads the first split at once, and the others, when they are asked for, from the columns of its texts.
+
+    Args:
+        files: split to its file.
+        data: says which columns are read, as far as the user does.
+        read: reads a split from its file.
+
+    Returns:
+        What reads a split by name, each once, and the data options that name the columns.
+
+    Raises:
+        DataError: see :func:`read_split`.
+    """
+    first = next(iter(files))
+    splits = {first: read(first, files[first][0], data)}
+    text, *pair = splits[first][0].texts
+    options = {"text": text, "text_pair": pair[0] if pair else None}
+    settled = data.model_copy(update=options)
+
+    def read_once(split: str) -> list[Example]:
+        if split not in splits:
+            splits[split] = read(split, files[split][0], settled)
+        return splits[split]
+
+    return read_once, options
 
 
 def parse_records(records: Iterable[Record], data: TableConfig) -> list[Example]:
