@@ -39,7 +39,7 @@ from bertcore.data.records import (
     foreign_layout,
     rows_of,
 )
-from bertcore.data.tables import read_json_lines
+from bertcore.data.tables import parse_json_lines, read_lines
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError, DeviceError, PluginError
 from bertcore.heads import Head, Regression, SpanExtraction
@@ -550,7 +550,7 @@ def read_examples(file: Path, task: Task) -> tuple[list[Example], list[int]]:
     """
     examples: list[Example] = []
     truncated: list[int] = []
-    for index, (entry, origin) in enumerate(read_json_lines(file)):
+    for index, (entry, origin) in enumerate(parse_json_lines(read_lines(file), str(file))):
         if entry.pop("truncated", False):
             truncated.append(index)
         try:

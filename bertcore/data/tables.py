@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bertcore.data.bad_examples import one_example
 from bertcore.errors import DataError
 
 LONGEST_LINE = 10_000_000
@@ -166,7 +167,8 @@ def _rows(
             leave_out(f"{file}:{number}")
         else:
             found = f"{len(fields)} field{'s' * (len(fields) != 1)}"
-            raise DataError(f"{file}:{number}: {found} instead of {len(columns)}", remedy)
+            with one_example:
+                raise DataError(f"{file}:{number}: {found} instead of {len(columns)}", remedy)
     return rows
 
 
@@ -185,10 +187,14 @@ def read_json_lines(file: Path) -> list[tuple[dict[str, Any], str]]:
     Raises:
         DataError: a line is no JSON object (file and line).
     """
-    return list(parse_json_lines(read_lines(file), str(file)))
+    records: list[tuple[dict[str, Any], str]] = []
+    for line in read_lines(file):
+        with one_example:
+            records.extend(parse_json_lines([line], str(file)))
+    return records
 
 
-def parse_json_lines(lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[dict[str, Any], str]]:
+def parse_json_lines(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[dict[str, Any], str]]:
     """Yields the JSON object of each numbered line that is not empty; raises as :func:`read_json_lines`."""
     for number, line in lines:
         if not line.strip():

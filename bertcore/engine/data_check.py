@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations, islice
+from itertools import combinations, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.config import FILE_OPTIONS, RunConfig
+from bertcore.data.bad_examples import gather_errors
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.engine.preparation import (
@@ -34,6 +35,9 @@ PERCENTILES = (50, 90, 95, 99)
 
 SHOWN_EXAMPLES = 3
 """How many of the examples that something is said about are named."""
+
+SHOWN_ERRORS = 5
+"""How many errors of a split are named."""
 
 DRAWN_LABELS = 40
 """How many labels a picture shows."""
@@ -110,7 +114,7 @@ class SplitReport:
         rows: rows there; None without a model.
         repeated: examples that occur several times in the split.
         notes: what reading and encoding left out or repaired.
-        error: cause and remedy of the first thing that stopped reading or encoding.
+        errors: cause and remedy of each example that cannot be read, and of what stopped reading or encoding.
     """
 
     name: str
@@ -128,7 +132,7 @@ class SplitReport:
     rows: int | None = None
     repeated: Repetition = Repetition(0, 0, ())
     notes: tuple[str, ...] = ()
-    error: tuple[str, str] | None = None
+    errors: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,15 +163,16 @@ class DataReport:
     notes: tuple[str, ...] = ()
 
     @property
-    def errors(self) -> dict[str, tuple[str, str]]:
-        """Cause and remedy by split."""
-        return {name: split.error for name, split in self.splits.items() if split.error is not None}
+    def errors(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """Causes and remedies by split; splits without errors are absent."""
+        return {name: split.errors for name, split in self.splits.items() if split.errors}
 
 
 def check_data(config: RunConfig, registry: Registry) -> DataReport:
     """Reads all splits of the configured data, and encodes them where a model is named.
 
-    A split that cannot be read does not keep the others from being looked at.
+    A split that cannot be read does not keep the others from being looked at, nor does an example of a split whose
+    reader uses :data:`bertcore.data.bad_examples.one_example`.
 
     Args:
         config: names task and data, perhaps a model.
@@ -179,20 +184,25 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         ModelError: the model is missing or damaged.
     """
     task = find_task(config, registry)
-    try:
-        dataset = open_data(task, config, registry)
-    except DataError:
-        opened = _open_one_by_one(task, config, registry)
-        if opened is None:
-            raise
-        dataset = opened
-    config = settle_options(config, dataset)
-    encoder = None if config.model.path is None else _Encoder(task, dataset, config, registry)
-    notes = tuple(dataset.notes)
-    splits: dict[str, SplitReport] = {}
-    read: dict[str, Sequence[Example]] = {}
-    for name in dataset.files:
-        splits[name], read[name] = _check_split(name, dataset, config, encoder)
+    with gather_errors() as gathered:
+        try:
+            dataset = open_data(task, config, registry)
+        except DataError:
+            opened = _open_one_by_one(task, config, registry)
+            if opened is None:
+                raise
+            dataset = opened
+        config = settle_options(config, dataset)
+        # What a file with errors tells of the labels is not all.
+        knows_labels = not dataset.discovered or bool(dataset.labels and not gathered)
+        encoder = None if config.model.path is None else _Encoder(task, dataset, config, registry, knows_labels)
+        notes = tuple(dataset.notes)
+        splits: dict[str, SplitReport] = {}
+        read: dict[str, Sequence[Example]] = {}
+        for name in dataset.files:
+            splits[name], read[name] = _check_split(name, dataset, config, encoder)
+    for name, split in splits.items():
+        splits[name] = replace(split, errors=_errors_of(split, gathered.values()))
     seen = {name: _first_places(examples) for name, examples in read.items()}
     across = {}
     for first, second in combinations(sorted(read, key=lambda name: name != TRAINING), 2):
@@ -210,6 +220,15 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         label_differences=_label_differences(splits),
         notes=notes,
     )
+
+
+def _errors_of(split: SplitReport, gathered: Iterable[DataError]) -> tuple[tuple[str, str], ...]:
+    """The errors of single examples of the split, and what else is wrong with it."""
+    places, wholes = (tuple(f"{file}{end}" for file in split.files) for end in (":", ": "))
+    of_examples = [(error.cause, error.remedy) for error in gathered if error.cause.startswith(places)]
+    # What is said of a whole file may not be true with the examples that were left out.
+    others = [error for error in split.errors if not (of_examples and error[0].startswith(wholes))]
+    return tuple(dict.fromkeys((*of_examples, *others)))
 
 
 def _open_one_by_one(task: Task, config: RunConfig, registry: Registry) -> Dataset | None:
@@ -266,11 +285,12 @@ def _own_files(config: RunConfig) -> dict[str, Path]:
 class _Encoder:
     """Encodes examples with the tokenizer of a model."""
 
-    def __init__(self, task: Task, dataset: Dataset, config: RunConfig, registry: Registry) -> None:
+    def __init__(self, task: Task, dataset: Dataset, config: RunConfig, registry: Registry, knows_labels: bool) -> None:
         source = find_model(config.model, registry, tensors=False)
         self.max_length: int = choose_max_length(config, source)
         self._task = task
         self._dataset = dataset
+        self._knows_labels = knows_labels
         self._config = config
         self._tokenizer: Tokenizer = source.tokenizer(config.data.lowercase)
         self.head: Head = task.choose_head(dataset, config.data, config.head)
@@ -279,8 +299,7 @@ class _Encoder:
         self, name: str, examples: Sequence[Example], note: Callable[[str], None]
     ) -> tuple[Encoding, NDArray[np.int64]]:
         """The rows of the length allowed, and the lengths of the examples when nothing is cut."""
-        if self._dataset.discovered and not self._dataset.labels and not isinstance(examples, RecordedSplit):
-            # No file told which labels there are, so that none of these could be encoded.
+        if not self._knows_labels and not isinstance(examples, RecordedSplit):
             examples = [replace(example, label=None) for example in examples]
         encoding = encode_examples(
             self._task,
@@ -305,7 +324,7 @@ class _Encoder:
 def _check_split(
     name: str, dataset: Dataset, config: RunConfig, encoder: _Encoder | None
 ) -> tuple[SplitReport, Sequence[Example]]:
-    """Looks at one split; an error ends it, and what is known by then is kept."""
+    """Looks at one split; an error of more than an example ends it, and what is known by then is kept."""
     report = SplitReport(name, dataset.files[name])
     noted = len(dataset.notes)
     examples: Sequence[Example] = ()
@@ -319,9 +338,7 @@ def _check_split(
             report = replace(report, rows=len(rows), tokens=Lengths.of(rows.lengths))
         if encoder is not None:
             notes: list[str] = []
-            # What is held of a stream is not the whole of its files, by which the cache would know it.
-            source = list(examples) if is_stream else examples
-            encoding, lengths = encoder.encode(name, source, notes.append)
+            encoding, lengths = encoder.encode(name, examples, notes.append)
             rows_of_example = np.bincount(encoding.batch.example_index, minlength=len(examples))
             report = replace(
                 report,
@@ -332,7 +349,7 @@ def _check_split(
                 notes=(*notes, *encoding.notes),
             )
     except (DataError, UsageError) as error:
-        report = replace(report, error=(error.cause, error.remedy))
+        report = replace(report, errors=((error.cause, error.remedy),))
     return replace(report, notes=(*dataset.notes[noted:], *report.notes)), examples
 
 
@@ -406,13 +423,13 @@ def _repetition(examples: Sequence[Example], earlier: Mapping[tuple[str, ...], E
 
 def _label_differences(splits: Mapping[str, SplitReport]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     training = splits.get(TRAINING)
-    if training is None or not training.labels or training.error is not None:
+    if training is None or not training.labels or training.errors:
         return {}
     known = {name for name, count in training.labels.items() if count}
     differences = {}
     for name, split in splits.items():
         own = {label for label, count in split.labels.items() if count}
-        if own and own != known and split.error is None:
+        if own and own != known and not split.errors:
             differences[name] = (tuple(sorted(own - known)), tuple(sorted(known - own)))
     return differences
 
@@ -434,8 +451,13 @@ def report_json(report: DataReport) -> dict[str, Any]:
             for name, (new, missing) in report.label_differences.items()
         },
         "notes": list(report.notes),
-        "errors": {name: {"cause": cause, "remedy": remedy} for name, (cause, remedy) in report.errors.items()},
+        "errors": {name: _errors_json(errors) for name, errors in report.errors.items()},
     }
+
+
+def _errors_json(errors: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    first = [{"cause": cause, "remedy": remedy} for cause, remedy in errors[:SHOWN_ERRORS]]
+    return {"count": len(errors), "first": first}
 
 
 def _split_json(split: SplitReport) -> dict[str, Any]:
@@ -490,11 +512,22 @@ def report_lines(report: DataReport) -> list[str]:
         between += [f"  labels of {TRAINING} that {name} has not: {_listed(missing)}"] if missing else []
     if between:
         lines += ["", "between the splits", *between]
-    for name, (cause, remedy) in report.errors.items():
-        lines += ["", f"error in {name}: {cause}", f"remedy: {remedy}"]
+    for name, errors in report.errors.items():
+        lines += ["", *_error_lines(name, errors)]
     readable = len(report.splits) - len(report.errors)
-    total = sum(split.examples for split in report.splits.values())
+    total = sum(split.examples for split in report.splits.values() if not split.errors)
     lines += ["", f"{readable} of {len(report.splits)} splits can be used, {total} examples"]
+    return lines
+
+
+def _error_lines(name: str, errors: Sequence[tuple[str, str]]) -> list[str]:
+    """The first errors, those of one remedy together."""
+    lines: list[str] = []
+    for remedy, group in groupby(errors[:SHOWN_ERRORS], key=lambda error: error[1]):
+        lines += [f"error in {name}: {cause}" for cause, _ in group]
+        lines.append(f"remedy: {remedy}")
+    if len(errors) > SHOWN_ERRORS:
+        lines.append(f"{len(errors) - SHOWN_ERRORS} more errors in {name}")
     return lines
 
 

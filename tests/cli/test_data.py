@@ -138,21 +138,35 @@ def test_duplicates_conflicts_and_empty_texts(bertcore_command: Command, odd_rte
 
 
 def test_every_split_that_cannot_be_read_is_named(bertcore_command: Command, copied_rte: Path) -> None:
-    """And the others are looked at all the same."""
+    """With its first bad lines; the others, and its other lines, are looked at all the same."""
     shutil.copy(copied_rte / "dev.tsv", copied_rte / "test.tsv")
-    for split, line, change in (("train", 5, "1\tx\ty\tperhaps"), ("dev", 9, "1\tx\ty\tz\ttoo many")):
+    ragged, unknown = "1\tx\ty\tz\ttoo many", "1\tx\ty\tperhaps"
+    for split, changes in (
+        ("train", {5: unknown, 7: unknown}),
+        ("dev", {2: unknown, **dict.fromkeys(range(9, 15), ragged)}),
+    ):
         lines = (copied_rte / f"{split}.tsv").read_text(encoding="utf-8").split("\n")
-        lines[line - 1] = change
+        for line, change in changes.items():
+            lines[line - 1] = change
         (copied_rte / f"{split}.tsv").write_text("\n".join(lines), encoding="utf-8")
     found = checked(bertcore_command, "--task", "rte", "--data", copied_rte, code=4)
     assert set(found["errors"]) == {"train", "dev"}
-    assert "train.tsv:5: unknown label 'perhaps'" in found["errors"]["train"]["cause"]
-    assert "dev.tsv:9: 5 fields instead of 4" in found["errors"]["dev"]["cause"]
-    assert all(error["remedy"] for error in found["errors"].values())
-    assert found["splits"]["test"]["examples"] == 30
+    train, dev = found["errors"]["train"], found["errors"]["dev"]
+    assert (train["count"], dev["count"], len(dev["first"])) == (2, 7, 5)
+    for error, line in zip(train["first"], (5, 7), strict=True):
+        assert f"train.tsv:{line}: unknown label 'perhaps'" in error["cause"]
+    assert "dev.tsv:9: 5 fields instead of 4" in dev["first"][0]["cause"]
+    assert all(error["remedy"] for error in (*train["first"], *dev["first"]))
+    assert [found["splits"][split]["examples"] for split in ("train", "dev", "test")] == [
+        len((copied_rte / "train.tsv").read_text(encoding="utf-8").strip().split("\n")) - 1 - 2,
+        30 - 7,
+        30,
+    ]
     outcome = bertcore_command("data", "check", "--task", "rte", "--data", copied_rte)
     assert outcome.code == 4
-    assert "error in train: " in outcome.out
+    assert outcome.out.count("error in train: ") == 2
+    assert outcome.out.count("error in dev: ") == 5
+    assert "2 more errors in dev" in outcome.out
     assert outcome.last_line == "1 of 3 splits can be used, 30 examples"
 
 
@@ -221,7 +235,8 @@ def test_the_first_bad_line_of_each_own_file(
     source = ("--task", task, "--model", tiny_en, *(["--data", tmp_path] if in_folder else options))
     found = checked(bertcore_command, *source, code=4)
     assert list(found["errors"]) == ["train", "dev"]
-    for split, error in found["errors"].items():
+    for split, errors in found["errors"].items():
+        (error,) = errors["first"]
         assert f"{split}.{suffix}:{place}" in error["cause"]
         assert error["remedy"]
     assert found["splits"]["test"]["examples"] == found["splits"]["test"]["rows"] == good.count("\n") // len(files) + 1
@@ -231,7 +246,7 @@ def test_the_first_bad_line_of_each_own_file(
     assert found["splits"]["dev"]["examples"] == found["splits"]["test"]["examples"]
     outcome = bertcore_command("data", "check", *source)
     assert (outcome.code, outcome.err) == (4, "")
-    assert f"error in train: {found['errors']['train']['cause']}" in outcome.out
+    assert f"error in train: {found['errors']['train']['first'][0]['cause']}" in outcome.out
     assert outcome.last_line.startswith("2 of 3 splits can be used, ")
 
 
@@ -280,7 +295,7 @@ def test_records_are_checked_with_their_checksums(
     (records / "dev.tf_record").write_bytes(content)
     found = checked(bertcore_command, "--task", "rte", "--data", records, code=4)
     assert set(found["errors"]) == {"dev"}
-    assert "is damaged (wrong checksum)" in found["errors"]["dev"]["cause"]
+    assert "is damaged (wrong checksum)" in found["errors"]["dev"]["first"][0]["cause"]
 
 
 def test_a_picture(bertcore_command: Command, odd_rte: Path, tiny_en: Path, tmp_path: Path) -> None:

@@ -45,25 +45,33 @@ def encode_texts(
 def text_examples(
     records: Iterable[tuple[Mapping[str, Any], str]], columns: Sequence[str], identifier: str
 ) -> list[Example]:
-    """Makes examples without labels: the columns as texts, the identifier, or the record's number where it has none.
+    """Makes examples without labels; see :func:`text_example`.
 
     Args:
         records: fields by name, and where they stand.
         columns: one or two names of texts, in the order in which the model reads them.
-        identifier: name of the field that identifies a record; it may be missing, empty or null.
+        identifier: name of the field that identifies a record.
 
     Raises:
         DataError: a text is missing, with its line.
     """
-    examples: list[Example] = []
-    for number, (record, origin) in enumerate(records):
-        for column in columns:
-            if not isinstance(record.get(column), str):
-                problem = "is no text" if column in record else "is missing"
-                raise DataError(f"{origin}: the field {column!r} {problem}", f"give {' and '.join(columns)} as texts")
-        texts = {column: record[column] for column in columns}
-        examples.append(Example(identifier_of(record, identifier, number), texts, origin=origin))
-    return examples
+    return [
+        text_example(record, origin, columns, identifier_of(record, identifier, number))
+        for number, (record, origin) in enumerate(records)
+    ]
+
+
+def text_example(record: Mapping[str, Any], origin: str, columns: Sequence[str], identifier: str) -> Example:
+    """Makes an example without a label, the columns as texts.
+
+    Raises:
+        DataError: a text is missing, with its line.
+    """
+    for column in columns:
+        if not isinstance(record.get(column), str):
+            problem = "is no text" if column in record else "is missing"
+            raise DataError(f"{origin}: the field {column!r} {problem}", f"give {' and '.join(columns)} as texts")
+    return Example(identifier, {column: record[column] for column in columns}, origin=origin)
 
 
 def identifier_of(record: Mapping[str, Any], field: str, number: int) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from bertcore.backend import Outputs
 from bertcore.batch import Batch, Column, from_rows
 from bertcore.config import DataConfig, HeadConfig
+from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Row, read_tsv
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError
@@ -48,7 +49,11 @@ class ColourTask(Task):
 
         def read(split: str) -> list[Example]:
             required = (data.text_column, "colour")
-            return [_example(row, data.text_column) for row in read_tsv(files[split][0], required=required)]
+            examples: list[Example] = []
+            for row in read_tsv(files[split][0], required=required):
+                with one_example:
+                    examples.append(_example(row, data.text_column))
+            return examples
 
         return Dataset({name: paths for name, paths in files.items() if paths[0].is_file()}, read, LABELS)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.config import DataConfig
+from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
 from bertcore.files import json_text
@@ -15,7 +16,14 @@ from bertcore.task import Dataset, Evaluation, Example, Metric
 
 from bertcore_tasks.classification import ClassificationTask, unknown_label
 from bertcore_tasks.official_files import find_official_files
-from bertcore_tasks.texts import identifier_of, json_identifier, plain_text, read_predictions, text_examples
+from bertcore_tasks.texts import (
+    identifier_of,
+    json_identifier,
+    plain_text,
+    read_predictions,
+    text_example,
+    text_examples,
+)
 
 FILE_NAMES = {"train": ("train.json",), "dev": ("dev.json",), "test": ("test.json",)}
 ID = "id"
@@ -96,25 +104,26 @@ class ClueTask(ClassificationTask):
             DataError: a line is wrong.
         """
         records = read_json_lines(file)
-        # Counted before any is left out: where there is no id, an example is called by its number in the file.
-        found = text_examples(records, self.fields_read(data), ID)
         examples: list[Example] = []
         left_out = 0
-        for example, (record, origin) in zip(found, records, strict=True):
-            if split in self.leaderboard:  # what copies of these files have for labels are placeholders
-                examples.append(example)
-            elif "label" not in record:
-                raise DataError(f"{origin}: the field 'label' is missing", f"the split {split} needs labels")
-            elif _is_without_agreement(record):
-                left_out += 1
-            else:
-                label = plain_text(record["label"])
-                if label not in labels:
-                    raise unknown_label(origin, record["label"], labels, "label")
-                examples.append(replace(example, label=label))
+        # Numbered before any is left out: where there is no id, an example is called by its number in the file.
+        for number, (record, origin) in enumerate(records):
+            with one_example:
+                example = text_example(record, origin, self.fields_read(data), identifier_of(record, ID, number))
+                if split in self.leaderboard:  # what copies of these files have for labels are placeholders
+                    examples.append(example)
+                elif "label" not in record:
+                    raise DataError(f"{origin}: the field 'label' is missing", f"the split {split} needs labels")
+                elif _is_without_agreement(record):
+                    left_out += 1
+                else:
+                    label = plain_text(record["label"])
+                    if label not in labels:
+                        raise unknown_label(origin, record["label"], labels, "label")
+                    examples.append(replace(example, label=label))
         if left_out:
             notes.append(
-                f"{file.name}: {left_out} of {len(found)} examples are left out, because their label is "
+                f"{file.name}: {left_out} of {len(records)} examples are left out, because their label is "
                 f"{NO_AGREEMENT!r}: the annotators did not agree"
             )
         return examples

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bertcore.config import DataConfig
-from bertcore.data.tables import read_json_lines
+from bertcore.data.tables import parse_json_lines, read_lines
 from bertcore.errors import DataError
 from bertcore.task import Example
 from pydantic import Field
@@ -48,7 +48,7 @@ class TnewsTask(ClueTask):
         (first, *_) = files.values()
         file = first[0].parent / LABELS_FILE
         labels: list[str] = []
-        for record, origin in read_json_lines(file):
+        for record, origin in parse_json_lines(read_lines(file), str(file)):
             label = plain_text(record.get("label"))
             if label is None or label in labels:
                 problem = "is missing" if label is None else f"is {label!r} again"

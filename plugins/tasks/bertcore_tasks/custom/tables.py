@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_csv, read_json_lines, read_tsv
 from bertcore.errors import DataError
 from bertcore.task import Example
 from pydantic import Field
 
 from bertcore_tasks.own_files import OwnFilesConfig
-from bertcore_tasks.texts import plain_text, text_examples
+from bertcore_tasks.texts import identifier_of, plain_text, text_example, text_examples
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json")
 TEXTS = {"text": "text_pair", "sentence": None, "sentence1": "sentence2"}
@@ -62,22 +63,27 @@ def read_split(
     column = next((name for name in names if name in columns), None)
     if column is None and split != "test":
         raise _missing(f"{file}:1", " or ".join(map(repr, names)), columns, "data.label")
-    unlabeled = text_examples(records, _text_columns(columns, data, f"{file}:1"), IDENTIFIER)
-    if column is None:
-        return unlabeled
+    texts = _text_columns(columns, data, f"{file}:1")
     has_labels = any(record.get(column) not in (None, "") for record, _ in records)
     may_lack = split == "test" and not (empty_is_label and has_labels)
-    examples: list[Example] = []
-    for example, (record, origin) in zip(unlabeled, records, strict=True):
+
+    def labeled(example: Example, record: Mapping[str, Any], column: str) -> Example:
         if column not in record:
-            raise DataError(f"{origin}: the field {column!r} is missing", "give every example its label")
+            raise DataError(f"{example.origin}: the field {column!r} is missing", "give every example its label")
         value = None if record[column] == "" else record[column]
         if value is None and may_lack:
-            examples.append(example)
-        elif value is None and not empty_is_label:
-            raise DataError(f"{origin}: the field {column!r} is empty", f"the split {split} needs labels")
-        else:
-            examples.append(replace(example, label=parse(value, origin, column)))
+            return example
+        if value is None and not empty_is_label:
+            raise DataError(f"{example.origin}: the field {column!r} is empty", f"the split {split} needs labels")
+        return replace(example, label=parse(value, example.origin, column))
+
+    examples: list[Example] = []
+    for number, (record, origin) in enumerate(records):
+        with one_example:
+            example = text_example(record, origin, texts, identifier_of(record, IDENTIFIER, number))
+            examples.append(example if column is None else labeled(example, record, column))
+    if not examples:
+        raise DataError(f"{file}: no example can be read", "correct its lines")
     return examples
 
 

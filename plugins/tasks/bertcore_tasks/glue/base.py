@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.config import DataConfig
+from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_tsv
 from bertcore.task import Dataset, Example, Metric, Task
 
@@ -121,7 +122,11 @@ class GlueFiles(Task):
                 f"{file.name}: {len(left_out)} line{'s' * (len(left_out) != 1)} with a wrong number of fields left "
                 f"out, the first is {left_out[0]}"
             )
-        return [self._example(number, row.fields, row.origin) for number, row in enumerate(rows)]
+        examples: list[Example] = []
+        for number, row in enumerate(rows):
+            with one_example:
+                examples.append(self._example(number, row.fields, row.origin))
+        return examples
 
     @property
     def _names(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_tsv
 from bertcore.task import Example, Metric
 
@@ -64,12 +65,15 @@ class DiagnosticTask(GlueTask):
         """Reads one file; in the one with labels the texts have other columns, and rows are numbered from 0."""
         if split != "full":
             return super().read_split(split, file, notes)
-        return [
-            Example(
-                identifier=str(number),
-                texts={"sentence1": row.fields["Premise"], "sentence2": row.fields["Hypothesis"]},
-                label=self.parse_label(row.fields["Label"], row.origin),
-                origin=row.origin,
-            )
-            for number, row in enumerate(read_tsv(file, required=("Premise", "Hypothesis", "Label")))
-        ]
+        examples: list[Example] = []
+        for number, row in enumerate(read_tsv(file, required=("Premise", "Hypothesis", "Label"))):
+            with one_example:
+                examples.append(
+                    Example(
+                        identifier=str(number),
+                        texts={"sentence1": row.fields["Premise"], "sentence2": row.fields["Hypothesis"]},
+                        label=self.parse_label(row.fields["Label"], row.origin),
+                        origin=row.origin,
+                    )
+                )
+        return examples

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bertcore.config import DataConfig
+from bertcore.data.bad_examples import one_example
 from bertcore.errors import DataError
 from bertcore.tagging import scheme_tags
 from bertcore.task import Dataset
@@ -129,15 +130,18 @@ def read_column_split(
     repaired: list[list[int]] = []
     sentences: list[Sentence] = []
     for number, (lines, units_of_text) in enumerate(zip(read, words, strict=True)):
-        text, units = join_units(units_of_text)
-        sentence = Sentence(str(number), {"text": text}, origin=f"{file}:{lines.lines[0]}", units=units)
-        if lines.tags is not None:
-            check_tags(file, lines, scheme, types)
-            spans, problems = read_spans(file, lines, scheme, repair)
-            if problems:
-                repaired.append(problems)
-            sentence = replace(sentence, label=tuple(sorted(map(sentence.in_characters, spans))))
-        sentences.append(sentence)
+        with one_example:
+            text, units = join_units(units_of_text)
+            sentence = Sentence(str(number), {"text": text}, origin=f"{file}:{lines.lines[0]}", units=units)
+            if lines.tags is not None:
+                check_tags(file, lines, scheme, types)
+                spans, problems = read_spans(file, lines, scheme, repair)
+                if problems:
+                    repaired.append(problems)
+                sentence = replace(sentence, label=tuple(sorted(map(sentence.in_characters, spans))))
+            sentences.append(sentence)
+    if not sentences:
+        raise DataError(f"{file}: no sentence can be read", "correct its lines")
     if repaired:
         tags = sum(map(len, repaired))
         note = (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_lines
 from bertcore.errors import DataError
 from bertcore.tagging import SCHEMES, Span, check_tag, chunks, find_problems, find_scheme, split_tag, tags_to_spans
@@ -71,7 +72,10 @@ def read_columns(file: Path, columns: Columns, tagged: bool = True) -> list[Tagg
     """
     lines = read_lines(file)
     text, label = _column_numbers(file, lines, columns)
-    sentences = [_sentence(file, block, text, label, tagged) for block in _blocks(lines)]
+    sentences: list[TaggedLines] = []
+    for block in _blocks(lines):
+        with one_example:
+            sentences.append(_sentence(file, block, text, label, tagged))
     if not sentences:
         raise DataError(f"{file}: no sentence", "write a unit and its tag a line, and a blank line between sentences")
     return sentences

@@ -14,7 +14,7 @@ from bertcore.tagging import scheme_tags
 from bertcore.task import Dataset
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask
-from bertcore_tasks.ner.spans import check_types, read_span_file, surfaces
+from bertcore_tasks.ner.spans import read_span_file, surfaces
 from bertcore_tasks.ner.units import Sentence
 from bertcore_tasks.texts import json_identifier
 
@@ -52,9 +52,7 @@ class SpanNerTask(NerTask):
 
         def read(split: str) -> list[Sentence]:
             (file,) = files[split]
-            sentences = read_span_file(file, data.unit or "character", labeled=split != "test")
-            check_types(file, sentences, self.types)
-            return sentences
+            return read_span_file(file, data.unit or "character", labeled=split != "test", types=self.types)
 
         return Dataset(files, read, scheme_tags(data.scheme or "BIO", self.types))
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
 from bertcore.tagging import Span
@@ -23,7 +24,13 @@ PREDICTED_FIELDS = ("entities", "label")
 
 
 def read_span_file(
-    file: Path, unit: UnitKind, *, text_field: str = "text", label_field: str | None = None, labeled: bool = True
+    file: Path,
+    unit: UnitKind,
+    *,
+    text_field: str = "text",
+    label_field: str | None = None,
+    labeled: bool = True,
+    types: Sequence[str] | None = None,
 ) -> list[Sentence]:
     """Reads the texts of a file, each with its entities.
 
@@ -33,24 +40,30 @@ def read_span_file(
         text_field: the field of the text.
         label_field: the field of the entities; ``label``, else ``entities``, where None.
         labeled: whether each line must have its entities.
+        types: that they may have; None for any.
 
     Raises:
         DataError: the file holds nothing, or a line is wrong (file, line and field).
     """
+    fields = GOLD_FIELDS if label_field is None else (label_field,)
     sentences: list[Sentence] = []
     for number, (record, origin) in enumerate(read_json_lines(file)):
-        text = record.get(text_field)
-        if not isinstance(text, str):
-            problem = "is no text" if text_field in record else "is missing"
-            raise DataError(f"{origin}: the field {text_field!r} {problem}", 'write {"text": "...", "label": {...}}')
-        entities = read_entities(record, text, origin, GOLD_FIELDS if label_field is None else (label_field,))
-        if entities is None and labeled:
-            raise DataError(
-                f"{origin}: the field {label_field or 'label'!r} is missing",
-                "name the entities of each text, {} for none",
-            )
-        identifier = identifier_of(record, "id", number)
-        sentences.append(Sentence(identifier, {"text": text}, entities, origin, split_units(text, unit)))
+        with one_example:
+            text = record.get(text_field)
+            if not isinstance(text, str):
+                problem = "is no text" if text_field in record else "is missing"
+                remedy = 'write {"text": "...", "label": {...}}'
+                raise DataError(f"{origin}: the field {text_field!r} {problem}", remedy)
+            entities = read_entities(record, text, origin, fields)
+            if entities is None and labeled:
+                raise DataError(
+                    f"{origin}: the field {fields[0]!r} is missing", "name the entities of each text, {} for none"
+                )
+            unknown = next((span.type for span in entities or () if types is not None and span.type not in types), None)
+            if unknown is not None:
+                raise DataError(f"{origin}: unknown type {unknown!r}", f"known types: {', '.join(types or ())}")
+            identifier = identifier_of(record, "id", number)
+            sentences.append(Sentence(identifier, {"text": text}, entities, origin, split_units(text, unit)))
     if not sentences:
         raise DataError(f"{file}: no text", "write one JSON object a line")
     return sentences
@@ -85,19 +98,6 @@ def read_entities(record: Mapping[str, Any], text: str, origin: str, fields: Seq
             'write {type: {surface: [[first, last]]}} or [{"start": ..., "end": ..., "type": ...}]',
         )
     return tuple(sorted(set(spans)))
-
-
-def check_types(file: Path, sentences: Sequence[Sentence], types: Sequence[str]) -> None:
-    """Refuses types that the task does not know.
-
-    Raises:
-        DataError: with the line of the first.
-    """
-    for sentence in sentences:
-        for span in sentence.label or ():
-            if span.type not in types:
-                line = sentence.origin.rpartition(":")[2]
-                raise DataError(f"{file}:{line}: unknown type {span.type!r}", f"known types: {', '.join(types)}")
 
 
 def surfaces(entities: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[list[int]]]]:

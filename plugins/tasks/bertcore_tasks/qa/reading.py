@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
 from bertcore.task import Example
@@ -90,29 +91,33 @@ def read_squad(file: Path, report: ReadingReport) -> list[Example]:
     if not isinstance(articles, list):
         raise DataError(f"{file}: no list of articles in 'data'", SQUAD_FORM)
     examples: list[Example] = []
-    for article_number, article in enumerate(articles):
-        paragraphs = _list(article, "paragraphs", f"{file}: data[{article_number}]")
-        for paragraph_number, paragraph in enumerate(paragraphs):
-            place = f"{file}: data[{article_number}].paragraphs[{paragraph_number}]"
+    for paragraph, place in _paragraphs(articles, file):
+        with one_example:
             questions = _list(paragraph, "qas", place)
             context = _text(paragraph, "context", place, SQUAD_FORM)
             for number, question in enumerate(questions):
-                place_in_list = f"{place}.qas[{number}]"
-                if not isinstance(question, dict):
-                    raise DataError(f"{place_in_list} is no object", SQUAD_FORM)
-                identifier = _identifier(question, place_in_list)
-                place_of_question = f"{file}: question {identifier}"
-                text = _text(question, "question", place_of_question, SQUAD_FORM)
-                gold = _gold(question, context, identifier, place_of_question, report)
-                examples.append(
-                    Example(
-                        identifier,
-                        {"question": text, "context": context},
-                        gold,
-                        place_of_question,
-                    )
-                )
+                with one_example:
+                    examples.append(_squad_example(question, context, f"{place}.qas[{number}]", file, report))
     return examples
+
+
+def _paragraphs(articles: list[Any], file: Path) -> Iterator[tuple[Any, str]]:
+    """Yields each paragraph and where it stands."""
+    for article_number, article in enumerate(articles):
+        place = f"{file}: data[{article_number}]"
+        with one_example:
+            for number, paragraph in enumerate(_list(article, "paragraphs", place)):
+                yield paragraph, f"{place}.paragraphs[{number}]"
+
+
+def _squad_example(question: Any, context: str, place_in_list: str, file: Path, report: ReadingReport) -> Example:
+    if not isinstance(question, dict):
+        raise DataError(f"{place_in_list} is no object", SQUAD_FORM)
+    identifier = _identifier(question, place_in_list)
+    place = f"{file}: question {identifier}"
+    text = _text(question, "question", place, SQUAD_FORM)
+    gold = _gold(question, context, identifier, place, report)
+    return Example(identifier, {"question": text, "context": context}, gold, place)
 
 
 def read_question_lines(file: Path, report: ReadingReport) -> list[Example]:
@@ -126,12 +131,13 @@ def read_question_lines(file: Path, report: ReadingReport) -> list[Example]:
     """
     examples: list[Example] = []
     for record, place in read_json_lines(file):
-        context = _text(record, "context", place, LINE_FORM)
-        question = _text(record, "question", place, LINE_FORM)
-        number = int(place.rpartition(":")[2])
-        identifier = identifier_of(record, "id", number)
-        gold = _gold(record, context, identifier, place, report)
-        examples.append(Example(identifier, {"question": question, "context": context}, gold, place))
+        with one_example:
+            context = _text(record, "context", place, LINE_FORM)
+            question = _text(record, "question", place, LINE_FORM)
+            number = int(place.rpartition(":")[2])
+            identifier = identifier_of(record, "id", number)
+            gold = _gold(record, context, identifier, place, report)
+            examples.append(Example(identifier, {"question": question, "context": context}, gold, place))
     return examples
 
 

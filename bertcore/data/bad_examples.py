@@ -1,0 +1,52 @@
+"""Going on behind an example that cannot be read, so that a check names more than the first.
+
+Whoever reads a file wraps the reading of each example::
+
+    for record, origin in read_json_lines(file):
+        with one_example:
+            examples.append(make_example(record, origin))
+
+A :class:`~bertcore.errors.DataError` leaves such a block as usual, and ends reading: nothing is trained on files with
+errors. While :func:`gather_errors` is at work it is written down instead, and the example is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
+
+from bertcore.errors import DataError
+
+_gathered: ContextVar[dict[str, DataError] | None] = ContextVar("gathered", default=None)
+
+
+@contextmanager
+def gather_errors() -> Iterator[dict[str, DataError]]:
+    """Gathers the errors of single examples, by their cause and in their order, each once however often it is read."""
+    errors: dict[str, DataError] = {}
+    token = _gathered.set(errors)
+    try:
+        yield errors
+    finally:
+        _gathered.reset(token)
+
+
+class _OneExample:
+    """What fails in here fails for one example of a file."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        gathered = _gathered.get()
+        if gathered is None or not isinstance(error, DataError):
+            return False
+        gathered.setdefault(error.cause, error)
+        return True
+
+
+one_example = _OneExample()
