@@ -202,7 +202,7 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         for name in dataset.files:
             splits[name], read[name] = _check_split(name, dataset, config, encoder)
     for name, split in splits.items():
-        splits[name] = replace(split, errors=_errors_of(split, gathered.values()))
+        splits[name] = replace(split, errors=_errors_of(split, list(gathered.values())))
     seen = {name: _first_places(examples) for name, examples in read.items()}
     across = {}
     for first, second in combinations(sorted(read, key=lambda name: name != TRAINING), 2):
@@ -222,13 +222,22 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
     )
 
 
-def _errors_of(split: SplitReport, gathered: Iterable[DataError]) -> tuple[tuple[str, str], ...]:
-    """The errors of single examples of the split, and what else is wrong with it."""
-    places, wholes = (tuple(f"{file}{end}" for file in split.files) for end in (":", ": "))
-    of_examples = [(error.cause, error.remedy) for error in gathered if error.cause.startswith(places)]
+def _errors_of(split: SplitReport, gathered: Sequence[DataError]) -> tuple[tuple[str, str], ...]:
+    """The errors of single examples of the split, by line, and what else is wrong with it."""
+    of_examples: list[tuple[str, str]] = []
+    for file in split.files:
+        place = f"{file}:"
+        of_file = [(error.cause, error.remedy) for error in gathered if error.cause.startswith(place)]
+        of_examples += sorted(of_file, key=lambda error: _leading_number(error[0].removeprefix(place)))
     # What is said of a whole file may not be true with the examples that were left out.
+    wholes = tuple(f"{file}: " for file in split.files)
     others = [error for error in split.errors if not (of_examples and error[0].startswith(wholes))]
     return tuple(dict.fromkeys((*of_examples, *others)))
+
+
+def _leading_number(text: str) -> int:
+    digits = text.partition(":")[0]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _open_one_by_one(task: Task, config: RunConfig, registry: Registry) -> Dataset | None:
