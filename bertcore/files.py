@@ -78,7 +78,10 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
     with _output_errors(target, temporary), _removed_on_failure(target, temporary):
         temporary.mkdir()
         new = temporary / target.name
-        yield new
+        try:
+            yield new
+        except OutputError as error:  # by what writes whole or not at all in there
+            raise OutputError(error.cause.replace(str(new), str(target)), error.remedy) from error
         if target.exists() and target.is_dir() != new.is_dir():
             what = "a folder" if target.is_dir() else "a file"
             raise OutputError(f"cannot write {target}: {what} is in the way", "choose another name")

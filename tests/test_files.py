@@ -157,6 +157,16 @@ def test_a_weight_file_that_does_not_fit_leaves_nothing(
     assert snapshot(full_disk) == {}
 
 
+def test_what_does_not_fit_is_named_by_the_place_that_it_was_staged_for(full_disk: Path) -> None:
+    with (
+        pytest.raises(OutputError, match=f"cannot write {full_disk}/weights.pt: no space left on device"),
+        staged(full_disk / "weights.pt") as place,
+        atomic_write(place) as file,
+    ):
+        file.write(bytes(1024 * 1024))
+    assert snapshot(full_disk) == {}
+
+
 def test_a_copy_onto_a_full_disk_is_named(full_disk: Path, tmp_path: Path) -> None:
     source = tmp_path / "large"
     source.write_bytes(bytes(1024 * 1024))

@@ -47,6 +47,7 @@ from bertcore.engine.training import Surroundings, Trainer, training_specificati
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
 from bertcore.errors import BertcoreError, ConfigError, DataError, UsageError
 from bertcore.events import CheckpointSaved, Event, Note, RunFailed, RunFinished, RunStarted
+from bertcore.files import staged
 from bertcore.heads import Head
 from bertcore.models import ModelSource, open_model, save_model, save_weights
 from bertcore.parameters import FitReport, Parameters
@@ -544,13 +545,19 @@ class _SeedRun:
 
     def _save_best(self, evaluation: Evaluation) -> None:
         parameters = self._session.parameters()
-        self._save_model(self._folder.best, parameters, self._tuned_head)
         name, converter = self._shop.place.backend.weight_file
-        save_weights(self._folder.path / name, parameters, self._shop.registry.converter(converter))
+        # All take their places together: a disk that fills meanwhile leaves the earlier ones, of one step.
+        with (
+            staged(self._folder.best) as best,
+            staged(self._folder.path / name) as weights,
+            staged(self._folder.predictions) as predictions,
+        ):
+            self._save_model(best, parameters, self._tuned_head)
+            save_weights(weights, parameters, self._shop.registry.converter(converter))
+            write_json_lines(predictions, evaluation.predictions)
         for other in self._folder.path.glob("best_model.*"):  # of the backend that the run was begun on
             if other.name != name:
                 other.unlink()
-        write_json_lines(self._folder.predictions, evaluation.predictions)
 
     def _save_checkpoint(self, progress: Progress) -> None:
         parameters = self._session.parameters()

@@ -14,6 +14,7 @@ import pytest
 
 import bertcore
 from bertcore.config import RunConfig
+from bertcore.errors import OutputError
 from bertcore.events import Event, RunStarted, StepLogged, TrackerFactory
 from bertcore.plugins import installed_plugins
 from bertcore.registry import Registry
@@ -246,3 +247,30 @@ def test_predictions(finished: FinishedRun) -> None:
         assert set(entry) == {"id", "sentence1", "sentence2", "prediction", "probabilities", "label"}
         assert sum(entry["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert entry["prediction"] == max(entry["probabilities"], key=entry["probabilities"].get)
+
+
+def test_the_best_model_is_of_one_step_in_all_its_forms(
+    tiny_en: Path, small_rte: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails while one of them is written leaves all of them as they were."""
+    import torch
+    from safetensors.torch import load_file
+
+    from bertcore.engine import run, training
+
+    output, save = tmp_path / "full", run.save_weights
+
+    def fail_the_second_time(file: Path, *arguments: Any) -> None:
+        if (output / "predictions.jsonl").exists():
+            raise OutputError(f"cannot write {file}: no space left on device", "free some space")
+        save(file, *arguments)
+
+    monkeypatch.setattr(run, "save_weights", fail_the_second_time)
+    monkeypatch.setattr(training, "_better", lambda *arguments: True)
+    settings = {"train.max_steps": 2, "train.batch_size": 8, "train.evaluate_steps": 1, "data.max_length": 32}
+    with pytest.raises(OutputError, match=f"cannot write {output}/best_model.pt: no space"):
+        bertcore.run(task="rte", backend="torch", model=tiny_en, data=small_rte, output=output, settings=settings)
+    folder, file = load_file(output / "best" / "model.safetensors"), torch.load(output / "best_model.pt")
+    name = "classifier.weight"
+    torch.testing.assert_close(folder[name], file[name], rtol=0, atol=0)
+    assert not list(output.glob(".*"))
