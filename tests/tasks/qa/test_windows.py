@@ -351,3 +351,16 @@ def test_tokens_follow_one_another_in_any_text(chinese: Tokenizer, context: str)
     assert np.all(ends <= len(context))
     assert np.all(np.diff(starts) >= 0)
     assert np.all(np.diff(ends) >= 0)
+
+
+def test_answers_of_cmrc_may_be_longer_than_those_of_squad(registry: Registry, characters: Tokenizer) -> None:
+    """Its tokens are characters: 50 of them, as in CLUE's baseline, where SQuAD's script has 30."""
+    context = "字" * 60
+    examples = [
+        Example(str(length), {"question": "问", "context": context}, Gold((context[:length],), (0, length)))
+        for length in (30, 31, 50, 51)
+    ]
+    for name, longer in (("squad", 3), ("cmrc2018", 1)):
+        task = registry.task(name)
+        (note,) = task.encode(examples, characters, SpanExtraction(), 100, task.data_config()).notes
+        assert note.startswith(f"{longer} answer")

@@ -13,14 +13,6 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``cmrc2018``."""
-    from bertcore_tasks.qa.base import QuestionAnsweringTask
-    from bertcore_tasks.qa.metrics import cmrc2018
+    from bertcore_tasks.qa.cmrc2018_task import Cmrc2018Task
 
-    return [
-        QuestionAnsweringTask(
-            "cmrc2018",
-            "CMRC 2018: answers as spans of a Chinese paragraph, exact match and F1",
-            cmrc2018,
-            {"test": "cmrc2018_predict.json"},
-        )
-    ]
+    return [Cmrc2018Task()]

@@ -117,7 +117,8 @@ def encode_windows(
         too_long = int((answers[:, 1] - answers[:, 0] >= max_answer_length).sum())
         if too_long:
             notes.append(
-                f"{too_long} answers are longer than {max_answer_length} tokens and are never given whole: raise "
+                f"{too_long} answer{'s are' if too_long != 1 else ' is'} longer than {max_answer_length} tokens and "
+                "never given whole: raise "
                 "data.max_answer_length"
             )
         whole = np.zeros(len(examples), dtype=np.bool_)
