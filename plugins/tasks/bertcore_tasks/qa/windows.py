@@ -118,8 +118,7 @@ def encode_windows(
         if too_long:
             notes.append(
                 f"{too_long} answer{'s are' if too_long != 1 else ' is'} longer than {max_answer_length} tokens and "
-                "never given whole: raise "
-                "data.max_answer_length"
+                "never given whole: raise data.max_answer_length"
             )
         whole = np.zeros(len(examples), dtype=np.bool_)
         whole[example_of[positions[0] > 0]] = True
