@@ -201,8 +201,7 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         read: dict[str, Sequence[Example]] = {}
         for name in dataset.files:
             splits[name], read[name] = _check_split(name, dataset, config, encoder)
-    for name, split in splits.items():
-        splits[name] = replace(split, errors=_errors_of(split, list(gathered.values())))
+    splits = _with_errors_of_examples(splits, gathered.values())
     seen = {name: _first_places(examples) for name, examples in read.items()}
     across = {}
     for first, second in combinations(sorted(read, key=lambda name: name != TRAINING), 2):
@@ -222,22 +221,32 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
     )
 
 
-def _errors_of(split: SplitReport, gathered: Sequence[DataError]) -> tuple[tuple[str, str], ...]:
-    """The errors of single examples of the split, by line, and what else is wrong with it."""
-    of_examples: list[tuple[str, str]] = []
-    for file in split.files:
-        place = f"{file}:"
-        of_file = [(error.cause, error.remedy) for error in gathered if error.cause.startswith(place)]
-        of_examples += sorted(of_file, key=lambda error: _leading_number(error[0].removeprefix(place)))
-    # What is said of a whole file may not be true with the examples that were left out.
-    wholes = tuple(f"{file}: " for file in split.files)
-    others = [error for error in split.errors if not (of_examples and error[0].startswith(wholes))]
-    return tuple(dict.fromkeys((*of_examples, *others)))
+def _with_errors_of_examples(
+    splits: Mapping[str, SplitReport], gathered: Iterable[DataError]
+) -> dict[str, SplitReport]:
+    """The reports with the errors of single examples, by line, in front of what else is wrong with their split."""
+    found: dict[str, list[tuple[tuple[int, int], DataError]]] = {name: [] for name in splits}
+    for error in gathered:
+        places = ((name, _place(error, split)) for name, split in splits.items())
+        name, place = next(((name, place) for name, place in places if place), (next(iter(splits)), (0, 0)))
+        found[name].append((place, error))
+    reports: dict[str, SplitReport] = {}
+    for name, split in splits.items():
+        of_examples = [(error.cause, error.remedy) for _, error in sorted(found[name], key=lambda item: item[0])]
+        # What is said of a whole file may not be true with the examples that were left out.
+        wholes = tuple(f"{file}: " for file in split.files)
+        others = [error for error in split.errors if not (of_examples and error[0].startswith(wholes))]
+        reports[name] = replace(split, errors=tuple(dict.fromkeys((*of_examples, *others))))
+    return reports
 
 
-def _leading_number(text: str) -> int:
-    digits = text.partition(":")[0]
-    return int(digits) if digits.isdecimal() else 0
+def _place(error: DataError, split: SplitReport) -> tuple[int, int] | None:
+    """Which of the split's files an error is about, and the line; None where it is about none of them."""
+    for index, file in enumerate(split.files):
+        if error.cause.startswith(f"{file}:"):
+            line = error.cause.removeprefix(f"{file}:").partition(":")[0]
+            return index, int(line) if line.isdecimal() else 0
+    return None
 
 
 def _open_one_by_one(task: Task, config: RunConfig, registry: Registry) -> Dataset | None:
