@@ -12,10 +12,11 @@ errors. While :func:`gather_errors` is at work it is written down instead, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
+from typing import Any
 
 from bertcore.errors import DataError
 
@@ -50,3 +51,10 @@ class _OneExample:
 
 
 one_example = _OneExample()
+
+
+def unknown_label(origin: str, label: Any, labels: Sequence[str], field: str = "") -> DataError:
+    """The error about a label that is not among the known ones."""
+    place = f" in the field {field!r}" if field else ""
+    shown = ", ".join(map(repr, labels[:20])) + (", ..." if len(labels) > 20 else "")
+    return DataError(f"{origin}: unknown label {label!r}{place}", f"known labels are {shown}")

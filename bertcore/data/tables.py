@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,16 @@ def read_lines(file: Path) -> Iterator[tuple[int, str]]:
     yield from decode_lines(_content(file), str(file))
 
 
+def read_lines_of_examples(file: Path, *, header: bool) -> Iterator[tuple[int, str]]:
+    """Yields what :func:`read_lines` does of a file whose lines, but for a header, are examples or parts of them.
+
+    A check goes on behind a line that is no text (:data:`bertcore.data.bad_examples.one_example`).
+    """
+    for number, line in _lines(_content(file)):
+        with nullcontext() if header and number == 1 else one_example:
+            yield number, _text(line, f"{file}:{number}")
+
+
 def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
@@ -51,22 +60,27 @@ def _content(file: Path) -> bytes:
 
 def decode_lines(content: bytes, name: str) -> Iterator[tuple[int, str]]:
     """Yields what :func:`read_lines` does of the content of a file, or of standard input, of this name."""
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    lines = content.split(b"\n")
-    if lines and not lines[-1]:
+    for number, line in _lines(content):
+        yield number, _text(line, f"{name}:{number}")
+
+
+def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yields the number and the bytes of each line, without a byte-order mark and line feeds."""
+    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if not lines[-1]:
         lines.pop()
-    for number, line in enumerate(lines, 1):
-        if len(line) > LONGEST_LINE:
-            raise DataError(
-                f"{name}:{number}: a line of {len(line)} bytes",
-                "check that this is a text file with one example a line",
-            )
-        try:
-            yield number, line.removesuffix(b"\r").decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{name}:{number}: byte {error.start} is not UTF-8", "convert the file to UTF-8, with iconv for example"
-            ) from None
+    yield from enumerate(lines, 1)
+
+
+def _text(line: bytes, origin: str) -> str:
+    if len(line) > LONGEST_LINE:
+        remedy = "check that this is a text file with one example a line"
+        raise DataError(f"{origin}: a line of {len(line)} bytes", remedy)
+    try:
+        return line.removesuffix(b"\r").decode("utf-8")
+    except UnicodeDecodeError as error:
+        remedy = "convert the file to UTF-8, with iconv for example"
+        raise DataError(f"{origin}: byte {error.start} is not UTF-8", remedy) from None
 
 
 def read_tsv(
@@ -90,7 +104,9 @@ def read_tsv(
     Raises:
         DataError: a missing column, one named twice, or a line with another number of fields (file and line).
     """
-    lines = ((number, line.split("\t")) for number, line in read_lines(file))
+    lines = (
+        (number, line.split("\t")) for number, line in read_lines_of_examples(file, header=columns is None and header)
+    )
     remedy = "correct the line: one tab between two fields, and none inside them"
     return _rows(file, lines, columns, required, header, remedy, leave_out)
 
@@ -108,33 +124,39 @@ def read_csv(file: Path, required: Sequence[str] = (), *, header: bool = True) -
             does not end before a comma or a line end (file and line).
     """
     remedy = "correct the row: quote a field that holds a comma or a line end, and double the quotes inside it"
-    with closing(_csv_records(file, remedy)) as records:
+    with closing(_csv_records(file, header, remedy)) as records:
         return _rows(file, records, None, required, header, remedy)
 
 
-def _csv_records(file: Path, remedy: str) -> Generator[tuple[int, list[str]], None, None]:
+def _csv_records(file: Path, header: bool, remedy: str) -> Generator[tuple[int, list[str]], None, None]:
     """Yields the line on which each record begins, and its fields; lines without anything are passed over."""
-    # Lines are decoded one by one, so that a byte that is not UTF-8 is named with its line. CR stays for csv to judge.
-    content = _content(file).removeprefix(b"\xef\xbb\xbf")
-    text = "\n".join(line for _, line in decode_lines(content.replace(b"\r\n", b"\n"), str(file)))
-    reader = csv.reader(_physical_lines(text), strict=True)
+    reader = csv.reader(_csv_lines(file, header), strict=True)
     previous = csv.field_size_limit(LONGEST_LINE)
+    begin, at_end = 1, False
     try:
-        begin = 1
-        for record in reader:
-            if record:
-                yield begin, record
+        while not at_end:
+            with one_example:  # an error ends the record; csv goes on with the next line
+                try:
+                    record = next(reader)
+                except StopIteration:
+                    at_end = True
+                except csv.Error as error:
+                    raise DataError(f"{file}:{begin}: {error}", remedy) from None
+                else:
+                    if record:
+                        yield begin, record
             begin = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{file}:{begin}: {error}", remedy) from None
     finally:
         csv.field_size_limit(previous)
 
 
-def _physical_lines(text: str) -> Iterator[str]:
-    # Unlike str.splitlines, at line feeds alone: texts hold form feeds and U+2028.
-    for match in re.finditer(r"[^\n]*\n|[^\n]+", text):
-        yield match[0]
+def _csv_lines(file: Path, header: bool) -> Iterator[str]:
+    """Yields the lines with their ends, which a quoted field keeps; what is no text leaves an empty line."""
+    for number, line in _lines(_content(file)):
+        text = ""
+        with nullcontext() if header and number == 1 else one_example:
+            text = _text(line, f"{file}:{number}") + ("\r" if line.endswith(b"\r") else "")
+        yield text + "\n"
 
 
 def _rows(
@@ -188,7 +210,7 @@ def read_json_lines(file: Path) -> list[tuple[dict[str, Any], str]]:
         DataError: a line is no JSON object (file and line).
     """
     records: list[tuple[dict[str, Any], str]] = []
-    for line in read_lines(file):
+    for line in read_lines_of_examples(file, header=False):
         with one_example:
             records.extend(parse_json_lines([line], str(file)))
     return records

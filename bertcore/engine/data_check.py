@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.config import FILE_OPTIONS, RunConfig
-from bertcore.data.bad_examples import gather_errors
+from bertcore.data.bad_examples import gather_errors, one_example, unknown_label
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.engine.preparation import (
@@ -43,6 +43,9 @@ DRAWN_LABELS = 40
 """How many labels a picture shows."""
 
 TRAINING = "train"
+
+Errors = tuple[tuple[str, str], ...]
+"""Causes and remedies."""
 
 _OWN_SPLITS = tuple(name for name in FILE_OPTIONS if name != "path")
 """Data options that name the user's own files, and what they are called in a folder."""
@@ -132,7 +135,7 @@ class SplitReport:
     rows: int | None = None
     repeated: Repetition = Repetition(0, 0, ())
     notes: tuple[str, ...] = ()
-    errors: tuple[tuple[str, str], ...] = ()
+    errors: Errors = ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ class DataReport:
     notes: tuple[str, ...] = ()
 
     @property
-    def errors(self) -> dict[str, tuple[tuple[str, str], ...]]:
+    def errors(self) -> dict[str, Errors]:
         """Causes and remedies by split; splits without errors are absent."""
         return {name: split.errors for name, split in self.splits.items() if split.errors}
 
@@ -184,7 +187,7 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         ModelError: the model is missing or damaged.
     """
     task = find_task(config, registry)
-    with gather_errors() as gathered:
+    with gather_errors() as of_opening:
         try:
             dataset = open_data(task, config, registry)
         except DataError:
@@ -193,15 +196,16 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
                 raise
             dataset = opened
         config = settle_options(config, dataset)
-        # What a file with errors tells of the labels is not all.
-        knows_labels = not dataset.discovered or bool(dataset.labels and not gathered)
+        # What a file with errors tells of the labels is not all, and what a dev split does is none of a training's.
+        knows_labels = not dataset.discovered or bool(dataset.labels and TRAINING in dataset.files and not of_opening)
         encoder = None if config.model.path is None else _Encoder(task, dataset, config, registry, knows_labels)
-        notes = tuple(dataset.notes)
-        splits: dict[str, SplitReport] = {}
-        read: dict[str, Sequence[Example]] = {}
-        for name in dataset.files:
-            splits[name], read[name] = _check_split(name, dataset, config, encoder)
-    splits = _with_errors_of_examples(splits, gathered.values())
+    notes = tuple(dataset.notes)
+    splits: dict[str, SplitReport] = {}
+    read: dict[str, Sequence[Example]] = {}
+    for name in dataset.files:
+        earlier = _of_split(of_opening.values(), name, dataset)
+        known_labels = dataset.labels if knows_labels else ()
+        splits[name], read[name] = _check_split(name, dataset, known_labels, config, encoder, earlier)
     seen = {name: _first_places(examples) for name, examples in read.items()}
     across = {}
     for first, second in combinations(sorted(read, key=lambda name: name != TRAINING), 2):
@@ -221,32 +225,33 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
     )
 
 
-def _with_errors_of_examples(
-    splits: Mapping[str, SplitReport], gathered: Iterable[DataError]
-) -> dict[str, SplitReport]:
-    """The reports with the errors of single examples, by line, in front of what else is wrong with their split."""
-    found: dict[str, list[tuple[tuple[int, int], DataError]]] = {name: [] for name in splits}
-    for error in gathered:
-        places = ((name, _place(error, split)) for name, split in splits.items())
-        name, place = next(((name, place) for name, place in places if place), (next(iter(splits)), (0, 0)))
-        found[name].append((place, error))
-    reports: dict[str, SplitReport] = {}
-    for name, split in splits.items():
-        of_examples = [(error.cause, error.remedy) for _, error in sorted(found[name], key=lambda item: item[0])]
-        # What is said of a whole file may not be true with the examples that were left out.
-        wholes = tuple(f"{file}: " for file in split.files)
-        others = [error for error in split.errors if not (of_examples and error[0].startswith(wholes))]
-        reports[name] = replace(split, errors=tuple(dict.fromkeys((*of_examples, *others))))
-    return reports
+def _of_split(errors: Iterable[DataError], name: str, dataset: Dataset) -> list[DataError]:
+    """The errors about a file of this split; the first split has also those about no file of any."""
+    first, files = next(iter(dataset.files)), [file for several in dataset.files.values() for file in several]
+    return [
+        error for error in errors if _place(error, dataset.files[name]) or (name == first and not _place(error, files))
+    ]
 
 
-def _place(error: DataError, split: SplitReport) -> tuple[int, int] | None:
-    """Which of the split's files an error is about, and the line; None where it is about none of them."""
-    for index, file in enumerate(split.files):
+def _place(error: DataError, files: Sequence[Path]) -> tuple[int, int] | None:
+    """Which of the files an error is about, and the line; None where it is about none of them."""
+    for index, file in enumerate(files):
         if error.cause.startswith(f"{file}:"):
             line = error.cause.removeprefix(f"{file}:").partition(":")[0]
             return index, int(line) if line.isdecimal() else 0
     return None
+
+
+def _in_order(errors: Iterable[DataError], files: Sequence[Path], last: DataError | UsageError | None) -> Errors:
+    """The errors of single examples by line, each once, and what ended reading or encoding."""
+    of_examples = sorted(
+        {error.cause: error for error in errors}.values(), key=lambda error: _place(error, files) or (0, 0)
+    )
+    found = [(error.cause, error.remedy) for error in of_examples]
+    # What is said of a whole file may not be true with the examples that were left out.
+    if last is not None and not (found and last.cause.startswith(tuple(f"{file}: " for file in files))):
+        found.append((last.cause, last.remedy))
+    return tuple(dict.fromkeys(found))
 
 
 def _open_one_by_one(task: Task, config: RunConfig, registry: Registry) -> Dataset | None:
@@ -340,35 +345,61 @@ class _Encoder:
 
 
 def _check_split(
-    name: str, dataset: Dataset, config: RunConfig, encoder: _Encoder | None
+    name: str,
+    dataset: Dataset,
+    known_labels: tuple[str, ...],
+    config: RunConfig,
+    encoder: _Encoder | None,
+    earlier: Sequence[DataError],
 ) -> tuple[SplitReport, Sequence[Example]]:
     """Looks at one split; an error of more than an example ends it, and what is known by then is kept."""
-    report = SplitReport(name, dataset.files[name])
+    files = dataset.files[name]
+    report = SplitReport(name, files)
     noted = len(dataset.notes)
     examples: Sequence[Example] = ()
-    try:
-        split = dataset.split(name)
-        is_stream = isinstance(split, ExampleStream)
-        examples = list(islice(split.open(), config.data.stream_window)) if isinstance(split, ExampleStream) else split
-        report = replace(report, **_facts(examples, dataset.labels), is_stream=is_stream)
-        if isinstance(examples, RecordedSplit):
-            rows = examples.rows.batch  # so that every checksum is compared
-            report = replace(report, rows=len(rows), tokens=Lengths.of(rows.lengths))
-        if encoder is not None:
-            notes: list[str] = []
-            encoding, lengths = encoder.encode(name, examples, notes.append)
-            rows_of_example = np.bincount(encoding.batch.example_index, minlength=len(examples))
-            report = replace(
-                report,
-                tokens=Lengths.of(lengths),
-                rows=len(encoding.batch),
-                truncated=len(encoding.truncated),
-                windowed=int(np.count_nonzero(rows_of_example > 1)),
-                notes=(*notes, *encoding.notes),
+    last: DataError | UsageError | None = None
+    with gather_errors() as gathered:
+        try:
+            split = dataset.split(name)
+            is_stream = isinstance(split, ExampleStream)
+            examples = (
+                list(islice(split.open(), config.data.stream_window)) if isinstance(split, ExampleStream) else split
             )
-    except (DataError, UsageError) as error:
-        report = replace(report, errors=((error.cause, error.remedy),))
-    return replace(report, notes=(*dataset.notes[noted:], *report.notes)), examples
+            if known_labels and not isinstance(examples, RecordedSplit):
+                examples = _with_known_labels(examples, known_labels)
+            report = replace(report, **_facts(examples, dataset.labels), is_stream=is_stream)
+            if isinstance(examples, RecordedSplit):
+                rows = examples.rows.batch  # so that every checksum is compared
+                report = replace(report, rows=len(rows), tokens=Lengths.of(rows.lengths))
+            if encoder is not None:
+                notes: list[str] = []
+                encoding, lengths = encoder.encode(name, examples, notes.append)
+                rows_of_example = np.bincount(encoding.batch.example_index, minlength=len(examples))
+                report = replace(
+                    report,
+                    tokens=Lengths.of(lengths),
+                    rows=len(encoding.batch),
+                    truncated=len(encoding.truncated),
+                    windowed=int(np.count_nonzero(rows_of_example > 1)),
+                    notes=(*notes, *encoding.notes),
+                )
+        except (DataError, UsageError) as error:
+            last = error
+    errors = _in_order((*earlier, *gathered.values()), files, last)
+    return replace(report, errors=errors, notes=(*dataset.notes[noted:], *report.notes)), examples
+
+
+def _with_known_labels(examples: Sequence[Example], known: tuple[str, ...]) -> list[Example]:
+    """The examples without those whose label, or one of several, is a name that is not known."""
+    kept: list[Example] = []
+    for example in examples:
+        names = [example.label] if isinstance(example.label, str) else example.label
+        with one_example:
+            for name in names if isinstance(names, list | tuple | set | frozenset) else ():
+                if isinstance(name, str) and name not in known:
+                    raise unknown_label(example.origin, name, known)
+            kept.append(example)
+    return kept
 
 
 def _facts(examples: Sequence[Example], known: tuple[str, ...]) -> dict[str, Any]:
@@ -473,7 +504,7 @@ def report_json(report: DataReport) -> dict[str, Any]:
     }
 
 
-def _errors_json(errors: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _errors_json(errors: Errors) -> dict[str, Any]:
     first = [{"cause": cause, "remedy": remedy} for cause, remedy in errors[:SHOWN_ERRORS]]
     return {"count": len(errors), "first": first}
 
@@ -538,7 +569,7 @@ def report_lines(report: DataReport) -> list[str]:
     return lines
 
 
-def _error_lines(name: str, errors: Sequence[tuple[str, str]]) -> list[str]:
+def _error_lines(name: str, errors: Errors) -> list[str]:
     """The first errors, those of one remedy together."""
     lines: list[str] = []
     for remedy, group in groupby(errors[:SHOWN_ERRORS], key=lambda error: error[1]):

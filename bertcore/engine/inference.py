@@ -10,7 +10,7 @@ from typing import Any
 
 from bertcore.backend import Session
 from bertcore.batch import Batch
-from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_values
+from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_model, config_values, known_keys
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.engine.prediction import predict_split
 from bertcore.engine.preparation import (
@@ -57,14 +57,23 @@ class EvaluationResult:
         return self.evaluation.summary
 
 
-def changed_settings(own: Sequence[Setting], changes: Sequence[Setting]) -> list[Setting]:
-    """The settings of a run with changes, and without those of its own that the changes put out of place."""
+def changed_settings(own: Sequence[Setting], changes: Sequence[Setting], registry: Registry) -> list[Setting]:
+    """The settings of a run with changes, and without those of its own that the changes put out of place.
+
+    Raises:
+        UsageError: there is no task of the name that is given.
+    """
     keys = {setting.key for setting in changes}
     stale: set[str] = set()
     if "backend" in keys:
         stale.add("run.device")  # another backend must not be asked for the device of the first
     if "data.path" in keys:
         stale |= {f"data.{name}" for name in FILE_OPTIONS}  # single files would win over the folder
+    if "task" in keys:
+        name = next(setting.value for setting in reversed(changes) if setting.key == "task")
+        task = registry.task(str(name))
+        known = {key for key, _ in known_keys(config_model(task.data_config, task.head_config))}
+        stale |= {setting.key for setting in own if setting.key.startswith(("data.", "head."))} - known
     return [*(setting for setting in own if setting.key not in stale), *changes]
 
 
@@ -90,7 +99,7 @@ class TrainedModel:
             )
         self.run_folder: RunFolder | None = RunFolder.open(path) if is_run else None
         own = self.run_folder.settings() if self.run_folder is not None else []
-        self.config: RunConfig = resolve_run(changed_settings(own, settings), registry).config
+        self.config: RunConfig = resolve_run(changed_settings(own, settings, registry), registry).config
         self.task: Task = find_task(self.config, registry)
         self.place: Place = choose_place(self.config, registry)
         model = path if self.run_folder is None else self.run_folder.best

@@ -90,7 +90,7 @@ def _plan(runs: Sequence[Path], registry: Registry, settings: Sequence[Setting])
     planned: dict[Path, dict[str, str]] = {}
     writers: dict[str, Path] = {}
     for run in runs:
-        config = resolve_run(changed_settings(RunFolder.open(run).settings(), settings), registry).config
+        config = resolve_run(changed_settings(RunFolder.open(run).settings(), settings, registry), registry).config
         task = find_task(config, registry)
         wanted = task.submissions()
         if not wanted:

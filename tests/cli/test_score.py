@@ -122,3 +122,17 @@ def test_no_framework_is_imported(rte_dir: Path, predictions: Path) -> None:
     imported = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
     assert "bertcore_tasks" in imported
     assert not imported & FRAMEWORKS
+
+
+def test_gold_without_entities_is_read_in_the_scheme_of_its_file(bertcore_command: Command, tmp_path: Path) -> None:
+    """There, every predicted entity is wrong; the labels, O alone, tell no scheme."""
+    gold, predicted = tmp_path / "gold.bio", tmp_path / "predicted.bio"
+    gold.write_text("a O\nb O\n\n", encoding="utf-8")
+    predicted.write_text("a B-X\nb O\n\n", encoding="utf-8")
+    outcome = bertcore_command("score", "--task", "ner", "--data", gold, "--predictions", predicted, "--json")
+    assert outcome.code == 0
+    assert json.loads(outcome.out)["metrics"]["precision_X"] == 0
+    predicted.write_text("a S-X\nb O\n\n", encoding="utf-8")
+    arguments = ["--task", "ner", "--data", gold, "--predictions", predicted]
+    assert bertcore_command("score", *arguments).code == 4
+    assert bertcore_command("score", *arguments, "--set", "data.scheme=BIOES").code == 0

@@ -153,3 +153,61 @@ def test_elsewhere_the_first_ends_reading(file: File, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         score(task=file.task, data=path, predictions=path)
     assert any(caught.value.cause.startswith(f"{path}{place}") for place in file.bad)
+
+
+def test_lines_that_are_no_text_or_quote_wrongly(tmp_path: Path) -> None:
+    """Reading goes on behind them, and keeps its count of lines."""
+    files = {
+        "a.jsonl": (
+            b'{"text":"a","label":"A"}\n{"text":"b"}\n{"text":"\xff","label":"A"}\n{"text":"c"}\n{"text":"e","label":"B"}\n',
+            [2, 3, 4],
+        ),
+        "a.csv": (b'text,label\nx,\n"a"b,A\ny,\n\xff,A\n"two\nlines",A\nz,\nok,B\n', [2, 3, 4, 5, 8]),
+        "a.tsv": (b"text\tlabel\nok\tA\nbad\tx\ty\n\xff\tA\nonly\nfour\tB\nmore\tB\textra\n", [3, 4, 5, 7]),
+    }
+    for name, (content, bad) in files.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        (split,) = check_data(task="classification", settings={"data.train": str(path)}).splits.values()
+        assert [int(cause.removeprefix(f"{path}:").partition(":")[0]) for cause, _ in split.errors] == bad
+        assert split.examples == 2
+
+
+def test_a_header_that_is_no_text_ends_reading(tmp_path: Path) -> None:
+    """The line behind it must not be taken for the header."""
+    for name, separator in (("a.csv", b","), ("a.tsv", b"\t")):
+        path = tmp_path / name
+        path.write_bytes(separator.join((b"t\xffxt", b"label\na", b"A\nb", b"B\n")))
+        (split,) = check_data(task="classification", settings={"data.train": str(path)}).splits.values()
+        assert [cause for cause, _ in split.errors] == [f"{path}:1: byte 1 is not UTF-8"]
+
+
+def test_each_split_has_the_errors_of_a_file_that_several_read(tmp_path: Path) -> None:
+    """MSRA has no dev split: its test file stands for it, whose lines must then have tags."""
+    (tmp_path / "msra_train_bio.txt").write_text("张 B-PER\n三 I-PER\n\n", encoding="utf-8")
+    test = tmp_path / "msra_test_bio.txt"
+    test.write_text("李 B-PER\n\n北\n\n上 X\n\n", encoding="utf-8")
+    errors = check_data(task="msra", data=tmp_path).errors
+    assert {name: [cause.partition(": ")[0] for cause, _ in found] for name, found in errors.items()} == {
+        "dev": [f"{test}:3", f"{test}:5"],
+        "test": [f"{test}:5"],
+    }
+    lines = tmp_path / "a.jsonl"
+    lines.write_text(QUESTION + "{\n", encoding="utf-8")
+    settings = {"data.train": str(lines), "data.dev": str(lines)}
+    assert set(check_data(task="qa", settings=settings).errors) == {"train", "dev"}
+
+
+def test_labels_that_the_training_split_lacks(tmp_path: Path, tiny_en: Path) -> None:
+    """Each is an error, as it is for training, with a model or without."""
+    train, dev = tmp_path / "train.csv", tmp_path / "dev.csv"
+    dev.write_text("text,label\nx,A\ny,C\nz,D\nw,\nv,B\nu,C\n", encoding="utf-8")
+    for model in (None, tiny_en):
+        train.write_text("text,label\na,A\nb,B\n", encoding="utf-8")
+        report = check_data(task="classification", data=tmp_path, model=model)
+        assert [cause.partition(": ")[0] for cause, _ in report.errors["dev"]] == [f"{dev}:{n}" for n in (3, 4, 5, 7)]
+        assert report.splits["dev"].examples == 2
+        # Where a line of the training file cannot be read, its label is not known.
+        train.write_text("text,label\na,A\nb,B\nc,C,\n", encoding="utf-8")
+        report = check_data(task="classification", data=tmp_path, model=model)
+        assert [cause.partition(": ")[0] for cause, _ in report.errors["dev"]] == [f"{dev}:5"]

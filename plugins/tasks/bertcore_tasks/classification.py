@@ -12,8 +12,8 @@ import numpy as np
 from bertcore.backend import Outputs
 from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
+from bertcore.data.bad_examples import unknown_label
 from bertcore.data.tokenizer import Tokenizer
-from bertcore.errors import DataError
 from bertcore.heads import Head, SequenceClassification
 from bertcore.task import Accumulator, Encoding, Evaluation, Example, Task
 from numpy.typing import NDArray
@@ -310,13 +310,6 @@ def label_matrix(examples: Sequence[Example], labels: tuple[str, ...]) -> NDArra
                 raise unknown_label(example.origin, label, labels)
             found[index, ids[label]] = True
     return found
-
-
-def unknown_label(origin: str, label: Any, labels: Sequence[str], field: str = "") -> DataError:
-    """The error about a label that is not among the known ones."""
-    place = f" in the field {field!r}" if field else ""
-    shown = ", ".join(map(repr, labels[:20])) + (", ..." if len(labels) > 20 else "")
-    return DataError(f"{origin}: unknown label {label!r}{place}", f"known labels are {shown}")
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

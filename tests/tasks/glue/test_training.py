@@ -67,6 +67,22 @@ def test_three_files_are_submitted(mnli_run: Path, official: Callable[[str], Pat
     assert [line.split("\t")[1] for line in third[1:]] == expected
 
 
+def test_a_run_is_evaluated_by_a_task_with_other_options(tiny_en: Path, tmp_path: Path) -> None:
+    """What the run's own task was told is nothing to the other one."""
+    for split in ("train", "dev"):
+        (tmp_path / f"{split}.csv").write_text("text,label\ngood,1\nbad,0\nfine,1\n", encoding="utf-8")
+    official = tmp_path / "SST-2"
+    official.mkdir()
+    (official / "dev.tsv").write_text("sentence\tlabel\ngood\t1\nbad\t0\n", encoding="utf-8")
+    settings = {"train.max_steps": 1, "data.header": "true", "data.text": "text"}
+    run = bertcore.run(
+        task="classification", backend="torch", model=tiny_en, data=tmp_path, output=tmp_path / "run", settings=settings
+    )
+    result = bertcore.evaluate(run.folder, task="sst2", data=official)
+    assert result.evaluation.total == 2
+    assert result.folder == run.folder / "evaluations" / "sst2-dev-torch"
+
+
 def test_ax_alone_cannot_be_trained_on(official: Callable[[str], Path], tiny_en: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the data has no split train, only full, test"):
         bertcore.run(task="ax", backend="torch", model=tiny_en, data=official("ax"), output=tmp_path / "run")

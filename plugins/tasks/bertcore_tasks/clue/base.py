@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.config import DataConfig
-from bertcore.data.bad_examples import one_example
+from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
 from bertcore.files import json_text
 from bertcore.task import Dataset, Evaluation, Example, Metric
 
-from bertcore_tasks.classification import ClassificationTask, unknown_label
+from bertcore_tasks.classification import ClassificationTask
 from bertcore_tasks.official_files import find_official_files
 from bertcore_tasks.texts import (
     identifier_of,

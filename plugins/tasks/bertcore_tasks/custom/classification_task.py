@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from bertcore.config import DataConfig, HeadConfig
+from bertcore.data.bad_examples import unknown_label
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError, UsageError
 from bertcore.heads import Head, SequenceClassification
@@ -21,7 +22,6 @@ from bertcore_tasks.classification import (
     MultiLabelAccumulator,
     evaluate_label_sets,
     label_matrix,
-    unknown_label,
 )
 from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, label_text, open_splits, parse_records, read_split
 from bertcore_tasks.own_files import own_files

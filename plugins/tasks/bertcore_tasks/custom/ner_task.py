@@ -10,7 +10,7 @@ from typing import ClassVar
 from bertcore.config import DataConfig
 from bertcore.errors import DataError
 from bertcore.tagging import scheme_tags
-from bertcore.task import Dataset
+from bertcore.task import Dataset, Example
 from pydantic import Field
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask
@@ -74,6 +74,13 @@ class OwnNerTask(NerTask):
             )
         labels = scheme_tags(_scheme(file, data), types)
         return Dataset(files, read, labels, discovered=True, notes=notes, options={"unit": settled.unit})
+
+    def scheme_of(self, labels: tuple[str, ...], examples: Sequence[Example], data: NerDataConfig) -> str:
+        """That of the labels; where the examples have no entity, so that there are none, that of their file."""
+        assert isinstance(data, OwnNerConfig)
+        if len(labels) > 1:
+            return super().scheme_of(labels, examples, data)
+        return _scheme(Path(examples[0].origin.rpartition(":")[0]), data)
 
     def prediction_columns(self, data: NerDataConfig) -> Columns:
         """The column of the text as the options name it, and the last one."""

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.config import DataConfig
-from bertcore.data.bad_examples import one_example
+from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_tsv
 from bertcore.task import Dataset, Example, Metric, Task
 
-from bertcore_tasks.classification import ClassificationTask, unknown_label
+from bertcore_tasks.classification import ClassificationTask
 from bertcore_tasks.official_files import find_official_files
 from bertcore_tasks.regression import RegressionTask, parse_number
 from bertcore_tasks.texts import text_examples
@@ -36,7 +36,7 @@ class GlueFiles(Task):
         identifier_column: column of the identifier; the number of the row, from 0, where there is none.
         file_names: split to the names that its file may have; the first that is there is read.
         headers: columns of the splits whose files have no header.
-        leaves_out_ragged_lines: whether a labeled line with another number of fields is left out and counted.
+        leaves_out_ragged_lines: whether a training line with another number of fields is left out and counted.
         evaluation_split: the split that is evaluated during training.
         leaderboard: split to the name of the file that the leaderboard takes.
         sample: folder beside this module that ``--data sample`` reads, or None.
@@ -115,7 +115,7 @@ class GlueFiles(Task):
             file,
             columns=self.headers.get(split),
             required=self.text_columns if to_predict else (*self.text_columns, self.label_column),
-            leave_out=left_out.append if self.leaves_out_ragged_lines and not to_predict else None,
+            leave_out=left_out.append if self.leaves_out_ragged_lines and split == "train" else None,
         )
         if left_out:
             notes.append(

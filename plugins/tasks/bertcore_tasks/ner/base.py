@@ -132,9 +132,13 @@ class NerTask(Task):
         """
         assert isinstance(data, NerDataConfig)
         sentences = _sentences(examples)
-        scheme = find_scheme(labels)
+        scheme = self.scheme_of(labels, examples, data)
         read = read_predictions(predictions, sentences, scheme, self.prediction_columns(data), self.clean)
         return evaluate(sentences, read, scheme, entity_types(labels))
+
+    def scheme_of(self, labels: tuple[str, ...], examples: Sequence[Example], data: NerDataConfig) -> str:
+        """The tag scheme in which predictions of the examples are read."""
+        return find_scheme(labels)
 
     def prediction_columns(self, data: NerDataConfig) -> Columns:
         """Which columns of a file of predictions hold the units and the predicted tags: the first and the last."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bertcore.data.bad_examples import one_example
-from bertcore.data.tables import read_lines
+from bertcore.data.tables import read_lines_of_examples
 from bertcore.errors import DataError
 from bertcore.tagging import SCHEMES, Span, check_tag, chunks, find_problems, find_scheme, split_tag, tags_to_spans
 
@@ -70,7 +70,7 @@ def read_columns(file: Path, columns: Columns, tagged: bool = True) -> list[Tagg
     Raises:
         DataError: the file is missing, not UTF-8 or empty, a line has too few columns or a unit is empty or gigantic.
     """
-    lines = read_lines(file)
+    lines = read_lines_of_examples(file, header=columns.has_header)
     text, label = _column_numbers(file, lines, columns)
     sentences: list[TaggedLines] = []
     for block in _blocks(lines):
