@@ -282,8 +282,12 @@ def rows_of(records: Iterable[Record], layout: RecordLayout, name: str) -> Recor
     while chunk := list(islice(waiting, _CHUNK)):
         numbers = np.arange(count + 1, count + len(chunk) + 1)
         count += len(chunk)
-        if any(_IS_REAL in record.features for record in chunk):
-            real = _scalars(chunk, _IS_REAL, "int64", (), numbers, name) != 0
+        marked = np.array([_IS_REAL in record.features for record in chunk])
+        if marked.any():
+            # The feature is optional: a record without it is a row.
+            real = ~marked
+            with_it = [record for record in chunk if _IS_REAL in record.features]
+            real[marked] = _scalars(with_it, _IS_REAL, "int64", (), numbers[marked], name) != 0
             chunk = [record for record, is_real in zip(chunk, real, strict=True) if is_real]
             padding += int(np.count_nonzero(~real))
             numbers = numbers[real]
@@ -306,10 +310,11 @@ def _part(
     row_of = np.repeat(np.arange(len(chunk)), widths)
     position = np.arange(len(ids)) - np.repeat(np.cumsum(widths) - widths, widths)
     real = flat["input_mask"] == 1
+    known = (flat["input_mask"] == 0) | real
+    _require(_all_of(known, row_of, len(chunk)), numbers, name, "input_mask holds a value other than 0 and 1")
     lengths = np.bincount(row_of[real], minlength=len(chunk))
     _require(lengths > 0, numbers, name, "input_mask has no token")
-    regular = (flat["input_mask"] == 0) | real
-    regular &= real == (position < lengths[row_of])
+    regular = real == (position < lengths[row_of])
     _require(_all_of(regular, row_of, len(chunk)), numbers, name, "input_mask is not ones followed by zeros")
     for feature in ("input_ids", "segment_ids"):
         fits = (flat[feature] >= 0) & (flat[feature] < 2**31)
@@ -331,6 +336,15 @@ def _part(
             values = values.reshape(-1, *column.shape)[places[column.per]]
         else:
             values = _scalars(chunk, column.feature, column.dtype, column.shape, numbers, name)
+            if column.feature == "label_ids" and np.issubdtype(values.dtype, np.floating):
+                usable = np.isfinite(values) | (values == column.ignore)
+                _require(
+                    usable.reshape(len(chunk), -1).all(axis=1),
+                    numbers,
+                    name,
+                    "label_ids holds NaN or infinity",
+                    "give the row a finite number, or leave it out",
+                )
         columns[column.name] = Column(values, column.per, column.ignore)
     index = np.arange(first_row, first_row + len(chunk))
     if layout.example_index:
@@ -393,12 +407,15 @@ def _vectors(
     return converted, counts
 
 
-def _require(good: NDArray[np.bool_], numbers: NDArray[np.int64], name: str, problem: str) -> None:
+def _require(
+    good: NDArray[np.bool_],
+    numbers: NDArray[np.int64],
+    name: str,
+    problem: str,
+    remedy: str = "write the features of google-research/bert",
+) -> None:
     if not good.all():
-        raise DataError(
-            f"{name}: record {int(numbers[int(np.argmin(good))])}: {problem}",
-            "write the features of google-research/bert",
-        )
+        raise DataError(f"{name}: record {int(numbers[int(np.argmin(good))])}: {problem}", remedy)
 
 
 def _all_of(good: NDArray[np.bool_], row_of: NDArray[np.int64], rows: int) -> NDArray[np.bool_]:

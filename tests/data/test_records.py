@@ -419,6 +419,52 @@ def test_a_regression_is_read_from_floats_and_from_whole_numbers(
     assert [example.label for example in dataset.split("train")] == [4.0]
 
 
+@pytest.mark.parametrize("score", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_no_finite_number_is_named_by_its_record(
+    registry: Registry, tiny_en: Path, tmp_path: Path, score: float
+) -> None:
+    file = tmp_path / "train.tf_record"
+    write_foreign(file, [ROW] * 2, label_ids=([2.5], "float"))
+    good = file.read_bytes()
+    write_foreign(file, [ROW], label_ids=([score], "float"))
+    file.write_bytes(good + file.read_bytes())
+    dataset = open_data(registry.task("stsb"), resolved(registry, "stsb", tmp_path, tiny_en), registry)
+    with pytest.raises(DataError) as caught:
+        dataset.split("train")
+    assert caught.value.cause == f"{file}: record 3: label_ids holds NaN or infinity"
+    assert "a finite number" in caught.value.remedy
+
+
+def test_a_score_of_a_converted_folder_that_is_no_number_is_named_by_its_record(
+    registry: Registry, shared: Path, tiny_en: Path, tmp_path: Path
+) -> None:
+    raw = beginning(shared, "stsb", tmp_path / "raw")
+    config = resolved(registry, "stsb", raw, tiny_en, **{"data.max_length": 48})
+    convert_data(config, registry, "jsonl", tmp_path / "records")
+    file = tmp_path / "records" / "dev.jsonl"
+    rows = list(lines_of(file))
+    rows[4]["label_ids"] = [np.nan]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    error = mistake_of(registry, tmp_path / "records", tiny_en, "stsb")
+    assert error.cause == f"{file}: record 5: label_ids holds NaN or infinity"
+
+
+def test_a_record_that_does_not_say_whether_it_is_real_is_a_row(
+    registry: Registry, tiny_en: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "dev.tf_record"
+    write_foreign(file, [ROW], is_real_example=None)
+    without = file.read_bytes()
+    write_foreign(file, [ROW], is_real_example=(0, "int"))
+    padding = file.read_bytes()
+    write_foreign(file, [ROW])
+    file.write_bytes(without + padding + file.read_bytes() + without)
+    found = open_data(registry.task("rte"), resolved(registry, "rte", tmp_path, tiny_en), registry).split("dev")
+    assert isinstance(found, RecordedSplit)
+    assert found.rows.numbers.tolist() == [1, 3, 4]
+    assert found.rows.padding == 1
+
+
 @pytest.mark.parametrize("task_name", ["squad", "people_daily"])
 def test_what_cannot_be_scored_without_texts_is_refused(
     registry: Registry, foreign: Path, tiny_en: Path, task_name: str
@@ -431,6 +477,10 @@ def test_what_cannot_be_scored_without_texts_is_refused(
 
 ROW = ([101, 7, 8, 102, 0], [1, 1, 1, 1, 0], [0, 0, 1, 1, 0], 1, 1)
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing": (
+        dict.fromkeys(("input_ids", "input_mask", "segment_ids", "label_ids", "is_real_example")),
+        "no feature 'input_ids' among none",
+    ),
     "no label": ({"label_ids": None}, "no feature 'label_ids' among input_ids"),
     "no mask": ({"input_mask": None}, "no feature 'input_mask'"),
     "floats": ({"label_ids": ([1.0], "float")}, "label_ids holds floats instead of int64"),
@@ -442,7 +492,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a huge label": ({"label_ids": ([2**40], "int")}, "label_ids holds a value that is no int32"),
     "lengths": ({"segment_ids": ([0, 0], "int")}, "segment_ids and input_ids differ in length"),
     "a hole": ({"input_mask": ([1, 0, 1, 1, 0], "int")}, "input_mask is not ones followed by zeros"),
-    "another mask": ({"input_mask": ([1, 1, 2, 0, 0], "int")}, "input_mask is not ones followed by zeros"),
+    "another mask": ({"input_mask": ([1, 1, 2, 0, 0], "int")}, "input_mask holds a value other than 0 and 1"),
+    "a mask of no ones": ({"input_mask": ([2, 2, 2, 2, 0], "int")}, "input_mask holds a value other than 0 and 1"),
     "no token": ({"input_mask": ([0] * 5, "int")}, "input_mask has no token"),
     "a negative token": ({"input_ids": ([101, -1, 8, 102, 0], "int")}, "input_ids holds a value that is no id"),
     "a huge token": ({"input_ids": ([101, 2**31, 8, 102, 0], "int")}, "input_ids holds a value that is no id"),
