@@ -157,7 +157,7 @@ def read_description(folder: Path) -> FolderDescription | None:
     """Reads ``records.json``, or returns None where there is none.
 
     Raises:
-        DataError: it is damaged, or of a later version.
+        DataError: it is damaged, or of a later version, or two labels have the same name.
     """
     file = folder / DESCRIPTION
     if not file.is_file():
@@ -167,13 +167,22 @@ def read_description(folder: Path) -> FolderDescription | None:
         version = content.get("version", VERSION) if isinstance(content, dict) else VERSION
         if version != VERSION:
             raise DataError(f"{file}: version {version} is not known", "update bertcore, or convert the data anew")
-        return FolderDescription.model_validate(content)
+        description = FolderDescription.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the file"
         raise DataError(f"{file}: {field}: {first['msg'][0].lower()}{first['msg'][1:]}", _CONVERT_ANEW) from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file}: {error}", _CONVERT_ANEW) from None
+    # Scores and predictions go by the names of labels: two classes of one name would be counted as one.
+    for field, labels in (("labels", description.labels), ("head_labels", description.head_labels)):
+        twice = next((label for number, label in enumerate(labels) if label in labels[:number]), None)
+        if twice is not None:
+            raise DataError(
+                f"{file}: {field}: two labels are named {twice!r}",
+                _CONVERT_ANEW if description.splits else "give every label a name of its own, in the order of the ids",
+            )
+    return description
 
 
 def recorded_settings(path: str, task: str) -> list[Setting]:

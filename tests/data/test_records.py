@@ -465,6 +465,15 @@ def test_a_record_that_does_not_say_whether_it_is_real_is_a_row(
     assert found.rows.padding == 1
 
 
+@pytest.mark.parametrize("task_name", ["classification", "rte"])
+def test_labels_of_one_name_are_refused(registry: Registry, foreign: Path, tiny_en: Path, task_name: str) -> None:
+    (foreign / "records.json").write_text('{"labels": ["x", "y", "x"]}', encoding="utf-8")
+    error = mistake_of(registry, foreign, tiny_en, task_name)
+    assert isinstance(error, DataError)
+    assert error.cause == f"{foreign / 'records.json'}: labels: two labels are named 'x'"
+    assert error.remedy == "give every label a name of its own, in the order of the ids"
+
+
 @pytest.mark.parametrize("task_name", ["squad", "people_daily"])
 def test_what_cannot_be_scored_without_texts_is_refused(
     registry: Registry, foreign: Path, tiny_en: Path, task_name: str
@@ -601,6 +610,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "another version": (lambda folder: change_description(folder, version=2), "version 2 is not known"),
     "an unknown field": (lambda folder: change_description(folder, colour=1), "records.json: colour: "),
     "a wrong field": (lambda folder: change_description(folder, labels=3), "records.json: labels: "),
+    "a label twice": (lambda folder: change_description(folder, labels=["x", "x"]), "labels: two labels are named 'x'"),
+    "a label of the head twice": (
+        lambda folder: change_description(folder, head_labels=["O", "B", "O"]),
+        "records.json: head_labels: two labels are named 'O'",
+    ),
     "a list": (lambda folder: (folder / "records.json").write_text("[]"), "records.json: the file: "),
     "endless nesting": (lambda folder: (folder / "records.json").write_text("[" * 100_000), "records.json: maximum"),
     "a wrong place": (lambda folder: change_column(folder, per="page"), "records.json: splits.dev.columns.0.per: "),
