@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from bertcore.verification import verify as compare
 
 _WORDS = "embeddings.word_embeddings.weight"
 """What every encoder has, whatever its family."""
+
+_PREFIXES = ("bert.", "roberta.", "electra.")
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class ConversionReport:
         keys: every key of the source and of the destination.
         files: names of the files that were written.
         verification: what it was proved by, if that was asked for.
+        notes: what had to be guessed.
     """
 
     source: Path
@@ -62,6 +66,7 @@ class ConversionReport:
     keys: tuple[ConvertedKey, ...]
     files: tuple[str, ...]
     verification: Verification | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -133,8 +138,13 @@ def convert(
     weights = reader.read(source)
     config_json = weights.config if config is None else read_config(config)
     parsed = None
+    notes: tuple[str, ...] = ()
     if config_json is None:
-        # Names alone tell BERT well enough for a file without a config.
+        # Names with a prefix tell the family, and most files without one hold a BERT.
+        if not any(name.startswith(_PREFIXES) for name in weights.tensors):
+            notes = (
+                f"{source}: taken for a BERT, since there is no config.json; of another family, give --config FILE",
+            )
         weights = canonical_weights(weights, registry.family("bert"), str(source))
         if not any(name.endswith(_WORDS) for name in weights.tensors):
             raise ModelError(
@@ -168,6 +178,7 @@ def convert(
         _joined(weights.report, written),
         tuple(sorted(files)),
         verification,
+        notes,
     )
 
 
@@ -217,7 +228,8 @@ def _writer_of(destination: Path, registry: Registry) -> WeightConverter:
 
 def _check_destination(source: Path, destination: Path, force: bool) -> None:
     """Refuses to replace what exists, unless forced, and a folder that is more than a model folder in any case."""
-    if not destination.exists() or (destination.is_dir() and not any(destination.iterdir())):
+    # Unlike Path.exists, this one takes a name that is too long for one that is not there; writing then says why.
+    if not os.path.exists(destination) or (destination.is_dir() and not any(destination.iterdir())):
         return
     if not force:
         raise OutputError(f"{destination} exists", "choose another destination, or replace it with --force")

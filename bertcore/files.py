@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bertcore.errors import OutputError
+from bertcore.errors import BertcoreError, OutputError
 
 
 @contextmanager
@@ -59,7 +59,8 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         if target.exists() and not target.is_dir():
             raise OutputError(f"cannot write the folder {target}: a file is in the way", "choose another folder name")
         temporary.mkdir()
-        yield temporary
+        with _named_as(target, temporary):
+            yield temporary
         _replace_folder(temporary, target)
 
 
@@ -78,10 +79,8 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
     with _output_errors(target, temporary), _removed_on_failure(target, temporary):
         temporary.mkdir()
         new = temporary / target.name
-        try:
+        with _named_as(target, new):
             yield new
-        except OutputError as error:  # by what writes whole or not at all in there
-            raise OutputError(error.cause.replace(str(new), str(target)), error.remedy) from error
         if target.exists() and target.is_dir() != new.is_dir():
             what = "a folder" if target.is_dir() else "a file"
             raise OutputError(f"cannot write {target}: {what} is in the way", "choose another name")
@@ -145,6 +144,17 @@ def _removed_on_failure(target: Path, temporary: Path) -> Iterator[None]:
             for parent in missing_parents:
                 parent.rmdir()
         raise
+
+
+@contextmanager
+def _named_as(target: Path, temporary: Path) -> Iterator[None]:
+    """Let errors about what is made at the temporary place name the place that it is made for."""
+    try:
+        yield
+    except BertcoreError as error:
+        if str(temporary) not in error.cause:
+            raise
+        raise type(error)(error.cause.replace(str(temporary), str(target)), error.remedy) from error
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bertcore.batch import Batch, Per
 from bertcore.parameters import ParameterSpec
-from bertcore.tagging import LegalTransitions, legal_transitions, transition_scores
+from bertcore.tagging import LegalTransitions, entity_types, legal_transitions, transition_scores
 
 NEW_HEAD = "the head is new"
 
@@ -68,6 +68,11 @@ class Head(ABC):
     def tuned_as(self, stored: Head) -> Self:
         """Returns this head with what :meth:`bertcore.task.Accumulator.tune` once chose for a trained model."""
         return self
+
+    def predicts_as(self, other: Head) -> bool:
+        """Whether both heads predict the same labels, whatever else they differ in."""
+        labels, of_other = (head.config_entries().get("id2label") for head in (self, other))
+        return type(self) is type(other) and labels == of_other
 
     def loss_count(self, batch: Batch) -> float:
         """Number of things that the loss sums over: here the labels that are not ignored.
@@ -199,6 +204,13 @@ class TokenClassification(Head):
         if self.scheme:
             entries["tag_scheme"] = self.scheme
         return {**entries, "crf": True, "crf_forbid": self.forbid} if self.crf else entries
+
+    def predicts_as(self, other: Head) -> bool:
+        """Whether both tag entities of the same types, in whatever scheme, or have the same tags without types."""
+        if not isinstance(other, TokenClassification):
+            return False
+        of_both = [{*entity_types(head.labels)} or {*head.labels} for head in (self, other)]
+        return of_both[0] == of_both[1]
 
     @property
     def learning_rates(self) -> Mapping[str, float]:  # noqa: D102

@@ -16,7 +16,7 @@ import pytest
 from bertcore.converters.formats.mindspore_ckpt import write_ckpt
 from bertcore.converters.formats.safetensors_file import write_safetensors
 from bertcore.converters.formats.torch_file import write_torch_file
-from bertcore.errors import OutputError
+from bertcore.errors import ModelError, OutputError
 from bertcore.files import atomic_folder, atomic_write, staged
 
 
@@ -165,6 +165,12 @@ def test_what_does_not_fit_is_named_by_the_place_that_it_was_staged_for(full_dis
     ):
         file.write(bytes(1024 * 1024))
     assert snapshot(full_disk) == {}
+
+
+def test_any_error_about_what_is_staged_names_its_place(tmp_path: Path) -> None:
+    for make in (staged, atomic_folder):
+        with pytest.raises(ModelError, match=f"^{tmp_path}/new(/file)?: damaged"), make(tmp_path / "new") as place:
+            raise ModelError(f"{place}{'' if make is staged else '/file'}: damaged", "")
 
 
 def test_a_copy_onto_a_full_disk_is_named(full_disk: Path, tmp_path: Path) -> None:

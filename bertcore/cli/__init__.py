@@ -116,6 +116,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _show(stop.cause, stop.remedy)
         sys.exit(stop.exit_code)
     except OSError as error:
+        if error.filename is not None and error.errno in (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM):
+            _show(f"{os.fsdecode(error.filename)}: {str(error.strerror).lower()}", "choose another path")
+            sys.exit(OutputError.exit_code)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered would fail again

@@ -55,6 +55,8 @@ def convert(
         click.echo(json.dumps(asdict(report), indent=2, default=str))
         return
     click.echo(report.table())
+    for note in report.notes:
+        click.echo(note)
     click.echo(report.summary)
     if report.verification is not None:
         click.echo(report.verification.summary)

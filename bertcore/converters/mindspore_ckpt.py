@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from bertcore.converter import KeyReport, ModelParts, WeightConverter, WeightSet
-from bertcore.converters.formats.mindspore_ckpt import ckpt_names, read_ckpt, write_ckpt
+from bertcore.converters.formats.mindspore_ckpt import ckpt_names, read_ckpt
 from bertcore.converters.layouts import is_of_other_layout
 from bertcore.converters.model_folder import config_beside
-from bertcore.converters.rules import OLD_LAYER_NORM, to_canonical
+from bertcore.converters.rules import OLD_LAYER_NORM, Tensors, to_canonical
+from bertcore.converters.tensor_files import write_tensors
 from bertcore.converters.transformers_parts import transformers_parts
 from bertcore.errors import ModelError
 from bertcore.parameters import SkipRule
@@ -21,6 +22,16 @@ SKIP_RULES = (
     SkipRule(r"scale_sense|loss_scale|(current|last_overflow)_iterator_step", "training state"),
 )
 """What MindSpore's own callback saves beside the model."""
+
+
+def without_training_state(tensors: Tensors) -> Tensors:
+    """The tensors of the model alone: an optimizer's moments bear the same names behind a prefix."""
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not any(re.fullmatch(rule.pattern, name) for rule in SKIP_RULES)
+    }
+
 
 _CANONICAL = re.compile(r"(\w+\.)?(embeddings|encoder\.layer|pooler|classifier|qa_outputs|crf|cls)\..*")
 
@@ -50,10 +61,10 @@ class MindSporeCheckpointConverter(WeightConverter):
         """Writes one file that ``mindspore.load_checkpoint`` opens; it holds no config and no tokenizer.
 
         Raises:
-            OutputError: the file cannot be written.
+            OutputError: the file cannot be written, or has another suffix.
         """
-        write_ckpt(path, weights.tensors)
+        write_tensors(path, weights.tensors, self.name, self.suffixes)
         return tuple(KeyReport(name, name, "copied") for name in weights.tensors)
 
     def parts(self, path: Path) -> ModelParts:  # noqa: D102
-        return transformers_parts(read_ckpt(path), str(path))
+        return transformers_parts(without_training_state(read_ckpt(path)), str(path))

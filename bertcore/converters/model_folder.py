@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +28,8 @@ TOKENIZER_FILES = (
 
 def is_there(path: Path) -> bool:
     """Whether a path names a file, a folder, or a TensorFlow checkpoint, whose name is what its files begin with."""
-    return path.exists() or path.with_name(f"{path.name}.index").is_file()
+    # Unlike those of Path, these take a name that is too long, or not to be looked up, for one that is not there.
+    return os.path.exists(path) or os.path.isfile(path.with_name(f"{path.name}.index"))
 
 
 def find_config(folder: Path) -> Path | None:

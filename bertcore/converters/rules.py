@@ -143,7 +143,7 @@ def _renamed(
     source_of: dict[str, str] = {}
     report = []
     for source, tensor in tensors.items():
-        reason = _skip_reason(source, skip_rules)
+        reason = _skip_reason(source, tensor, skip_rules)
         if reason is not None:
             report.append(KeyReport(source, None, f"skipped: {reason}"))
             continue
@@ -193,8 +193,11 @@ def joined_actions(first: str, second: str) -> str:
     return ", ".join(action for action in actions if action != "copied") or "copied"
 
 
-def _skip_reason(name: str, skip_rules: Sequence[SkipRule]) -> str | None:
-    return next((rule.reason for rule in skip_rules if re.fullmatch(rule.pattern, name)), None)
+def _skip_reason(name: str, tensor: NDArray[np.generic], skip_rules: Sequence[SkipRule]) -> str | None:
+    reason = next((rule.reason for rule in skip_rules if re.fullmatch(rule.pattern, name)), None)
+    if reason is None and tensor.size == 1 and tensor.dtype.kind in "iub":
+        return "a single whole number, as training scripts save the epoch"
+    return reason
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -264,7 +265,14 @@ class TrainedModel:
         # The task's own head, not the model's: fitting then refuses a model whose labels are others.
         if dataset.discovered:
             return self.source.head()
-        return self.task.choose_head(dataset, self.config.data, self.config.head)
+        head = self.task.choose_head(dataset, self.config.data, self.config.head)
+        if not self.config.head.model_fields_set:
+            # A model folder tells what else its head has, a conditional random field for example.
+            with suppress(ModelError):
+                own = self.source.head()
+                if own.predicts_as(head):
+                    return own
+        return head
 
     def _tuned(self, head: Head) -> Head:
         try:

@@ -69,6 +69,7 @@ def test_a_checkpoint_of_tensorflow_by_its_prefix(bertcore_command: Command, sha
         (["--to", "tensorflow1"], 2, "the layout tensorflow1 is read, not written"),
         (["--to", "bert4torc"], 2, "did you mean 'bert4torch'"),
         (["--to", "mindformers"], 8, "mindformers is written to .ckpt, .safetensors"),
+        (["--to", "mindspore_ckpt"], 8, "mindspore_ckpt is written to .ckpt"),
         (["--from", "mindformers"], 5, "holds no BERT of mindformers"),
         (["--from", "bert4torch"], 5, "holds no encoder of bert4torch"),
         (["--from", "tensorflow1"], 5, "no TensorFlow checkpoint"),
@@ -94,3 +95,30 @@ def test_a_damaged_source_leaves_nothing(bertcore_command: Command, tiny_en: Pat
     assert found.code == 5
     assert "its checksum is wrong" in found.err
     assert [file.name for file in tmp_path.iterdir()] == ["x.ckpt"]
+
+
+def test_names_that_are_too_long(bertcore_command: Command, tiny_en: Path, tmp_path: Path) -> None:
+    name = "a" * 300
+    for arguments, code in (((tiny_en, tmp_path / name), 8), ((tmp_path / name, tmp_path / "x.pt"), 5)):
+        found = bertcore_command("convert", *arguments)
+        assert found.code == code
+        assert len(found.err.splitlines()) == 2
+    found = bertcore_command("evaluate", tmp_path / name)
+    assert found.code == 8
+    assert found.err.splitlines()[0].endswith(f"{name}/config.toml: file name too long")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_family_that_is_guessed_is_said(bertcore_command: Command, tiny_en: Path, tmp_path: Path) -> None:
+    """Names without a prefix and without a config.json tell no family."""
+    from safetensors.numpy import load_file, save_file
+
+    tensors = load_file(tiny_en / "model.safetensors")
+    encoder = {name.removeprefix("bert."): tensor for name, tensor in tensors.items() if name.startswith("bert.")}
+    save_file(encoder or tensors, tmp_path / "bare.safetensors")
+    found = bertcore_command("convert", tmp_path / "bare.safetensors", tmp_path / "x.ckpt")
+    assert "bare.safetensors: taken for a BERT, since there is no config.json" in found.out
+    found = bertcore_command(
+        "convert", tmp_path / "bare.safetensors", tmp_path / "y.ckpt", "--config", tiny_en / "config.json"
+    )
+    assert "taken for" not in found.out

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bertcore.conversion import convert
 from bertcore.converter import WeightSet
 from bertcore.converters.huggingface import HuggingFaceConverter
 from bertcore.converters.mindformers import MindFormersConverter
@@ -83,8 +84,11 @@ def test_old_names_and_training_state(weights: WeightSet, tmp_path: Path) -> Non
         "moment1.bert.embeddings.LayerNorm.gamma": np.zeros(128, np.float32),
         "learning_rate": np.float32(0.1),
         "global_step": np.zeros(1, np.int32),
+        "epoch": np.int32(3),
     }
+    state |= {f"moment2.{name}": np.full_like(array, 0.01) for name, array in old.items()}
     save_with_mindspore(tmp_path / "x.ckpt", {**old, **state})
+    convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", Registry(), verify=True)
     found = CONVERTER.read(tmp_path / "x.ckpt")
     assert_equal(found, weights)
     assert {entry.source for entry in found.report if entry.target is None} == set(state)

@@ -91,6 +91,13 @@ def test_a_run_judges_every_sentence_once(
     assert config["tag_scheme"] == scheme
     assert len(config["id2label"]) == {"BIO": 7, "BMES": 13}[scheme]
 
+    # The folder of the model alone tells what head it has.
+    settings = {key: value for key, value in SETTINGS.items() if key.startswith("data.")}
+    of_model = bertcore.evaluate(
+        result.folder / "best", task="people_daily", backend="torch", data=small_people_daily, settings=settings
+    )
+    assert of_model.evaluation.metrics == pytest.approx(dict(result.metrics))
+
     # The written predictions are scored alike without the model, and new text is predicted.
     scored = bertcore_command(
         "score", "--task", "people_daily", "--data", small_people_daily, "--json",
