@@ -448,7 +448,12 @@ def _open_foreign(
             f'write {{"labels": ["...", "..."]}}, in the order of their ids, to {folder / DESCRIPTION}',
         )
     made = description.model_copy(update={"labels": labels, "head_labels": getattr(head, "labels", ())})
-    stems = {_split_name(stem, task): stem for stem in by_stem}
+    stems: dict[str, str] = {}
+    for stem, (file, *_) in by_stem.items():
+        split = _split_name(stem, task)
+        if split in stems:
+            raise _claimed_twice(by_stem[stems[split]][0], file, split)
+        stems[split] = stem
     files = {split: tuple(by_stem[stem]) for split, stem in stems.items()}
     notes = [f"{folder}: the tokenizer of these records is not known; it must be the model's"]
 
@@ -514,10 +519,9 @@ def _record_files(folder: Path, formats: Mapping[str, RecordFormat]) -> dict[str
     """Files that carry the suffix of a format: by format and stem, the shards of one stem in their order.
 
     Raises:
-        DataError: a shard is missing.
+        DataError: a shard is missing, or two files or sets of shards have the same stem.
     """
-    found: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    shards: dict[Path, int] = {}
+    found: dict[str, dict[str, dict[Path, re.Match[str] | None]]] = defaultdict(lambda: defaultdict(dict))
     for file in sorted(folder.iterdir()):
         name = file.name
         shard = _SHARD.fullmatch(name)
@@ -526,15 +530,49 @@ def _record_files(folder: Path, formats: Mapping[str, RecordFormat]) -> dict[str
         for format_name, record_format in formats.items():
             suffix = next((suffix for suffix in record_format.recognized if name.endswith(suffix)), None)
             if suffix is not None and file.is_file():
-                found[format_name][name.removesuffix(suffix)].append(file)
-                if shard is not None:
-                    shards[file] = int(shard["count"])
-    for by_stem in found.values():
-        for files in by_stem.values():
-            count = shards.get(files[0], 1)
-            if len(files) != count:
-                raise DataError(f"{files[0]}: {len(files)} of {count} parts are there", "get the other parts")
-    return {name: dict(by_stem) for name, by_stem in found.items()}
+                found[format_name][name.removesuffix(suffix)][file] = shard
+    return {
+        format_name: {stem: _whole_split(stem, files) for stem, files in by_stem.items()}
+        for format_name, by_stem in found.items()
+    }
+
+
+def _whole_split(stem: str, files: Mapping[Path, re.Match[str] | None]) -> list[Path]:
+    """The one file of a stem, or all shards of one set in their order; the files come sorted, each with its shard."""
+    (first, first_shard), *others = files.items()
+    for file, shard in others:
+        # Sets may differ in their count, or in the suffix alone; a part of another set is other data.
+        if first_shard is None or shard is None or _set_of(first_shard) != _set_of(shard):
+            raise _claimed_twice(first, file, stem)
+    if first_shard is None:
+        return [first]
+    front, count, back = _set_of(first_shard)
+    parts = {int(shard["number"]): file for file, shard in files.items() if shard is not None}
+    for number, file in parts.items():
+        if number >= int(count):
+            raise DataError(
+                f"{file}: there is no part {number} of {int(count)}, because the first is part 0",
+                "remove the file, or give it the number of its part",
+            )
+    missing = next((number for number in range(int(count)) if number not in parts), None)
+    if missing is not None:
+        file = first.with_name(f"{front}-{missing:05d}-of-{count}{back}")
+        raise DataError(
+            f"{file}: no such file, and {len(parts)} of {int(count)} parts are there", "get the parts that are missing"
+        )
+    return list(files)
+
+
+def _set_of(shard: re.Match[str]) -> tuple[str, str, str]:
+    """What the shards of one set have in common."""
+    return shard["front"], shard["count"], shard["back"]
+
+
+def _claimed_twice(first: Path, second: Path, split: str) -> DataError:
+    return DataError(
+        f"{first}: {second.name} claims the split {split!r} too",
+        "remove one of the two; of a split in parts, keep the parts of one set",
+    )
 
 
 def examples_lines(examples: Sequence[Example], truncated: Sequence[int] = ()) -> Iterator[str]:

@@ -389,9 +389,93 @@ def test_names_of_files_and_splits(registry: Registry, foreign: Path, tiny_en: P
     for part in range(2):
         (foreign / f"train.tf_record-{part:05d}-of-00002").write_bytes(content)
     assert len(open_data(task, config, registry).split("train")) == 2 * 72
-    (foreign / "train.tf_record-00001-of-00002").unlink()
-    with pytest.raises(DataError, match="1 of 2 parts are there"):
-        open_data(task, config, registry)
+
+
+# The names of the files; the file that is named, what is said of it, and the remedy.
+CLAIMS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
+    "a missing part": (
+        ("train.tf_record-00000-of-00002",),
+        "train.tf_record-00001-of-00002",
+        "no such file, and 1 of 2 parts are there",
+        "get the parts that are missing",
+    ),
+    "a missing first part": (
+        ("train-00001-of-00003.tfrecord", "train-00002-of-00003.tfrecord"),
+        "train-00000-of-00003.tfrecord",
+        "no such file, and 2 of 3 parts are there",
+        "get the parts that are missing",
+    ),
+    "a part twice": (
+        ("train-00000-of-00002.tfrecord", "train.tf_record-00000-of-00002"),
+        "train-00000-of-00002.tfrecord",
+        "train.tf_record-00000-of-00002 claims the split 'train' too",
+        "keep the parts of one set",
+    ),
+    "parts of sets of different size": (
+        ("train.tf_record-00000-of-00002", "train.tf_record-00001-of-00003"),
+        "train.tf_record-00000-of-00002",
+        "train.tf_record-00001-of-00003 claims the split 'train' too",
+        "keep the parts of one set",
+    ),
+    "a number beyond the set": (
+        ("train.tf_record-00000-of-00002", "train.tf_record-00007-of-00002"),
+        "train.tf_record-00007-of-00002",
+        "there is no part 7 of 2",
+        "give it the number of its part",
+    ),
+    "a set of no parts": (
+        ("train.tf_record-00000-of-00000",),
+        "train.tf_record-00000-of-00000",
+        "there is no part 0 of 0",
+        "remove the file",
+    ),
+    "a whole file beside a set": (
+        ("train.tf_record", "train.tf_record-00000-of-00001"),
+        "train.tf_record",
+        "train.tf_record-00000-of-00001 claims the split 'train' too",
+        "remove one of the two",
+    ),
+    "two suffixes": (
+        ("train.tf_record", "train.tfrecord"),
+        "train.tf_record",
+        "train.tfrecord claims the split 'train' too",
+        "remove one of the two",
+    ),
+    "two names of the evaluated split": (
+        ("dev.tf_record", "eval.tf_record"),
+        "dev.tf_record",
+        "eval.tf_record claims the split 'dev' too",
+        "remove one of the two",
+    ),
+    "two names of the test split": (
+        ("predict.tf_record", "test.tf_record"),
+        "predict.tf_record",
+        "test.tf_record claims the split 'test' too",
+        "remove one of the two",
+    ),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_every_split_is_one_file_or_one_whole_set_of_parts(
+    registry: Registry, tiny_en: Path, tmp_path: Path, claim: str
+) -> None:
+    names, file, problem, remedy = CLAIMS[claim]
+    for name in names:
+        write_foreign(tmp_path / name, [ROW])
+    error = mistake_of(registry, tmp_path, tiny_en)
+    assert isinstance(error, DataError)
+    assert error.cause.startswith(f"{tmp_path / file}: {problem}")
+    assert remedy in error.remedy
+
+
+def test_parts_are_read_in_the_order_of_their_numbers(registry: Registry, tiny_en: Path, tmp_path: Path) -> None:
+    for number in (2, 0, 1):
+        _, *rest = ROW
+        write_foreign(tmp_path / f"dev-{number:05d}-of-00003.tfrecord", [([101, 50 + number, 8, 102, 0], *rest)])
+    found = open_data(registry.task("rte"), resolved(registry, "rte", tmp_path, tiny_en), registry).split("dev")
+    assert isinstance(found, RecordedSplit)
+    assert found.rows.batch.input_ids.reshape(3, 4)[:, 1].tolist() == [50, 51, 52]
 
 
 def test_labels_may_stand_beside_the_records(registry: Registry, foreign: Path, tiny_en: Path) -> None:
