@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from bertcore.converter import MADE, KeyReport, WeightConverter, WeightSet
 from bertcore.converters.model_folder import TOKENIZER_FILES, find_config, is_there, read_config
-from bertcore.converters.rules import joined_actions
+from bertcore.converters.rules import FAMILY_PREFIX, joined_actions
 from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.families import BertConfig, ModelFamily
 from bertcore.files import staged
@@ -23,8 +24,6 @@ from bertcore.verification import verify as compare
 
 _WORDS = "embeddings.word_embeddings.weight"
 """What every encoder has, whatever its family."""
-
-_PREFIXES = ("bert.", "roberta.", "electra.")
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,7 @@ def convert(
     notes: tuple[str, ...] = ()
     if config_json is None:
         # Names with a prefix tell the family, and most files without one hold a BERT.
-        if not any(name.startswith(_PREFIXES) for name in weights.tensors):
+        if not any(re.match(FAMILY_PREFIX, name) for name in weights.tensors):
             notes = (
                 f"{source}: taken for a BERT, since there is no config.json; of another family, give --config FILE",
             )

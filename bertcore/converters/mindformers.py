@@ -17,7 +17,6 @@ from bertcore.converter import KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.converters.formats.names import tensor_names
 from bertcore.converters.layouts import MINDFORMERS, prefixes
 from bertcore.converters.mindspore_ckpt import SKIP_RULES as TRAINING_STATE
-from bertcore.converters.mindspore_ckpt import without_training_state
 from bertcore.converters.model_folder import config_beside
 from bertcore.converters.rules import RenameRule, Tensors, refuse_unknown, to_canonical, to_foreign
 from bertcore.converters.tensor_files import read_tensors, write_tensors
@@ -127,7 +126,8 @@ class MindFormersConverter(WeightConverter):
         return report
 
     def parts(self, path: Path) -> ModelParts:  # noqa: D102
-        tensors = without_training_state(_read(path)[0])
+        # An optimizer's moments bear the same names behind a prefix of their own.
+        tensors, _ = to_canonical(_read(path)[0], (), TRAINING_STATE)
         return mindformers_parts(tensors, prefixes(tensors, MINDFORMERS)[0].removesuffix("bert_encoder."))
 
 

@@ -10,7 +10,7 @@ from bertcore.converter import KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.converters.formats.mindspore_ckpt import ckpt_names, read_ckpt
 from bertcore.converters.layouts import is_of_other_layout
 from bertcore.converters.model_folder import config_beside
-from bertcore.converters.rules import OLD_LAYER_NORM, Tensors, to_canonical
+from bertcore.converters.rules import OLD_LAYER_NORM, to_canonical
 from bertcore.converters.tensor_files import write_tensors
 from bertcore.converters.transformers_parts import transformers_parts
 from bertcore.errors import ModelError
@@ -22,16 +22,6 @@ SKIP_RULES = (
     SkipRule(r"scale_sense|loss_scale|(current|last_overflow)_iterator_step", "training state"),
 )
 """What MindSpore's own callback saves beside the model."""
-
-
-def without_training_state(tensors: Tensors) -> Tensors:
-    """The tensors of the model alone: an optimizer's moments bear the same names behind a prefix."""
-    return {
-        name: tensor
-        for name, tensor in tensors.items()
-        if not any(re.fullmatch(rule.pattern, name) for rule in SKIP_RULES)
-    }
-
 
 _CANONICAL = re.compile(r"(\w+\.)?(embeddings|encoder\.layer|pooler|classifier|qa_outputs|crf|cls)\..*")
 
@@ -67,4 +57,5 @@ class MindSporeCheckpointConverter(WeightConverter):
         return tuple(KeyReport(name, name, "copied") for name in weights.tensors)
 
     def parts(self, path: Path) -> ModelParts:  # noqa: D102
-        return transformers_parts(without_training_state(read_ckpt(path)), str(path))
+        weights, _ = to_canonical(read_ckpt(path), (), SKIP_RULES)  # an optimizer's moments bear the same names
+        return transformers_parts(weights, str(path))

@@ -32,10 +32,12 @@ _FIELDS = {
 }
 _FIELD = re.compile(r"\{(\w+)\}")
 
-_PREFIX = r"(?:bert|roberta|electra)\."
-_OF_ENCODER = re.compile(rf"{_PREFIX}|(?:embeddings|embeddings_project|encoder|pooler)\.")
+FAMILY_PREFIX = r"(?:bert|roberta|electra)\."
+"""A pattern of what stands before an encoder's names, by its family."""
+
+_OF_ENCODER = re.compile(rf"{FAMILY_PREFIX}|(?:embeddings|embeddings_project|encoder|pooler)\.")
 _ENCODER_NAME = re.compile(
-    rf"(?:{_PREFIX})?(?:embeddings\.(?:(?:word|position|token_type)_embeddings\.weight|LayerNorm\.(?:weight|bias))"
+    rf"(?:{FAMILY_PREFIX})?(?:embeddings\.(?:(?:word|position|token_type)_embeddings\.weight|LayerNorm\.(?:weight|bias))"
     r"|(?:embeddings_project|pooler\.dense)\.(?:weight|bias)"
     r"|encoder\.layer\.\d+\.(?:attention\.(?:self\.(?:query|key|value)|output\.(?:dense|LayerNorm))"
     r"|intermediate\.dense|output\.(?:dense|LayerNorm))\.(?:weight|bias))"

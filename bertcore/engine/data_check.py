@@ -204,7 +204,8 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
     read: dict[str, Sequence[Example]] = {}
     for name in dataset.files:
         earlier = _of_split(of_opening.values(), name, dataset)
-        known_labels = dataset.labels if knows_labels else ()
+        # Where a task knows its labels itself, reading has compared them.
+        known_labels = dataset.labels if dataset.discovered and knows_labels else ()
         splits[name], read[name] = _check_split(name, dataset, known_labels, config, encoder, earlier)
     seen = {name: _first_places(examples) for name, examples in read.items()}
     across = {}
