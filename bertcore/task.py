@@ -177,6 +177,7 @@ class Task(ABC):
         head_config: the task's head options, a subclass of ``HeadConfig``.
         encoding_version: counted up when ``encode`` changes, so that cached encodings are made anew.
         own_files: whether options of the task's own may name the data instead of ``data.path``.
+        identifier_field: the field of a record of :meth:`parse_input` that names the example.
         optional_submissions: splits of :meth:`submissions` that the data may lack.
     """
 
@@ -189,6 +190,7 @@ class Task(ABC):
     head_config: ClassVar[type[HeadConfig]] = HeadConfig
     encoding_version: ClassVar[int] = 1
     own_files: ClassVar[bool] = False
+    identifier_field: str = "id"
     optional_submissions: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
@@ -232,6 +234,13 @@ class Task(ABC):
         Raises:
             DataError: a field is missing, with its line.
         """
+
+    def text_fields(self, data: DataConfig) -> tuple[str, ...]:
+        """The fields of :meth:`parse_input` that hold the texts, in the order in which the model reads them.
+
+        So a plain text finds its field. Where the options leave open whether there is a second text, both are named.
+        """
+        return ("text",)
 
     def score(
         self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig

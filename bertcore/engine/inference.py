@@ -14,6 +14,7 @@ from bertcore.batch import Batch
 from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_model, config_values, known_keys
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.engine.prediction import predict_split
+from bertcore.engine.prediction_input import named_as_trained
 from bertcore.engine.preparation import (
     EncodedSplit,
     Place,
@@ -215,7 +216,8 @@ class TrainedModel:
         """Predicts texts without labels.
 
         Args:
-            records: JSON objects as the task reads them, each with where it stands (``in.jsonl:3``).
+            records: JSON objects as the task reads them, each with where it stands (``in.jsonl:3``); ``text`` and
+                ``text_pair`` may stand for what the training file calls its texts.
 
         Returns:
             One JSON object per record, in the same order, with the prediction and its probabilities, and with
@@ -224,7 +226,8 @@ class TrainedModel:
         Raises:
             DataError: a field is missing.
         """
-        examples: list[Example] = self.task.parse_input(records, self.config.data)
+        data = self.config.data
+        examples: list[Example] = self.task.parse_input(named_as_trained(records, self.task.text_fields(data)), data)
         head = self.source.head()
         encoding = self.task.encode(examples, self.tokenizer, head, self.max_length, self.config.data)
         accumulator = self.task.accumulator(examples, head, self.config.data)

@@ -23,7 +23,15 @@ from bertcore_tasks.classification import (
     evaluate_label_sets,
     label_matrix,
 )
-from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, label_text, open_splits, parse_records, read_split
+from bertcore_tasks.custom.tables import (
+    SUFFIXES,
+    TableConfig,
+    label_text,
+    open_splits,
+    parse_records,
+    read_split,
+    text_fields,
+)
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.texts import encode_texts, read_predictions
 
@@ -99,6 +107,11 @@ class OwnClassificationTask(ClassificationTask):
         """Reads the text columns; see :meth:`bertcore.task.Task.parse_input`."""
         assert isinstance(data, LabelsConfig)
         return parse_records(records, data)
+
+    def text_fields(self, data: DataConfig) -> tuple[str, ...]:
+        """The text columns; see :meth:`bertcore.task.Task.text_fields`."""
+        assert isinstance(data, TableConfig)
+        return text_fields(data)
 
     def score(
         self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig

@@ -129,6 +129,13 @@ def parse_records(records: Iterable[Record], data: TableConfig) -> list[Example]
     return text_examples(rows, _text_columns(_columns(rows), data, rows[0][1]), IDENTIFIER) if rows else []
 
 
+def text_fields(data: TableConfig) -> tuple[str, ...]:
+    """The columns of the text and of its pair, by the first of their names where the options name none."""
+    if data.text is None:
+        return ("text", data.text_pair or "text_pair")
+    return (data.text,) if data.text_pair is None else (data.text, data.text_pair)
+
+
 def label_text(value: Any, origin: str, field: str) -> str:
     """A label as text.
 

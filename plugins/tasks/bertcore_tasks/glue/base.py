@@ -80,6 +80,15 @@ class GlueFiles(Task):
         """
         return text_examples((self._renamed(record) for record in records), self._names, self.identifier_column)
 
+    def text_fields(self, data: DataConfig) -> tuple[str, ...]:
+        """One or two sentences; see :meth:`bertcore.task.Task.text_fields`."""
+        return self._names
+
+    @property
+    def identifier_field(self) -> str:  # type: ignore[override]
+        """The column of the official files."""
+        return self.identifier_column
+
     def submissions(self) -> Mapping[str, str]:
         """The files of gluebenchmark.com."""
         return self.leaderboard
