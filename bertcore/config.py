@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -173,7 +174,7 @@ def gather_settings(
     """
     settings: list[Setting] = []
     if file is not None:
-        settings += [Setting(key, _without_none(value), str(file)) for key, value in _flatten(_read_toml(file))]
+        settings += [Setting(key, _without_none(value), str(file)) for key, value in flatten(_read_toml(file))]
     variables = os.environ if environment is None else environment
     for name in sorted(variables):
         # Only names with a section or a top-level key are settings; BERTCORE_CACHE and the like are not.
@@ -189,6 +190,15 @@ def gather_settings(
         if value is not None:
             settings.append(Setting(key, value, "command line"))
     return settings
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the values of nested sections by dotted keys."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and f"{prefix}{key}" != "train.objective_options":
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def resolve_config(settings: Sequence[Setting], model: type[RunConfig] = RunConfig) -> ResolvedConfig:
@@ -234,8 +244,10 @@ def resolve_config(settings: Sequence[Setting], model: type[RunConfig] = RunConf
         origin = next(
             (text for name, text in reversed(origins.items()) if name == key or name.startswith(key + ".")), ""
         )
+        shown = " ".join(repr(first["input"]).split())
         raise ConfigError(
-            f"{origin + ': ' if origin else ''}{key} = {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}",
+            f"{origin + ': ' if origin else ''}{key} = {textwrap.shorten(shown, 200)}: "
+            f"{first['msg'][0].lower()}{first['msg'][1:]}",
             f"bertcore config schema says what {key} may be",
         ) from None
 
@@ -310,14 +322,6 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: {error.strerror}", "give an existing TOML file with -c") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {error}", "correct the TOML file") from None
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict) and f"{prefix}{key}" != "train.objective_options":
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _without_none(value: Any) -> Any:

@@ -119,6 +119,13 @@ def _replace_folder(new: Path, target: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def path_error(error: OSError) -> OutputError | None:
+    """What a user is told of a path that the operating system refuses; None where the error is about something else."""
+    if error.filename is None or error.errno not in (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP):
+        return None
+    return OutputError(f"{os.fsdecode(error.filename)}: {str(error.strerror).lower()}", "choose another path")
+
+
 def _temporary_neighbour(target: Path) -> Path:
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
 

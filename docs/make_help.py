@@ -80,7 +80,7 @@ def exit_codes() -> str:
 def functions() -> str:
     """Signature and documentation of the public functions, and the fields of what they return."""
     parts = []
-    for name in sorted(set(bertcore.__all__) & set(api.__all__), key=_source_line):
+    for name in sorted(set(bertcore.__all__) & set(api.__all__), key=_place):
         function = getattr(api, name)
         parts += [f"### bertcore.{name}", "", "```text", _signature(f"bertcore.{name}", function), "```", ""]
         parts += [_markdown(inspect.getdoc(function) or ""), ""]
@@ -99,8 +99,11 @@ def functions() -> str:
     return "\n".join(parts).rstrip()
 
 
-def _source_line(name: str) -> int:
-    return inspect.getsourcelines(getattr(api, name))[1]
+def _place(name: str) -> tuple[int, int]:
+    """Where a function stands: the modules in the order of what one does, training first."""
+    function = getattr(api, name)
+    modules = ("training", "inference", "data", "weights")
+    return modules.index(function.__module__.rpartition(".")[2]), inspect.getsourcelines(function)[1]
 
 
 def _signature(name: str, function: Callable[..., object]) -> str:

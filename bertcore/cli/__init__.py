@@ -87,6 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command; exits with the code of the error, if any."""
     from bertcore.engine.interrupt import Interrupted, orderly_termination
     from bertcore.errors import BertcoreError, OutputError
+    from bertcore.files import path_error
 
     try:
         with orderly_termination():
@@ -116,9 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _show(stop.cause, stop.remedy)
         sys.exit(stop.exit_code)
     except OSError as error:
-        if error.filename is not None and error.errno in (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM):
-            _show(f"{os.fsdecode(error.filename)}: {str(error.strerror).lower()}", "choose another path")
-            sys.exit(OutputError.exit_code)
+        refused = path_error(error)
+        if refused is not None:
+            _show(refused.cause, refused.remedy)
+            sys.exit(refused.exit_code)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered would fail again

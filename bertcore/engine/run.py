@@ -171,16 +171,16 @@ def run_seeds(config: RunConfig, registry: Registry, seeds: Sequence[int]) -> Se
         )
     if config.train.stop_after is not None:
         raise UsageError("with train.stop_after no seed comes to a score", "leave it out, or train with one --seed")
-    parent = RunFolder.create(config)
-    config = config.model_copy(update={"run": config.run.model_copy(update={"output": str(parent.path)})})
+    parent = RunFolder.planned(config)
+    config = config.model_copy(update={"run": config.run.model_copy(update={"output": str(parent)})})
     results: list[RunResult] = []
     try:
         workshop = _Workshop(config, registry)
         for seed in seeds:
             results.append(workshop.run(seed, suffix=f"seed-{seed}"))
     except BaseException:
-        if not any(parent.path.iterdir()):
-            parent.path.rmdir()
+        if parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
         raise
     names = list(results[0].metrics)
     values = {name: [result.metrics[name] for result in results] for name in names}
@@ -195,8 +195,8 @@ def run_seeds(config: RunConfig, registry: Registry, seeds: Sequence[int]) -> Se
         "summary": summary,
         "runs": [{"seed": one.seed, "metrics": dict(one.metrics), "folder": one.folder.name} for one in results],
     }
-    write_json(parent.path / "report.json", content)
-    return SeedsResult(parent.path, tuple(results), mean, deviation, summary)
+    write_json(parent / "report.json", content)
+    return SeedsResult(parent, tuple(results), mean, deviation, summary)
 
 
 def resume(path: Path, registry: Registry, changes: Sequence[Setting] = ()) -> RunResult:

@@ -38,6 +38,12 @@ class RunFolder:
         """Predictions of the best checkpoint."""
         return self.path / "predictions.jsonl"
 
+    @staticmethod
+    def planned(config: RunConfig) -> Path:
+        """Where the folder of a new run shall lie."""
+        name = f"{config.task}-{config.backend}-{datetime.now():%Y%m%d-%H%M%S}"
+        return Path(config.run.output or f"runs/{name}")
+
     @classmethod
     def create(cls, config: RunConfig, suffix: str = "") -> RunFolder:
         """Makes a new folder.
@@ -45,8 +51,7 @@ class RunFolder:
         Raises:
             OutputError: the folder holds something already, or cannot be made.
         """
-        name = f"{config.task}-{config.backend}-{datetime.now():%Y%m%d-%H%M%S}"
-        path = Path(config.run.output or f"runs/{name}") / suffix
+        path = cls.planned(config) / suffix
         require_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)

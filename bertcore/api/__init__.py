@@ -1,0 +1,43 @@
+"""The Python interface: what the command line does, with typed results.
+
+import bertcore
+result = bertcore.run(task="rte", backend="torch", model="bert-base-uncased", data="GLUE/RTE")
+print(result.metrics["accuracy"], result.folder)
+"""
+
+from __future__ import annotations
+
+from bertcore.api.data import check_data, convert_data, score
+from bertcore.api.inference import evaluate, predict, submit
+from bertcore.api.training import resume, run, run_seeds
+from bertcore.api.weights import convert
+from bertcore.conversion import ConversionReport
+from bertcore.engine.data_check import DataReport
+from bertcore.engine.data_convert import DataConversion
+from bertcore.engine.inference import EvaluationResult, TrainedModel
+from bertcore.engine.run import RunResult, SeedsResult
+from bertcore.engine.scoring import ScoreResult
+from bertcore.engine.submission import SubmissionFile, SubmissionResult
+
+__all__ = [
+    "ConversionReport",
+    "DataConversion",
+    "DataReport",
+    "EvaluationResult",
+    "RunResult",
+    "ScoreResult",
+    "SeedsResult",
+    "SubmissionFile",
+    "SubmissionResult",
+    "TrainedModel",
+    "check_data",
+    "convert",
+    "convert_data",
+    "evaluate",
+    "predict",
+    "resume",
+    "run",
+    "run_seeds",
+    "score",
+    "submit",
+]
