@@ -11,6 +11,8 @@ from bertcore.errors import DataError, UsageError
 from pydantic import Field
 
 SPLITS = ("train", "dev", "test")
+SYNONYMS = {"training": "train", "validation": "dev", "valid": "dev", "val": "dev"}
+"""What other programs call the splits, and their files in a folder."""
 
 
 class OwnFilesConfig(DataConfig):
@@ -27,8 +29,8 @@ def own_files(
     """Finds the file of each split.
 
     Args:
-        data: names files, or a folder that holds ``train``, ``dev`` and ``test`` with one of the suffixes, or a single
-            file, which is then the split ``dev``.
+        data: names files, or a folder that holds ``train``, ``dev`` and ``test`` (or what ``SYNONYMS`` calls them) with
+            one of the suffixes, or a single file, which is then the split ``dev``.
         suffixes: what the task can read, as ``.csv``.
         official: further names that the files of a folder may have; its first group is the split.
 
@@ -69,8 +71,8 @@ def _in_folder(folder: Path, suffixes: Sequence[str], official: re.Pattern[str] 
     found: dict[str, list[Path]] = {}
     for file in sorted(file for file in folder.iterdir() if file.is_file()):
         match = official.fullmatch(file.name) if official is not None else None
-        if file.stem in SPLITS and file.suffix in suffixes:
-            found.setdefault(file.stem, []).append(file)
-        elif match is not None:
-            found.setdefault(match[1], []).append(file)
+        name = file.stem if match is None else match[1].lower()
+        split = SYNONYMS.get(name, name)
+        if match is not None or (split in SPLITS and file.suffix in suffixes):
+            found.setdefault(split, []).append(file)
     return found

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bertcore_tasks.qa.answers import Gold
 from bertcore_tasks.qa.decoding import best_null_threshold, best_spans, merge_candidates, probabilities
 from bertcore_tasks.qa.metrics import squad_v2
-from bertcore_tasks.qa.reading import Gold
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tokenizers
+from bertcore_tasks.qa.answers import Gold
 from bertcore_tasks.qa.metrics import normalize
-from bertcore_tasks.qa.reading import Gold
 from bertcore_tasks.qa.windows import LOST, encode_windows
 from hypothesis import example, given, settings
 from hypothesis import strategies as st

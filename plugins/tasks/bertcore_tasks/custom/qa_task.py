@@ -1,4 +1,4 @@
-"""The user's own questions and contexts: SQuAD JSON (``.json``) or JSON lines (``.jsonl``)."""
+"""The user's own questions and contexts, in JSON or JSON lines of the forms that SQuAD and its kin have."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from bertcore.config import DataConfig
 from pydantic import Field
 
 from bertcore_tasks.qa.base import QuestionAnsweringConfig, QuestionAnsweringTask
+from bertcore_tasks.qa.cjrc import cjrc
 from bertcore_tasks.qa.metrics import Scorer, cmrc2018, squad_v1
+
+SCORERS = {"squad": squad_v1, "cmrc2018": cmrc2018, "cjrc": cjrc}
 
 
 class OwnQuestionsConfig(QuestionAnsweringConfig):
     """Data options of the task ``qa``."""
 
-    scoring: Literal["squad", "cmrc2018"] = Field(
-        "squad", description="how answers are compared: by words (squad), or by Chinese characters and words (cmrc2018)"
+    scoring: Literal["squad", "cmrc2018", "cjrc"] = Field(
+        "squad",
+        description="how answers are compared: by words (squad), by Chinese characters and words (cmrc2018), or by "
+        "characters and against each annotator (cjrc: CAIL 2019)",
     )
 
 
@@ -35,4 +40,4 @@ class OwnQuestionsTask(QuestionAnsweringTask):
     def scorer(self, data: QuestionAnsweringConfig) -> Scorer:
         """As the option ``scoring`` says."""
         assert isinstance(data, OwnQuestionsConfig)
-        return cmrc2018 if data.scoring == "cmrc2018" else squad_v1
+        return SCORERS[data.scoring]

@@ -27,7 +27,7 @@ from bertcore_tasks.qa.decoding import (
     probabilities,
 )
 from bertcore_tasks.qa.metrics import Scorer
-from bertcore_tasks.qa.reading import ReadingReport, read_question_lines, read_squad
+from bertcore_tasks.qa.reading import read_questions
 from bertcore_tasks.qa.scoring import (
     evaluate_answers,
     has_unanswerable,
@@ -42,7 +42,10 @@ from bertcore_tasks.texts import text_examples
 SHOWN_ANSWERS = 5
 """Answers that the predictions list for a question."""
 
-_OFFICIAL_NAME = re.compile(r"(?:(?:squad|cmrc2018)[-_])?(train|dev|test)(?:[-_.]v?\d.*)?\.jsonl?")
+# SQuAD, CMRC 2018, DRCD (DRCD_training.json) and CAIL 2019 (dev_ground_truth.json).
+_OFFICIAL_NAME = re.compile(
+    r"(?:(?:squad|cmrc2018|drcd)[-_])?(train|training|dev|test)(?:[-_.]v?\d.*|_ground_truth)?\.jsonl?", re.IGNORECASE
+)
 
 
 class QuestionAnsweringConfig(OwnFilesConfig):
@@ -96,9 +99,8 @@ class QuestionAnsweringTask(Task):
 
         def read(split: str) -> list[Example]:
             (file,) = files[split]
-            report = ReadingReport()
-            examples = (read_question_lines if file.suffix.lower() == ".jsonl" else read_squad)(file, report)
-            notes.extend(note for note in report.notes(file.name) if note not in notes)
+            examples, told = read_questions(file, may_lack=split == "test")
+            notes.extend(note for note in told if note not in notes)
             return examples
 
         return Dataset(files, read, notes=notes)
@@ -233,6 +235,8 @@ class SpanAccumulator(Accumulator):
         differences, gains = np.zeros(len(self._examples)), np.zeros(len(self._examples))
         for index, (example, found) in enumerate(zip(self._examples, candidates, strict=True)):
             text, differences[index] = (found[0].text, self._difference(index, found)) if found else ("", 0.0)
+            if example.label is None:  # it says nothing about the threshold
+                continue
             gains[index] = judge(text, example.label, scorer).f1 - judge("", example.label, scorer).f1
         self._threshold = best_null_threshold(differences, gains)
         return SpanExtraction(self._threshold)

@@ -1,4 +1,4 @@
-"""Scores of answers, equal to those of the official scripts: SQuAD v1.1 and v2.0, and CMRC 2018."""
+"""Scores of answers, equal to those of the official scripts: SQuAD v1.1 and v2.0, and CMRC 2018 (CJRC: ``cjrc``)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class AnswerScore:
     """How well one question was answered.
 
     Attributes:
-        exact: whether an accepted answer was given, but for normalisation.
+        exact: 1 where an accepted answer was given, but for normalisation, else 0; CJRC's script averages it.
         f1: from 0 to 1, the best over the accepted answers.
     """
 
-    exact: bool
+    exact: float
     f1: float
 
 

@@ -14,8 +14,10 @@ from bertcore.errors import DataError
 from bertcore.task import Evaluation, Example
 from numpy.typing import NDArray
 
+from bertcore_tasks.qa.answers import Gold
+from bertcore_tasks.qa.cjrc import cjrc
+from bertcore_tasks.qa.forms import read_json
 from bertcore_tasks.qa.metrics import AnswerScore, Scorer, squad_v1, squad_v2
-from bertcore_tasks.qa.reading import Gold, read_json
 from bertcore_tasks.texts import WORST_ERRORS
 
 
@@ -34,7 +36,9 @@ def has_unanswerable(examples: Sequence[Example]) -> bool:
 def judge(prediction: str | None, gold: Gold, scorer: Scorer) -> AnswerScore:
     """Judges one prediction; None is always wrong, and a question without an answer is judged as in SQuAD v2.0."""
     if prediction is None:
-        return AnswerScore(False, 0.0)
+        return AnswerScore(0.0, 0.0)
+    if scorer is cjrc:  # its script compares all annotators, also those who found no answer
+        return cjrc(prediction, [*gold.answers, *[""] * gold.blanks] or [""])
     if not gold.answers:
         return squad_v2(prediction, ())
     return scorer(prediction, gold.answers)
@@ -50,12 +54,21 @@ def evaluate_answers(
     """Scores one text for each question, in percent, as the official scripts do.
 
     Args:
-        examples: each with its :class:`~bertcore_tasks.qa.reading.Gold`.
+        examples: each with its :class:`~bertcore_tasks.qa.answers.Gold`.
         predictions: a text for each, or None where there is none.
         scorer: what one prediction is judged by.
         entries: what is written for each example.
         strangers: predictions of other questions, which count for nothing.
+
+    Raises:
+        DataError: a question has no label.
     """
+    unlabeled = next((example for example in examples if example.label is None), None)
+    if unlabeled is not None:
+        raise DataError(
+            f"{unlabeled.origin or unlabeled.identifier}: no answers to score by",
+            'add them, or write "answers": [] for a question that has none',
+        )
     scorer = scorer_of(examples, scorer)
     scores = [judge(text, example.label, scorer) for example, text in zip(examples, predictions, strict=True)]
     exact = np.array([score.exact for score in scores], dtype=np.float64)
@@ -104,7 +117,7 @@ class PredictionFile:
 
 
 def read_predictions(file: Path, examples: Sequence[Example]) -> PredictionFile:
-    """Reads ``{"id": "text"}``, or a ``predictions.jsonl`` of bertcore.
+    """Reads ``{"id": "text"}``, CJRC's ``[{"id": "...", "answer": "..."}]``, or a ``predictions.jsonl`` of bertcore.
 
     Raises:
         DataError: the file is missing or no such JSON, has two predictions for a question, or a prediction for none of
@@ -140,6 +153,8 @@ def _read_object(file: Path) -> dict[str, Any]:
         return found
 
     found = read_json(file, _FORM, distinct)
+    if isinstance(found, list) and all(isinstance(entry, dict) and {"id", "answer"} <= entry.keys() for entry in found):
+        return distinct([(str(entry["id"]), entry["answer"]) for entry in found])
     if not isinstance(found, dict):
         raise DataError(f"{file}: a {type(found).__name__} instead of a JSON object", _FORM)
     return found
@@ -183,7 +198,7 @@ def _worst_errors(
     entries: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """Answers that are not exact, those of lowest F1 first, and of these the surest."""
-    wrong = [index for index, score in enumerate(scores) if not score.exact]
+    wrong = [index for index, score in enumerate(scores) if score.exact < 1]
     wrong.sort(key=lambda index: (scores[index].f1, -entries[index].get("probability", 0.0)))
     errors = []
     for index in wrong[:WORST_ERRORS]:

@@ -16,7 +16,7 @@ from bertcore.errors import UsageError
 from bertcore.task import Encoding, Example
 from numpy.typing import NDArray
 
-from bertcore_tasks.qa.reading import Gold
+from bertcore_tasks.qa.answers import Gold
 
 LOST = -1
 """Position of an answer that is not in the context: such rows take no part in the loss."""
@@ -40,7 +40,7 @@ def encode_windows(
       stands around it: there, an answer may begin with it.
 
     Args:
-        examples: with the texts ``question`` and ``context``, and a :class:`~bertcore_tasks.qa.reading.Gold` or None.
+        examples: with the texts ``question`` and ``context``, and a :class:`~bertcore_tasks.qa.answers.Gold` or None.
         tokenizer: of the model.
         max_length: tokens of the longest row.
         doc_stride: tokens between the beginnings of two windows.
