@@ -18,6 +18,7 @@ from bertcore.files import staged
 from bertcore.heads import Regression
 from bertcore.models import canonical_weights, find_converter, find_family
 from bertcore.parameters import fit_parameters
+from bertcore.progress import describe
 from bertcore.registry import Registry
 from bertcore.verification import Verification
 from bertcore.verification import verify as compare
@@ -134,6 +135,7 @@ def convert(
         )
     _check_destination(source, destination, force)
 
+    describe(source=f"{source} ({reader.name})", destination=f"{destination} ({writer.name})")
     weights = reader.read(source)
     config_json = weights.config if config is None else read_config(config)
     parsed = None

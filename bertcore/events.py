@@ -121,6 +121,40 @@ class Note(Event):
 
 
 @dataclass(frozen=True)
+class Described(Event):
+    """What is going to be done, as far as it is known; the rest may follow in another event.
+
+    Attributes:
+        header: names and values, in the order in which they are shown; empty values are not.
+    """
+
+    header: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class WorkProgress(Event):
+    """How far some work has come that may take long; see :mod:`bertcore.progress`.
+
+    Attributes:
+        activity: what is done, in words: ``predicting dev``.
+        done: how much is done.
+        total: how much there is to do.
+        unit: of what: ``examples``; ``bytes`` are shown in larger units.
+        part: done of the whole, by its cost, from 0 to 1.
+        seconds: since it was begun.
+        ended: whether this is its last event, be it complete or not.
+    """
+
+    activity: str
+    done: int
+    total: int
+    unit: str
+    part: float
+    seconds: float
+    ended: bool
+
+
+@dataclass(frozen=True)
 class RunFinished(Event):
     """The run is complete.
 

@@ -235,7 +235,7 @@ class Task(ABC):
             DataError: a field is missing, with its line.
         """
 
-    def text_fields(self, data: DataConfig) -> tuple[str, ...]:
+    def input_fields(self, data: DataConfig) -> tuple[str, ...]:
         """The fields of :meth:`parse_input` that hold the texts, in the order in which the model reads them.
 
         So a plain text finds its field. Where the options leave open whether there is a second text, both are named.

@@ -22,6 +22,7 @@ from bertcore.converter import ModelParts
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import ModelError
 from bertcore.families import BertConfig
+from bertcore.progress import tracked
 
 Array = NDArray[Any]
 
@@ -216,7 +217,7 @@ class _Model:
         """All that the model gives for some rows of token ids and token types."""
         starts = np.cumsum([0, *(len(ids) for ids, _ in rows)])
         states = [self.embed(rows)]
-        for layer in range(self.layers):
+        for layer in tracked(range(self.layers), "verifying", "layers"):
             states.append(self.layer(layer, states[-1], starts))
         outputs = {"hidden states": np.stack(states)}
         last = states[-1]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bertcore.cli.options import json_option
+from bertcore.cli.options import json_option, shown_work
 
 
 @click.command()
@@ -41,16 +41,17 @@ def convert(
     from bertcore.conversion import convert as convert_weights
     from bertcore.registry import Registry
 
-    report = convert_weights(
-        source,
-        destination,
-        Registry(blocked=blocked),
-        from_name=from_name,
-        to_name=to_name,
-        config=config,
-        force=force,
-        verify=verify,
-    )
+    with shown_work(stdout_is_data=True):
+        report = convert_weights(
+            source,
+            destination,
+            Registry(blocked=blocked),
+            from_name=from_name,
+            to_name=to_name,
+            config=config,
+            force=force,
+            verify=verify,
+        )
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2, default=str))
         return

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bertcore.cli.options import data_options, json_option, settings_options
+from bertcore.cli.options import data_options, json_option, settings_options, shown_work
 
 
 def source_options(function: Any) -> Any:
@@ -50,7 +50,8 @@ def check(
     from bertcore.registry import Registry
 
     registry = Registry(blocked=blocked)
-    report = check_data(_config(registry, task, files, model, file, assignments), registry)
+    with shown_work(stdout_is_data=True):
+        report = check_data(_config(registry, task, files, model, file, assignments), registry)
     if picture is not None:
         report = replace(report, notes=(*report.notes, *draw_report(report, picture)))
     click.echo(json_text(report_json(report), indent=2) if as_json else "\n".join(report_lines(report)))
@@ -86,7 +87,8 @@ def convert(
 
     registry = Registry(blocked=blocked)
     config = _config(registry, task, files, model, file, assignments)
-    result = convert_data(config, registry, format_name, output)
+    with shown_work(stdout_is_data=as_json):
+        result = convert_data(config, registry, format_name, output)
     if as_json:
         click.echo(json.dumps(asdict(result), indent=2, default=str))
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bertcore.cli.options import place_options, print_header, settings_options
+from bertcore.cli.options import place_options, settings_options, shown_work
 
 
 @click.command()
@@ -38,8 +38,8 @@ def evaluate(
 
     options = {"task": task, "backend": backend, "run.device": device, "data.path": data}
     trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, options))
-    result = trained.evaluate(split, note=click.echo)
-    print_header(dict(result.header))
+    with shown_work():
+        result = trained.evaluate(split, note=click.echo)
     baseline = ", ".join(f"{name} {value:.4f}" for name, value in result.evaluation.baseline.items())
     click.echo(f"{result.examples_per_second:.1f} examples/s{', baseline: ' + baseline if baseline else ''}")
     if result.folder is not None:

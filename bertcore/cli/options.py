@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,8 +47,35 @@ def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def print_header(header: dict[str, str]) -> None:
-    """Prints what a command will do, one line each."""
-    width = max(map(len, header))
-    for name, value in header.items():
-        click.echo(f"{name:<{width}}  {value}")
+HEADER_WIDTH = len("precision")
+"""Where the values of a header begin that comes in parts."""
+
+
+@contextmanager
+def shown_work(*, stdout_is_data: bool = False) -> Iterator[None]:
+    """Shows what is going to be done, and how far it has come.
+
+    Args:
+        stdout_is_data: whether standard output is for other programs: then the header goes to a terminal alone, on
+            standard error as progress does.
+    """
+    from bertcore.events import Described, Event, WorkProgress
+    from bertcore.progress import listening
+    from bertcore.trackers.progress_display import ProgressDisplay
+
+    display = ProgressDisplay()
+
+    def show(event: Event) -> None:
+        if isinstance(event, WorkProgress):
+            display.show(event)
+        elif isinstance(event, Described) and (not stdout_is_data or sys.stderr.isatty()):
+            width = max(HEADER_WIDTH, *map(len, event.header))
+            for name, value in event.header.items():
+                if value:
+                    click.echo(f"{name:<{width}}  {value}", err=stdout_is_data)
+
+    try:
+        with listening(show):
+            yield
+    finally:
+        display.close()

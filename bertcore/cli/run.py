@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bertcore.cli.options import data_options, place_options, settings_options
+from bertcore.cli.options import data_options, place_options, settings_options, shown_work
 
 
 @click.command()
@@ -61,13 +61,15 @@ def run(
             raise UsageError(
                 "--resume goes on with one run in its own folder", "leave out --seeds, --output and --model"
             )
-        training.resume(resumed, registry, gather_settings(file, {}, assignments, options))
+        with shown_work():
+            training.resume(resumed, registry, gather_settings(file, {}, assignments, options))
         return
     config = training.resolve_run(gather_settings(file, None, assignments, options), registry).config
-    if seeds is None:
-        training.run(config, registry)
-    else:
-        click.echo(training.run_seeds(config, registry, _parse_seeds(seeds)).summary)
+    with shown_work():
+        if seeds is None:
+            training.run(config, registry)
+        else:
+            click.echo(training.run_seeds(config, registry, _parse_seeds(seeds)).summary)
 
 
 def _parse_seeds(text: str) -> list[int]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bertcore.cli.options import json_option, settings_options
+from bertcore.cli.options import json_option, settings_options, shown_work
 
 
 @click.command()
@@ -43,7 +43,8 @@ def score(
 
     settings = gather_settings(file, {}, assignments, {"task": task, "data.path": data})
     notes: list[str] = []
-    result = scoring.score(settings, predictions, Registry(blocked=blocked), split=split, note=notes.append)
+    with shown_work(stdout_is_data=True):
+        result = scoring.score(settings, predictions, Registry(blocked=blocked), split=split, note=notes.append)
     evaluation = result.evaluation
     if as_json:
         content = {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bertcore.cli.options import place_options, settings_options
+from bertcore.cli.options import place_options, settings_options, shown_work
 
 
 @click.command()
@@ -34,6 +34,7 @@ def submit(
 
     options = {"backend": backend, "run.device": device}
     settings = gather_settings(file, {}, assignments, options)
-    result = submission.submit(runs, output, Registry(blocked=blocked), settings, note=click.echo)
+    with shown_work():
+        result = submission.submit(runs, output, Registry(blocked=blocked), settings, note=click.echo)
     for one in result.files:
         click.echo(f"{one.path}: {one.predictions} predictions of {one.split} by {one.run}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bertcore.errors import ModelError
 from bertcore.files import atomic_write
+from bertcore.progress import work
 
 # What encode_batch holds at a time; the texts of a split are encoded in pieces so that memory stays bounded.
 CHUNK = 4096
@@ -146,8 +147,7 @@ class Tokenizer:
         truncated: list[int] = []
         self._inner.enable_truncation(max_length, strategy="longest_first")
         try:
-            for start in range(0, len(texts), CHUNK):
-                first = texts[start : start + CHUNK]
+            for start, first in _chunks(texts):
                 chunk: Sequence[Any] = (
                     first if pairs is None else list(zip(first, pairs[start : start + CHUNK], strict=True))
                 )
@@ -165,9 +165,8 @@ class Tokenizer:
         counts: list[int] = []
         ids: list[NDArray[np.int32]] = []
         spans: list[NDArray[np.int32]] = []
-        for start in range(0, len(texts), CHUNK):
-            encodings = self._inner.encode_batch(texts[start : start + CHUNK], add_special_tokens=False)
-            for encoding in encodings:
+        for _, chunk in _chunks(texts):
+            for encoding in self._inner.encode_batch(chunk, add_special_tokens=False):
                 counts.append(len(encoding))
                 ids.append(np.array(encoding.ids, dtype=np.int32))
                 spans.append(np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2))
@@ -254,6 +253,15 @@ class Tokenizer:
             config["do_lower_case"] = self.lowercase
         with atomic_write(folder / "tokenizer_config.json") as file:
             file.write(json.dumps(config, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yields parts of the texts, each with the index of its first, and tells of the progress."""
+    with work("encoding", len(texts), "texts") as progress:
+        for start in range(0, len(texts), CHUNK):
+            chunk = texts[start : start + CHUNK]
+            yield start, chunk
+            progress.advance(len(chunk))
 
 
 def _read_config(file: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from bertcore.data.record_folder import RecordedSplit
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.engine.preparation import (
     choose_max_length,
+    data_names,
     encode_examples,
     find_model,
     find_task,
@@ -28,6 +29,7 @@ from bertcore.engine.preparation import (
 from bertcore.errors import DataError, UsageError
 from bertcore.files import atomic_write
 from bertcore.heads import Head
+from bertcore.progress import about, describe
 from bertcore.registry import Registry
 from bertcore.task import Dataset, Encoding, Example, ExampleStream, Split, Task
 
@@ -187,6 +189,7 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         ModelError: the model is missing or damaged.
     """
     task = find_task(config, registry)
+    describe(task=task.name, data=data_names(config.data), model=config.model.path or "")
     with gather_errors() as of_opening:
         try:
             dataset = open_data(task, config, registry)
@@ -206,7 +209,8 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         earlier = _of_split(of_opening.values(), name, dataset)
         # Where a task knows its labels itself, reading has compared them.
         known_labels = dataset.labels if dataset.discovered and knows_labels else ()
-        splits[name], read[name] = _check_split(name, dataset, known_labels, config, encoder, earlier)
+        with about(name):
+            splits[name], read[name] = _check_split(name, dataset, known_labels, config, encoder, earlier)
     seen = {name: _first_places(examples) for name, examples in read.items()}
     across = {}
     for first, second in combinations(sorted(read, key=lambda name: name != TRAINING), 2):

@@ -26,6 +26,7 @@ from bertcore.data.records import Record, RecordFormat, RecordLayout, layout_of,
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.engine.preparation import (
     choose_max_length,
+    data_names,
     encode_examples,
     find_model,
     find_task,
@@ -37,6 +38,7 @@ from bertcore.engine.run_folder import require_free
 from bertcore.errors import PluginError, UsageError
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
+from bertcore.progress import about, describe, work
 from bertcore.registry import Registry
 from bertcore.task import Dataset, Encoding, Example, ExampleStream, Split, Task
 
@@ -102,6 +104,7 @@ def convert_data(config: RunConfig, registry: Registry, format_name: str, output
     task = find_task(config, registry)
     require_usable(record_format)
     require_free(output)
+    describe(task=task.name, data=data_names(config.data), model=config.model.path or "", output=str(output))
     dataset = open_data(task, config, registry)
     config = settle_options(config, dataset)
     source = find_model(config.model, registry, tensors=False)
@@ -199,7 +202,7 @@ class _SplitWriter:
         noted = len(converter.dataset.notes)
         file = folder / f"{name}{converter.record_format.suffix}"
         examples_file = folder / f"{name}.examples.jsonl"
-        with examples_file.open("wb") as output:
+        with examples_file.open("wb") as output, about(name):
             records = converter.record_format.write(file, self._records(converter.dataset.split(name), output))
         layout = self._layout or RecordLayout()
         self.description = SplitDescription(
@@ -235,7 +238,10 @@ class _SplitWriter:
             records = records_of(batch, layout, converter.head, length, converter.pad_token_id, rows)
             if converter.record_format.for_people:
                 records = commented(records, batch, examples, converter.tokenizer, converter.head, self._examples)
-            yield from records
+            with work("writing", len(batch), "rows") as progress:
+                for record in records:
+                    yield record
+                    progress.advance(1)
             rows += len(batch)
             self._examples += len(examples)
             self._notes += encoding.notes

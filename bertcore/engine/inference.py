@@ -16,7 +16,6 @@ from bertcore.data.record_folder import RecordedSplit
 from bertcore.engine.prediction import predict_split
 from bertcore.engine.prediction_input import named_as_trained
 from bertcore.engine.preparation import (
-    EncodedSplit,
     Place,
     choose_max_length,
     choose_place,
@@ -33,6 +32,7 @@ from bertcore.errors import ModelError, UsageError
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
 from bertcore.models import ModelSource, open_model
+from bertcore.progress import about, describe
 from bertcore.registry import Registry
 from bertcore.task import Accumulator, Dataset, Evaluation, Example, ExampleStream, Task
 
@@ -113,6 +113,17 @@ class TrainedModel:
         self._registry = registry
         self._own_task = next((setting.value for setting in own if setting.key == "task"), None)
 
+    @property
+    def header(self) -> dict[str, str]:
+        """What is opened and where it is computed, in the order in which it is shown."""
+        return {
+            "task": self.task.name,
+            "backend": self.place.describe(),
+            "device": self.place.device,
+            "precision": self.config.evaluate.precision,
+            "model": self.source.name,
+        }
+
     def evaluate(self, split: str | None = None, note: Callable[[str], None] = lambda text: None) -> EvaluationResult:
         """Scores a split of the configured data and, for a run, keeps the result in ``evaluations/``.
 
@@ -126,6 +137,7 @@ class TrainedModel:
         """
         name = split or self.task.evaluation_split
         started = time.perf_counter()
+        describe(**self.header)
         dataset = open_data(self.task, self.config, self._registry)
         head = self._head(dataset)
         examples = dataset.split(name)
@@ -142,10 +154,13 @@ class TrainedModel:
             max_length=self.max_length,
             note=note,
         )
+        data = f"{data_names(self.config.data)}: {encoded.describe()}, at most {self.max_length} tokens"
+        describe(data=data)
         accumulator = self.task.accumulator(encoded.examples, self._tuned(head), self.config.data)
-        speed = self._predict(head, encoded.batch, accumulator, len(encoded.examples))
+        with about(name):
+            speed = self._predict(head, encoded.batch, accumulator, len(encoded.examples))
         evaluation = accumulator.result()
-        header = self._header(encoded)
+        header = {**self.header, "data": data}
         folder = None
         if self.run_folder is not None:
             other_task = [] if self.task.name == self._own_task else [self.task.name]
@@ -209,7 +224,8 @@ class TrainedModel:
         if truncated:
             note(f"{name}: {truncated} of {len(examples)} examples are truncated")
         accumulator = self.task.accumulator(examples, self._tuned(head), self.config.data)
-        self._predict(head, encoded.batch, accumulator, len(examples))
+        with about(name):
+            self._predict(head, encoded.batch, accumulator, len(examples))
         return accumulator.predictions()
 
     def predict(self, records: Iterable[tuple[Mapping[str, Any], str]]) -> list[dict[str, Any]]:
@@ -227,7 +243,7 @@ class TrainedModel:
             DataError: a field is missing.
         """
         data = self.config.data
-        examples: list[Example] = self.task.parse_input(named_as_trained(records, self.task.text_fields(data)), data)
+        examples: list[Example] = self.task.parse_input(named_as_trained(records, self.task.input_fields(data)), data)
         head = self.source.head()
         encoding = self.task.encode(examples, self.tokenizer, head, self.max_length, self.config.data)
         accumulator = self.task.accumulator(examples, head, self.config.data)
@@ -282,13 +298,3 @@ class TrainedModel:
             return head.tuned_as(self.source.head())
         except ModelError:
             return head  # the config tells nothing of the head
-
-    def _header(self, split: EncodedSplit) -> dict[str, str]:
-        return {
-            "task": self.task.name,
-            "backend": self.place.describe(),
-            "device": self.place.device,
-            "precision": self.config.evaluate.precision,
-            "model": self.source.name,
-            "data": f"{data_names(self.config.data)}: {split.describe()}, at most {self.max_length} tokens",
-        }

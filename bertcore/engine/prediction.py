@@ -11,6 +11,7 @@ from bertcore.backend import Session
 from bertcore.batch import Batch
 from bertcore.data.plans import plan_prediction
 from bertcore.errors import PluginError
+from bertcore.progress import work
 from bertcore.task import Accumulator
 
 
@@ -46,14 +47,20 @@ def predict_split(
     """
     seen = np.zeros(examples, dtype=bool)
     started, compiled = time.perf_counter(), session.compile_seconds
-    for rows in plan_prediction(batch.lengths, batch_size):
-        part = batch.select(rows)
-        outputs = session.predict(part, accumulator.want)
-        for name in accumulator.want:
-            if name not in outputs:
-                raise PluginError(f"the backend gave no output {name!r}", "report this to the authors of the backend")
-        seen[part.example_index] = True
-        accumulator.add(part, outputs)
+    # The longest rows come first and cost most: the end is foretold by tokens.
+    unit = "examples" if len(batch) == examples else "rows"
+    with work("predicting", len(batch), unit, float(batch.lengths.sum())) as progress:
+        for rows in plan_prediction(batch.lengths, batch_size):
+            part = batch.select(rows)
+            outputs = session.predict(part, accumulator.want)
+            for name in accumulator.want:
+                if name not in outputs:
+                    raise PluginError(
+                        f"the backend gave no output {name!r}", "report this to the authors of the backend"
+                    )
+            seen[part.example_index] = True
+            accumulator.add(part, outputs)
+            progress.advance(len(part), float(part.lengths.sum()))
     if not seen.all():
         raise PluginError(
             f"{int((~seen).sum())} of {examples} examples got no prediction, the first is number {int(seen.argmin())}",

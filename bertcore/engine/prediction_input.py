@@ -19,7 +19,7 @@ def record_of_texts(texts: Sequence[str], fields: Sequence[str], origin: str) ->
 
     Args:
         texts: in the order in which the model reads them.
-        fields: of the task (:meth:`bertcore.task.Task.text_fields`).
+        fields: of the task (:meth:`bertcore.task.Task.input_fields`).
         origin: where the texts stand.
 
     Raises:

@@ -17,6 +17,7 @@ from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError, DeviceError, UsageError
 from bertcore.heads import Head
 from bertcore.models import ModelSource, open_model
+from bertcore.progress import about
 from bertcore.registry import Registry
 from bertcore.task import Dataset, Encoding, Example, ExampleStream, Split, Task
 
@@ -208,16 +209,17 @@ def encode_whole_split(
             f"{unlabeled.origin or name}: no label, and the split {name} cannot be scored without",
             "bertcore predict writes predictions for texts without labels",
         )
-    encoding = encode_examples(
-        task,
-        examples,
-        files=files,
-        tokenizer=tokenizer,
-        head=head,
-        config=config,
-        max_length=max_length,
-        note=note,
-    )
+    with about(name):
+        encoding = encode_examples(
+            task,
+            examples,
+            files=files,
+            tokenizer=tokenizer,
+            head=head,
+            config=config,
+            max_length=max_length,
+            note=note,
+        )
     for text in encoding.notes:
         note(f"{name}: {text}")
     return EncodedSplit(name, examples, encoding)

@@ -51,6 +51,7 @@ from bertcore.files import staged
 from bertcore.heads import Head
 from bertcore.models import ModelSource, open_model, save_model, save_weights
 from bertcore.parameters import FitReport, Parameters
+from bertcore.progress import about, listening
 from bertcore.registry import Registry
 from bertcore.task import Dataset, Evaluation, Example, ExampleStream, Split, Task
 
@@ -383,7 +384,8 @@ class _SeedRun:
 
     def run(self) -> RunResult:
         try:
-            return self._run()
+            with listening(self._send):
+                return self._run()
         except (BertcoreError, Interrupted) as error:
             self._trackers.send(RunFailed(error.cause, error.remedy))
             raise
@@ -487,13 +489,14 @@ class _SeedRun:
     def _evaluate(self) -> tuple[Evaluation, PredictionTiming]:
         split = self._shop.evaluation
         accumulator = self._shop.task.accumulator(split.examples, self._shop.head, self._config.data)
-        timing = predict_split(
-            self._session,
-            split.batch,
-            accumulator,
-            batch_size=self._config.evaluate.batch_size,
-            examples=len(split.examples),
-        )
+        with about(split.name):
+            timing = predict_split(
+                self._session,
+                split.batch,
+                accumulator,
+                batch_size=self._config.evaluate.batch_size,
+                examples=len(split.examples),
+            )
         self._tuned_head = accumulator.tune() or self._shop.head
         return accumulator.result(), timing
 
@@ -514,13 +517,14 @@ class _SeedRun:
         if split is None:
             return None
         accumulator = self._shop.task.accumulator(split.examples, self._load_best(), self._config.data)
-        predict_split(
-            self._session,
-            split.batch,
-            accumulator,
-            batch_size=self._config.evaluate.batch_size,
-            examples=len(split.examples),
-        )
+        with about(split.name):
+            predict_split(
+                self._session,
+                split.batch,
+                accumulator,
+                batch_size=self._config.evaluate.batch_size,
+                examples=len(split.examples),
+            )
         file = self._folder.path / "test_predictions.jsonl"
         write_json_lines(file, accumulator.predictions())
         self._send(Note(f"predictions of {len(split.examples)} examples of the test file: {file}"))

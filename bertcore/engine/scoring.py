@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcore.config import Setting
-from bertcore.engine.preparation import find_task, open_data
+from bertcore.engine.preparation import data_names, find_task, open_data
 from bertcore.engine.run import resolve_run
 from bertcore.errors import DataError, UsageError
+from bertcore.progress import describe
 from bertcore.registry import Registry
 from bertcore.task import Evaluation, ExampleStream
 
@@ -57,6 +58,7 @@ def score(
     """
     config = resolve_run(settings, registry).config
     task = find_task(config, registry)
+    describe(task=task.name, data=data_names(config.data), predictions=str(predictions))
     dataset = open_data(task, config, registry)
     name = split or task.evaluation_split
     if split is None and name not in dataset.files and len(dataset.files) == 1:

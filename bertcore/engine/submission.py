@@ -13,6 +13,7 @@ from bertcore.engine.run import resolve_run
 from bertcore.engine.run_folder import RunFolder
 from bertcore.errors import DataError, OutputError, UsageError
 from bertcore.files import atomic_folder
+from bertcore.progress import about, describe
 from bertcore.registry import Registry
 
 
@@ -73,8 +74,10 @@ def submit(
     contents: list[tuple[SubmissionFile, str]] = []
     for run, splits in planned.items():
         trained = TrainedModel(run, registry, settings)
+        describe(run=str(run), **trained.header, data=f"{data_names(trained.config.data)}: {', '.join(splits)}")
         for split, name in splits.items():
-            predictions = trained.predict_split(split, lambda text, run=run: note(f"{run}: {text}"))  # type: ignore[misc]
+            with about(str(run)):
+                predictions = trained.predict_split(split, lambda text, run=run: note(f"{run}: {text}"))  # type: ignore[misc]
             file = SubmissionFile(output / name, run, split, len(predictions))
             contents.append((file, trained.task.submission(split, predictions)))
     with atomic_folder(output) as temporary:

@@ -16,7 +16,9 @@ from bertcore.events import (
     RunStarted,
     StepDone,
     StepLogged,
+    WorkProgress,
 )
+from bertcore.trackers.progress_display import ProgressDisplay
 
 SHOWN_METRICS = 6
 """A task with many types has dozens, the chief ones first; the report has them all."""
@@ -28,6 +30,7 @@ class ConsoleTracker:
     def __init__(self, run: RunStarted) -> None:
         self._log = open(run.folder / "run.log", "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in close
         self._steps = run.steps
+        self._work = ProgressDisplay(self._print)
         self._bar: tqdm[Any] | None = None
         if run.steps and sys.stderr.isatty():
             self._bar = tqdm(total=run.steps, initial=run.resumed_from, unit="step", dynamic_ncols=True, leave=False)
@@ -60,6 +63,8 @@ class ConsoleTracker:
                 f"{event.split} at step {event.step}: {scores}, {event.examples} examples, "
                 f"{event.examples_per_second:.1f} examples/s{compiled}{', best so far' if event.best else ''}"
             )
+        elif isinstance(event, WorkProgress):
+            self._work.show(event)
         elif isinstance(event, Note):
             self._print(event.text)
         elif isinstance(event, RunFinished):
@@ -77,6 +82,7 @@ class ConsoleTracker:
         self._log.close()
 
     def _close_bar(self) -> None:
+        self._work.close()
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -37,6 +37,7 @@ from bertcore.converters.formats.protobuf import (
 from bertcore.converters.formats.weight_file import damaged, map_weight_file
 from bertcore.errors import ModelError
 from bertcore.files import atomic_write
+from bertcore.progress import tracked
 
 _NUMBER_TYPES = {
     "Float64": "float64",
@@ -134,7 +135,7 @@ def write_ckpt(path: str | os.PathLike[str], tensors: Mapping[str, Array]) -> No
             raise ValueError(f"a MindSpore checkpoint cannot hold a tensor {name!r} of type {array.dtype}")
     checksum = 0
     with atomic_write(path) as file:
-        for name, array in tensors.items():
+        for name, array in tracked(tensors.items(), "writing", "bytes", lambda item: item[1].nbytes):
             content = content_from_array(array)
             for begin in range(0, max(len(content), 1), _LARGEST_SLICE):
                 part = content[begin : begin + _LARGEST_SLICE]

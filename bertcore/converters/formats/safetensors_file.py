@@ -16,6 +16,7 @@ from bertcore.converters.formats.number_types import Array, array_from_content, 
 from bertcore.converters.formats.shards import is_shard_index, read_shards
 from bertcore.converters.formats.weight_file import damaged, map_weight_file
 from bertcore.files import atomic_write
+from bertcore.progress import tracked
 
 _NUMBER_TYPES = {
     "F64": "float64",
@@ -91,7 +92,7 @@ def write_safetensors(
     with atomic_write(path) as file:
         file.write(_HEADER_LENGTH.pack(len(encoded)))
         file.write(encoded)
-        for content in contents:
+        for content in tracked(contents, "writing", "bytes", lambda content: content.nbytes):
             file.write(content)
 
 

@@ -35,6 +35,7 @@ from bertcore.converters.formats.shards import is_shard_index, read_shards
 from bertcore.converters.formats.weight_file import damaged, map_weight_file
 from bertcore.errors import ModelError
 from bertcore.files import atomic_write
+from bertcore.progress import tracked
 
 _STORAGE_TYPES = {
     "torch.DoubleStorage": "float64",
@@ -354,7 +355,8 @@ def write_torch_file(path: str | os.PathLike[str], tensors: Mapping[str, Array])
     with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         _write_record(archive, file, "data.pkl", _pickle_of_tensors(tensors))
         _write_record(archive, file, "byteorder", b"little")
-        for key, array in enumerate(tensors.values()):
+        arrays = tracked(tensors.values(), "writing", "bytes", lambda array: array.nbytes)
+        for key, array in enumerate(arrays):
             _write_record(archive, file, f"data/{key}", content_from_array(array))
         _write_record(archive, file, "version", b"3\n")
 

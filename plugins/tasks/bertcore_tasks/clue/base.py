@@ -79,8 +79,8 @@ class ClueTask(ClassificationTask):
         """Reads objects with the text fields; see :meth:`bertcore.task.Task.parse_input`."""
         return text_examples(records, self.fields_read(data), ID)
 
-    def text_fields(self, data: DataConfig) -> tuple[str, ...]:
-        """The text fields that are read; see :meth:`bertcore.task.Task.text_fields`."""
+    def input_fields(self, data: DataConfig) -> tuple[str, ...]:
+        """The text fields that are read; see :meth:`bertcore.task.Task.input_fields`."""
         return self.fields_read(data)
 
     def submissions(self) -> Mapping[str, str]:

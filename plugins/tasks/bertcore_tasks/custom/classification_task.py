@@ -30,7 +30,7 @@ from bertcore_tasks.custom.tables import (
     open_splits,
     parse_records,
     read_split,
-    text_fields,
+    input_fields,
 )
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.texts import encode_texts, read_predictions
@@ -108,10 +108,10 @@ class OwnClassificationTask(ClassificationTask):
         assert isinstance(data, LabelsConfig)
         return parse_records(records, data)
 
-    def text_fields(self, data: DataConfig) -> tuple[str, ...]:
-        """The text columns; see :meth:`bertcore.task.Task.text_fields`."""
+    def input_fields(self, data: DataConfig) -> tuple[str, ...]:
+        """The text columns; see :meth:`bertcore.task.Task.input_fields`."""
         assert isinstance(data, TableConfig)
-        return text_fields(data)
+        return input_fields(data)
 
     def score(
         self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig

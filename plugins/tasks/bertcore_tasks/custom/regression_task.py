@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from bertcore.config import DataConfig
 from bertcore.task import Dataset, Example, Metric
 
-from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, open_splits, parse_records, read_split, text_fields
+from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, open_splits, parse_records, read_split, input_fields
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.regression import RegressionTask, parse_number
 
@@ -39,7 +39,7 @@ class OwnRegressionTask(RegressionTask):
         assert isinstance(data, TableConfig)
         return parse_records(records, data)
 
-    def text_fields(self, data: DataConfig) -> tuple[str, ...]:
-        """The text columns; see :meth:`bertcore.task.Task.text_fields`."""
+    def input_fields(self, data: DataConfig) -> tuple[str, ...]:
+        """The text columns; see :meth:`bertcore.task.Task.input_fields`."""
         assert isinstance(data, TableConfig)
-        return text_fields(data)
+        return input_fields(data)

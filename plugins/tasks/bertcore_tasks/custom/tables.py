@@ -129,7 +129,7 @@ def parse_records(records: Iterable[Record], data: TableConfig) -> list[Example]
     return text_examples(rows, _text_columns(_columns(rows), data, rows[0][1]), IDENTIFIER) if rows else []
 
 
-def text_fields(data: TableConfig) -> tuple[str, ...]:
+def input_fields(data: TableConfig) -> tuple[str, ...]:
     """The columns of the text and of its pair, by the first of their names where the options name none."""
     if data.text is None:
         return ("text", data.text_pair or "text_pair")

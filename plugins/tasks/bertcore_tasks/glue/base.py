@@ -80,8 +80,8 @@ class GlueFiles(Task):
         """
         return text_examples((self._renamed(record) for record in records), self._names, self.identifier_column)
 
-    def text_fields(self, data: DataConfig) -> tuple[str, ...]:
-        """One or two sentences; see :meth:`bertcore.task.Task.text_fields`."""
+    def input_fields(self, data: DataConfig) -> tuple[str, ...]:
+        """One or two sentences; see :meth:`bertcore.task.Task.input_fields`."""
         return self._names
 
     @property

@@ -9,6 +9,7 @@ from bertcore.batch import Column, from_rows
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import UsageError
 from bertcore.heads import TokenClassification
+from bertcore.progress import tracked
 from bertcore.tagging import OUTSIDE, Span, count_merged, entity_types, find_scheme, spans_to_tags
 from bertcore.task import Encoding
 
@@ -78,7 +79,7 @@ class SentenceEncoder:
         labels: list[int] = []
         truncated: list[int] = []
         losses = _Losses()
-        for index, sentence in enumerate(sentences):
+        for index, sentence in enumerate(tracked(sentences, "encoding", "texts")):
             tokens = [next(pieces) for _ in range(len(sentence.units))]
             sizes = [len(token) for token in tokens]
             plan = plan_windows(sizes, self._capacity, self._overlap, self._truncate)

@@ -109,8 +109,8 @@ class QuestionAnsweringTask(Task):
         """Reads ``{"question": ..., "context": ...}``; see :meth:`bertcore.task.Task.parse_input`."""
         return text_examples(records, ("question", "context"), "id")
 
-    def text_fields(self, data: DataConfig) -> tuple[str, ...]:
-        """The question and what it is asked of; see :meth:`bertcore.task.Task.text_fields`."""
+    def input_fields(self, data: DataConfig) -> tuple[str, ...]:
+        """The question and what it is asked of; see :meth:`bertcore.task.Task.input_fields`."""
         return ("question", "context")
 
     # Learning
