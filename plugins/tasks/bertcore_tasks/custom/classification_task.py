@@ -26,11 +26,11 @@ from bertcore_tasks.classification import (
 from bertcore_tasks.custom.tables import (
     SUFFIXES,
     TableConfig,
+    input_fields,
     label_text,
     open_splits,
     parse_records,
     read_split,
-    input_fields,
 )
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.texts import encode_texts, read_predictions

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from bertcore.config import DataConfig
 from bertcore.task import Dataset, Example, Metric
 
-from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, open_splits, parse_records, read_split, input_fields
+from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, input_fields, open_splits, parse_records, read_split
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.regression import RegressionTask, parse_number
 
