@@ -78,6 +78,9 @@ class TrainConfig(Section):
     objective: str = Field("head_loss", description="what is minimized")
     objective_options: dict[str, Any] = Field(default_factory=dict, description="options of the objective")
     evaluate_steps: int | None = Field(None, ge=1, description="steps between evaluations; default: an epoch")
+    metric: str | None = Field(
+        None, description="what chooses the best checkpoint: a metric of the task, or loss; default: the task's own"
+    )
     early_stopping: int | None = Field(None, ge=1, description="stop after so many evaluations without a better one")
     save_steps: int | None = Field(None, ge=1, description="steps between complete checkpoints; default: an epoch")
     stop_after: int | None = Field(

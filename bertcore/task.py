@@ -227,6 +227,10 @@ class Task(ABC):
     def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
         """Returns what turns the outputs of these examples into predictions and scores."""
 
+    def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
+        """What an evaluation of these examples reports: each may be named to choose the best checkpoint."""
+        return (self.metric,)
+
     @abstractmethod
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Turns the records of ``bertcore predict`` into examples; each comes with where it stands (``in.jsonl:3``).

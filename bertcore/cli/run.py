@@ -16,6 +16,7 @@ from bertcore.cli.options import data_options, place_options, settings_options, 
 @data_options
 @click.option("--output", type=click.Path(path_type=Path), help="Run folder. Default: runs/TASK-BACKEND-TIME.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="Precision of training.")
+@click.option("--metric", help="What chooses the best checkpoint: a metric of the task, or loss.")
 @click.option("--seed", type=int, help="Seed of data order, dropout and new parameters.")
 @click.option("--seeds", metavar="N,N,...", help="Train once for each seed; report mean and standard deviation.")
 @click.option("--resume", "resumed", type=click.Path(path_type=Path), help="Go on with the run in this folder.")
@@ -30,6 +31,7 @@ def run(
     files: dict[str, str | None],
     output: Path | None,
     precision: str | None,
+    metric: str | None,
     seed: int | None,
     seeds: str | None,
     resumed: Path | None,
@@ -53,6 +55,7 @@ def run(
         **files,
         "run.output": None if output is None else str(output),
         "run.precision": precision,
+        "train.metric": metric,
         "run.seed": seed,
     }
     registry = Registry(blocked=blocked)

@@ -13,6 +13,7 @@ from bertcore.backend import Session
 from bertcore.batch import Batch
 from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_model, config_values, known_keys
 from bertcore.data.record_folder import RecordedSplit
+from bertcore.engine.choice import open_accumulator
 from bertcore.engine.prediction import predict_split
 from bertcore.engine.prediction_input import named_as_trained
 from bertcore.engine.preparation import (
@@ -156,7 +157,7 @@ class TrainedModel:
         )
         data = f"{data_names(self.config.data)}: {encoded.describe()}, at most {self.max_length} tokens"
         describe(data=data)
-        accumulator = self.task.accumulator(encoded.examples, self._tuned(head), self.config.data)
+        accumulator = open_accumulator(self.config, self.task, encoded.examples, self._tuned(head))
         with about(name):
             speed = self._predict(head, encoded.batch, accumulator, len(encoded.examples))
         evaluation = accumulator.result()

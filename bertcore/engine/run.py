@@ -23,6 +23,7 @@ from bertcore.config import (
 )
 from bertcore.data.record_folder import recorded_settings
 from bertcore.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
+from bertcore.engine.choice import choose_metric, describe, open_accumulator
 from bertcore.engine.interrupt import Interrupted
 from bertcore.engine.prediction import PredictionTiming, predict_split
 from bertcore.engine.preparation import (
@@ -53,7 +54,7 @@ from bertcore.models import ModelSource, open_model, save_model, save_weights
 from bertcore.parameters import FitReport, Parameters
 from bertcore.progress import about, listening
 from bertcore.registry import Registry
-from bertcore.task import Dataset, Evaluation, Example, ExampleStream, Split, Task
+from bertcore.task import Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
 
 # What a resumed run may not change: it would no longer be the same run.
 FIXED_ON_RESUME = (
@@ -64,6 +65,7 @@ FIXED_ON_RESUME = (
     "train.accumulation",
     "train.group_by_length",
     "train.objective",
+    "train.metric",
     "run.seed",
 )
 
@@ -266,7 +268,9 @@ class _Workshop:
                     "a run trains on one split and evaluates on another",
                 )
         evaluated = self.task.evaluation_split
-        self.evaluation = self._encode(evaluated, self.dataset.split(evaluated))
+        examples = self.dataset.split(evaluated)
+        self.metric: Metric = choose_metric(config, self.task, examples, self.head)
+        self.evaluation = self._encode(evaluated, examples)
         self.training_examples = self.dataset.split("train")
         self.test: EncodedSplit | None = None
         if getattr(config.data, "test", None) is not None:  # read now, so that a mistake in it is found at once
@@ -403,7 +407,7 @@ class _SeedRun:
             data=self._data,
             specification=self._shop.specification,
             head=self._shop.head,
-            metric=self._shop.task.metric,
+            metric=self._shop.metric,
             evaluation_split=self._shop.evaluation.name,
             options=self._config.train,
             seed=self._config.run.seed,
@@ -473,6 +477,7 @@ class _SeedRun:
             "data": f"{data_names(config.data)}: {', '.join(splits)}, at most {shop.max_length} tokens",
             "training": f"{self._data.total_steps} steps of {train.batch_size * train.accumulation} examples, "
             f"learning rate {train.learning_rate:g}, seed {config.run.seed}",
+            **({"best by": describe(shop.metric)} if train.metric is not None else {}),
             "output": str(self._folder.path),
         }
 
@@ -488,7 +493,7 @@ class _SeedRun:
 
     def _evaluate(self) -> tuple[Evaluation, PredictionTiming]:
         split = self._shop.evaluation
-        accumulator = self._shop.task.accumulator(split.examples, self._shop.head, self._config.data)
+        accumulator = open_accumulator(self._config, self._shop.task, split.examples, self._shop.head)
         with about(split.name):
             timing = predict_split(
                 self._session,

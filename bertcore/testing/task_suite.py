@@ -268,6 +268,15 @@ class TaskConformance:
             better, worse = (best, wrong) if bench.task.metric.greater_is_better else (wrong, best)
             assert better.metrics[name] > worse.metrics[name]
 
+    def test_the_metrics_that_it_names_are_those_that_it_reports(self, bench: Bench) -> None:
+        """So that each can be named before a training, to choose the best checkpoint."""
+        batch = bench.encode(bench.examples).batch
+        want = bench.task.accumulator(bench.examples, bench.head, bench.data).want
+        result = bench.evaluate([batch], [_random_outputs(bench.head, batch, want)])
+        named = {metric.name: metric for metric in bench.task.metrics(bench.examples, bench.head, bench.data)}
+        assert named[bench.task.metric.name] == bench.task.metric
+        assert set(named) == set(result.metrics)
+
     def test_the_order_of_rows_does_not_matter(self, bench: Bench) -> None:
         """Every example is judged once, and predictions stand in the order of the examples."""
         batch = bench.encode(bench.examples).batch

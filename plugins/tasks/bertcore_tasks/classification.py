@@ -15,7 +15,7 @@ from bertcore.config import DataConfig, HeadConfig
 from bertcore.data.bad_examples import unknown_label
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.heads import Head, SequenceClassification
-from bertcore.task import Accumulator, Encoding, Evaluation, Example, Task
+from bertcore.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
 from numpy.typing import NDArray
 
 from bertcore_tasks import metrics
@@ -54,6 +54,10 @@ class ClassificationTask(Task):
         """See :class:`ClassificationAccumulator`."""
         assert isinstance(head, SequenceClassification)
         return ClassificationAccumulator(examples, head.labels, self.scores)
+
+    def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
+        """The scores; see :meth:`bertcore.task.Task.metrics`."""
+        return tuple(Metric(name) for name in self.scores)
 
     def score(
         self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig

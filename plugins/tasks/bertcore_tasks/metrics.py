@@ -136,6 +136,9 @@ REGRESSION: Mapping[str, Callable[[Floats, Floats], float]] = {
 }
 """Scores of one number per example by name."""
 
+ERRORS = frozenset({"mse", "mae"})
+"""Those that are the better the smaller they are."""
+
 
 def _f1(gold: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
     sizes = int(gold.sum()) + int(predicted.sum())

@@ -14,7 +14,7 @@ from bertcore.config import DataConfig, HeadConfig
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError
 from bertcore.heads import Head, Regression
-from bertcore.task import Accumulator, Encoding, Evaluation, Example, Task
+from bertcore.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
 from numpy.typing import NDArray
 
 from bertcore_tasks import metrics
@@ -48,6 +48,10 @@ class RegressionTask(Task):
     def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
         """See :class:`RegressionAccumulator`."""
         return RegressionAccumulator(examples, self.scores)
+
+    def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
+        """The scores, of which errors are the better the smaller; see :meth:`bertcore.task.Task.metrics`."""
+        return tuple(Metric(name, greater_is_better=name not in metrics.ERRORS) for name in self.scores)
 
     def score(
         self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig

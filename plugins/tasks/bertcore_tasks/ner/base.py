@@ -25,7 +25,7 @@ from pydantic import Field
 from bertcore_tasks.ner.columns import Clean, Columns
 from bertcore_tasks.ner.encoding import UNIT_COLUMN, SentenceEncoder, model_scheme
 from bertcore_tasks.ner.predictions import read_predictions
-from bertcore_tasks.ner.scoring import Prediction, entry, evaluate
+from bertcore_tasks.ner.scoring import Prediction, entry, evaluate, score_names
 from bertcore_tasks.ner.units import Sentence, UnitKind, join_units, split_units, unit_of_texts
 from bertcore_tasks.texts import identifier_of
 
@@ -97,6 +97,11 @@ class NerTask(Task):
         """See :class:`NerAccumulator`."""
         assert isinstance(head, TokenClassification)
         return NerAccumulator(_sentences(examples), head)
+
+    def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
+        """All of :mod:`bertcore_tasks.ner.metrics`, and those of each type; see :meth:`bertcore.task.Task.metrics`."""
+        assert isinstance(head, TokenClassification)
+        return tuple(map(Metric, score_names(_sentences(examples), entity_types(head.labels))))
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"text": ...}``, split as ``data.unit`` says, or ``{"tokens": [...]}``."""

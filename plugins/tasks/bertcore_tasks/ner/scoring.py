@@ -9,7 +9,7 @@ from typing import Any
 from bertcore.tagging import Span, chunks, spans_to_tags, tags_to_spans
 from bertcore.task import Evaluation
 
-from bertcore_tasks.ner.metrics import Name, confusion, count_entities, count_tags, mean_f1, total
+from bertcore_tasks.ner.metrics import Counts, Name, confusion, count_entities, count_tags, mean_f1, total
 from bertcore_tasks.ner.units import Sentence, align
 from bertcore_tasks.texts import WORST_ERRORS
 
@@ -76,6 +76,14 @@ def evaluate(
         confusion=confusion(gold, predicted, tuple(by_type)),
         errors=_worst_errors(sentences, predictions),
     )
+
+
+def score_names(sentences: Sequence[Sentence], types: Sequence[str]) -> list[str]:
+    """Names of the scores that :func:`evaluate` gives for these sentences and a model that knows these types."""
+    of_gold = {span.type for sentence in sentences for span in sentence.label or ()}
+    by_type = [name for kind in dict.fromkeys([*types, *sorted(of_gold)]) for name in Counts().named(suffix=f"_{kind}")]
+    named = [name for prefix in ("", "conlleval_", "token_") for name in Counts().named(prefix)]
+    return [*named, "cluener_f1", *by_type]
 
 
 def _names(sentences: Sequence[Sentence], entities: Sequence[Iterable[Span]]) -> list[list[Name]]:

@@ -34,6 +34,7 @@ from bertcore_tasks.qa.scoring import (
     judge,
     read_predictions,
     require_distinct,
+    score_names,
     scorer_of,
 )
 from bertcore_tasks.qa.windows import encode_windows
@@ -133,6 +134,10 @@ class QuestionAnsweringTask(Task):
         assert isinstance(head, SpanExtraction)
         assert isinstance(data, QuestionAnsweringConfig)
         return SpanAccumulator(examples, head, data, self.scorer(data))
+
+    def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
+        """Both scores, and those of questions with and without an answer; see :meth:`bertcore.task.Task.metrics`."""
+        return tuple(map(Metric, score_names(examples)))
 
     def scorer(self, data: QuestionAnsweringConfig) -> Scorer:
         """What a prediction is judged by."""

@@ -103,6 +103,16 @@ def evaluate_answers(
     )
 
 
+def score_names(examples: Sequence[Example]) -> list[str]:
+    """Names of the scores that :func:`evaluate_answers` gives for these examples."""
+    names = ["exact_match", "f1"]
+    if has_unanswerable(examples):
+        if any(example.label.answers for example in examples):
+            names += ["answerable_exact_match", "answerable_f1"]
+        names.append("unanswerable_accuracy")
+    return names
+
+
 @dataclass(frozen=True)
 class PredictionFile:
     """What a file of predictions says of a split.
