@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bertcore.cli.options import place_options, settings_options
+
+if TYPE_CHECKING:
+    from bertcore.data.table_files import TableForm
 
 
 @click.command()
@@ -33,6 +36,7 @@ def predict(
 ) -> None:
     """Write one JSON object a line for each text: the prediction and its probabilities."""
     from bertcore.config import gather_settings
+    from bertcore.data.table_files import TableForm
     from bertcore.engine.inference import TrainedModel
     from bertcore.engine.report import write_json_lines
     from bertcore.files import json_text
@@ -40,9 +44,14 @@ def predict(
 
     options = {"task": task, "backend": backend, "run.device": device}
     trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, options))
-    # A task on the user's own tables may have been trained on files without one.
-    header = getattr(trained.config.data, "header", True)
-    predictions = trained.predict(list(_read(source, header=header)))
+    data = trained.config.data
+    # A task on the user's own tables may have been trained on files without a header, or in another encoding.
+    form = TableForm(
+        separator=getattr(data, "separator", None),
+        encoding=getattr(data, "encoding", None),
+        header=getattr(data, "header", None) is not False,
+    )
+    predictions = trained.predict(_read(source, form))
     if output is not None:
         write_json_lines(output, predictions)
     else:
@@ -50,21 +59,11 @@ def predict(
             click.echo(json_text(prediction))
 
 
-def _read(source: str, *, header: bool) -> Iterator[tuple[Mapping[str, Any], str]]:
-    from bertcore.data.tables import decode_lines, parse_json_lines, read_csv, read_json_lines, read_tsv
-    from bertcore.errors import UsageError
+def _read(source: str, form: TableForm) -> Sequence[tuple[Mapping[str, Any], str]]:
+    from bertcore.data.table_files import read_table
+    from bertcore.data.tables import decode_lines, parse_json_lines
 
     if source == "-":
-        yield from parse_json_lines(decode_lines(sys.stdin.buffer.read(), "standard input"), "standard input")
-    elif source.endswith((".jsonl", ".json")):
-        yield from read_json_lines(Path(source))
-    elif source.endswith(".tsv"):
-        for row in read_tsv(Path(source), header=header):
-            yield row.fields, row.origin
-    elif source.endswith(".csv"):
-        for row in read_csv(Path(source), header=header):
-            yield row.fields, row.origin
-    else:
-        raise UsageError(
-            f"--input {source}: neither .jsonl nor .json nor .tsv nor .csv nor -", "rename or convert the file"
-        )
+        return [*parse_json_lines(decode_lines(sys.stdin.buffer.read(), "standard input"), "standard input")]
+    file = Path(source)
+    return read_table(file, form).records

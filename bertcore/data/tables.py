@@ -1,24 +1,29 @@
-"""Reading tab-separated, CSV and JSON-lines files as they are, with the line of what is wrong.
+"""Reading lines, tab-separated files of known form and JSON lines as they are, with the line of what is wrong.
 
-In tab-separated files and JSON lines, quotes are text and a line ends at a line feed only. In CSV (RFC 4180) quotes
-quote, and a quoted field may hold commas and line ends.
+In tab-separated files and JSON lines, quotes are text and a line ends at a line feed only. Tables of any form are read
+by :mod:`bertcore.data.table_files`.
 """
 
 from __future__ import annotations
 
-import csv
+import io
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bertcore.data.bad_examples import one_example
+from bertcore.data.encodings import is_utf8, not_utf8, utf8_content
+from bertcore.data.file_kinds import refuse_other_kinds
 from bertcore.errors import DataError
 
 LONGEST_LINE = 10_000_000
 """Bytes of the longest line, and characters of the longest CSV field: no text of an example is longer."""
+
+Record = tuple[Mapping[str, Any], str]
+"""Fields by name, and where they stand."""
 
 
 @dataclass(frozen=True)
@@ -29,58 +34,95 @@ class Row:
     origin: str
 
 
-def read_lines(file: Path) -> Iterator[tuple[int, str]]:
+def read_lines(file: Path, encoding: str | None = None) -> Iterator[tuple[int, str]]:
     """Yields the number (from 1) and the text of each line, without a byte-order mark and line ends.
 
     A line ends at LF or CRLF and nowhere else: texts hold form feeds, U+2028 and NUL.
 
+    Args:
+        file: the file.
+        encoding: as Python names it; None for UTF-8, or UTF-16 with a byte-order mark.
+
     Raises:
-        DataError: the file is missing, unreadable or not UTF-8, or has a line of more than ``LONGEST_LINE`` bytes (with
-            the line).
+        DataError: the file is missing, unreadable, no text or not in its encoding, or has a line of more than
+            ``LONGEST_LINE`` bytes (with the line).
     """
-    yield from decode_lines(_content(file), str(file))
+    yield from decode_lines(read_content(file, encoding), str(file))
 
 
-def read_lines_of_examples(file: Path, *, header: bool) -> Iterator[tuple[int, str]]:
+def read_lines_of_examples(file: Path, *, header: bool, encoding: str | None = None) -> Iterator[tuple[int, str]]:
     """Yields what :func:`read_lines` does of a file whose lines, but for a header, are examples or parts of them.
 
     A check goes on behind a line that is no text (:data:`bertcore.data.bad_examples.one_example`).
     """
-    for number, line in _lines(_content(file)):
-        with nullcontext() if header and number == 1 else one_example:
-            yield number, _text(line, f"{file}:{number}")
+    return lines_of_examples(read_content(file, encoding), str(file), header=header)
 
 
-def _content(file: Path) -> bytes:
+def read_content(file: Path, encoding: str | None = None) -> bytes:
+    """Reads a text file as UTF-8, whatever its encoding; see :func:`bertcore.data.encodings.utf8_content`.
+
+    Raises:
+        DataError: it is missing, unreadable, no text (an Excel workbook, an archive) or not in its encoding.
+    """
     try:
-        return file.read_bytes()
+        content = file.read_bytes()
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}", "check the path") from None
+    refuse_other_kinds(content, str(file))
+    return utf8_content(content, str(file), encoding)
 
 
 def decode_lines(content: bytes, name: str) -> Iterator[tuple[int, str]]:
     """Yields what :func:`read_lines` does of the content of a file, or of standard input, of this name."""
-    for number, line in _lines(content):
-        yield number, _text(line, f"{name}:{number}")
+    content = utf8_content(content, name)
+    if is_plain(content):
+        yield from _valid_lines(content)
+        return
+    for number, line in enumerate(io.BytesIO(content), 1):
+        yield number, text_of_line(line, f"{name}:{number}", content)
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yields the number and the bytes of each line, without a byte-order mark and line feeds."""
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    yield from enumerate(lines, 1)
+def lines_of_examples(content: bytes, name: str, *, header: bool) -> Iterator[tuple[int, str]]:
+    """Yields what :func:`read_lines_of_examples` does of UTF-8 content."""
+    if is_plain(content):
+        yield from _valid_lines(content)
+        return
+    for number, line in enumerate(io.BytesIO(content), 1):
+        with nullcontext() if header and number == 1 else one_example:
+            yield number, text_of_line(line, f"{name}:{number}", content)
 
 
-def _text(line: bytes, origin: str) -> str:
+def is_plain(content: bytes) -> bool:
+    """Whether every line is UTF-8 and no longer than ``LONGEST_LINE``, so that none of them needs a look of its own."""
+    is_short = len(content) <= LONGEST_LINE or all(len(line) <= LONGEST_LINE for line in io.BytesIO(content))
+    return is_short and is_utf8(content)
+
+
+def _valid_lines(content: bytes) -> Iterator[tuple[int, str]]:
+    """The lines of content that is UTF-8, decoded in C and a few at a time."""
+    for number, line in enumerate(io.TextIOWrapper(io.BytesIO(content), "utf-8", newline="\n"), 1):
+        yield number, line.removesuffix("\n").removesuffix("\r")
+
+
+def text_of_line(line: bytes, origin: str, content: bytes) -> str:
+    """The text of one line of a file, without its end.
+
+    Args:
+        line: its bytes.
+        origin: where it stands.
+        content: of the whole file, which tells the encoding that is likely.
+
+    Raises:
+        DataError: it is too long, or not UTF-8.
+    """
+    line = line.removesuffix(b"\n")
     if len(line) > LONGEST_LINE:
         remedy = "check that this is a text file with one example a line"
         raise DataError(f"{origin}: a line of {len(line)} bytes", remedy)
     try:
         return line.removesuffix(b"\r").decode("utf-8")
     except UnicodeDecodeError as error:
-        remedy = "convert the file to UTF-8, with iconv for example"
-        raise DataError(f"{origin}: byte {error.start} is not UTF-8", remedy) from None
+        raise not_utf8(origin, error.start, content) from None
 
 
 def read_tsv(
@@ -88,110 +130,49 @@ def read_tsv(
     columns: Sequence[str] | None = None,
     required: Sequence[str] = (),
     *,
-    header: bool = True,
     leave_out: Callable[[str], None] | None = None,
 ) -> list[Row]:
-    """Reads a tab-separated file whose quote characters are text.
+    """Reads an official tab-separated file, whose quote characters are text.
 
     Args:
         file: the file.
         columns: names of the columns of a file without header; None where the first line is the header.
         required: columns that must be there.
-        header: false where the first line is no header and the columns have no names but their numbers, from ``"1"``.
         leave_out: told where each line with another number of fields stands, which is then left out; None makes such a
             line an error.
 
     Raises:
         DataError: a missing column, one named twice, or a line with another number of fields (file and line).
     """
-    lines = (
-        (number, line.split("\t")) for number, line in read_lines_of_examples(file, header=columns is None and header)
-    )
-    remedy = "correct the line: one tab between two fields, and none inside them"
-    return _rows(file, lines, columns, required, header, remedy, leave_out)
-
-
-def read_csv(file: Path, required: Sequence[str] = (), *, header: bool = True) -> list[Row]:
-    """Reads a comma-separated file (RFC 4180); a row stands where it begins.
-
-    Args:
-        file: the file.
-        required: columns that must be there.
-        header: false where the first row is no header and the columns have no names but their numbers, from ``"1"``.
-
-    Raises:
-        DataError: a missing column, one named twice, a row with another number of fields, or a quoted field that
-            does not end before a comma or a line end (file and line).
-    """
-    remedy = "correct the row: quote a field that holds a comma or a line end, and double the quotes inside it"
-    with closing(_csv_records(file, header, remedy)) as records:
-        return _rows(file, records, None, required, header, remedy)
-
-
-def _csv_records(file: Path, header: bool, remedy: str) -> Generator[tuple[int, list[str]], None, None]:
-    """Yields the line on which each record begins, and its fields; lines without anything are passed over."""
-    reader = csv.reader(_csv_lines(file, header), strict=True)
-    previous = csv.field_size_limit(LONGEST_LINE)
-    begin, at_end = 1, False
-    try:
-        while not at_end:
-            with one_example:  # an error ends the record; csv goes on with the next line
-                try:
-                    record = next(reader)
-                except StopIteration:
-                    at_end = True
-                except csv.Error as error:
-                    raise DataError(f"{file}:{begin}: {error}", remedy) from None
-                else:
-                    if record:
-                        yield begin, record
-            begin = reader.line_num + 1
-    finally:
-        csv.field_size_limit(previous)
-
-
-def _csv_lines(file: Path, header: bool) -> Iterator[str]:
-    """Yields the lines with their ends, which a quoted field keeps; what is no text leaves an empty line."""
-    for number, line in _lines(_content(file)):
-        text = ""
-        with nullcontext() if header and number == 1 else one_example:
-            text = _text(line, f"{file}:{number}") + ("\r" if line.endswith(b"\r") else "")
-        yield text + "\n"
-
-
-def _rows(
-    file: Path,
-    records: Iterator[tuple[int, list[str]]],
-    columns: Sequence[str] | None,
-    required: Sequence[str],
-    header: bool,
-    remedy: str,
-    leave_out: Callable[[str], None] | None = None,
-) -> list[Row]:
-    if columns is None and header:
-        first = next(records, None)
+    lines = read_lines_of_examples(file, header=columns is None)
+    if columns is None:
+        first = next(lines, None)
         if first is None:
             raise DataError(f"{file}: the file is empty", "its first line must be the header")
-        columns = first[1]
+        columns = first[1].split("\t")
         twice = next((name for number, name in enumerate(columns) if name in columns[:number]), None)
         if twice is not None:
             raise DataError(f"{file}:1: two columns are named {twice!r}", "rename one of them in the header")
+    _require(file, columns, required)
     rows: list[Row] = []
-    if columns is not None:
-        _require(file, columns, required)
-    for number, fields in records:
-        if columns is None:
-            columns = [str(position) for position in range(1, len(fields) + 1)]
-            _require(file, columns, required)
+    for number, line in lines:
+        fields = line.split("\t")
         if len(fields) == len(columns):
             rows.append(Row(dict(zip(columns, fields, strict=True)), f"{file}:{number}"))
         elif leave_out is not None:
             leave_out(f"{file}:{number}")
         else:
-            found = f"{len(fields)} field{'s' * (len(fields) != 1)}"
             with one_example:
-                raise DataError(f"{file}:{number}: {found} instead of {len(columns)}", remedy)
+                raise DataError(
+                    f"{file}:{number}: {count_of_fields(fields)} instead of {len(columns)}",
+                    "correct the line: one tab between two fields, and none inside them",
+                )
     return rows
+
+
+def count_of_fields(fields: Sequence[str]) -> str:
+    """How many fields a line has, in words."""
+    return f"{len(fields)} field{'s' * (len(fields) != 1)}"
 
 
 def _require(file: Path, columns: Sequence[str], required: Sequence[str]) -> None:
@@ -203,36 +184,60 @@ def _require(file: Path, columns: Sequence[str], required: Sequence[str]) -> Non
         )
 
 
-def read_json_lines(file: Path) -> list[tuple[dict[str, Any], str]]:
+def read_json_lines(file: Path, encoding: str | None = None) -> list[tuple[dict[str, Any], str]]:
     """Reads one JSON object a line, each with where it stands; empty lines are passed over.
 
     Raises:
         DataError: a line is no JSON object (file and line).
     """
+    return json_lines_of(read_content(file, encoding), str(file))
+
+
+def json_lines_of(content: bytes, name: str) -> list[tuple[dict[str, Any], str]]:
+    """Reads UTF-8 content as :func:`read_json_lines` does; ``name`` is that of the file."""
     records: list[tuple[dict[str, Any], str]] = []
-    for line in read_lines_of_examples(file, header=False):
-        with one_example:
-            records.extend(parse_json_lines([line], str(file)))
+    for number, line in lines_of_examples(content, name, header=False):
+        if line and not line.isspace():
+            with one_example:
+                origin = f"{name}:{number}"
+                records.append((json_object(line, origin), origin))
     return records
 
 
 def parse_json_lines(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[dict[str, Any], str]]:
     """Yields the JSON object of each numbered line that is not empty; raises as :func:`read_json_lines`."""
     for number, line in lines:
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            cause = f"{name}:{number}: column {error.colno} is no JSON: {error.msg}"
-            raise DataError(cause, "write one JSON object a line") from None
-        except (ValueError, RecursionError) as error:  # an integer of too many digits, or too deep a nesting
-            raise DataError(f"{name}:{number}: no JSON: {error}", "write one JSON object a line") from None
-        if not isinstance(value, dict):
-            raise DataError(f"{name}:{number}: a {type(value).__name__} instead of a JSON object", "write {...} a line")
-        if "\\ud" in line.lower() and not _is_text(json.dumps(value, ensure_ascii=False)):
-            raise DataError(f"{name}:{number}: half a surrogate pair is no character", "repair the \\u escapes")
-        yield value, f"{name}:{number}"
+        if line.strip():
+            yield json_object(line, f"{name}:{number}"), f"{name}:{number}"
+
+
+def json_object(line: str, origin: str) -> dict[str, Any]:
+    """Reads the JSON object of a line.
+
+    Raises:
+        DataError: it is none; ``origin`` says where it stands.
+    """
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        cause = f"{origin}: column {error.colno} is no JSON: {error.msg}"
+        raise DataError(cause, "write one JSON object a line") from None
+    except (ValueError, RecursionError) as error:  # an integer of too many digits, or too deep a nesting
+        raise DataError(f"{origin}: no JSON: {error}", "write one JSON object a line") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{origin}: a {type(value).__name__} instead of a JSON object", "write {...} a line")
+    check_surrogates(line, value, origin)
+    return value
+
+
+def check_surrogates(text: str, value: Any, origin: str) -> None:
+    """Refuses half a surrogate pair, which no text holds, in a value that was read from JSON text.
+
+    Raises:
+        DataError: there is one; ``origin`` says where.
+    """
+    if "\\" in text and "\\ud" in text.lower() and not _is_text(json.dumps(value, ensure_ascii=False)):
+        raise DataError(f"{origin}: half a surrogate pair is no character", "repair the \\u escapes")
 
 
 def _is_text(text: str) -> bool:

@@ -1,0 +1,158 @@
+"""The encodings of text files: told by a byte-order mark, named by the user, or guessed for the remedy of an error.
+
+What is no UTF-8 is never read by a guess: a wrong one gives texts that look right in part.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from bertcore.errors import DataError
+
+_MARKS = (  # UTF-32's little-endian mark begins as UTF-16's does
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_CHUNK = 1 << 20
+_GUESSED = 1 << 18  # bytes that tell an encoding
+_HIGH_RUN = re.compile(rb"[\x80-\xff]+")
+_NUL_RATIO = 0.2
+
+
+def utf8_content(content: bytes, name: str, encoding: str | None = None) -> bytes:
+    """Returns the content of a text file in UTF-8, without a byte-order mark.
+
+    Args:
+        content: the bytes of the file.
+        name: of the file, for errors.
+        encoding: as Python names it; None for UTF-8, or UTF-16 and UTF-32 where a byte-order mark tells them. The
+            bytes of a file that is taken for UTF-8 are returned as they are, valid or not.
+
+    Raises:
+        DataError: the file is not in this encoding (with the line), there is no such encoding, or the content is
+            UTF-16 without a mark.
+    """
+    codec = _codec(encoding) if encoding is not None else "utf-8"
+    marked = next(((mark, by_mark) for mark, by_mark in _MARKS if content.startswith(mark)), None)
+    if marked is not None and (encoding is None or codec.startswith(("utf-16", "utf-32"))):
+        return _decoded(content[len(marked[0]) :], name, marked[1])
+    if codec in ("utf-8", "utf-8-sig"):
+        _refuse_unmarked_utf16(content, name)
+        return content.removeprefix(codecs.BOM_UTF8)
+    return _decoded(content, name, codec)
+
+
+def _codec(encoding: str) -> str:
+    try:
+        found = codecs.lookup(encoding)
+    except LookupError:
+        raise DataError(
+            f"there is no encoding {encoding!r}",
+            "name one of Python's: --set data.encoding=gb18030, cp1252, utf-16, big5, shift_jis, ...",
+        ) from None
+    if not found._is_text_encoding:
+        raise DataError(f"{encoding!r} is no encoding of text", "name one, as --set data.encoding=gb18030")
+    return found.name
+
+
+def _decoded(content: bytes, name: str, codec: str) -> bytes:
+    try:
+        return content.decode(codec).removeprefix("\ufeff").encode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].decode(codec, errors="replace").count("\n") + 1
+        likely = likely_encoding(content)
+        remedy = f"its encoding is likely {likely}: --set data.encoding={likely}" if likely else "name its encoding"
+        raise DataError(f"{name}:{line}: byte {error.start} of the file is not {codec}", remedy) from None
+    except UnicodeError as error:  # half a surrogate pair
+        raise DataError(f"{name}: not {codec}: {error}", "name its encoding: --set data.encoding=NAME") from None
+
+
+def _refuse_unmarked_utf16(content: bytes, name: str) -> None:
+    head = content[:4096]
+    zeros = head.count(0)
+    if len(head) < 4 or zeros < _NUL_RATIO * len(head):
+        return
+    odd = head[1::2].count(0)
+    if max(odd, zeros - odd) > 0.9 * zeros:  # the one half of each pair
+        codec = "utf-16-le" if odd > zeros - odd else "utf-16-be"
+        raise DataError(
+            f"{name}: every second byte is NUL: likely {codec} without a byte-order mark",
+            f"--set data.encoding={codec}, or save the file as UTF-8",
+        )
+
+
+def is_utf8(content: bytes) -> bool:
+    """Whether bytes are UTF-8; holds no decoded copy of them."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(content), _CHUNK):
+            decoder.decode(content[start : start + _CHUNK])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def not_utf8(origin: str, byte: int, content: bytes) -> DataError:
+    """The error about a line that is not UTF-8; its remedy names the encoding that is likely.
+
+    Args:
+        origin: where the line stands.
+        byte: number of the first such byte in the line, from 0.
+        content: of the whole file.
+    """
+    likely = likely_encoding(content)
+    if likely is None:
+        remedy = "convert the file to UTF-8, with iconv for example, or for your own files --set data.encoding=NAME"
+        return DataError(f"{origin}: byte {byte} is not UTF-8", remedy)
+    return DataError(
+        f"{origin}: byte {byte} is not UTF-8; likely {_WORDS[likely]}",
+        f"for your own files --set data.encoding={likely}, else convert it: iconv -f {likely} -t utf-8 FILE > NEW",
+    )
+
+
+_WORDS = {
+    "gb18030": "Chinese in GBK or GB18030",
+    "big5": "Chinese in Big5",
+    "cp1252": "a Western language in Windows-1252 or Latin-1",
+}
+
+
+def likely_encoding(content: bytes) -> str | None:
+    """Guesses the encoding of bytes that are not UTF-8: ``gb18030``, ``big5``, ``cp1252``, or None.
+
+    Chinese comes in runs of bytes above 127, and most of them are common characters: the first level of GB 2312, or
+    of Big5. In Western languages such a byte mostly stands alone among ASCII letters.
+    """
+    start = next((run.start() for run in _HIGH_RUN.finditer(content)), 0)
+    begin = content.rfind(b"\n", 0, start) + 1
+    part = content[begin : begin + _GUESSED]
+    runs = [run.group() for run in _HIGH_RUN.finditer(part)]
+    high = sum(map(len, runs))
+    if not high:
+        return None
+    if sum(len(run) for run in runs if len(run) == 1) > high / 2:
+        return "cp1252"
+    for codec, common in (("gb18030", _COMMON_GB), ("big5", _COMMON_BIG5)):
+        if _decodes(part, codec) and sum(2 * len(common.findall(run)) for run in runs) > 0.6 * high:
+            return codec
+    return None
+
+
+_COMMON_GB = re.compile(rb"[\xb0-\xd7\xa1\xa3][\xa1-\xfe]")
+"""Level 1 of GB 2312 (the 3755 most used characters), its punctuation and its full-width letters."""
+
+_COMMON_BIG5 = re.compile(rb"[\xa4-\xc6\xa1][\x80-\xfe]")
+"""Level 1 of Big5 as far as both bytes are above 127, and its punctuation."""
+
+
+def _decodes(part: bytes, codec: str) -> bool:
+    decoder = codecs.getincrementaldecoder(codec)()  # the part may end inside a character
+    try:
+        decoder.decode(part)
+    except UnicodeDecodeError:
+        return False
+    return True
