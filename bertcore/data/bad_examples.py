@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
+from bertcore.data.label_spelling import other_spelling
 from bertcore.errors import DataError
 
 _gathered: ContextVar[dict[str, DataError] | None] = ContextVar("gathered", default=None)
@@ -54,7 +55,13 @@ one_example = _OneExample()
 
 
 def unknown_label(origin: str, label: Any, labels: Sequence[str], field: str = "") -> DataError:
-    """The error about a label that is not among the known ones."""
+    """The error about a label that is not among the known ones; names the one that it may be in another spelling."""
     place = f" in the field {field!r}" if field else ""
     shown = ", ".join(map(repr, labels[:20])) + (", ..." if len(labels) > 20 else "")
+    alike = other_spelling(label, labels) if isinstance(label, str) else None
+    if alike is not None:
+        return DataError(
+            f"{origin}: unknown label {label!r}{place}, likely {alike!r} in another spelling",
+            f"write it as {alike!r}; known labels are {shown}",
+        )
     return DataError(f"{origin}: unknown label {label!r}{place}", f"known labels are {shown}")

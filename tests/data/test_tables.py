@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bertcore.data.tables import LONGEST_LINE, read_csv, read_json_lines, read_lines, read_tsv
+from bertcore.data.tables import LONGEST_LINE, read_json_lines, read_lines, read_tsv
 from bertcore.errors import DataError
 
 
@@ -86,15 +86,6 @@ def test_a_wrong_line_is_named(file, content, number, words):
     assert caught.value.remedy
 
 
-def test_columns_without_names_have_numbers(file):
-    file.write_bytes(b"a\tb\nc\td\n")
-    assert [row.fields for row in read_tsv(file, header=False)] == [{"1": "a", "2": "b"}, {"1": "c", "2": "d"}]
-    with pytest.raises(DataError, match="no column '3' among '1', '2'"):
-        read_tsv(file, required=["3"], header=False)
-    file.write_bytes(b'a,"b,c"\n')
-    assert [row.fields for row in read_csv(file, header=False)] == [{"1": "a", "2": "b,c"}]
-
-
 def test_lines_may_be_left_out_and_are_told(file):
     file.write_bytes(b"a\tb\n1\t2\n3\n4\t5\t6\n7\t8\n")
     told: list[str] = []
@@ -112,45 +103,6 @@ def test_a_gigantic_line_is_named(file):
     file.write_bytes(b"a\n" + b"x" * LONGEST_LINE + b"\n" + b"x" * (LONGEST_LINE + 1) + b"\n")
     with pytest.raises(DataError, match=rf"dev\.tsv:3: a line of {LONGEST_LINE + 1} bytes"):
         list(read_lines(file))
-
-
-CSV_FIELD = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(',"\n\u2028\x0c'))
-
-
-@in_one_folder
-@given(rows=st.lists(st.tuples(CSV_FIELD, CSV_FIELD)), mark=st.booleans())
-@example(rows=[("line\r\nline", "\r\n")], mark=False)
-def test_csv_is_read_as_the_csv_module_writes_it(file, rows, mark):
-    with open(file, "w", encoding="utf-8-sig" if mark else "utf-8", newline="") as stream:
-        csv.writer(stream, quoting=csv.QUOTE_ALL).writerows([("a", "b"), *rows])
-    assert [tuple(row.fields.values()) for row in read_csv(file)] == rows
-
-
-@pytest.mark.parametrize(
-    ("content", "number", "words"),
-    [
-        (b'a,b\n1,"2\n3"\n4\n', 4, "1 field instead of 2"),
-        (b'a,b\n1,2\n"3,4\n5,6\n', 3, "unexpected end of data"),
-        (b'a,b\n"1"2,3\n', 2, "expected after"),
-        (b"a,b\n1,\xff\n", 2, "byte 2 is not UTF-8"),
-        (b"a,x\n1,2\n", 1, "no column 'b'"),
-    ],
-)
-def test_a_wrong_row_of_csv_is_named(file, content, number, words):
-    file.write_bytes(content)
-    limit = csv.field_size_limit()
-    with pytest.raises(DataError) as caught:
-        read_csv(file, required=["b"])
-    assert caught.value.cause.startswith(f"{file}:{number}: ")
-    assert words in caught.value.cause
-    assert caught.value.remedy
-    assert csv.field_size_limit() == limit
-
-
-def test_a_field_of_csv_may_be_longer_than_the_csv_module_allows(file):
-    file.write_text("text,label\n" + "x" * 200_000 + ",y\n")
-    (row,) = read_csv(file)
-    assert len(row.fields["text"]) == 200_000
 
 
 def test_an_empty_file_has_no_header(file):

@@ -179,7 +179,8 @@ def test_a_header_that_is_no_text_ends_reading(tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_bytes(separator.join((b"t\xffxt", b"label\na", b"A\nb", b"B\n")))
         (split,) = check_data(task="classification", settings={"data.train": str(path)}).splits.values()
-        assert [cause for cause, _ in split.errors] == [f"{path}:1: byte 1 is not UTF-8"]
+        ((cause, _),) = split.errors
+        assert cause.startswith(f"{path}:1: byte 1 is not UTF-8")
 
 
 def test_each_split_has_the_errors_of_a_file_that_several_read(tmp_path: Path) -> None:
@@ -208,6 +209,6 @@ def test_labels_that_the_training_split_lacks(tmp_path: Path, tiny_en: Path) -> 
         assert [cause.partition(": ")[0] for cause, _ in report.errors["dev"]] == [f"{dev}:{n}" for n in (3, 4, 5, 7)]
         assert report.splits["dev"].examples == 2
         # Where a line of the training file cannot be read, its label is not known.
-        train.write_text("text,label\na,A\nb,B\nc,C,\n", encoding="utf-8")
+        train.write_text("text,label\na,A\nb,B\nc,C,more\n", encoding="utf-8")
         report = check_data(task="classification", data=tmp_path, model=model)
         assert [cause.partition(": ")[0] for cause, _ in report.errors["dev"]] == [f"{dev}:5"]

@@ -369,8 +369,12 @@ def test_numbers_are_scored(regression: Task, tmp_path: Path) -> None:
         ("a.csv", 'text,label\nx,y\n"open,b\nc,d\n', "a.csv:3: unexpected end of data"),
         ("a.csv", 'text,label\n"a"b,c\n', "a.csv:2: "),
         ("a.csv", "text,label,text\na,b,c\n", "a.csv:1: two columns are named 'text'"),
-        ("a.csv", "words,label\na,b\n", "a.csv:1: no column 'text' or 'sentence' or 'sentence1' among 'words'"),
-        ("a.csv", "text,class\na,b\n", "a.csv:1: no column 'label' among 'text', 'class'"),
+        (
+            "a.csv",
+            "words,label\na,b\n",
+            "a.csv:1: no column 'text' or 'sentence' or ",
+        ),
+        ("a.csv", "text,class\na,b\n", "a.csv:1: no column 'label' or 'labels' or 'gold_label' among 'text', 'class'"),
         ("a.csv", "text,label\na,b\nc,\n", "a.csv:3: the field 'label' is empty"),
         ("a.csv", "text,label\n", "a.csv: no examples"),
         ("a.csv", "", "a.csv: the file is empty"),
@@ -393,9 +397,12 @@ def test_the_remedy_says_how_to_name_a_column(classification: Task, tmp_path: Pa
     wanted = "; where the first line is no header: --set data.header=false"
     for name, text in (("a.csv", "fine,x\nbad,y\n"), ("a.tsv", "fine\tx\nbad\ty\n")):
         file = written(tmp_path / name, text)
-        assert fails(classification, train=file).remedy == "name the column: --set data.label=NAME" + wanted
-        assert fails(classification, train=file, label="x").remedy == "name the column: --set data.text=NAME" + wanted
-        assert fails(classification, train=file, header=False).remedy == "name the column: --set data.label=NAME"
+        assert fails(classification, train=file).remedy == "name the column: --set data.text=NAME or NUMBER" + wanted
+        assert fails(classification, train=file, text="fine").remedy.startswith(
+            "name the column: --set data.label=NAME"
+        )
+        without = fails(classification, train=file, header=False)
+        assert without.remedy == "name the column: --set data.text=NAME or NUMBER"
     lines = written(tmp_path / "a.jsonl", '{"words": "fine", "label": "x"}\n')
     assert fails(classification, train=lines).remedy == "name the column: --set data.text=NAME"
     error = fails(classification, train=lines, text="words", text_pair="more")

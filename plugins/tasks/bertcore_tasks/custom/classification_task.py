@@ -23,19 +23,22 @@ from bertcore_tasks.classification import (
     evaluate_label_sets,
     label_matrix,
 )
+from bertcore_tasks.custom.labels import LabelForm
 from bertcore_tasks.custom.tables import (
     SUFFIXES,
+    TRAINING,
+    Reading,
     TableConfig,
     input_fields,
     label_text,
     open_splits,
     parse_records,
-    read_split,
 )
+from bertcore_tasks.label_texts import AUTO, HIDDEN, refuse_two_spellings, settled_marks
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.texts import encode_texts, read_predictions
 
-LABEL_COLUMNS = ("label",)
+LABEL_COLUMNS = ("label", "labels", "gold_label")
 
 
 class LabelsConfig(TableConfig):
@@ -63,17 +66,17 @@ class OwnClassificationTask(ClassificationTask):
         """
         assert isinstance(data, LabelsConfig)
         files = own_files(data, SUFFIXES)
-        read, options = open_splits(files, data, _read)
+        opened = open_splits(files, data, _label_form(data), lambda reading: _settled(reading, files, data))
         first = next(iter(files))
-        labels = () if first == "test" else _labels(read(first), data)
-        needed = 1 if data.multi_label else 2
-        if first == "train" and len(labels) < needed:
-            problem = f"every example has the label {labels[0]!r}" if labels else "no example has a label"
-            raise DataError(
-                f"{files['train'][0]}: {problem}",
-                f"give {needed} or more labels, or name their column: --set data.label=NAME",
-            )
-        return Dataset(files, read, labels, discovered=True, options=options)
+        labels = () if first == "test" else _labels(opened.first, data)
+        if first == TRAINING:
+            _check_labels(opened.first, labels, data)
+            if not data.multi_label and data.ignore_labels == AUTO and _may_hide(labels):
+                opened.notes.append(
+                    f"{files[TRAINING][0].name}: {HIDDEN!r} is read as a label like the others; where it stands for no "
+                    f"label: --set data.ignore_labels={HIDDEN}"
+                )
+        return Dataset(files, opened.read, labels, discovered=True, notes=opened.notes, options=opened.options)
 
     def choose_head(self, dataset: Dataset, data: DataConfig, options: HeadConfig) -> Head:
         """A softmax over the labels, or a sigmoid for each."""
@@ -137,15 +140,40 @@ class OwnClassificationTask(ClassificationTask):
         return evaluate_label_sets(examples, labels, predicted)
 
 
-def _read(split: str, file: Path, data: TableConfig) -> list[Example]:
-    assert isinstance(data, LabelsConfig)
+def _label_form(data: LabelsConfig) -> LabelForm:
     if not data.multi_label:
-        return read_split(split, file, data, LABEL_COLUMNS, label_text)
+        return LabelForm(LABEL_COLUMNS, label_text)
+    return LabelForm(LABEL_COLUMNS, lambda value, origin, field: _label_set(value, origin, field, data), several=True)
 
-    def parse(value: Any, origin: str, field: str) -> tuple[str, ...]:
-        return _label_set(value, origin, field, data)
 
-    return read_split(split, file, data, LABEL_COLUMNS, parse, empty_is_label=True)
+def _settled(reading: Reading, files: Mapping[str, tuple[Path, ...]], data: LabelsConfig) -> dict[str, Any]:
+    """What a training file decides for the others: which labels of theirs stand for none."""
+    if TRAINING not in files or data.ignore_labels != AUTO:
+        return {}
+    return {"ignore_labels": settled_marks(_labels(reading, data))}
+
+
+def _check_labels(reading: Reading, labels: tuple[str, ...], data: LabelsConfig) -> None:
+    """Refuses a training file of too few labels, or with one label in two spellings."""
+    needed = 1 if data.multi_label else 2
+    if len(labels) < needed:
+        problem = f"every example has the label {labels[0]!r}" if labels else "no example has a label"
+        raise DataError(
+            f"{reading.table.name}: {problem}",
+            f"give {needed} or more labels, or name their column: --set data.label=NAME",
+        )
+    first: dict[str, str] = {}
+    for example in reading.examples:
+        for label in example.label if data.multi_label else (example.label,):
+            first.setdefault(label, example.origin)
+    if len(reading.columns.labels) == 1:
+        refuse_two_spellings(first)
+
+
+def _may_hide(labels: tuple[str, ...]) -> bool:
+    """Whether the labels are -1 and the numbers from 0, as where -1 stands for an example without label."""
+    others = [label for label in labels if label != HIDDEN]
+    return len(others) < len(labels) and others == [str(number) for number in range(len(others))]
 
 
 def _label_set(value: Any, origin: str, field: str, data: LabelsConfig) -> tuple[str, ...]:
@@ -161,8 +189,11 @@ def _label_set(value: Any, origin: str, field: str, data: LabelsConfig) -> tuple
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _labels(examples: Sequence[Example], data: LabelsConfig) -> tuple[str, ...]:
-    sets = (example.label if data.multi_label else (example.label,) for example in examples)
+def _labels(reading: Reading, data: LabelsConfig) -> tuple[str, ...]:
+    """Those that occur, in order; where each has a column, all that have one, in the order in which they are named."""
+    if len(reading.columns.labels) > 1:
+        return reading.columns.labels
+    sets = (example.label if data.multi_label else (example.label,) for example in reading.examples)
     return _sorted_labels(set(itertools.chain(*sets)))
 
 

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 from bertcore.config import DataConfig
 from bertcore.task import Dataset, Example, Metric
 
-from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, input_fields, open_splits, parse_records, read_split
+from bertcore_tasks.custom.labels import LabelForm
+from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, input_fields, open_splits, parse_records
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.regression import RegressionTask, parse_number
 
-LABEL_COLUMNS = ("label", "score")
+NUMBERS = LabelForm(("label", "score"), parse_number, numeric=True)
 
 
 class OwnRegressionTask(RegressionTask):
@@ -29,10 +30,8 @@ class OwnRegressionTask(RegressionTask):
         """Finds the files; see :meth:`bertcore.task.Task.open`."""
         assert isinstance(data, TableConfig)
         files = own_files(data, SUFFIXES)
-        read, options = open_splits(
-            files, data, lambda split, file, settled: read_split(split, file, settled, LABEL_COLUMNS, parse_number)
-        )
-        return Dataset(files, read, options=options)
+        opened = open_splits(files, data, NUMBERS, lambda reading: {})
+        return Dataset(files, opened.read, notes=opened.notes, options=opened.options)
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads the text columns; see :meth:`bertcore.task.Task.parse_input`."""

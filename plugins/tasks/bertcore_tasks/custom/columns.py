@@ -1,0 +1,201 @@
+"""Which columns of a table hold texts and labels, and whether its first row names them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bertcore.data.table_files import Table
+from bertcore.errors import DataError
+
+TEXTS = {
+    "text": "text_pair",
+    "sentence": None,
+    "sentence1": "sentence2",
+    "text_a": "text_b",
+    "question1": "question2",
+    "premise": "hypothesis",
+}
+"""Columns that are read where none is named: the text, and what holds its pair where it is there, too."""
+IDENTIFIER = "id"
+_LONGEST_LABEL = 40
+
+
+class ColumnOptions(Protocol):
+    """The data options that name columns."""
+
+    text: str | None
+    text_pair: str | None
+    label: str | None
+    header: bool | None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is read of a table.
+
+    Attributes:
+        texts: the column of the text, and of its pair, if any.
+        labels: the column of the label, or one for each label of several; none where the table has none of them.
+        guessed: in words, what was concluded from the rows of a table without header; nothing where that was said.
+    """
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+    guessed: str = ""
+
+
+def is_number(text: str | None) -> bool:
+    """Whether an option names a column by its number."""
+    return text is not None and text.isascii() and text.isdecimal() and int(text) > 0
+
+
+def header_test(data: ColumnOptions, label_columns: Sequence[str]) -> Callable[[Sequence[Sequence[str]]], bool]:
+    """Returns what tells whether the first row of a table names its columns.
+
+    It does where a column is named by the options, or has one of the names that are known, and where it does not look
+    like an example: where its label is no number, and occurs in no other row.
+    """
+    named = [name for name in (data.text, data.text_pair, *(data.label or "").split(",")) if name]
+    pairs = [pair for pair in TEXTS.values() if pair is not None]
+    known = {*TEXTS, *pairs, *label_columns, IDENTIFIER}
+
+    def is_header(rows: Sequence[Sequence[str]]) -> bool:
+        first = [field.strip() for field in rows[0]]
+        if not all(map(is_number, named)) or not known.isdisjoint(first):
+            return True
+        counted = [*map(str, range(len(first)))]  # as pandas names columns that have no name
+        if first == counted or (is_number(data.label) and int(data.label or 0) > len(first)):
+            return True
+        places = [int(data.label or 0) - 1] if is_number(data.label) else [len(first) - 1, 0]
+        return not any(_is_label_of_others(rows, place) for place in places)
+
+    return is_header
+
+
+def choose_columns(
+    table: Table, data: ColumnOptions, label_columns: Sequence[str], *, several: bool, labeled: bool
+) -> Chosen:
+    """Chooses the columns that the options name, or those of known names, or those that a small table can only have.
+
+    Args:
+        table: that was read.
+        data: the options.
+        label_columns: what the column of the label may be called where no option names it.
+        several: whether ``data.label`` may name a column for each label.
+        labeled: whether there must be a label.
+
+    Raises:
+        DataError: a column is not there, or two have its name.
+    """
+    if table.header is False and data.text is None and data.label is None:
+        found = _of_table_without_header(table)
+        if found is not None:
+            return found
+    texts = _text_columns(table, data)
+    labels = _label_columns(table, data, label_columns, several)
+    if labeled and not labels:
+        names = label_columns if data.label is None else (data.label,)
+        raise missing(table, names, "data.label")
+    return Chosen(texts, labels)
+
+
+def _text_columns(table: Table, data: ColumnOptions) -> tuple[str, ...]:
+    if data.text is None:
+        text = next((name for name in TEXTS if name in table.columns), None)
+        if text is None:
+            raise missing(table, [*TEXTS], "data.text")
+        pair = TEXTS[text] if TEXTS[text] in table.columns else None
+        if TEXTS[text] in table.repeated and data.text_pair is None:
+            raise missing(table, [TEXTS[text] or ""], "data.text_pair")
+    else:
+        text, pair = data.text, None
+    pair = data.text_pair or pair
+    found = []
+    for name, key in ((text, "data.text"), (pair, "data.text_pair")):
+        if name is not None:
+            column = table.column(name)
+            if column is None:
+                raise missing(table, [name], key)
+            found.append(column)
+    return tuple(found)
+
+
+def _label_columns(table: Table, data: ColumnOptions, label_columns: Sequence[str], several: bool) -> tuple[str, ...]:
+    if data.label is None:
+        twice = next((name for name in label_columns if name in table.repeated), None)
+        if twice is not None:
+            raise missing(table, [twice], "data.label")
+        return tuple(name for name in label_columns if name in table.columns)[:1]
+    column = table.column(data.label)
+    if column is not None:
+        return (column,)
+    parts = [part.strip() for part in data.label.split(",") if part.strip()]
+    columns = {part: table.column(part) for part in parts}
+    if len(parts) < 2 or all(column is None for column in columns.values()):
+        if data.label in table.repeated:
+            raise missing(table, [data.label], "data.label")
+        return ()
+    absent = [part for part, column in columns.items() if column is None]
+    if absent:
+        raise missing(table, absent[:1], "data.label")
+    if not several:
+        raise DataError(
+            f"{table.name}:1: data.label names {len(parts)} columns, and each example has one label",
+            "for a column of 0 and 1 for each label: --set data.multi_label=true",
+        )
+    return tuple(column for column in columns.values() if column is not None)
+
+
+def _of_table_without_header(table: Table) -> Chosen | None:
+    """A text and its label, a label and its text, or two texts and their label; None for any other table."""
+    values = [[str(fields[column]) for fields, _ in table.records] for column in table.columns]
+    are_labels = [_look_like_labels(column) for column in values]
+    if are_labels == [False, True]:
+        chosen = Chosen(("1",), ("2",), "the text is column 1, its label column 2")
+    elif are_labels == [True, False]:
+        chosen = Chosen(("2",), ("1",), "the text is column 2, its label column 1")
+    elif are_labels == [False, False, True]:
+        chosen = Chosen(("1", "2"), ("3",), "the texts are columns 1 and 2, their label column 3")
+    else:
+        return None
+    return chosen
+
+
+def _look_like_labels(values: Sequence[str]) -> bool:
+    kinds = {value.strip() for value in values}
+    if all(map(_is_finite, kinds)):
+        return True
+    few = 2 * len(kinds) <= len(values) or (len(kinds) == 1 and len(values) == 1 and False)
+    return few and max(map(len, kinds)) <= _LONGEST_LABEL
+
+
+def _is_label_of_others(rows: Sequence[Sequence[str]], place: int) -> bool:
+    values = [row[place].strip() for row in rows if len(row) > place]
+    return bool(values) and bool(values[0]) and (_is_finite(values[0]) or values[0] in values[1:])
+
+
+def _is_finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def missing(table: Table, names: Sequence[str], key: str) -> DataError:
+    """The error about a column that is not there, or twice, and what names another."""
+    origin = f"{table.name}:1"
+    twice = next((name for name in names if name in table.repeated), None)
+    if twice is not None:
+        return DataError(
+            f"{origin}: two columns are named {twice!r}", f"rename one, or name it by number: --set {key}=NUMBER"
+        )
+    remedy = f"name the column: --set {key}=NAME"
+    if table.header is not None:
+        remedy += " or NUMBER"
+    if table.header:
+        remedy += "; where the first line is no header: --set data.header=false"
+    shown = ", ".join(map(repr, table.columns)) or "none"
+    return DataError(f"{origin}: no column {' or '.join(map(repr, names))} among {shown}", remedy)
