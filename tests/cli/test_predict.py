@@ -128,9 +128,11 @@ def test_what_is_missing_is_named_with_its_line(predict: Predict, tmp_path: Path
 
     (tmp_path / "in.csv").write_text('sentence1,sentence2\n"a, b",c\nd\n')
     assert "in.csv:3: 1 field instead of 2" in predict(tmp_path / "in.csv").err
+    (tmp_path / "in.xlsx").write_bytes(b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml")
     outcome = predict(tmp_path / "in.xlsx")
-    assert outcome.code == 2
-    assert "in.xlsx: neither .jsonl nor .json nor .tsv nor .csv nor -" in outcome.err
+    assert outcome.code == 4
+    assert "in.xlsx: this is an Excel workbook" in outcome.err
+    assert "remedy: save it as CSV UTF-8" in outcome.err
 
 
 def test_no_input_gives_no_output(predict: Predict, tmp_path: Path) -> None:
