@@ -3,8 +3,11 @@
 A tag is ``O``, or a position and a type: ``B-PER``. The schemes are
 
 - ``BIO`` (IOB2): B begins an entity, I goes on with it;
-- ``BIOES`` (IOBES, BILOU under other letters): E ends an entity, S is an entity of one unit;
+- ``BIOES`` (IOBES): E ends an entity, S is an entity of one unit;
 - ``BMES`` (BMEO): as BIOES, with M instead of I;
+- ``BILOU`` (spaCy's BILUO): as BIOES, with L instead of E and U instead of S;
+- ``IOB1`` (CoNLL-2003 as it was published): I begins an entity and goes on with it; B begins one that follows another
+  of its type;
 - ``IO``: I is inside of an entity; entities of one type that touch are one.
 """
 
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -20,15 +24,22 @@ from numpy.typing import NDArray
 
 OUTSIDE = "O"
 
-POSITIONS = {"BIO": "BI", "BIOES": "BIES", "BMES": "BMES", "IO": "I"}
+POSITIONS = {"BIO": "BI", "BIOES": "BIES", "BMES": "BMES", "BILOU": "BILU", "IO": "I", "IOB1": "BI"}
 """Per scheme, the positions in the order of their ids."""
 
 SCHEMES = tuple(POSITIONS)
 
 # Per scheme: the positions that begin an entity, those that go on with one, and those that end one.
-_BEGIN = {"BIO": "B", "BIOES": "BS", "BMES": "BS", "IO": "I"}
-_INSIDE = {"BIO": "I", "BIOES": "IE", "BMES": "ME", "IO": "I"}
-_END = {"BIO": "BI", "BIOES": "ES", "BMES": "ES", "IO": "I"}
+_BEGIN = {"BIO": "B", "BIOES": "BS", "BMES": "BS", "BILOU": "BU", "IO": "I", "IOB1": "BI"}
+_INSIDE = {"BIO": "I", "BIOES": "IE", "BMES": "ME", "BILOU": "IL", "IO": "I", "IOB1": "I"}
+_END = {"BIO": "BI", "BIOES": "ES", "BMES": "ES", "BILOU": "LU", "IO": "I", "IOB1": "BI"}
+
+_OPEN_ENDED = ("BIO", "IO", "IOB1")
+"""Schemes that do not mark the last unit of an entity."""
+
+
+# What kamalkraj/BERT-NER, CLUENER's baselines and others put among the labels for tokens that are no units.
+_MARK = re.compile(r"\[[A-Za-z]+\]|<[/A-Za-z]+>|X|CLS|SEP|PAD|START|END|STOP|UNK")
 
 
 @dataclass(frozen=True, order=True)
@@ -100,12 +111,18 @@ def entity_types(labels: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kind for _, kind in map(split_tag, labels) if kind))
 
 
+def is_mark(label: str) -> bool:
+    """Whether a label of a model trained elsewhere marks a special token, as ``[CLS]`` or ``X``, and no unit."""
+    return _MARK.fullmatch(label) is not None
+
+
 def find_scheme(labels: Sequence[str]) -> str:
-    """The scheme with fewest positions that holds all of a model's tags.
+    """The scheme with fewest positions that holds all of a model's tags; labels that are marks are passed over.
 
     Raises:
         ValueError: the labels are no tags of any scheme.
     """
+    labels = [label for label in labels if not is_mark(label)]
     found = {split_tag(label)[0] for label in labels} - {OUTSIDE}
     for scheme in sorted(SCHEMES, key=lambda scheme: len(POSITIONS[scheme])):
         if found <= set(POSITIONS[scheme]) and all(map(_is_tag, labels)):
@@ -130,11 +147,14 @@ def find_problems(tags: Sequence[str], scheme: str) -> list[TagProblem]:
         if _may_follow(scheme, first, then):
             continue
         position, kind = split_tag(then)
-        if index < len(tags) and position in _INSIDE[scheme]:
+        if scheme == "IOB1":
+            cause = f"the tag {then!r}, which in IOB1 stands behind another {kind} alone; in BIO it would be right"
+            problems.append(TagProblem(index, cause))
+        elif index < len(tags) and position in _INSIDE[scheme]:
             problems.append(TagProblem(index, f"the tag {then!r} without a B-{kind} before it"))
         else:
             # The entity of the tag before is still open; at the end of the sequence that tag itself is to be shown.
-            needed = f"E-{split_tag(first)[1]}"
+            needed = f"{_END[scheme][0]}-{split_tag(first)[1]}"
             behind = f"goes on with {then!r}" if index < len(tags) else "ends"
             problems.append(TagProblem(index - 1, f"the tag {first!r} needs {needed} after it, but the text {behind}"))
     return problems
@@ -143,8 +163,8 @@ def find_problems(tags: Sequence[str], scheme: str) -> list[TagProblem]:
 def tags_to_spans(tags: Sequence[str], scheme: str) -> list[Span]:
     """The entities that are well-formed in the scheme, in order; everything else is no entity.
 
-    An entity begins as the scheme says, keeps its type, and in BIOES and BMES ends with E or is an S. It is what
-    seqeval counts in its strict mode with ``IOB2`` and ``IOBES``.
+    An entity begins and goes on as the scheme says, keeps its type, and in BIOES, BMES and BILOU ends as they want it.
+    It is what seqeval counts in its strict mode with ``IOB2``, ``IOBES``, ``BILOU`` and ``IOB1``.
     """
     spans: list[Span] = []
     start, kind = -1, ""
@@ -154,7 +174,7 @@ def tags_to_spans(tags: Sequence[str], scheme: str) -> list[Span]:
                 spans.append(Span(start, index, kind))
             start = -1
         position, then_kind = split_tag(then)
-        if start < 0 and position in _BEGIN[scheme]:
+        if start < 0 and position in _BEGIN[scheme] and (scheme != "IOB1" or _may_follow(scheme, first, then)):
             start, kind = index, then_kind
     return spans
 
@@ -163,13 +183,14 @@ def chunks(tags: Sequence[str]) -> list[Span]:
     """The entities as conlleval reads them: what is not O belongs to one, however it begins and ends.
 
     An entity begins with B, with S, behind O, behind the end of another, and where the type changes. The rules are
-    those of conlleval.pl, to which seqeval (default mode) added S and the border between E and B; M is read as I.
+    those of conlleval.pl, to which seqeval (default mode) added S and the border between E and B; M is read as I, L as
+    E and U as S.
     """
     spans: list[Span] = []
     start, kind, before = -1, "", OUTSIDE
     for index, tag in enumerate([*tags, OUTSIDE]):
         position, then_kind = split_tag(tag)
-        begins = position in ("B", "S") or before in ("E", "S", OUTSIDE) or then_kind != kind
+        begins = position in ("B", "S", "U") or before in ("E", "S", "L", "U", OUTSIDE) or then_kind != kind
         if start >= 0 and (begins or position == OUTSIDE):
             spans.append(Span(start, index, kind))
             start = -1
@@ -186,12 +207,14 @@ def spans_to_tags(spans: Iterable[Span], length: int, scheme: str) -> list[str]:
         ValueError: a span is empty, leaves the sequence or lies across another one.
     """
     tags = [OUTSIDE] * length
-    for span in spans:
+    for span in sorted(spans):
         if not 0 <= span.start < span.end <= length:
             raise ValueError(f"{span} is empty or leaves a sequence of {length} units")
         if any(tag != OUTSIDE for tag in tags[span.start : span.end]):
             raise ValueError(f"{span} lies across another entity")
         tags[span.start : span.end] = _entity_tags(scheme, span.end - span.start, span.type)
+        if scheme == "IOB1" and (span.start == 0 or split_tag(tags[span.start - 1])[1] != span.type):
+            tags[span.start] = f"I-{span.type}"
     return tags
 
 
@@ -222,7 +245,7 @@ def convert_tags(tags: Sequence[str], source: str, target: str) -> tuple[list[st
 
 
 def legal_transitions(labels: Sequence[str], scheme: str) -> LegalTransitions:
-    """Returns what the scheme allows among these tags; everything where the scheme is "".
+    """Returns what the scheme allows among these tags, and marks nowhere; everything where the scheme is "".
 
     Raises:
         ValueError: there is no such scheme.
@@ -236,7 +259,8 @@ def legal_transitions(labels: Sequence[str], scheme: str) -> LegalTransitions:
     pairs = np.array([[_may_follow(scheme, first, then) for then in labels] for first in labels], dtype=bool)
     start = np.array([_may_follow(scheme, OUTSIDE, then) for then in labels], dtype=bool)
     end = np.array([_may_follow(scheme, first, OUTSIDE) for first in labels], dtype=bool)
-    return LegalTransitions(start, pairs.reshape(size, size), end)
+    tags = np.array([not is_mark(label) for label in labels], dtype=bool)
+    return LegalTransitions(start & tags, pairs.reshape(size, size) & tags & tags[:, None], end & tags)
 
 
 def transition_scores(labels: NDArray[np.int64], offsets: NDArray[np.int64], size: int) -> TransitionScores:
@@ -266,15 +290,15 @@ def transition_scores(labels: NDArray[np.int64], offsets: NDArray[np.int64], siz
 
 def _is_tag(tag: str) -> bool:
     position, kind = split_tag(tag)
-    return tag == OUTSIDE or (len(position) == 1 and position in "BIMES" and bool(kind))
+    return tag == OUTSIDE or (len(position) == 1 and position in "BIMESLU" and bool(kind))
 
 
 def _entity_tags(scheme: str, length: int, kind: str) -> list[str]:
     begin, inside, end = POSITIONS[scheme][0], POSITIONS[scheme][-1], ""
-    if scheme in ("BIOES", "BMES"):
+    if scheme not in _OPEN_ENDED:
         if length == 1:
-            return [f"S-{kind}"]
-        inside, end = POSITIONS[scheme][1], "E"
+            return [f"{POSITIONS[scheme][-1]}-{kind}"]
+        inside, end = POSITIONS[scheme][1], POSITIONS[scheme][2]
     middle = length - 1 - len(end)
     return [f"{position}-{kind}" for position in begin + inside * middle + end]
 
@@ -284,14 +308,17 @@ def _goes_on(scheme: str, first: str, then: str) -> bool:
     (before, before_type), (after, after_type) = split_tag(first), split_tag(then)
     if after not in _INSIDE[scheme] or after_type != before_type:
         return False
-    return scheme in ("BIO", "IO") or before not in _END[scheme]
+    return scheme in _OPEN_ENDED or before not in _END[scheme]
 
 
 @functools.lru_cache(maxsize=65536)
 def _may_follow(scheme: str, first: str, then: str) -> bool:
     """Whether ``then`` may stand behind ``first``."""
+    position, kind = split_tag(then)
     if scheme == "IO":
         return True
-    if split_tag(then)[0] in _INSIDE[scheme]:
+    if scheme == "IOB1":
+        return position != "B" or split_tag(first)[1] == kind
+    if position in _INSIDE[scheme]:
         return _goes_on(scheme, first, then)
     return first == OUTSIDE or split_tag(first)[0] in _END[scheme]

@@ -10,10 +10,10 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
-from seqeval.scheme import IOB2, IOBES, Entities
+from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
 from bertcore.tagging import (
     POSITIONS,
@@ -88,6 +88,8 @@ def test_a_conversion_by_hand() -> None:
     tags = ["B-PER", "I-PER", "O", "B-LOC", "B-LOC", "I-LOC", "I-LOC"]
     assert convert_tags(tags, "BIO", "BIOES") == (["B-PER", "E-PER", "O", "S-LOC", "B-LOC", "I-LOC", "E-LOC"], 0)
     assert convert_tags(tags, "BIO", "BMES") == (["B-PER", "E-PER", "O", "S-LOC", "B-LOC", "M-LOC", "E-LOC"], 0)
+    assert convert_tags(tags, "BIO", "BILOU") == (["B-PER", "L-PER", "O", "U-LOC", "B-LOC", "I-LOC", "L-LOC"], 0)
+    assert convert_tags(tags, "BIO", "IOB1") == (["I-PER", "I-PER", "O", "I-LOC", "B-LOC", "I-LOC", "I-LOC"], 0)
     assert convert_tags(tags, "BIO", "IO") == (["I-PER", "I-PER", "O", "I-LOC", "I-LOC", "I-LOC", "I-LOC"], 1)
 
 
@@ -106,7 +108,14 @@ def test_tags_without_problems_are_those_of_their_entities(drawn: tuple[str, lis
 
 def brute_force(tags: list[str], scheme: str) -> list[Span]:
     """Entities by regular expressions over one letter per tag, type by type."""
-    pattern = {"BIO": "BI*", "BIOES": "BI*E|S", "BMES": "BM*E|S", "IO": "I+"}[scheme]
+    pattern = {
+        "BIO": "BI*",
+        "BIOES": "BI*E|S",
+        "BMES": "BM*E|S",
+        "BILOU": "BI*L|U",
+        "IO": "I+",
+        "IOB1": "I+|(?<=[IB])BI*",
+    }[scheme]
     spans = []
     for kind in {tag[2:] for tag in tags} - {""}:
         letters = "".join(tag[0] if tag[2:] == kind else "-" for tag in tags)
@@ -120,17 +129,30 @@ def test_strict_entities_are_those_of_brute_force(drawn: tuple[str, list[str]]) 
     assert tags_to_spans(tags, scheme) == brute_force(tags, scheme)
 
 
-@given(st.sampled_from(["BIO", "BIOES", "BMES"]).flatmap(lambda s: st.tuples(st.just(s), tag_sequences(s))))
+SEQEVAL = {"BIO": IOB2, "BIOES": IOBES, "BMES": IOBES, "BILOU": BILOU}
+
+
+@given(st.sampled_from(sorted(SEQEVAL)).flatmap(lambda s: st.tuples(st.just(s), tag_sequences(s))))
 def test_strict_entities_are_those_of_seqeval_in_strict_mode(drawn: tuple[str, list[str]]) -> None:
     scheme, tags = drawn
     theirs = [re.sub("^M-", "I-", tag) for tag in tags]  # seqeval knows BMES as IOBES alone
-    (entities,) = Entities([theirs], scheme=IOB2 if scheme == "BIO" else IOBES).entities
+    (entities,) = Entities([theirs], scheme=SEQEVAL[scheme]).entities
     assert tags_to_spans(tags, scheme) == [Span(entity.start, entity.end, entity.tag) for entity in entities]
+
+
+@given(tag_sequences("IOB1"))
+def test_well_formed_entities_of_iob1_are_those_of_seqeval_in_strict_mode(tags: list[str]) -> None:
+    assume(not find_problems(tags, "IOB1"))
+    (entities,) = Entities([tags], scheme=IOB1).entities
+    assert tags_to_spans(tags, "IOB1") == [Span(entity.start, entity.end, entity.tag) for entity in entities]
+
+
+LIKE_SEQEVAL = {"M": "I", "L": "E", "U": "S"}
 
 
 @given(schemes.flatmap(tag_sequences))
 def test_chunks_are_those_of_seqeval_in_default_mode(tags: list[str]) -> None:
-    theirs = [re.sub("^M-", "I-", tag) for tag in tags]
+    theirs = [LIKE_SEQEVAL.get(tag[0], tag[0]) + tag[1:] for tag in tags]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = [Span(start, last + 1, kind) for kind, start, last in get_entities(theirs)]
@@ -151,6 +173,9 @@ def test_conlleval_reads_what_strict_scores_refuse() -> None:
         ("BMES", "O E-PER", 1, "'E-PER' without a B-PER"),
         ("BMES", "B-PER M-PER O", 1, "'M-PER' needs E-PER after it, but the text goes on with 'O'"),
         ("BIOES", "O B-PER", 1, "'B-PER' needs E-PER after it, but the text ends"),
+        ("BILOU", "B-PER U-LOC", 0, "'B-PER' needs L-PER after it, but the text goes on with 'U-LOC'"),
+        ("BILOU", "O L-PER", 1, "'L-PER' without a B-PER"),
+        ("IOB1", "O B-PER", 1, "'B-PER', which in IOB1 stands behind another PER alone"),
     ],
 )
 def test_problems_have_a_place_and_a_cause(scheme: str, tags: str, index: int, cause: str) -> None:
@@ -169,13 +194,13 @@ def test_tags_outside_the_scheme() -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_scheme_of_complete_tags_is_found(scheme: str) -> None:
     labels = scheme_tags(scheme, TYPES)
-    assert find_scheme(labels) == scheme
+    assert find_scheme(labels) == ("BIO" if scheme == "IOB1" else scheme)  # the same tags, which mean something else
     assert entity_types(labels) == TYPES
     assert len(labels) == 1 + len(TYPES) * len(POSITIONS[scheme])
 
 
 def test_labels_that_are_no_tags_have_no_scheme() -> None:
-    for labels in (["PER", "LOC"], ["O", "B-X", "M-X", "I-X"], ["LABEL_0", "LABEL_1"]):
+    for labels in (["PER", "LOC"], ["O", "B-X", "M-X", "I-X"], ["B-X", "L-X", "S-X"], ["LABEL_0", "LABEL_1"]):
         with pytest.raises(ValueError, match="one scheme"):
             find_scheme(labels)
 
@@ -195,6 +220,8 @@ def test_spans_must_lie_apart_and_inside(spans: list[Span]) -> None:
         ("BIO", ["O B-PER I-PER I-PER O", "B-PER B-PER B-LOC I-LOC"], ["O I-PER", "B-PER I-LOC", "I-PER"]),
         ("BIOES", ["O S-PER B-LOC E-LOC", "B-PER I-PER E-PER"], ["B-PER O", "B-PER", "S-PER E-PER", "B-PER E-LOC"]),
         ("BMES", ["S-PER B-LOC M-LOC E-LOC O"], ["M-PER E-PER", "B-PER B-PER E-PER", "O E-LOC", "B-LOC M-LOC"]),
+        ("BILOU", ["U-PER B-LOC I-LOC L-LOC O"], ["B-PER O", "U-PER L-PER", "I-PER L-PER", "B-PER L-LOC"]),
+        ("IOB1", ["I-PER I-PER B-PER B-PER I-PER I-LOC"], ["B-PER", "O B-PER", "I-PER B-LOC"]),
         ("IO", ["I-PER I-LOC O I-PER"], []),
     ],
 )
@@ -216,8 +243,8 @@ def test_without_a_scheme_everything_is_allowed() -> None:
     assert allowed.start.all()
     assert allowed.pairs.all()
     assert allowed.end.all()
-    with pytest.raises(ValueError, match="BILOU"):
-        legal_transitions(["O"], "BILOU")
+    with pytest.raises(ValueError, match="BIOLU"):
+        legal_transitions(["O"], "BIOLU")
 
 
 def test_every_scheme_allows_to_stay_outside() -> None:

@@ -7,6 +7,7 @@ import statistics
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,10 +47,10 @@ from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.engine.tracking import Trackers
 from bertcore.engine.training import Surroundings, Trainer, training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
-from bertcore.errors import BertcoreError, ConfigError, DataError, UsageError
+from bertcore.errors import BertcoreError, ConfigError, DataError, ModelError, UsageError
 from bertcore.events import CheckpointSaved, Event, Note, RunFailed, RunFinished, RunStarted
 from bertcore.files import staged
-from bertcore.heads import Head
+from bertcore.heads import Head, TokenClassification
 from bertcore.models import ModelSource, open_model, save_model, save_weights
 from bertcore.parameters import FitReport, Parameters
 from bertcore.progress import about, listening
@@ -256,7 +257,7 @@ class _Workshop:
             if resumed is None
             else open_model(str(resumed.checkpoint / "model"), registry, backend=self.place.backend.name)
         )
-        self.head: Head = self.task.choose_head(self.dataset, config.data, config.head)
+        self.head: Head = self._choose_head()
         # Fitting checks every name and shape before anything expensive is done.
         self.source.fit(self.head, seed=0, new_head=config.model.new_head)
         self.tokenizer = self.source.tokenizer(config.data.lowercase)
@@ -285,6 +286,17 @@ class _Workshop:
             config.train, self.source.config.prefix, objective, self.head
         )
         self.session: Session | None = None
+
+    def _choose_head(self) -> Head:
+        """The task's head, or that of a model which tags the same entities, in its own order of labels."""
+        head = self.task.choose_head(self.dataset, self.config.data, self.config.head)
+        if self.config.model.new_head or self.config.head.model_fields_set:
+            return head
+        with suppress(ModelError):  # the config tells nothing of a head
+            own = self.source.head()
+            if isinstance(own, TokenClassification) and own.predicts_as(head):
+                return own
+        return head
 
     def run(self, seed: int, suffix: str = "") -> RunResult:
         """Trains with one seed; see :func:`run`."""

@@ -18,7 +18,7 @@ from bertcore.config import DataConfig, HeadConfig
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError
 from bertcore.heads import Head, TokenClassification
-from bertcore.tagging import OUTSIDE, entity_types, find_scheme, scheme_tags, tags_to_spans
+from bertcore.tagging import OUTSIDE, entity_types, find_scheme, is_mark, scheme_tags, tags_to_spans
 from bertcore.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
 from pydantic import Field
 
@@ -29,7 +29,7 @@ from bertcore_tasks.ner.scoring import Prediction, entry, evaluate, score_names
 from bertcore_tasks.ner.units import Sentence, UnitKind, join_units, split_units, unit_of_texts
 from bertcore_tasks.texts import identifier_of
 
-Scheme = Literal["BIO", "BIOES", "BMES", "IO"]
+Scheme = Literal["BIO", "BIOES", "BMES", "BILOU", "IO", "IOB1"]
 
 
 class NerDataConfig(DataConfig):
@@ -158,6 +158,7 @@ class NerAccumulator(Accumulator):
         self._sentences = sentences
         self._labels = head.labels
         self._scheme = model_scheme(head)
+        self._marks = [index for index, label in enumerate(head.labels) if is_mark(label)]
         self._offsets = np.zeros(len(sentences) + 1, dtype=np.int64)
         np.cumsum([len(sentence.units) for sentence in sentences], out=self._offsets[1:])
         # A unit that was cut has no prediction, which scores as O does.
@@ -175,6 +176,7 @@ class NerAccumulator(Accumulator):
             self._tags[places] = outputs["tags"][chosen]
             return
         logits = outputs["logits"][chosen].astype(np.float64)
+        logits[:, self._marks] = -np.inf
         if len(logits):
             self._tags[places] = logits.argmax(axis=1)
             best = logits.max(axis=1, keepdims=True)

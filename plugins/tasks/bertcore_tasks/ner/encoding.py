@@ -10,7 +10,7 @@ from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import UsageError
 from bertcore.heads import TokenClassification
 from bertcore.progress import tracked
-from bertcore.tagging import OUTSIDE, Span, count_merged, entity_types, find_scheme, spans_to_tags
+from bertcore.tagging import OUTSIDE, Span, count_merged, entity_types, find_scheme, is_mark, spans_to_tags
 from bertcore.task import Encoding
 
 from bertcore_tasks.ner.units import Sentence, align
@@ -67,6 +67,7 @@ class SentenceEncoder:
         self._scheme = model_scheme(head)
         self._ids = {label: index for index, label in enumerate(head.labels)}
         self._types = set(entity_types(head.labels))
+        self._marks = [label for label in head.labels if is_mark(label)]
 
     def encode(self, sentences: Sequence[Sentence]) -> Encoding:
         """Encodes texts; the notes say what was windowed, cut, or cannot be told by the model's tags."""
@@ -111,7 +112,10 @@ class SentenceEncoder:
         if labeled:
             columns["labels"] = Column(np.array(labels, dtype=np.int32), "label")
         batch = from_rows(rows, [[0] * len(row) for row in rows], columns, example_index, positions)
-        return Encoding(batch, np.array(truncated, dtype=np.int64), losses.notes(self._max_length))
+        notes = losses.notes(self._max_length)
+        if self._marks:
+            notes = (f"the model's labels {', '.join(self._marks)} mark special tokens and are never predicted", *notes)
+        return Encoding(batch, np.array(truncated, dtype=np.int64), notes)
 
     def _spans(self, sentence: Sentence, losses: _Losses) -> list[Span]:
         """The entities that the model's tags can tell, in units."""
