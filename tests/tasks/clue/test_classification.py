@@ -199,10 +199,26 @@ def test_examples_without_an_agreed_label_are_left_out_and_counted(registry: Reg
     assert [example.identifier for example in dev] == ["0", "2", "3", "4"]
     assert [example.origin for example in dev][:2] == [f"{ocnli}/dev.json:1", f"{ocnli}/dev.json:3"]
     assert dataset.notes == [
-        "dev.json: 1 of 5 examples are left out, because their label is '-': the annotators did not agree"
+        "the training file is train.50k.json; not read: train.3k.json (--set data.training_file=NAME chooses)",
+        "dev.json: 1 of 5 examples are left out, because their label is '-': the annotators did not agree",
     ]
     assert len(examples_of(dataset, "test")) == 5
     assert registry.task("ocnli").submissions() == {"test": "ocnli_50k_predict.json"}
+
+
+def test_every_training_file_of_ocnli_can_be_read(registry: Registry, ocnli: Path, tmp_path: Path) -> None:
+    small = opened(registry, "ocnli", ocnli, training_file="train.3k.json")
+    assert [example.identifier for example in examples_of(small, "train")] == ["0"]
+    assert small.notes == [
+        "the training file is train.3k.json; not read: train.50k.json (--set data.training_file=NAME chooses)"
+    ]
+    for name in ("train.1k.json", "train.10k.json"):
+        (tmp_path / name).write_bytes((ocnli / "dev.json").read_bytes())
+    largest = opened(registry, "ocnli", tmp_path)
+    assert largest.files["train"] == (tmp_path / "train.10k.json",)
+    with pytest.raises(DataError, match=r"train\.30k\.json: no such file"):
+        opened(registry, "ocnli", ocnli, training_file="train.30k.json")
+    assert list(opened(registry, "ocnli", ocnli / "train.3k.json").files) == ["train"]
 
 
 def test_a_file_with_all_examples_is_scored_on_those_with_a_label(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bertcore.config import DataConfig
-from bertcore.errors import DataError
+from bertcore.errors import DataError, UsageError
 from bertcore.registry import Registry
 from bertcore.task import Dataset, Example, Task
 
@@ -159,6 +159,20 @@ def test_ax_has_labels_only_in_its_full_file(registry: Registry, official: Calla
     assert task.evaluation_split == "full"
     _, single = opened(registry, "ax", official("ax") / "diagnostic-full.tsv")
     assert examples_of(single, "full") == full
+
+
+def test_ax_without_labels_says_what_can_be_done_with_it(
+    registry: Registry, official: Callable[[str], Path], tmp_path: Path
+) -> None:
+    for name in ("diagnostic.tsv", "AX.tsv"):
+        (tmp_path / name).write_bytes((official("ax") / "diagnostic.tsv").read_bytes())
+    for path in (tmp_path, tmp_path / "AX.tsv"):
+        _, dataset = opened(registry, "ax", path)
+        with pytest.raises(DataError, match=r"\.tsv: no labels: predict or submit\n.*diagnostic-full\.tsv"):
+            dataset.split("full")
+        assert len(examples_of(dataset, "test"))
+        with pytest.raises(UsageError, match="there is no split 'dev'"):
+            dataset.split("dev")
 
 
 def test_a_single_file_is_the_split_of_its_name(

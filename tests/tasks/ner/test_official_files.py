@@ -13,7 +13,7 @@ from bertcore_tasks.ner.units import Sentence
 
 from bertcore.errors import DataError
 from bertcore.registry import Registry
-from bertcore.tagging import Span
+from bertcore.tagging import Span, scheme_tags, spans_to_tags
 from bertcore.task import Dataset, Task
 
 from .conftest import LAYOUTS, write_layout
@@ -130,6 +130,40 @@ def test_msra_has_no_dev_split_of_its_own(tmp_path: Path) -> None:
     _, dataset = opened("msra", folder)
     assert [len(sentences(dataset, split)) for split in ("dev", "test")] == [1, 2]
     assert dataset.notes == []
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "scheme"),
+    [
+        ("train.txt", "test.txt", "BIO"),
+        ("train.tsv", "test.tsv", "BIOES"),
+        ("train_data", "test_data", "BIO"),
+        ("train.char.bmes", "test.char.bmes", "BMES"),
+        ("train_dev.char.bmes", "test.char.bmes", "BMES"),
+    ],
+)
+@pytest.mark.parametrize("types", [("LOC", "PER", "ORG"), ("NS", "NR", "NT")], ids=["PER", "NR"])
+def test_msra_is_read_under_its_other_names(
+    tmp_path: Path, train: str, test: str, scheme: str, types: tuple[str, ...]
+) -> None:
+    spans = [Span(0, 3, types[2]), Span(3, 5, types[0]), Span(5, 6, types[1])]
+    tagged = zip("新华社北京王说", spans_to_tags(spans, 7, scheme), strict=True)
+    (tmp_path / train).write_text("".join(f"{unit} {tag}\n" for unit, tag in tagged), encoding="utf-8")
+    (tmp_path / test).write_text("京 O\n", encoding="utf-8")
+    _, dataset = opened("msra", tmp_path)
+    (sentence,) = sentences(dataset, "train")
+    assert sentence.text == "新华社北京王说"
+    assert sentence.label == (Span(0, 3, "ORG"), Span(3, 5, "LOC"), Span(5, 6, "PER"))
+    assert dataset.labels == scheme_tags(scheme, ("LOC", "PER", "ORG"))
+    assert [sentence.text for sentence in sentences(dataset, "dev")] == ["京"]
+
+
+def test_a_folder_without_files_of_known_names_tells_them_and_the_way_to_any_other(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        opened("msra", tmp_path)
+    for name in ("msra_train_bio.txt", "train.txt", "train_data", "train_dev.char.bmes"):
+        assert name in caught.value.cause
+    assert "--task ner --train FILE" in caught.value.remedy
 
 
 def test_resume_is_bmes(tmp_path: Path) -> None:

@@ -59,13 +59,22 @@ class ClueTask(ClassificationTask):
 
         A single file is the split whose file has its name, or else the split that is evaluated.
         """
-        path = Path(data.path or ".")
-        files = find_official_files(path, self.file_names, self.evaluation_split, f"{self.name}'s JSON files")
-        labels = self.find_labels(files)
         notes: list[str] = []
+        files = self.find_files(Path(data.path or "."), data, notes)
+        labels = self.find_labels(files)
         return Dataset(
             files, lambda split: self.read_split(split, files[split][0], labels, data, notes), labels, notes=notes
         )
+
+    def find_files(self, path: Path, data: DataConfig, notes: list[str]) -> dict[str, tuple[Path, ...]]:
+        """The file of each split; see :func:`bertcore_tasks.official_files.find_official_files`.
+
+        Args:
+            path: a folder, or one file.
+            data: the options.
+            notes: told what is there and not read.
+        """
+        return find_official_files(path, self.file_names, self.evaluation_split, f"{self.name}'s JSON files")
 
     def find_labels(self, files: Mapping[str, tuple[Path, ...]]) -> tuple[str, ...]:
         """The labels, in the order of their ids; ``files`` are those of the splits."""

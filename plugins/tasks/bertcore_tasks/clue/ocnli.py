@@ -13,15 +13,6 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``ocnli``."""
-    from bertcore_tasks.clue.base import FILE_NAMES, ClueTask
+    from bertcore_tasks.clue.ocnli_task import OcnliTask
 
-    return [
-        ClueTask(
-            name="ocnli",
-            description="CLUE OCNLI: Chinese natural language inference, accuracy",
-            text_fields=("sentence1", "sentence2"),
-            leaderboard={"test": "ocnli_50k_predict.json"},
-            labels=("neutral", "entailment", "contradiction"),
-            file_names={**FILE_NAMES, "train": ("train.50k.json", "train.json")},
-        )
-    ]
+    return [OcnliTask()]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
+from bertcore.config import DataConfig
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_tsv
-from bertcore.task import Example, Metric
+from bertcore.errors import DataError
+from bertcore.task import Dataset, Example, Metric, Split
 
 from bertcore_tasks.glue.base import GlueTask
 
@@ -61,6 +63,11 @@ class DiagnosticTask(GlueTask):
             leaderboard={"test": "AX.tsv"},
         )
 
+    def open(self, data: DataConfig) -> Dataset:
+        """Finds the files; see :meth:`bertcore.task.Task.open`."""
+        found = super().open(data)
+        return _Diagnostics(found.files, found.read, found.labels, notes=found.notes)
+
     def read_split(self, split: str, file: Path, notes: list[str]) -> list[Example]:
         """Reads one file; in the one with labels the texts have other columns, and rows are numbered from 0."""
         if split != "full":
@@ -77,3 +84,16 @@ class DiagnosticTask(GlueTask):
                     )
                 )
         return examples
+
+
+class _Diagnostics(Dataset):
+    """Says what can be done with the file without labels, where the one with labels is asked for and absent."""
+
+    def split(self, name: str) -> Split:
+        """See :meth:`bertcore.task.Dataset.split`."""
+        if name == "full" and name not in self.files and "test" in self.files:
+            raise DataError(
+                f"{self.files['test'][0]}: no labels: predict or submit",
+                "bertcore submit writes AX.tsv; to score it, give diagnostic-full.tsv",
+            )
+        return super().split(name)

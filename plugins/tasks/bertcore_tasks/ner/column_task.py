@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bertcore.config import DataConfig
 from bertcore.data.bad_examples import one_example
+from bertcore.data.tables import read_lines
 from bertcore.errors import DataError
-from bertcore.tagging import scheme_tags
+from bertcore.tagging import scheme_tags, split_tag
 from bertcore.task import Dataset
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask, Scheme
-from bertcore_tasks.ner.columns import Clean, Columns, check_tags, read_columns, read_spans
+from bertcore_tasks.ner.columns import (
+    Clean,
+    Columns,
+    TaggedLines,
+    check_tags,
+    found_scheme,
+    read_columns,
+    read_spans,
+)
 from bertcore_tasks.ner.units import Sentence, join_units
 
 
@@ -22,17 +32,20 @@ class Layout:
     """Names of a data set's files, as one source publishes them.
 
     Attributes:
-        scheme: of the tags.
+        scheme: of the tags; None where the files of this name have several.
         pattern: name of a file, in which ``{split}`` stands for the split, as ``example.{split}``.
+        train: what stands for the split ``train`` there.
     """
 
-    scheme: Scheme
+    scheme: Scheme | None
     pattern: str
+    train: str = "train"
 
     @property
     def files(self) -> dict[str, str]:
         """Name of the file of each split."""
-        return {split: self.pattern.format(split=split) for split in ("train", "dev", "test")}
+        stems = {"train": self.train, "dev": "dev", "test": "test"}
+        return {split: self.pattern.format(split=stem) for split, stem in stems.items()}
 
 
 @dataclass
@@ -43,9 +56,10 @@ class ColumnNerTask(NerTask):
         name: as in ``--task msra``.
         description: one line.
         types: of the entities, in the order of the tags' ids.
-        layouts: known layouts; the first of which a folder has a file is read.
+        layouts: known layouts; that of which a folder has most files is read.
         clean: turns the units of a file into those of the text.
         dev_is_test: whether a data set without dev split is evaluated on its test split.
+        other_names: what files of other sources call a type, to its name here.
     """
 
     name: str
@@ -54,6 +68,7 @@ class ColumnNerTask(NerTask):
     layouts: tuple[Layout, ...]
     clean: Clean | None = None
     dev_is_test: bool = False
+    other_names: Mapping[str, str] = field(default_factory=dict)
 
     def open(self, data: DataConfig) -> Dataset:
         """Finds the files of one of the layouts; see :meth:`bertcore.task.Task.open`."""
@@ -65,7 +80,7 @@ class ColumnNerTask(NerTask):
             notes.append(
                 f"{self.name} has no dev split: the test split stands for it, so the best checkpoint is chosen on it"
             )
-        scheme = data.scheme or known.scheme
+        scheme = data.scheme or known.scheme or _scheme_of_first_lines(next(iter(files.values()))[0])
         splits: dict[str, list[Sentence]] = {}
 
         def read(split: str) -> list[Sentence]:
@@ -78,6 +93,7 @@ class ColumnNerTask(NerTask):
                     tagged=split != "test",
                     clean=self.clean,
                     notes=notes,
+                    other_names=self.other_names,
                 )
             return splits[split]
 
@@ -89,14 +105,25 @@ class ColumnNerTask(NerTask):
             return next(same_name, self.layouts[0]), {self.evaluation_split: (path,)}
         names = " or ".join(next(iter(known.files.values())) for known in self.layouts)
         if not path.is_dir():
-            raise DataError(f"{path}: no such folder", f"give the folder that holds {names} with --data")
-        for known in self.layouts:
-            files: dict[str, tuple[Path, ...]] = {
-                split: (path / name,) for split, name in known.files.items() if (path / name).is_file()
-            }
-            if files:
-                return known, files
-        raise DataError(f"{path}: no {names}", f"give the folder of {self.name}'s official files with --data")
+            raise DataError(f"{path}: no such folder", f"give the folder of {self.name}'s official files with --data")
+        found: list[tuple[Layout, dict[str, tuple[Path, ...]]]] = [
+            (known, {split: (path / name,) for split, name in known.files.items() if (path / name).is_file()})
+            for known in self.layouts
+        ]
+        # Two layouts may share the name of one file: the one that finds more is meant, of equals the first.
+        best = max(found, key=lambda pair: len(pair[1]))
+        if best[1]:
+            return best
+        raise DataError(
+            f"{path}: no {names}",
+            f"give the folder of {self.name}'s official files with --data, or files of other names with --task ner "
+            "--train FILE --dev FILE",
+        )
+
+
+def _scheme_of_first_lines(file: Path, lines: int = 20_000) -> str:
+    tags = (line.split()[-1] for _, line in itertools.islice(read_lines(file), lines) if line.strip())
+    return found_scheme(tags)
 
 
 def read_column_split(
@@ -109,6 +136,7 @@ def read_column_split(
     notes: list[str],
     columns: Columns | None = None,
     clean: Clean | None = None,
+    other_names: Mapping[str, str] | None = None,
 ) -> list[Sentence]:
     """Reads a file of columns as sentences with their gold entities.
 
@@ -121,11 +149,14 @@ def read_column_split(
         notes: told what was repaired.
         columns: which column holds what; by default the first and the last.
         clean: turns the units of the file into those of the text.
+        other_names: what the file may call a type, to its name.
 
     Raises:
         DataError: something is wrong (file and line).
     """
     read = read_columns(file, columns or Columns(), tagged)
+    if other_names:
+        read = [_renamed(sentence, other_names) for sentence in read]
     words = [sentence.words for sentence in read] if clean is None else clean(read)
     repaired: list[list[int]] = []
     sentences: list[Sentence] = []
@@ -151,3 +182,12 @@ def read_column_split(
         if note not in notes:
             notes.append(note)
     return sentences
+
+
+def _renamed(sentence: TaggedLines, names: Mapping[str, str]) -> TaggedLines:
+    if sentence.tags is None:
+        return sentence
+    pairs = map(split_tag, sentence.tags)
+    return replace(
+        sentence, tags=[f"{position}-{names.get(kind, kind)}" if kind else position for position, kind in pairs]
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +11,17 @@ from pathlib import Path
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_lines_of_examples
 from bertcore.errors import DataError
-from bertcore.tagging import SCHEMES, Span, check_tag, chunks, find_problems, find_scheme, split_tag, tags_to_spans
+from bertcore.tagging import (
+    OUTSIDE,
+    SCHEMES,
+    Span,
+    check_tag,
+    chunks,
+    find_problems,
+    find_scheme,
+    split_tag,
+    tags_to_spans,
+)
 
 LONGEST_UNIT = 1000
 """Characters of the longest character or word; a longer one is a sign of another kind of file."""
@@ -127,11 +137,29 @@ def read_spans(file: Path, sentence: TaggedLines, scheme: str, repair: bool) -> 
     if not problems:
         return tags_to_spans(sentence.tags, scheme), []
     if not repair:
-        raise DataError(
-            f"{file}:{sentence.lines[problems[0].index]}: {problems[0].cause}",
-            "correct the file, or read such tags as conlleval does with --set data.repair=true",
-        )
+        remedy = "correct the file, or read such tags as conlleval does with --set data.repair=true"
+        if scheme == "BIO" and not find_problems(sentence.tags, "IOB1"):
+            remedy = (
+                "for files in which B only parts entities of one type, as CoNLL-2003's: --set data.scheme=IOB1; else "
+                "read such tags as conlleval does: --set data.repair=true"
+            )
+        raise DataError(f"{file}:{sentence.lines[problems[0].index]}: {problems[0].cause}", remedy)
     return chunks(sentence.tags), sorted({sentence.lines[problem.index] for problem in problems})
+
+
+def found_scheme(tags: Iterable[str]) -> str:
+    """The scheme that the tags of a file tell: BIO, unless they have positions of another one.
+
+    BIO, IOB1 and IO cannot be told apart by their positions, nor can BIOES and BMES without an I or M, which then mean
+    the same.
+    """
+    distinct = sorted(set(tags))
+    if {split_tag(tag)[0] for tag in distinct} <= {"B", "I", OUTSIDE}:
+        return "BIO"
+    try:
+        return find_scheme(distinct)
+    except ValueError:
+        return "BIO"
 
 
 @lru_cache(maxsize=1024)

@@ -23,7 +23,14 @@ def bertcore_register_tasks() -> list[Task]:
             layouts=(
                 Layout("BIO", "msra_{split}_bio.txt"),
                 Layout("BIO", "msra_{split}_bio"),
+                # As Lattice LSTM, zh-NER-TF and others hand it out.
+                Layout("BMES", "{split}.char.bmes", train="train_dev"),
+                Layout("BMES", "{split}.char.bmes"),
+                Layout(None, "{split}_data"),
+                Layout(None, "{split}.txt"),
+                Layout(None, "{split}.tsv"),
             ),
             dev_is_test=True,
+            other_names={"NS": "LOC", "NR": "PER", "NT": "ORG"},
         )
     ]

@@ -1,0 +1,61 @@
+"""The task OCNLI, whose training file comes in several sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from bertcore.config import DataConfig
+from bertcore.errors import DataError
+from pydantic import Field
+
+from bertcore_tasks.clue.base import FILE_NAMES, ClueTask
+
+TRAINING_FILES = tuple(f"train.{size}.json" for size in ("50k", "30k", "10k", "3k", "1k"))
+
+
+class OcnliConfig(DataConfig):
+    """Data options of OCNLI."""
+
+    training_file: str | None = Field(
+        None,
+        description="name of the training file in the folder, as train.3k.json; default: the largest that is there",
+    )
+
+
+class OcnliTask(ClueTask):
+    """Inference between two Chinese sentences."""
+
+    data_config: ClassVar[type[DataConfig]] = OcnliConfig
+
+    def __init__(self) -> None:
+        first, *others = TRAINING_FILES
+        super().__init__(
+            name="ocnli",
+            description="CLUE OCNLI: Chinese natural language inference, accuracy",
+            text_fields=("sentence1", "sentence2"),
+            leaderboard={"test": "ocnli_50k_predict.json"},
+            labels=("neutral", "entailment", "contradiction"),
+            file_names={**FILE_NAMES, "train": (first, "train.json", *others)},
+        )
+
+    def find_files(self, path: Path, data: DataConfig, notes: list[str]) -> dict[str, tuple[Path, ...]]:
+        """As every task of CLUE, but with the training file that the options name; the others are noted.
+
+        Raises:
+            DataError: there are no files, or no training file of the name.
+        """
+        files = super().find_files(path, data, notes)
+        if path.is_file():
+            return files
+        if isinstance(data, OcnliConfig) and data.training_file is not None:
+            files["train"] = (path / data.training_file,)
+            if not files["train"][0].is_file():
+                raise DataError(f"{files['train'][0]}: no such file", "check data.training_file")
+        read = files["train"][0].name if "train" in files else ""
+        others = [name for name in self.file_names["train"] if name != read and (path / name).is_file()]
+        if others:
+            notes.append(
+                f"the training file is {read}; not read: {', '.join(others)} (--set data.training_file=NAME chooses)"
+            )
+        return files
