@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+SHOWN_METRICS = 6
+"""Scores that a line or a figure has room for. A task may have more, the chief ones first; a report has them all."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -87,6 +90,8 @@ class Evaluated(Event):
         examples_per_second: without compilation.
         compile_seconds: spent on compilation.
         best: whether this is the best evaluation so far.
+        per_class: each class to its ``precision``, ``recall``, ``f1``, ``support`` and how often it was ``predicted``.
+        notes: what a reader must know beside the scores, a line each.
     """
 
     split: str
@@ -98,6 +103,8 @@ class Evaluated(Event):
     examples_per_second: float
     compile_seconds: float
     best: bool
+    per_class: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

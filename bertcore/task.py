@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bertcore.backend import Outputs
 from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
-from bertcore.errors import UsageError
+from bertcore.errors import PluginError, UsageError
 from bertcore.heads import Head
 
 if TYPE_CHECKING:
@@ -111,6 +111,52 @@ class Metric:
     greater_is_better: bool = True
 
 
+CLASS_FIGURES = ("f1", "precision", "recall")
+"""What a class is scored by."""
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """How well one class, label or type of entity is found, from counts.
+
+    A score without a denominator is 0, as in scikit-learn and seqeval.
+
+    Attributes:
+        correct: how often it was predicted rightly.
+        predicted: how often it was predicted.
+        support: how often it was to be found.
+    """
+
+    correct: int = 0
+    predicted: int = 0
+    support: int = 0
+
+    @property
+    def precision(self) -> float:
+        """Part of what was predicted that is right."""
+        return self.correct / self.predicted if self.predicted else 0.0
+
+    @property
+    def recall(self) -> float:
+        """Part of what was to be found that was found."""
+        return self.correct / self.support if self.support else 0.0
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of both."""
+        return 2 * self.correct / (self.predicted + self.support) if self.predicted + self.support else 0.0
+
+    def as_dict(self) -> dict[str, float]:
+        """The scores and what they are made of, by name, as reports hold them."""
+        return {
+            "precision": self.precision,
+            "recall": self.recall,
+            "f1": self.f1,
+            "support": self.support,
+            "predicted": self.predicted,
+        }
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What an accumulator made of all predictions of a split.
@@ -123,6 +169,9 @@ class Evaluation:
         predictions: one JSON object per example, in the order of the examples.
         confusion: label names and counts ``[gold, predicted]``, or None.
         errors: the worst errors, worst first, each with its text.
+        per_class: each class, label or type of entity to how well it is found; empty where there are none.
+        notes: what a reader must know beside the scores, a line each: that only one class is ever predicted.
+        thresholds: name to value of what was chosen on a split and not learned, and is predicted with.
     """
 
     metrics: Mapping[str, float]
@@ -132,6 +181,22 @@ class Evaluation:
     predictions: Sequence[Mapping[str, Any]] = ()
     confusion: tuple[tuple[str, ...], NDArray[np.int64]] | None = None
     errors: Sequence[Mapping[str, Any]] = ()
+    per_class: Mapping[str, ClassScore] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def value(self, name: str) -> float:
+        """A figure by its name: one of the metrics, or of one class, as ``f1_PER``.
+
+        Raises:
+            PluginError: there is none.
+        """
+        if name in self.metrics:
+            return self.metrics[name]
+        figure, _, of_class = name.partition("_")
+        if figure not in CLASS_FIGURES or of_class not in self.per_class:
+            raise PluginError(f"the task reported no {name}", "choose another metric with --metric")
+        return float(getattr(self.per_class[of_class], figure))
 
 
 class Accumulator(ABC):
@@ -230,6 +295,23 @@ class Task(ABC):
     def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
         """What an evaluation of these examples reports: each may be named to choose the best checkpoint."""
         return (self.metric,)
+
+    def baseline(
+        self,
+        training: Callable[[], Sequence[Example]],
+        examples: Sequence[Example],
+        labels: tuple[str, ...],
+        data: DataConfig,
+    ) -> Mapping[str, float]:
+        """Scores of what remembers the training split and is no model; they go beside ``Evaluation.baseline``.
+
+        Args:
+            training: reads the training split.
+            examples: that are evaluated, each with its label.
+            labels: of the model, or of the dataset where there is none.
+            data: the data options.
+        """
+        return {}
 
     @abstractmethod
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:

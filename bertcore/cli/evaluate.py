@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bertcore.cli.options import place_options, settings_options, shown_work
+from bertcore.cli.options import place_options, print_classes, settings_options, shown_work
 
 
 @click.command()
@@ -34,14 +34,20 @@ def evaluate(
     """
     from bertcore.config import gather_settings
     from bertcore.engine.inference import TrainedModel
+    from bertcore.events import SHOWN_METRICS
     from bertcore.registry import Registry
 
     options = {"task": task, "backend": backend, "run.device": device, "data.path": data}
     trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, options))
     with shown_work():
         result = trained.evaluate(split, note=click.echo)
-    baseline = ", ".join(f"{name} {value:.4f}" for name, value in result.evaluation.baseline.items())
+    shown = list(result.evaluation.baseline.items())[:SHOWN_METRICS]
+    baseline = ", ".join(f"{name} {value:.4f}" for name, value in shown)
     click.echo(f"{result.examples_per_second:.1f} examples/s{', baseline: ' + baseline if baseline else ''}")
     if result.folder is not None:
         click.echo(f"report and predictions: {result.folder}")
+    else:
+        print_classes(result.evaluation.per_class)  # there is no report that holds them
+    if result.evaluation.notes:
+        click.echo("; ".join(result.evaluation.notes))
     click.echo(result.summary)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from bertcore.task import ClassScore
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -79,3 +83,24 @@ def shown_work(*, stdout_is_data: bool = False) -> Iterator[None]:
             yield
     finally:
         display.close()
+
+
+def print_classes(per_class: Mapping[str, ClassScore]) -> None:
+    """Prints precision, recall, F1 and support of each class, as columns."""
+    from bertcore.engine.report_text import SHOWN_CLASSES, class_table
+
+    if not per_class:
+        return
+    rows = class_table(per_class)[: SHOWN_CLASSES + 1]
+    widest = max(_columns(name) for name, *_ in rows)
+    widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
+    for name, *values in rows:
+        cells = (f"{value:>{width}}" for value, width in zip(values, widths, strict=True))
+        click.echo(f"{name}{' ' * (widest - _columns(name))}  {'  '.join(cells)}")
+    if len(per_class) > SHOWN_CLASSES:
+        click.echo(f"... {len(per_class) - SHOWN_CLASSES} more classes")
+
+
+def _columns(text: str) -> int:
+    """Columns that a text takes on a terminal; a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bertcore.cli.options import json_option, settings_options, shown_work
+from bertcore.cli.options import json_option, print_classes, settings_options, shown_work
 
 
 @click.command()
@@ -38,6 +38,7 @@ def score(
     """
     from bertcore.config import gather_settings
     from bertcore.engine import scoring
+    from bertcore.engine.report import evaluation_content
     from bertcore.files import json_text
     from bertcore.registry import Registry
 
@@ -50,11 +51,8 @@ def score(
         content = {
             "task": result.task,
             "split": result.split,
-            "metrics": dict(evaluation.metrics),
-            "baseline": dict(evaluation.baseline),
-            "total": evaluation.total,
-            "summary": evaluation.summary,
-            "notes": notes,
+            **evaluation_content(evaluation),
+            "notes": [*notes, *evaluation.notes],
         }
         click.echo(json_text(content, indent=2))
         return
@@ -64,4 +62,7 @@ def score(
     for name, value in evaluation.metrics.items():
         baseline = evaluation.baseline.get(name)
         click.echo(f"{name:<{width}}  {value:.6f}{'' if baseline is None else f'  (baseline {baseline:.6f})'}")
+    print_classes(evaluation.per_class)
+    if evaluation.notes:
+        click.echo("; ".join(evaluation.notes))
     click.echo(evaluation.summary)

@@ -11,8 +11,9 @@ from bertcore.backend import Outputs
 from bertcore.batch import Batch
 from bertcore.config import RunConfig
 from bertcore.errors import ConfigError
-from bertcore.heads import Head
-from bertcore.task import Accumulator, Evaluation, Example, ExampleStream, Metric, Split, Task
+from bertcore.heads import Head, SequenceClassification, TokenClassification
+from bertcore.tagging import entity_types
+from bertcore.task import CLASS_FIGURES, Accumulator, Evaluation, Example, ExampleStream, Metric, Split, Task
 
 LOSS = Metric("loss", greater_is_better=False)
 """Of the head, on average over what it counts in training. It is computed where it chooses, and not otherwise."""
@@ -21,7 +22,7 @@ LONGEST_LIST = 20
 
 
 def choose_metric(config: RunConfig, task: Task, examples: Split, head: Head) -> Metric:
-    """Returns the metric that ``train.metric`` names, or the task's own.
+    """Returns the metric that ``train.metric`` names, that of one class as ``f1_PER`` among them, or the task's own.
 
     Args:
         config: the configuration.
@@ -40,12 +41,22 @@ def choose_metric(config: RunConfig, task: Task, examples: Split, head: Head) ->
     known = {metric.name: metric for metric in (*task.metrics(examples, head, config.data), LOSS)}
     if name in known:
         return known[name]
+    figure, _, of_class = name.partition("_")
+    if figure in CLASS_FIGURES and of_class in _classes(head):
+        return Metric(name)
     nearest = difflib.get_close_matches(name, known, n=1)
     listed = ", ".join(list(known)[:LONGEST_LIST]) + (", ..." if len(known) > LONGEST_LIST else "")
     raise ConfigError(
         f"train.metric = {name!r}: the task {task.name} reports no such metric",
         (f"did you mean {nearest[0]!r}? " if nearest else "") + f"it reports {listed}",
     )
+
+
+def _classes(head: Head) -> tuple[str, ...]:
+    """The classes, labels or types of entities that a head predicts."""
+    if isinstance(head, TokenClassification):
+        return entity_types(head.labels)
+    return head.labels if isinstance(head, SequenceClassification) else ()
 
 
 def describe(metric: Metric) -> str:

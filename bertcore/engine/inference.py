@@ -14,9 +14,12 @@ from bertcore.batch import Batch
 from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_model, config_values, known_keys
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.engine.choice import open_accumulator
+from bertcore.engine.evaluations import changed_options, choose_folder, folder_name, identity
+from bertcore.engine.judgement import judged, labels_of, learned_baseline, training_beside
 from bertcore.engine.prediction import predict_split
 from bertcore.engine.prediction_input import named_as_trained
 from bertcore.engine.preparation import (
+    EncodedSplit,
     Place,
     choose_max_length,
     choose_place,
@@ -102,6 +105,8 @@ class TrainedModel:
             )
         self.run_folder: RunFolder | None = RunFolder.open(path) if is_run else None
         own = self.run_folder.settings() if self.run_folder is not None else []
+        place = [setting for setting in settings if setting.key in ("task", "backend")]
+        self._own_options = config_values(resolve_run(changed_settings(own, place, registry), registry).config)
         self.config: RunConfig = resolve_run(changed_settings(own, settings, registry), registry).config
         self.task: Task = find_task(self.config, registry)
         self.place: Place = choose_place(self.config, registry)
@@ -160,30 +165,37 @@ class TrainedModel:
         accumulator = open_accumulator(self.config, self.task, encoded.examples, self._tuned(head))
         with about(name):
             speed = self._predict(head, encoded.batch, accumulator, len(encoded.examples))
-        evaluation = accumulator.result()
+        training, labels = training_beside(dataset, name), labels_of(head)
+        learned = learned_baseline(self.task, training, encoded.examples, labels, self.config.data)
+        evaluation = judged(accumulator.result(), (self.task.metric,), learned)
         header = {**self.header, "data": data}
-        folder = None
-        if self.run_folder is not None:
-            other_task = [] if self.task.name == self._own_task else [self.task.name]
-            parts = [*other_task, name, self.place.backend.name]
-            folder = self.run_folder.path / "evaluations" / "-".join(parts)
-            with atomic_folder(folder) as temporary:
-                write_json_lines(temporary / "predictions.jsonl", evaluation.predictions)
-                write_report(
-                    temporary,
-                    Report(
-                        title=f"{self.task.name}, {name}, on {self.place.backend.name}",
-                        header=header,
-                        evaluation=evaluation,
-                        best_step=0,
-                        seconds=time.perf_counter() - started,
-                        examples_per_second=speed,
-                        history=(),
-                        options=config_values(self.config),
-                        environment=environment(self.place.backend.versions()),
-                    ),
-                )
+        report = Report(
+            title=f"{self.task.name}, {name}, on {self.place.backend.name}",
+            split=name,
+            header=header,
+            evaluation=evaluation,
+            best_step=0,
+            seconds=time.perf_counter() - started,
+            examples_per_second=speed,
+            history=(),
+            options=config_values(self.config),
+            environment=environment(self.place.backend.versions()),
+        )
+        folder = None if self.run_folder is None else self._keep(self.run_folder, encoded, report)
         return EvaluationResult(folder, header, evaluation, speed)
+
+    def _keep(self, run: RunFolder, split: EncodedSplit, report: Report) -> Path:
+        """Writes a report and its predictions where no other evaluation of the run lies, and returns the folder."""
+        changed = changed_options(self._own_options, report.options)
+        backend = self.place.backend.name
+        own_task = self.task.name == self._own_task
+        name = folder_name([*([] if own_task else [self.task.name]), split.name, backend], changed, names_data=own_task)
+        same = identity(self.task.name, backend, split.name, split.examples, changed, run.best)
+        folder = choose_folder(run.path / "evaluations", name, same)
+        with atomic_folder(folder) as temporary:
+            write_json_lines(temporary / "predictions.jsonl", report.evaluation.predictions)
+            write_report(temporary, replace(report, identity=same))
+        return folder
 
     def predict_split(self, name: str, note: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
         """Predicts a split of the configured data, whether it has labels or not.

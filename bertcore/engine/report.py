@@ -10,11 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import bertcore
+from bertcore.engine.report_text import markdown
+from bertcore.events import SHOWN_METRICS
 from bertcore.files import atomic_write, json_text
 from bertcore.task import Evaluation
 
-SHOWN_ERRORS = 10
-SHOWN_METRICS = 6
+
+@dataclass(frozen=True)
+class ReportedTest:
+    """What the best checkpoint made of the test file.
+
+    Attributes:
+        examples: of the file.
+        labeled: how many of them have a label; it is scored where all have one.
+        predictions: name of the file that holds the predictions.
+        evaluation: its scores, or None.
+    """
+
+    examples: int
+    labeled: int
+    predictions: str
+    evaluation: Evaluation | None
 
 
 @dataclass(frozen=True)
@@ -23,17 +39,21 @@ class Report:
 
     Attributes:
         title: first line.
+        split: name of the split that was evaluated.
         header: what the run did.
         evaluation: of the best checkpoint.
         best_step: its step.
         seconds: wall-clock time of the run.
         examples_per_second: of training, or of an evaluation; without compilation.
-        history: logged steps and evaluations, as in ``metrics.jsonl``.
+        history: logged steps and evaluations, as in ``metrics.jsonl``, but without the scores of single classes.
         options: the resolved configuration.
         environment: versions and machine.
+        test: of the run's test file, where there is one.
+        identity: what tells one evaluation of a run from another; see :mod:`bertcore.engine.evaluations`.
     """
 
     title: str
+    split: str
     header: Mapping[str, str]
     evaluation: Evaluation
     best_step: int
@@ -42,6 +62,8 @@ class Report:
     history: Sequence[Mapping[str, Any]]
     options: Mapping[str, Any]
     environment: Mapping[str, str]
+    test: ReportedTest | None = None
+    identity: Mapping[str, Any] | None = None
 
 
 def environment(versions: Mapping[str, str]) -> dict[str, str]:
@@ -61,28 +83,41 @@ def write_report(folder: Path, report: Report) -> None:
     Raises:
         OutputError: one of them could not be written.
     """
-    evaluation = report.evaluation
     content = {
-        "metrics": dict(evaluation.metrics),
-        "baseline": dict(evaluation.baseline),
-        "total": evaluation.total,
-        "summary": evaluation.summary,
+        "split": report.split,
+        **evaluation_content(report.evaluation),
+        "test": None if report.test is None else _test_content(report.test),
         "best_step": report.best_step,
         "seconds": round(report.seconds, 3),
         "examples_per_second": round(report.examples_per_second, 3),
         "header": dict(report.header),
-        "confusion": None
-        if evaluation.confusion is None
-        else {"labels": list(evaluation.confusion[0]), "counts": evaluation.confusion[1].tolist()},
-        "errors": list(evaluation.errors),
         "history": list(report.history),
         "options": dict(report.options),
         "environment": dict(report.environment),
     }
+    if report.identity is not None:
+        content["identity"] = report.identity
     write_json(folder / "report.json", content)
     has_curves = _write_curves(folder / "curves.png", report.history)
     with atomic_write(folder / "report.md") as file:
-        file.write(_markdown(report, has_curves).encode())
+        file.write(markdown(report, has_curves).encode())
+
+
+def evaluation_content(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation as JSON holds it, without its predictions."""
+    return {
+        "metrics": dict(evaluation.metrics),
+        "baseline": dict(evaluation.baseline),
+        "notes": list(evaluation.notes),
+        "thresholds": dict(evaluation.thresholds),
+        "total": evaluation.total,
+        "summary": evaluation.summary,
+        "per_class": {name: score.as_dict() for name, score in evaluation.per_class.items()},
+        "confusion": None
+        if evaluation.confusion is None
+        else {"labels": list(evaluation.confusion[0]), "counts": evaluation.confusion[1].tolist()},
+        "errors": list(evaluation.errors),
+    }
 
 
 def write_json(file: Path, content: Any) -> None:
@@ -98,47 +133,9 @@ def write_json_lines(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             output.write(json_text(row).encode() + b"\n")
 
 
-def _markdown(report: Report, has_curves: bool) -> str:
-    evaluation = report.evaluation
-    lines = [
-        f"# {report.title}",
-        "",
-        f"`{evaluation.summary}`",
-        "",
-        "| score | value | baseline |",
-        "|---|---|---|",
-    ]
-    for name, value in evaluation.metrics.items():
-        baseline = evaluation.baseline.get(name)
-        lines.append(f"| {name} | {value:.6f} | {'' if baseline is None else f'{baseline:.6f}'} |")
-    evaluations = sum(1 for entry in report.history if entry.get("kind") == "evaluation")
-    if evaluations:
-        lines += ["", f"Best of {evaluations} evaluations on the same split, at step {report.best_step}."]
-    if has_curves:
-        lines += ["", "![loss and scores](curves.png)"]
-    if evaluation.confusion is not None:
-        labels, counts = evaluation.confusion
-        lines += ["", "## Confusion matrix", "", "| gold \\ predicted | " + " | ".join(map(_cell, labels)) + " |"]
-        lines.append("|---" * (len(labels) + 1) + "|")
-        lines += [
-            f"| {_cell(label)} | " + " | ".join(map(str, row)) + " |" for label, row in zip(labels, counts, strict=True)
-        ]
-    if evaluation.errors:
-        lines += ["", "## Worst errors", ""]
-        for error in evaluation.errors[:SHOWN_ERRORS]:
-            lines.append("- " + ", ".join(f"{name}: {_cell(value)}" for name, value in error.items()))
-    for title, table in (
-        ("Run", report.header),
-        ("Environment", report.environment),
-        ("Configuration", report.options),
-    ):
-        lines += ["", f"## {title}", "", "| | |", "|---|---|"]
-        lines += [f"| {_cell(name)} | {_cell(value)} |" for name, value in table.items() if value is not None]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(value: object) -> str:
-    return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("\0", "\\0")
+def _test_content(test: ReportedTest) -> dict[str, Any]:
+    scores = {} if test.evaluation is None else evaluation_content(test.evaluation)
+    return {"examples": test.examples, "labeled": test.labeled, "predictions": test.predictions, **scores}
 
 
 def _write_curves(file: Path, history: Sequence[Mapping[str, Any]]) -> bool:
@@ -152,7 +149,6 @@ def _write_curves(file: Path, history: Sequence[Mapping[str, Any]]) -> bool:
     loss_axes, score_axes = figure.subplots(1, 2)
     loss_axes.plot([entry["step"] for entry in steps], [entry["loss"] for entry in steps])
     loss_axes.set(xlabel="step", ylabel="training loss")
-    # Tasks with many types have dozens of metrics, the chief ones first.
     for name in list(evaluations[0]["metrics"])[:SHOWN_METRICS] if evaluations else ():
         values = [entry["metrics"][name] for entry in evaluations]
         (line,) = score_axes.plot([entry["step"] for entry in evaluations], values, marker="o", label=name)

@@ -8,7 +8,8 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from bertcore.data.record_folder import recorded_settings
 from bertcore.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bertcore.engine.choice import choose_metric, describe, open_accumulator
 from bertcore.engine.interrupt import Interrupted
+from bertcore.engine.judgement import judged, labels_of, learned_baseline
 from bertcore.engine.prediction import PredictionTiming, predict_split
 from bertcore.engine.preparation import (
     EncodedSplit,
@@ -42,20 +44,20 @@ from bertcore.engine.preparation import (
     open_session,
     settle_options,
 )
-from bertcore.engine.report import Report, environment, write_json, write_json_lines, write_report
+from bertcore.engine.report import Report, ReportedTest, environment, write_json, write_json_lines, write_report
 from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.engine.tracking import Trackers
 from bertcore.engine.training import Surroundings, Trainer, training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
 from bertcore.errors import BertcoreError, ConfigError, DataError, ModelError, UsageError
-from bertcore.events import CheckpointSaved, Event, Note, RunFailed, RunFinished, RunStarted
+from bertcore.events import SHOWN_METRICS, CheckpointSaved, Event, Note, RunFailed, RunFinished, RunStarted
 from bertcore.files import staged
 from bertcore.heads import Head, TokenClassification
 from bertcore.models import ModelSource, open_model, save_model, save_weights
 from bertcore.parameters import FitReport, Parameters
 from bertcore.progress import about, listening
 from bertcore.registry import Registry
-from bertcore.task import Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
+from bertcore.task import ClassScore, Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
 
 # What a resumed run may not change: it would no longer be the same run.
 FIXED_ON_RESUME = (
@@ -90,6 +92,8 @@ class RunResult:
         examples_per_second: of training, without compilation and evaluation.
         seconds: wall-clock time of the run.
         test: scores and predictions of the file that ``data.test`` names, where it has labels.
+        per_class: each class, label or type of entity to how well the best checkpoint finds it.
+        notes: what a reader must know beside the scores, a line each.
     """
 
     folder: Path
@@ -106,6 +110,8 @@ class RunResult:
     examples_per_second: float
     seconds: float
     test: Evaluation | None = None
+    per_class: Mapping[str, ClassScore] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -186,21 +192,39 @@ def run_seeds(config: RunConfig, registry: Registry, seeds: Sequence[int]) -> Se
         if parent.is_dir() and not any(parent.iterdir()):
             parent.rmdir()
         raise
-    names = list(results[0].metrics)
-    values = {name: [result.metrics[name] for result in results] for name in names}
-    mean = {name: statistics.fmean(values[name]) for name in names}
-    deviation = {name: statistics.stdev(values[name]) if len(seeds) > 1 else math.nan for name in names}
-    scores = ", ".join(f"{name} mean {mean[name]:.6f}, standard deviation {deviation[name]:.6f}" for name in names)
+    mean, deviation = _mean_and_deviation([result.metrics for result in results])
+    scores = ", ".join(
+        f"{name} mean {mean[name]:.6f}, standard deviation {deviation[name]:.6f}" for name in list(mean)[:SHOWN_METRICS]
+    )
     summary = f"{scores}, seeds {len(seeds)}"
+    tests = [result.test.metrics for result in results if result.test is not None]
     content = {
         "mean": mean,
         "standard_deviation": deviation,
         "baseline": dict(results[0].baseline),
+        "test": dict(zip(("mean", "standard_deviation"), _mean_and_deviation(tests), strict=True)) if tests else None,
         "summary": summary,
-        "runs": [{"seed": one.seed, "metrics": dict(one.metrics), "folder": one.folder.name} for one in results],
+        "runs": [
+            {
+                "seed": one.seed,
+                "metrics": dict(one.metrics),
+                "test": None if one.test is None else dict(one.test.metrics),
+                "notes": list(one.notes),
+                "folder": one.folder.name,
+            }
+            for one in results
+        ],
     }
     write_json(parent / "report.json", content)
     return SeedsResult(parent, tuple(results), mean, deviation, summary)
+
+
+def _mean_and_deviation(runs: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean and standard deviation of each score; the latter is nan for one run."""
+    values = {name: [run[name] for run in runs] for name in runs[0]}
+    mean = {name: statistics.fmean(of_name) for name, of_name in values.items()}
+    deviation = {name: statistics.stdev(of_name) if len(runs) > 1 else math.nan for name, of_name in values.items()}
+    return mean, deviation
 
 
 def resume(path: Path, registry: Registry, changes: Sequence[Setting] = ()) -> RunResult:
@@ -335,6 +359,20 @@ class _Workshop:
             labeled=labeled,
         )
 
+    @cached_property
+    def baseline(self) -> Mapping[str, float]:
+        """What remembers the training split scores on the split that is evaluated."""
+        return self.learned_baseline(self.evaluation.examples)
+
+    def learned_baseline(self, examples: Sequence[Example]) -> Mapping[str, float]:
+        """What remembers the training split scores on these examples."""
+        training = lambda: self.training_examples  # noqa: E731
+        return learned_baseline(self.task, training, examples, labels_of(self.head), self.config.data)
+
+    def judged(self, evaluation: Evaluation, learned: Mapping[str, float]) -> Evaluation:
+        """Adds what is to be said beside the scores."""
+        return judged(evaluation, (self.metric, self.task.metric), learned)
+
     def _training_data(self, seed: int) -> TrainingData:
         options = self.config.train
         if self.training_split is not None:
@@ -430,6 +468,7 @@ class _SeedRun:
         seconds = time.perf_counter() - self._started
         speed = trainer.rows / trainer.seconds if trainer.seconds else 0.0
         evaluation = trainer.best
+        test: ReportedTest | None = None
         if not finished:
             summary = f"stopped after step {self._progress.step} of {self._data.total_steps}; go on with --resume"
             metrics: Mapping[str, float] = {} if evaluation is None else evaluation.metrics
@@ -438,21 +477,24 @@ class _SeedRun:
             if evaluation is None:  # a resumed run that found nothing better than what it had
                 evaluation = self._evaluate_best()
             summary, metrics, baseline = evaluation.summary, evaluation.metrics, evaluation.baseline
-            write_report(
-                self._folder.path,
-                Report(
-                    title=f"{self._config.task} on {self._config.backend}, seed {self._config.run.seed}",
-                    header=self._event.header,
-                    evaluation=evaluation,
-                    best_step=self._progress.best_step,
-                    seconds=seconds,
-                    examples_per_second=speed,
-                    history=self._progress.history,
-                    options=self._event.options,
-                    environment=environment(self._shop.place.backend.versions()),
-                ),
+            report = Report(
+                title=f"{self._config.task} on {self._config.backend}, seed {self._config.run.seed}",
+                split=self._shop.evaluation.name,
+                header=self._event.header,
+                evaluation=evaluation,
+                best_step=self._progress.best_step,
+                seconds=seconds,
+                examples_per_second=speed,
+                history=self._progress.history,
+                options=self._event.options,
+                environment=environment(self._shop.place.backend.versions()),
             )
-        test = self._predict_test() if finished else None
+            write_report(self._folder.path, report)
+            test = self._predict_test()
+            if test is not None:
+                write_report(self._folder.path, replace(report, test=test))
+            if evaluation.notes:
+                self._send(Note(f"{report.split}: {'; '.join(evaluation.notes)}"))
         self._send(RunFinished(summary, metrics, seconds))
         return RunResult(
             folder=self._folder.path,
@@ -468,7 +510,9 @@ class _SeedRun:
             finished=finished,
             examples_per_second=speed,
             seconds=seconds,
-            test=test,
+            test=None if test is None else test.evaluation,
+            per_class={} if evaluation is None else evaluation.per_class,
+            notes=() if evaluation is None else evaluation.notes,
         )
 
     def _send(self, event: Event) -> None:
@@ -515,7 +559,7 @@ class _SeedRun:
                 examples=len(split.examples),
             )
         self._tuned_head = accumulator.tune() or self._shop.head
-        return accumulator.result(), timing
+        return self._shop.judged(accumulator.result(), self._shop.baseline), timing
 
     def _evaluate_best(self) -> Evaluation:
         self._load_best()
@@ -528,7 +572,7 @@ class _SeedRun:
         self._session.load(parameters)
         return self._shop.head.tuned_as(best.head())
 
-    def _predict_test(self) -> Evaluation | None:
+    def _predict_test(self) -> ReportedTest | None:
         """Predicts the user's test file with the best checkpoint; scores it where every example has a label."""
         split = self._shop.test
         if split is None:
@@ -549,10 +593,12 @@ class _SeedRun:
         if 0 < labeled < len(split.examples):
             self._send(Note(f"test: not scored, {labeled} of {len(split.examples)} examples have a label"))
         if labeled < len(split.examples):
-            return None
-        evaluation = accumulator.result()
+            return ReportedTest(len(split.examples), labeled, file.name, None)
+        evaluation = self._shop.judged(accumulator.result(), self._shop.learned_baseline(split.examples))
         self._send(Note(f"test: {evaluation.summary}"))
-        return evaluation
+        if evaluation.notes:
+            self._send(Note(f"test: {'; '.join(evaluation.notes)}"))
+        return ReportedTest(len(split.examples), labeled, file.name, evaluation)
 
     def _save_model(self, folder: Path, parameters: Parameters, head: Head) -> None:
         save_model(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcore.config import Setting
+from bertcore.engine.judgement import judged, learned_baseline, training_beside
 from bertcore.engine.preparation import data_names, find_task, open_data
 from bertcore.engine.run import resolve_run
 from bertcore.errors import DataError, UsageError
@@ -76,4 +77,7 @@ def score(
         )
     if not predictions.is_file():
         raise DataError(f"{predictions}: no such file", "give the file of predictions with --predictions")
-    return ScoreResult(task.name, name, task.score(examples, dataset.labels, predictions, config.data))
+    evaluation = task.score(examples, dataset.labels, predictions, config.data)
+    training = training_beside(dataset, name)
+    learned = learned_baseline(task, training, examples, dataset.labels, config.data)
+    return ScoreResult(task.name, name, judged(evaluation, (task.metric,), learned))

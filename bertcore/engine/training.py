@@ -234,7 +234,7 @@ class Trainer:
         self._fetch()
         self._pause()
         evaluation, timing = self._around.evaluate()
-        value = evaluation.metrics[self._metric.name]
+        value = evaluation.value(self._metric.name)
         best = progress.best_value is None or _better(value, progress.best_value, self._metric)
         if best:
             self._around.save_best(evaluation)
@@ -253,6 +253,8 @@ class Trainer:
                 examples_per_second=timing.examples_per_second,
                 compile_seconds=timing.compile_seconds,
                 best=best,
+                per_class={name: score.as_dict() for name, score in evaluation.per_class.items()},
+                notes=evaluation.notes,
             ),
             "evaluation",
         )
@@ -270,6 +272,8 @@ class Trainer:
 
     def _record(self, event: StepLogged | Evaluated, kind: str) -> None:
         entry: dict[str, Any] = {"kind": kind, **asdict(event)}
+        # A thousand classes at every evaluation would fill each checkpoint; metrics.jsonl keeps them.
+        entry.pop("per_class", None)
         self.progress.history.append(entry)
         self._around.send(event)
 

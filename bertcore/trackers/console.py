@@ -8,6 +8,7 @@ from typing import Any
 from tqdm import tqdm
 
 from bertcore.events import (
+    SHOWN_METRICS,
     Evaluated,
     Event,
     Note,
@@ -19,9 +20,6 @@ from bertcore.events import (
     WorkProgress,
 )
 from bertcore.trackers.progress_display import ProgressDisplay
-
-SHOWN_METRICS = 6
-"""A task with many types has dozens, the chief ones first; the report has them all."""
 
 
 class ConsoleTracker:
@@ -62,6 +60,7 @@ class ConsoleTracker:
             self._print(
                 f"{event.split} at step {event.step}: {scores}, {event.examples} examples, "
                 f"{event.examples_per_second:.1f} examples/s{compiled}{', best so far' if event.best else ''}"
+                f"{''.join(f'; {note}' for note in event.notes)}"
             )
         elif isinstance(event, WorkProgress):
             self._work.show(event)

@@ -29,6 +29,8 @@ class TensorBoardTracker:
         elif isinstance(event, Evaluated):
             for name, value in event.metrics.items():
                 self._writer.add_scalar(f"{event.split}/{name}", value, event.step)
+            for name, scores in event.per_class.items():
+                self._writer.add_scalar(f"{event.split} f1/{name}", scores["f1"], event.step)
 
     def close(self) -> None:
         """Closes the event file."""

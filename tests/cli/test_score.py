@@ -32,6 +32,10 @@ def test_the_last_line_is_that_of_an_evaluation(bertcore_command: Command, rte_d
     assert outcome.code == 0
     assert outcome.out.splitlines() == [
         "accuracy  0.527076  (baseline 0.527076)",
+        "class           precision  recall      F1  support  predicted",
+        "entailment         0.5271  1.0000  0.6903      146        277",
+        "not_entailment     0.0000  0.0000  0.0000      131          0",
+        "all 277 examples are predicted as 'entailment'; accuracy 0.5271 is not above the baseline, 0.5271",
         "acc_num 146, total_num 277, accuracy 0.527076",
     ]
 
@@ -39,6 +43,7 @@ def test_the_last_line_is_that_of_an_evaluation(bertcore_command: Command, rte_d
 def test_json(bertcore_command: Command, rte_dir: Path, predictions: Path) -> None:
     arguments = ["--task", "rte", "--data", rte_dir / "dev.tsv", "--predictions", predictions, "--json"]
     report = json.loads(bertcore_command("score", *arguments).out)
+    assert len(report.pop("errors")) == 20
     assert report == {
         "task": "rte",
         "split": "dev",
@@ -46,7 +51,22 @@ def test_json(bertcore_command: Command, rte_dir: Path, predictions: Path) -> No
         "baseline": {"accuracy": pytest.approx(146 / 277)},
         "total": 277,
         "summary": "acc_num 146, total_num 277, accuracy 0.527076",
-        "notes": [],
+        "per_class": {
+            "entailment": {
+                "precision": pytest.approx(146 / 277),
+                "recall": 1,
+                "f1": pytest.approx(292 / 423),
+                "support": 146,
+                "predicted": 277,
+            },
+            "not_entailment": {"precision": 0, "recall": 0, "f1": 0, "support": 131, "predicted": 0},
+        },
+        "confusion": {"labels": ["entailment", "not_entailment"], "counts": [[146, 0], [131, 0]]},
+        "thresholds": {},
+        "notes": [
+            "all 277 examples are predicted as 'entailment'",
+            "accuracy 0.5271 is not above the baseline, 0.5271",
+        ],
     }
 
 
@@ -131,7 +151,13 @@ def test_gold_without_entities_is_read_in_the_scheme_of_its_file(bertcore_comman
     predicted.write_text("a B-X\nb O\n\n", encoding="utf-8")
     outcome = bertcore_command("score", "--task", "ner", "--data", gold, "--predictions", predicted, "--json")
     assert outcome.code == 0
-    assert json.loads(outcome.out)["metrics"]["precision_X"] == 0
+    assert json.loads(outcome.out)["per_class"]["X"] == {
+        "precision": 0,
+        "recall": 0,
+        "f1": 0,
+        "support": 0,
+        "predicted": 1,
+    }
     predicted.write_text("a S-X\nb O\n\n", encoding="utf-8")
     arguments = ["--task", "ner", "--data", gold, "--predictions", predicted]
     assert bertcore_command("score", *arguments).code == 4

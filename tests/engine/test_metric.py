@@ -107,6 +107,14 @@ def test_an_error_is_the_better_the_smaller_and_a_correlation_the_greater(tiny_e
         assert result.best_step == 1 + int(choose(values)), (metric, values)
 
 
+def test_a_figure_of_one_class_may_choose(train: Callable[..., RunResult]) -> None:
+    result = train(metric="recall_not_entailment", learning_rate=5e-3)
+    values = [entry["per_class"]["not_entailment"]["recall"] for entry in evaluations(result)]
+    assert len(set(values)) > 1
+    assert result.best_step == 1 + int(np.argmax(values))
+    assert result.per_class["not_entailment"].recall == max(values)
+
+
 def test_a_name_that_the_task_does_not_report_is_refused_before_training(
     tiny_en: Path, small_rte: Path, tmp_path: Path, bertcore_command: Callable[..., Any]
 ) -> None:

@@ -143,7 +143,17 @@ def evaluate_labels(
         predictions=predictions,
         confusion=(labels, confusion),
         errors=_worst_errors(examples, labels, gold, predicted, probabilities),
+        per_class=metrics.per_class(gold, predicted, labels),
+        notes=_one_class(gold, predicted, labels),
     )
+
+
+def _one_class(gold: NDArray[np.int64], predicted: NDArray[np.int64], labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Says that all examples are predicted alike, where they are not alike."""
+    given, wanted = np.unique(predicted), np.unique(gold)
+    if len(given) != 1 or len(wanted) < 2:
+        return ()
+    return (f"all {len(predicted)} examples are predicted as {labels[given[0]]!r}",)
 
 
 def label_predictions(
@@ -214,9 +224,10 @@ class MultiLabelAccumulator(Accumulator):
     def result(self) -> Evaluation:
         """The scores over all examples, against those of the most frequent set of labels."""
         probabilities = sigmoid(self._logits)
-        return evaluate_label_sets(
+        evaluation = evaluate_label_sets(
             self._examples, self._head.labels, probabilities >= self._head.threshold, probabilities
         )
+        return replace(evaluation, thresholds={"threshold": self._head.threshold})
 
 
 def evaluate_label_sets(
@@ -247,7 +258,17 @@ def evaluate_label_sets(
         baseline=_label_set_scores(gold, majority),
         predictions=label_set_predictions(examples, labels, predicted, probabilities),
         errors=_worst_label_sets(examples, labels, gold, predicted, probabilities),
+        per_class=metrics.per_label(gold, predicted, labels),
+        notes=_one_set(gold, predicted, labels),
     )
+
+
+def _one_set(gold: NDArray[np.bool_], predicted: NDArray[np.bool_], labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Says that all examples get the same labels, where they do not have the same."""
+    if len(gold) < 2 or (gold == gold[0]).all() or not (predicted == predicted[0]).all():
+        return ()
+    given = ", ".join(map(repr, _chosen(labels, predicted[0]))) or "no label"
+    return (f"all {len(predicted)} examples get {given}",)
 
 
 def label_set_predictions(

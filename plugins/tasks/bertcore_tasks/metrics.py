@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from bertcore.task import ClassScore
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
@@ -58,6 +59,20 @@ def multi_label_macro_f1(gold: NDArray[np.bool_], predicted: NDArray[np.bool_]) 
 def multi_label_micro_f1(gold: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> float:
     """F1 over the decisions for all labels together; both arguments bool ``[examples, labels]``."""
     return _f1(gold, predicted) if len(gold) else math.nan
+
+
+def per_class(gold: Integers, predicted: Integers, labels: tuple[str, ...]) -> dict[str, ClassScore]:
+    """How well each class is found; both arguments int64 ``[examples]``, indices into ``labels``."""
+    right, found, wanted = (
+        np.bincount(values, minlength=len(labels)).tolist() for values in (gold[gold == predicted], predicted, gold)
+    )
+    return {label: ClassScore(*counts) for label, *counts in zip(labels, right, found, wanted, strict=True)}
+
+
+def per_label(gold: NDArray[np.bool_], predicted: NDArray[np.bool_], labels: tuple[str, ...]) -> dict[str, ClassScore]:
+    """How well each of several labels is found; both arguments bool ``[examples, labels]``."""
+    right, found, wanted = (values.sum(axis=0).tolist() for values in (gold & predicted, predicted, gold))
+    return {label: ClassScore(*counts) for label, *counts in zip(labels, right, found, wanted, strict=True)}
 
 
 def best_threshold(gold: NDArray[np.bool_], probabilities: Floats) -> float:

@@ -106,7 +106,15 @@ def evaluate_numbers(examples: Sequence[Example], predicted: NDArray[np.float64]
         baseline={name: metrics.REGRESSION[name](gold, mean) for name in scores},
         predictions=number_predictions(examples, predicted),
         errors=_worst_errors(examples, gold, predicted),
+        notes=_one_number(gold, predicted),
     )
+
+
+def _one_number(gold: NDArray[np.float64], predicted: NDArray[np.float64]) -> tuple[str, ...]:
+    """Says that all examples get the same number, but for rounding, where they do not have the same."""
+    if len(gold) < 2 or not np.ptp(gold) or not np.ptp(predicted) <= 1e-3 * np.ptp(gold):
+        return ()
+    return (f"all {len(predicted)} examples get the same number, {predicted.mean():.4g}",)
 
 
 def number_predictions(examples: Sequence[Example], predicted: NDArray[np.float64]) -> list[dict[str, Any]]:

@@ -136,10 +136,10 @@ def test_own_files_learn_their_own_types(small_people_daily: Path, chinese_l2: P
     result = bertcore.run(
         task="ner", backend="torch", model=chinese_l2, data=folder, output=tmp_path / "run", settings=settings
     )
-    assert "f1_机构" in result.metrics
+    assert "机构" in result.per_class
     evaluation = bertcore.evaluate(result.folder).evaluation
     assert evaluation.total == 24
-    assert evaluation.metrics["recall_PER"] == 0.0, "a type that is not in the training file is missed, not forgotten"
+    assert evaluation.per_class["PER"].recall == 0.0, "a type that is not in the training file is missed, not forgotten"
     config = json.loads((result.folder / "best" / "config.json").read_text(encoding="utf-8"))
     assert config["id2label"] == {"0": "O", "1": "B-机构", "2": "I-机构"}
 

@@ -85,9 +85,12 @@ def test_f1_is_that_of_seqeval_in_strict_mode(drawn: tuple[str, list[list[str]],
         expected = [score(*arguments, **options) for score in (precision_score, recall_score, f1_score)]
         report = classification_report(*arguments, output_dict=True, **options) if any(expected) else {}
     assert scores("", evaluation) == pytest.approx(expected, abs=1e-12)
-    for kind in TYPES:
-        expected_f1 = report[kind]["f1-score"] if kind in report else 0.0
-        assert evaluation.metrics[f"f1_{kind}"] == pytest.approx(expected_f1, abs=1e-12)
+    assert list(evaluation.per_class) == list(TYPES)
+    for kind, score in evaluation.per_class.items():
+        theirs = report.get(kind, {"precision": 0.0, "recall": 0.0, "f1-score": 0.0, "support": score.support})
+        assert [score.precision, score.recall, score.f1, score.support] == pytest.approx(
+            [theirs["precision"], theirs["recall"], theirs["f1-score"], theirs["support"]], abs=1e-12
+        )
 
 
 @given(tagged_texts())
@@ -137,8 +140,8 @@ def test_the_three_scores_differ() -> None:
     assert scores("", evaluation) == [1 / 2, 1 / 3, 2 * 1 / 5]
     assert scores("conlleval_", evaluation) == [2 / 3] * 3
     assert scores("token_", evaluation) == [4 / 5, 4 / 6, 2 * 4 / 11]
-    assert evaluation.metrics["f1_PER"] == 1
-    assert evaluation.metrics["f1_LOC"] == 0
+    assert evaluation.per_class["PER"].f1 == 1
+    assert evaluation.per_class["LOC"].f1 == 0
     assert evaluation.summary == "entity f1 0.400000, precision 0.500000, recall 0.333333, total_num 1 sentences"
     assert evaluation.baseline == {}
     labels, counts = evaluation.confusion or ((), None)
@@ -199,7 +202,7 @@ def test_cluener_predictions_of_any_program_are_scored(
     evaluation = task.score(examples, labels, tmp_path / "p.json", NerDataConfig())
     assert evaluation.total == 1343
     assert evaluation.metrics["cluener_f1"] == pytest.approx(cluener_script(gold, predicted), abs=1e-12)
-    strict = [evaluation.metrics[f"f1_{kind}"] for kind in entity_types(labels)]
+    strict = [evaluation.per_class[kind].f1 for kind in entity_types(labels)]
     assert abs(evaluation.metrics["cluener_f1"] - sum(strict) / 10) > 1e-4, "the script counts names, not places"
     assert 0.5 < evaluation.metrics["f1"] < 0.8
     perfect = task.score(examples, labels, file, NerDataConfig())

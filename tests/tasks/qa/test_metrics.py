@@ -101,7 +101,22 @@ def test_scores_of_version_2(registry: Registry, squad2: Path, examples_of: Any,
     assert worse["exact_match"] == pytest.approx(100 * 5 / 7)
     assert worse["f1"] == pytest.approx(100 * (5 + 4 / 5) / 7)
     baseline = task.score(examples, (), file, task.data_config()).baseline
-    assert baseline == {"exact_match": pytest.approx(200 / 7), "f1": pytest.approx(200 / 7)}
+    assert baseline == {
+        "exact_match": pytest.approx(200 / 7),
+        "f1": pytest.approx(200 / 7),
+        "answerable_exact_match": 0,
+        "answerable_f1": 0,
+        "unanswerable_accuracy": 100,
+    }
+    # The baseline is the score of a file that answers nothing, and that is said.
+    file.write_text(json.dumps(dict.fromkeys(right, "")))
+    silent = task.score(examples, (), file, task.data_config())
+    assert silent.metrics == baseline
+    assert silent.notes == ("none of 7 questions is answered, and 5 have an answer",)
+    file.write_text(json.dumps(dict.fromkeys(right, "Ada")))
+    assert task.score(examples, (), file, task.data_config()).notes == (
+        "all 7 questions are answered, and 2 have no answer",
+    )
     missing = {key: text for key, text in right.items() if key != "q4"}
     file.write_text(json.dumps(missing))
     result = task.score(examples, (), file, task.data_config())

@@ -6,7 +6,7 @@ The gold entities stay spans of characters, and every score is taken on all of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -25,7 +25,7 @@ from pydantic import Field
 from bertcore_tasks.ner.columns import Clean, Columns
 from bertcore_tasks.ner.encoding import UNIT_COLUMN, SentenceEncoder, model_scheme
 from bertcore_tasks.ner.predictions import read_predictions
-from bertcore_tasks.ner.scoring import Prediction, entry, evaluate, score_names
+from bertcore_tasks.ner.scoring import Prediction, entry, evaluate, remembered, score_names
 from bertcore_tasks.ner.units import Sentence, UnitKind, join_units, split_units, unit_of_texts
 from bertcore_tasks.texts import identifier_of
 
@@ -62,9 +62,11 @@ class NerTask(Task):
 
     Attributes:
         clean: turns the units of a column file into those of the text, None where they are the same.
+        scores_names: whether CLUENER's own score, of names wherever they stand, is one of the task's.
     """
 
     clean: Clean | None = None
+    scores_names: ClassVar[bool] = False
     metric = Metric("f1")
     data_config: ClassVar[type[DataConfig]] = NerDataConfig
     head_config: ClassVar[type[HeadConfig]] = NerHeadConfig
@@ -96,12 +98,23 @@ class NerTask(Task):
     def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
         """See :class:`NerAccumulator`."""
         assert isinstance(head, TokenClassification)
-        return NerAccumulator(_sentences(examples), head)
+        return NerAccumulator(_sentences(examples), head, self.scores_names)
+
+    def baseline(
+        self,
+        training: Callable[[], Sequence[Example]],
+        examples: Sequence[Example],
+        labels: tuple[str, ...],
+        data: DataConfig,
+    ) -> Mapping[str, float]:
+        """The scores of the names of the training split; see :mod:`bertcore_tasks.ner.gazetteer`."""
+        assert isinstance(data, NerDataConfig)
+        scheme = self.scheme_of(labels, examples, data)
+        return remembered(_sentences(training()), _sentences(examples), scheme, self.scores_names)
 
     def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
-        """All of :mod:`bertcore_tasks.ner.metrics`, and those of each type; see :meth:`bertcore.task.Task.metrics`."""
-        assert isinstance(head, TokenClassification)
-        return tuple(map(Metric, score_names(_sentences(examples), entity_types(head.labels))))
+        """All of :mod:`bertcore_tasks.ner.metrics` that are the task's; see :meth:`bertcore.task.Task.metrics`."""
+        return tuple(map(Metric, score_names(self.scores_names)))
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"text": ...}``, split as ``data.unit`` says, or ``{"tokens": [...]}``."""
@@ -139,7 +152,7 @@ class NerTask(Task):
         sentences = _sentences(examples)
         scheme = self.scheme_of(labels, examples, data)
         read = read_predictions(predictions, sentences, scheme, self.prediction_columns(data), self.clean)
-        return evaluate(sentences, read, scheme, entity_types(labels))
+        return evaluate(sentences, read, scheme, entity_types(labels), self.scores_names)
 
     def scheme_of(self, labels: tuple[str, ...], examples: Sequence[Example], data: NerDataConfig) -> str:
         """The tag scheme in which predictions of the examples are read."""
@@ -153,12 +166,13 @@ class NerTask(Task):
 class NerAccumulator(Accumulator):
     """Keeps one tag for each unit, and its probability where the head is a softmax."""
 
-    def __init__(self, sentences: Sequence[Sentence], head: TokenClassification) -> None:
+    def __init__(self, sentences: Sequence[Sentence], head: TokenClassification, scores_names: bool = False) -> None:
         self.want = ("tags",) if head.crf else ("logits",)
         self._sentences = sentences
         self._labels = head.labels
         self._scheme = model_scheme(head)
         self._marks = [index for index, label in enumerate(head.labels) if is_mark(label)]
+        self._scores_names = scores_names
         self._offsets = np.zeros(len(sentences) + 1, dtype=np.int64)
         np.cumsum([len(sentence.units) for sentence in sentences], out=self._offsets[1:])
         # A unit that was cut has no prediction, which scores as O does.
@@ -188,7 +202,8 @@ class NerAccumulator(Accumulator):
 
     def result(self) -> Evaluation:
         """See :func:`bertcore_tasks.ner.scoring.evaluate`."""
-        return evaluate(self._sentences, self._decode(), self._scheme, entity_types(self._labels))
+        types = entity_types(self._labels)
+        return evaluate(self._sentences, self._decode(), self._scheme, types, self._scores_names)
 
     def _decode(self) -> list[Prediction]:
         decoded: list[Prediction] = []

@@ -6,8 +6,8 @@
   end.
 - ``token_f1`` and so on: as bert4torch's ``task_sequence_labeling_ner_crf.py`` prints it: tags other than O, each
   unit by itself. It lies above the others. Tags are those of the model's scheme: compare with BIO figures in BIO.
-- ``cluener_f1``: as CLUENER's own script prints it: the mean over the types of the F1 of names. A name that stands
-  twice in a text counts once, and where it stands is not compared.
+- ``cluener_f1``, of CLUENER alone: as its own script prints it: the mean over the types of the F1 of names. A name that
+  stands twice in a text counts once, and where it stands is not compared.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Protocol
 
 import numpy as np
 from bertcore.tagging import OUTSIDE, Span
+from bertcore.task import ClassScore
 from numpy.typing import NDArray
 
 NO_ENTITY = "no entity"
@@ -40,37 +41,14 @@ class Name:
     type: str
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What precision and recall are made of; a score without a denominator is 0, as in seqeval."""
-
-    correct: int = 0
-    predicted: int = 0
-    gold: int = 0
-
-    @property
-    def precision(self) -> float:
-        """Part of what was predicted that is right."""
-        return self.correct / self.predicted if self.predicted else 0.0
-
-    @property
-    def recall(self) -> float:
-        """Part of what was to be found that was found."""
-        return self.correct / self.gold if self.gold else 0.0
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of both."""
-        return 2 * self.correct / (self.predicted + self.gold) if self.predicted + self.gold else 0.0
-
-    def named(self, prefix: str = "", suffix: str = "") -> dict[str, float]:
-        """The three scores by name."""
-        return {f"{prefix}{name}{suffix}": getattr(self, name) for name in ("f1", "precision", "recall")}
+def named(score: ClassScore, prefix: str = "") -> dict[str, float]:
+    """F1, precision and recall by name."""
+    return {f"{prefix}{name}": getattr(score, name) for name in ("f1", "precision", "recall")}
 
 
 def count_entities(
     gold: Iterable[Iterable[Typed]], predicted: Iterable[Iterable[Typed]], types: Iterable[str] = ()
-) -> dict[str, Counts]:
+) -> dict[str, ClassScore]:
     """Counts entities, text by text and each once, for each of the types and any other that occurs."""
     right: Counter[str] = Counter()
     found: Counter[str] = Counter()
@@ -81,30 +59,30 @@ def count_entities(
         found.update(span.type for span in predicted_set)
         wanted.update(span.type for span in gold_set)
     names = dict.fromkeys([*types, *sorted({*found, *wanted})])
-    return {name: Counts(right[name], found[name], wanted[name]) for name in names}
+    return {name: ClassScore(right[name], found[name], wanted[name]) for name in names}
 
 
-def total(counts: Iterable[Counts]) -> Counts:
+def total(counts: Iterable[ClassScore]) -> ClassScore:
     """The sum over all types."""
     parts = list(counts)
-    return Counts(
-        sum(part.correct for part in parts), sum(part.predicted for part in parts), sum(part.gold for part in parts)
+    return ClassScore(
+        sum(part.correct for part in parts), sum(part.predicted for part in parts), sum(part.support for part in parts)
     )
 
 
-def mean_f1(counts: Collection[Counts]) -> float:
+def mean_f1(counts: Collection[ClassScore]) -> float:
     """The F1 of a type, on average."""
     return sum(part.f1 for part in counts) / len(counts) if counts else 0.0
 
 
-def count_tags(gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]) -> Counts:
+def count_tags(gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]) -> ClassScore:
     """Counts the tags other than O, as bert4torch does."""
     right = found = wanted = 0
     for gold_tags, predicted_tags in zip(gold, predicted, strict=True):
         found += sum(tag != OUTSIDE for tag in predicted_tags)
         wanted += sum(tag != OUTSIDE for tag in gold_tags)
         right += sum(a == b != OUTSIDE for a, b in zip(gold_tags, predicted_tags, strict=True))
-    return Counts(right, found, wanted)
+    return ClassScore(right, found, wanted)
 
 
 def confusion(

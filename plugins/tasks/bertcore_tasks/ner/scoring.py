@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertcore.tagging import Span, chunks, spans_to_tags, tags_to_spans
-from bertcore.task import Evaluation
+from bertcore.task import ClassScore, Evaluation
 
-from bertcore_tasks.ner.metrics import Counts, Name, confusion, count_entities, count_tags, mean_f1, total
+from bertcore_tasks.ner.gazetteer import Gazetteer
+from bertcore_tasks.ner.metrics import Name, confusion, count_entities, count_tags, mean_f1, named, total
 from bertcore_tasks.ner.units import Sentence, align
 from bertcore_tasks.texts import WORST_ERRORS
 
@@ -37,53 +38,113 @@ class Prediction:
         return cls(tags, strict, [sentence.in_characters(span) for span in chunks(tags)])
 
 
+@dataclass(frozen=True)
+class EntityScores:
+    """How well entities are found.
+
+    Attributes:
+        metrics: by name, see :mod:`bertcore_tasks.ner.metrics`.
+        strict: over all types.
+        by_type: of each type.
+        broken: how many entities conlleval reads from the predicted tags beside the well-formed ones.
+    """
+
+    metrics: dict[str, float]
+    strict: ClassScore
+    by_type: dict[str, ClassScore]
+    broken: int
+
+
+def score_entities(
+    sentences: Sequence[Sentence],
+    predictions: Sequence[Prediction],
+    scheme: str,
+    types: Sequence[str],
+    names_alone: bool = False,
+) -> EntityScores:
+    """Scores predictions on all gold entities; arguments as for :func:`evaluate`."""
+    gold = [sentence.label for sentence in sentences]
+    predicted = [prediction.entities for prediction in predictions]
+    by_type = count_entities(gold, predicted, types)
+    strict = total(by_type.values())
+    lenient = total(count_entities(gold, [prediction.chunks for prediction in predictions]).values())
+    gold_tags = [
+        spans_to_tags(align(sentence.label, sentence.units).spans, len(sentence.units), scheme)
+        for sentence in sentences
+    ]
+    tokens = count_tags(gold_tags, [prediction.tags for prediction in predictions])
+    metrics = {**named(strict), **named(lenient, "conlleval_"), **named(tokens, "token_")}
+    if names_alone:
+        names = count_entities(_names(sentences, gold), _names(sentences, predicted), types)
+        metrics["cluener_f1"] = mean_f1(names.values())
+    return EntityScores(metrics, strict, by_type, lenient.predicted - strict.predicted)
+
+
 def evaluate(
-    sentences: Sequence[Sentence], predictions: Sequence[Prediction], scheme: str, types: Sequence[str]
+    sentences: Sequence[Sentence],
+    predictions: Sequence[Prediction],
+    scheme: str,
+    types: Sequence[str],
+    names_alone: bool = False,
 ) -> Evaluation:
-    """Scores predictions on all gold entities; see :mod:`bertcore_tasks.ner.metrics`.
+    """Judges predictions on all gold entities; see :mod:`bertcore_tasks.ner.metrics`.
 
     Args:
         sentences: with their labels.
         predictions: one for each.
         scheme: of the tags that are compared.
         types: that the model or the task knows.
+        names_alone: whether CLUENER's own score, of names wherever they stand, is taken, too.
     """
-    gold = [sentence.label for sentence in sentences]
-    predicted = [prediction.entities for prediction in predictions]
-    by_type = count_entities(gold, predicted, types)
-    strict = total(by_type.values())
-    lenient = total(count_entities(gold, [prediction.chunks for prediction in predictions]).values())
-    names = count_entities(_names(sentences, gold), _names(sentences, predicted), types)
-    gold_tags = [
-        spans_to_tags(align(sentence.label, sentence.units).spans, len(sentence.units), scheme)
-        for sentence in sentences
-    ]
-    tokens = count_tags(gold_tags, [prediction.tags for prediction in predictions])
-    metrics = {
-        **strict.named(),
-        **lenient.named("conlleval_"),
-        **tokens.named("token_"),
-        "cluener_f1": mean_f1(names.values()),
-    }
-    for kind, counts in by_type.items():
-        metrics |= counts.named(suffix=f"_{kind}")
+    scores = score_entities(sentences, predictions, scheme, types, names_alone)
+    strict = scores.strict
     return Evaluation(
-        metrics=metrics,
+        metrics=scores.metrics,
         total=len(sentences),
         summary=f"entity f1 {strict.f1:.6f}, precision {strict.precision:.6f}, recall {strict.recall:.6f}, "
         f"total_num {len(sentences)} sentences",
         predictions=[entry(*pair) for pair in zip(sentences, predictions, strict=True)],
-        confusion=confusion(gold, predicted, tuple(by_type)),
+        confusion=confusion(
+            [sentence.label for sentence in sentences],
+            [prediction.entities for prediction in predictions],
+            tuple(scores.by_type),
+        ),
         errors=_worst_errors(sentences, predictions),
+        per_class=scores.by_type,
+        notes=_one_sided(scores, len(sentences)),
     )
 
 
-def score_names(sentences: Sequence[Sentence], types: Sequence[str]) -> list[str]:
-    """Names of the scores that :func:`evaluate` gives for these sentences and a model that knows these types."""
-    of_gold = {span.type for sentence in sentences for span in sentence.label or ()}
-    by_type = [name for kind in dict.fromkeys([*types, *sorted(of_gold)]) for name in Counts().named(suffix=f"_{kind}")]
-    named = [name for prefix in ("", "conlleval_", "token_") for name in Counts().named(prefix)]
-    return [*named, "cluener_f1", *by_type]
+def score_names(names_alone: bool = False) -> list[str]:
+    """Names of the scores that :func:`evaluate` gives."""
+    scores = [name for prefix in ("", "conlleval_", "token_") for name in named(ClassScore(), prefix)]
+    return [*scores, "cluener_f1"] if names_alone else scores
+
+
+def remembered(
+    training: Sequence[Sentence], sentences: Sequence[Sentence], scheme: str, names_alone: bool = False
+) -> dict[str, float]:
+    """The scores of the names of a training split, see :mod:`bertcore_tasks.ner.gazetteer`."""
+    gazetteer = Gazetteer(training)
+    predictions = [
+        Prediction.of_tags(sentence, spans_to_tags(gazetteer.find(sentence.words), len(sentence.units), scheme), scheme)
+        for sentence in sentences
+    ]
+    return score_entities(sentences, predictions, scheme, (), names_alone).metrics
+
+
+def _one_sided(scores: EntityScores, sentences: int) -> tuple[str, ...]:
+    """Says that no entity is predicted, or those of one type alone, where the texts hold others."""
+    if not scores.strict.support:
+        return ()
+    if not scores.strict.predicted:
+        broken = f"; conlleval reads {scores.broken} from tags that break the scheme" if scores.broken else ""
+        return (f"no entity is predicted in any of {sentences} sentences, which hold {scores.strict.support}{broken}",)
+    predicted = [kind for kind, score in scores.by_type.items() if score.predicted]
+    wanted = [kind for kind, score in scores.by_type.items() if score.support]
+    if len(predicted) == 1 and len(wanted) > 1:
+        return (f"all predicted entities, {scores.strict.predicted}, are of the type {predicted[0]!r}",)
+    return ()
 
 
 def _names(sentences: Sequence[Sentence], entities: Sequence[Iterable[Span]]) -> list[list[Name]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bertcore.config import DataConfig
 from bertcore.errors import DataError
@@ -29,6 +29,8 @@ class SpanNerTask(NerTask):
         types: of the entities, in the order of the tags' ids.
         submission_file: name of the leaderboard's file for the test split.
     """
+
+    scores_names: ClassVar[bool] = True
 
     name: str
     description: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -258,7 +259,8 @@ class SpanAccumulator(Accumulator):
         """Scores all questions, each once however many windows it has."""
         entries = self.predictions()
         texts = [entry["prediction"] for entry in entries]
-        return evaluate_answers(self._examples, texts, self._scorer, entries)
+        evaluation = evaluate_answers(self._examples, texts, self._scorer, entries)
+        return replace(evaluation, thresholds={"null_threshold": self._threshold} if self._may_be_null else {})
 
     def _merged(self) -> list[list[Candidate]]:
         if self._candidates is None:

@@ -87,7 +87,7 @@ def evaluate_answers(
         metrics["unanswerable_accuracy"] = _percent(exact[~answerable])
         summary += f", unanswerable_accuracy {metrics['unanswerable_accuracy']:.3f}"
         never = _percent(~answerable)  # to say of every question that it has no answer
-        baseline = {"exact_match": never, "f1": never}
+        baseline = dict.fromkeys(metrics, 0.0) | {"exact_match": never, "f1": never, "unanswerable_accuracy": 100.0}
     unanswered = sum(text is None for text in predictions)
     if unanswered:
         summary += f", {unanswered} without a prediction"
@@ -100,6 +100,7 @@ def evaluate_answers(
         baseline=baseline,
         predictions=list(entries),
         errors=_worst_errors(examples, predictions, scores, entries),
+        notes=_never_answered(predictions, answerable),
     )
 
 
@@ -111,6 +112,16 @@ def score_names(examples: Sequence[Example]) -> list[str]:
             names += ["answerable_exact_match", "answerable_f1"]
         names.append("unanswerable_accuracy")
     return names
+
+
+def _never_answered(predictions: Sequence[str | None], answerable: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Says that no question is answered, or that every one is, where there are questions of the other kind."""
+    answered = sum(bool(text) for text in predictions)
+    if answerable.any() and not answered:
+        return (f"none of {len(predictions)} questions is answered, and {int(answerable.sum())} have an answer",)
+    if answered == len(predictions) and not answerable.all():
+        return (f"all {len(predictions)} questions are answered, and {int((~answerable).sum())} have no answer",)
+    return ()
 
 
 @dataclass(frozen=True)
