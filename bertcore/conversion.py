@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,20 +10,21 @@ from pathlib import Path
 
 from bertcore.converter import MADE, KeyReport, WeightConverter, WeightSet
 from bertcore.converters.model_folder import TOKENIZER_FILES, find_config, is_there, read_config
-from bertcore.converters.rules import FAMILY_PREFIX, joined_actions
+from bertcore.converters.rules import joined_actions
 from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.families import BertConfig, ModelFamily
 from bertcore.files import staged
 from bertcore.heads import Regression
-from bertcore.models import canonical_weights, find_converter, find_family
+from bertcore.model_tensors import ModelTensors, canonical_weights, with_strangers, without_strangers
+from bertcore.models import find_converter, find_family
 from bertcore.parameters import fit_parameters
 from bertcore.progress import describe
 from bertcore.registry import Registry
 from bertcore.verification import Verification
 from bertcore.verification import verify as compare
 
-_WORDS = "embeddings.word_embeddings.weight"
-"""What every encoder has, whatever its family."""
+_WORDS, _QUERY = "embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight"
+"""What every encoder of BERT, RoBERTa and ELECTRA has."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,12 @@ def convert(
     config: Path | None = None,
     force: bool = False,
     verify: bool = False,
+    keep_unknown: bool = False,
 ) -> ConversionReport:
     """Converts a model folder or weight file into another layout; tensors keep their type and every bit.
 
     A destination that is a folder gets ``config.json`` and the tokenizer's files, too; a file gets nothing beside it.
+    What no model has (gradients, moments, losses, a script's own layers) is left out, and listed in the report.
 
     Args:
         source: folder or file, or what the files of a TensorFlow checkpoint begin with.
@@ -117,6 +119,7 @@ def convert(
         config: the model's ``config.json``; by default the one in the source's folder.
         force: replace a destination that exists.
         verify: compute the model from the source and from what was written, before that takes its place, and compare.
+        keep_unknown: write also what no model has, under the names of the source.
 
     Raises:
         ModelError: the source is missing, damaged, or fits no layout or not its config; or what was written computes
@@ -139,24 +142,15 @@ def convert(
     weights = reader.read(source)
     config_json = weights.config if config is None else read_config(config)
     parsed = None
-    notes: tuple[str, ...] = ()
     if config_json is None:
-        # Names with a prefix tell the family, and most files without one hold a BERT.
-        if not any(re.match(FAMILY_PREFIX, name) for name in weights.tensors):
-            notes = (
-                f"{source}: taken for a BERT, since there is no config.json; of another family, give --config FILE",
-            )
-        weights = canonical_weights(weights, registry.family("bert"), str(source))
-        if not any(name.endswith(_WORDS) for name in weights.tensors):
-            raise ModelError(
-                f"{source}: holds no {_WORDS}, but {', '.join(list(weights.tensors)[:3])}, ...",
-                "name the layout that it has with --from NAME, or give --config FILE",
-            )
+        weights, known = _without_config(weights, registry, str(source))
     else:
         family = find_family(config_json, registry, str(config or source))
         parsed = family.parse_config(config_json, str(config or source))
-        weights = canonical_weights(weights, family, str(source))
+        known = ModelTensors(family, parsed)
+        weights = canonical_weights(weights, known, str(source))
         _check_encoder(weights, family, parsed, str(source))
+    weights = with_strangers(weights, known) if keep_unknown else without_strangers(weights, known)
     tokenizer_folder = weights.folder
     if config is not None and (tokenizer_folder is None or not _has_tokenizer(tokenizer_folder)):
         tokenizer_folder = config.parent
@@ -179,8 +173,33 @@ def convert(
         _joined(weights.report, written),
         tuple(sorted(files)),
         verification,
-        notes,
+        weights.notes,
     )
+
+
+def _without_config(weights: WeightSet, registry: Registry, origin: str) -> tuple[WeightSet, ModelTensors]:
+    """Canonical weights of a file without a config: prefixes tell the family, and most files without hold a BERT."""
+    families = [entry.item for _, entry in sorted(registry.families.items()) if not entry.item.any_model_type]
+    named = (
+        family for family in families if any(f".{family.prefix}{_WORDS}" in f".{name}" for name in weights.tensors)
+    )
+    family = next(named, None)
+    if family is None:
+        note = f"{origin}: taken for a BERT, since there is no config.json; of another family, give --config FILE"
+        weights = replace(weights, notes=(*weights.notes, note))
+    known = ModelTensors(family or registry.family("bert"), None)
+    weights = canonical_weights(weights, known, origin)
+    prefix = known.family.prefix
+    inside = [name for name in weights.tensors if name.startswith(prefix)]
+    missing = [name for name in (_WORDS, _QUERY) if prefix + name not in inside]
+    odd = [name for name in inside if not known.has(name, ())]
+    if missing or odd:
+        seen = ", ".join((odd or list(weights.tensors))[:3])
+        raise ModelError(
+            f"{origin}: holds no {missing[0]}, but {seen}, ..." if missing else f"{origin}: no BERT has {seen}",
+            "name the layout that it has with --from NAME, or give --config FILE",
+        )
+    return weights, known
 
 
 def _verify(

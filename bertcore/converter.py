@@ -43,12 +43,16 @@ class WeightSet:
         config: content of ``config.json`` where one lies beside the weights, else None.
         folder: the folder in which tokenizer files may lie.
         report: one entry for each key of the source.
+        left_out: tensors of the file that are none of the model, such as an optimizer's, by the file's names.
+        notes: what the user should read.
     """
 
     tensors: Mapping[str, NDArray[np.generic]]
     config: Mapping[str, Any] | None = None
     folder: Path | None = None
     report: tuple[KeyReport, ...] = field(default_factory=tuple)
+    left_out: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

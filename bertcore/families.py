@@ -21,6 +21,16 @@ HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu")
 HeadVariant = Literal["pooler", "dense"]
 HeadActivation = Literal["tanh", "gelu"]
 
+_KIND = r"\.(weight|bias)"
+_CLS = rf"cls\.(predictions\.(bias|(decoder|transform\.(dense|LayerNorm)){_KIND})|seq_relationship{_KIND})"
+_LM_HEAD = rf"lm_head\.(bias|(dense|layer_norm|decoder){_KIND})"
+_ELECTRA_HEADS = (
+    rf"(discriminator_predictions\.(dense|dense_prediction)|generator_predictions\.(dense|LayerNorm)|generator_lm_head)"
+    rf"{_KIND}"
+)
+_HEADS = rf"(classifier|qa_outputs|sequence_summary\.summary){_KIND}|crf\.(start_|end_)?transitions"
+_DENSE_HEADS = rf"classifier\.(dense|out_proj){_KIND}"
+
 
 @dataclass(frozen=True)
 class BertConfig:
@@ -94,6 +104,7 @@ class ModelFamily:
         backends: names of the backends that compute it; None where every backend does that computes this encoder.
         any_model_type: whether it stands in for each ``model_type`` that has no family of its own, by :meth:`bound`.
         encoder_modules: the encoder's own modules, whose names stand without prefix in a file of the bare encoder.
+        pretraining_heads: pattern of the names that transformers' heads for pre-training have.
         skip_rules: what files of this family hold beside the parameters.
     """
 
@@ -108,12 +119,18 @@ class ModelFamily:
     any_model_type: ClassVar[bool] = False
     encoder_modules: ClassVar[tuple[str, ...]] = ("embeddings", "encoder", "pooler")
 
+    pretraining_heads: ClassVar[str] = _CLS
     skip_rules: ClassVar[tuple[SkipRule, ...]] = (
-        SkipRule(r"cls\..*", "pre-training head"),
+        SkipRule(_CLS, "pre-training head"),
         SkipRule(r".*\.position_ids", "buffer of position ids"),
         SkipRule(r".*\.token_type_ids", "buffer of token types"),
         SkipRule(r".*\.pooler\..*", "the head reads no pooler"),
     )
+
+    def has_in_head(self, name: str) -> bool:
+        """Whether a canonical name is one of a head: of bertcore's, or of transformers' classes for this family."""
+        dense = f"|{_DENSE_HEADS}" if self.head_variant == "dense" else ""
+        return re.fullmatch(f"{_HEADS}|{self.pretraining_heads}{dense}", name) is not None
 
     def bound(self, config: Mapping[str, Any], origin: str = "config.json") -> ModelFamily:
         """Returns the family of the model with this ``config.json``: this one, unless it stands in for many.
@@ -249,7 +266,8 @@ class RobertaFamily(ModelFamily):
     token_types = False
     head_variant = "dense"
     head_activation = "tanh"
-    skip_rules = (SkipRule(r"lm_head\..*", "pre-training head"), *ModelFamily.skip_rules)
+    pretraining_heads = rf"{_CLS}|{_LM_HEAD}"
+    skip_rules = (SkipRule(_LM_HEAD, "pre-training head"), *ModelFamily.skip_rules)
 
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:  # noqa: D102
         if config.get("pad_token_id") is None:
@@ -281,10 +299,8 @@ class ElectraFamily(ModelFamily):
     head_variant = "dense"
     head_activation = "gelu"
     encoder_modules = ("embeddings", "embeddings_project", "encoder")
-    skip_rules = (
-        SkipRule(r"(discriminator|generator)_(predictions|lm_head)\..*", "pre-training head"),
-        *ModelFamily.skip_rules,
-    )
+    pretraining_heads = rf"{_CLS}|{_ELECTRA_HEADS}"
+    skip_rules = (SkipRule(_ELECTRA_HEADS, "pre-training head"), *ModelFamily.skip_rules)
 
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:  # noqa: D102
         parsed = super().parse_config(config, origin)

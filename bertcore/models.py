@@ -9,18 +9,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bertcore.converter import KeyReport, WeightConverter, WeightSet
+from bertcore.converter import WeightConverter, WeightSet
 from bertcore.converters.huggingface import WEIGHTS_FILE
 from bertcore.converters.model_folder import find_config, is_there, read_config, write_config
-from bertcore.converters.rules import RenameRule, joined_actions, to_canonical
 from bertcore.converters.tensor_files import write_weights
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import ModelError, UsageError
 from bertcore.families import BertConfig, ModelFamily, head_from_config
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
+from bertcore.model_tensors import ModelTensors, canonical_weights
 from bertcore.parameters import FitReport, Parameters, SkipRule, fit_parameters
 from bertcore.registry import Registry
 
@@ -97,7 +95,7 @@ class ModelSource:
             skip_rules.append(SkipRule(f"(?!{re.escape(self.family.prefix)}).*", "of the head that is replaced"))
         else:
             self._check_head(head)
-        return fit_parameters(
+        parameters, fit = fit_parameters(
             table,
             self.weights.tensors,
             skip_rules=skip_rules,
@@ -107,6 +105,12 @@ class ModelSource:
             origin=self.name,
             encoder=self.family.prefix,
         )
+        before = {
+            entry.source: entry.action.removeprefix("skipped: ")
+            for entry in self.weights.report
+            if entry.target is None
+        }
+        return parameters, replace(fit, skipped={**before, **fit.skipped})
 
     def _check_head(self, head: Head) -> None:
         """Compares the head of a fine-tuned model with the wanted one, beyond what the shapes tell."""
@@ -174,7 +178,8 @@ def open_model(
     config = family.parse_config(config_json, str(config_file))
     weights = WeightSet({}, config_json, folder)
     if tensors:
-        weights = canonical_weights(find_converter(path, registry).read(path), family, str(path))
+        known = ModelTensors(family, config)
+        weights = canonical_weights(find_converter(path, registry).read(path), known, str(path))
     return ModelSource(name, folder, family, config, config_json, weights)
 
 
@@ -240,24 +245,6 @@ def find_converter(path: Path, registry: Registry) -> WeightConverter:
     return registry.converter(names[0])
 
 
-def canonical_weights(weights: WeightSet, family: ModelFamily, origin: str = "the weights") -> WeightSet:
-    """Adds the family's prefix to names of a bare encoder, and refuses what is no weight.
-
-    Raises:
-        ModelError: a tensor is there with and without prefix, or holds no floats and is no known buffer.
-    """
-    rules = [RenameRule(f"{module}.{{rest}}", f"{family.prefix}{module}.{{rest}}") for module in family.encoder_modules]
-    tensors, renamed = to_canonical(weights.tensors, rules, origin=origin)
-    for name, tensor in tensors.items():
-        if not np.issubdtype(tensor.dtype, np.floating) and not any(
-            re.fullmatch(rule.pattern, name) for rule in family.skip_rules
-        ):
-            raise ModelError(
-                f"{origin}: {name} holds {tensor.dtype}, and weights are floats", "use a model that is not quantized"
-            )
-    return replace(weights, tensors=tensors, report=_joined(weights.report, renamed))
-
-
 def save_model(
     folder: Path,
     *,
@@ -295,18 +282,6 @@ def save_weights(file: Path, parameters: Parameters, converter: WeightConverter)
         OutputError: the file cannot be written.
     """
     converter.write(WeightSet(parameters), file)
-
-
-def _joined(first: tuple[KeyReport, ...], second: tuple[KeyReport, ...]) -> tuple[KeyReport, ...]:
-    """One report of two renamings, the second of what the first one made."""
-    later = {entry.source: entry for entry in second}
-    joined = []
-    for entry in first:
-        if entry.target is not None:
-            then = later[entry.target]
-            entry = KeyReport(entry.source, then.target, joined_actions(entry.action, then.action))
-        joined.append(entry)
-    return tuple(joined)
 
 
 def _locate(name: str, revision: str | None) -> Path:

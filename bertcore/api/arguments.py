@@ -294,6 +294,7 @@ KINDS: dict[str, Kind] = {
     "runs": Kind("a list of folders", '["runs/rte"]', _paths),
     "force": Kind("True or False", "True", _flag),
     "verify": Kind("True or False", "True", _flag),
+    "keep_unknown": Kind("True or False", "True", _flag),
     "settings": Kind("a dictionary of dotted keys", '{"train.epochs": 2}', _settings),
     "registry": Kind("a bertcore.registry.Registry", "Registry()", _registry),
 }

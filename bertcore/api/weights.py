@@ -20,6 +20,7 @@ def convert(
     config: PathOrText | None = None,
     force: bool = False,
     verify: bool = False,
+    keep_unknown: bool = False,
     registry: Registry | None = None,
 ) -> ConversionReport:
     """Converts weights from one layout to another.
@@ -32,6 +33,7 @@ def convert(
         config: the model's ``config.json``; by default the one beside the source.
         force: replace a destination that exists.
         verify: compute the model from both files and compare; nothing that differs is kept.
+        keep_unknown: write also what no model has, such as gradients, moments and a script's own layers.
         registry: plugins; by default those installed.
 
     Raises:
@@ -46,4 +48,5 @@ def convert(
         config=None if config is None else Path(config),
         force=force,
         verify=verify,
+        keep_unknown=keep_unknown,
     )

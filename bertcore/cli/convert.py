@@ -18,6 +18,7 @@ from bertcore.cli.options import json_option, shown_work
 @click.option("--config", "config", type=click.Path(path_type=Path), help="The model's config.json.")
 @click.option("--force", is_flag=True, help="Replace a destination that exists.")
 @click.option("--verify", is_flag=True, help="Compute both models and compare; keep nothing that differs.")
+@click.option("--keep-unknown", is_flag=True, help="Write also what no model has: moments, a script's own layers.")
 @json_option
 @click.pass_obj
 def convert(
@@ -29,6 +30,7 @@ def convert(
     config: Path | None,
     force: bool,
     verify: bool,
+    keep_unknown: bool,
     as_json: bool,
 ) -> None:
     """Convert weights from SOURCE to DESTINATION, files or folders, and report what became of every key.
@@ -51,6 +53,7 @@ def convert(
             config=config,
             force=force,
             verify=verify,
+            keep_unknown=keep_unknown,
         )
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2, default=str))

@@ -15,11 +15,11 @@ import numpy as np
 
 from bertcore.converter import MADE, KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.converters.formats.names import tensor_names
-from bertcore.converters.layouts import BERT4TORCH, prefixes
+from bertcore.converters.layouts import BERT4TORCH, prefixes, take_encoder
 from bertcore.converters.model_folder import config_beside
-from bertcore.converters.rules import RenameRule, Tensors, refuse_unknown, to_canonical, to_foreign
+from bertcore.converters.rules import RenameRule, Tensors, left_out, refuse_unknown, to_canonical, to_foreign
 from bertcore.converters.tensor_files import SAFETENSORS, TORCH, TORCH_INDEX, read_tensors, write_tensors
-from bertcore.errors import ModelError
+from bertcore.converters.wrappers import outside
 from bertcore.families import stated_architecture
 from bertcore.parameters import SkipRule
 
@@ -30,8 +30,7 @@ _HEADS = ("fc", "dense", "classifier")
 
 _TAGS_HEAD, _TEXTS_HEAD = "fc", "dense"
 _PREFIX = "bert."
-_WRAPPED = "module."
-"""What torch's DataParallel puts before every name."""
+_WHAT = "encoder of bert4torch"
 
 _SKIPPED = (SkipRule(r".*\.(position_ids|token_type_ids)", "a buffer that bert4torch does not have"),)
 
@@ -98,9 +97,11 @@ class Bert4TorchConverter(WeightConverter):
         Raises:
             ModelError: the file is missing, damaged or refused, or holds no encoder, or several, or unknown names.
         """
-        tensors, report = read_tensors(path)
-        prefix = _prefix(tensors, path).removeprefix(_WRAPPED)
-        rules = [RenameRule(f"{_WRAPPED}{{rest}}", "{rest}", written=False)]
+        stored, report = read_tensors(path)
+        prefix, tensors, copies, skipped = take_encoder(stored, BERT4TORCH, path, _WHAT)
+        wrapper = outside(prefix)
+        prefix = prefix.removeprefix(wrapper)
+        rules = [RenameRule(f"{wrapper}{{rest}}", "{rest}")] if wrapper else []
         rules += dict.fromkeys([*encoder_rules(prefix, "", _CURRENT), *encoder_rules(prefix, "", _OLD)])
         if prefix:  # without one, the file is the encoder's own and has no head
             rules += [RenameRule(f"{head}.{{kind}}", "classifier.{kind}", written=False) for head in _HEADS]
@@ -113,7 +114,8 @@ class Bert4TorchConverter(WeightConverter):
             rows = (config or {}).get("type_vocab_size", 2)
             canonical[segments] = np.zeros((rows if isinstance(rows, int) else 2, words.shape[-1]), words.dtype)
             renamed += (KeyReport(MADE, segments, "made of zeros: the model has no segments"),)
-        return WeightSet(canonical, config, path.parent, (*report, *renamed))
+        beside = {**copies, **left_out(tensors, renamed)}
+        return WeightSet(canonical, config, path.parent, (*report, *skipped, *renamed), beside)
 
     def write(self, weights: WeightSet, path: Path) -> tuple[KeyReport, ...]:
         """Writes one file that ``model.load_weights`` of bert4torch opens, by its suffix.
@@ -137,8 +139,8 @@ class Bert4TorchConverter(WeightConverter):
         return report
 
     def parts(self, path: Path) -> ModelParts:  # noqa: D102
-        tensors = read_tensors(path)[0]
-        return bert4torch_parts(tensors, _prefix(tensors, path))
+        prefix, tensors, _, _ = take_encoder(read_tensors(path)[0], BERT4TORCH, path, _WHAT)
+        return bert4torch_parts(tensors, prefix)
 
 
 class OldBert4TorchConverter(Bert4TorchConverter):
@@ -159,7 +161,10 @@ def bert4torch_parts(tensors: Tensors, prefix: str) -> ModelParts:
     Independent of the rules above, which it is there to prove.
     """
     layer = f"{prefix}encoderLayer.{{layer}}."
-    outside = _WRAPPED if prefix.startswith(_WRAPPED) else ""
+    places = dict.fromkeys([outside(prefix), ""])  # where a head stands
+
+    def beside(*names: str) -> list[str]:
+        return [place + name for place in places for name in names]
 
     def module(*names: str) -> list[str | tuple[str, str]]:
         return [(f"{name}.weight", f"{name}.bias") for name in names]
@@ -181,13 +186,13 @@ def bert4torch_parts(tensors: Tensors, prefix: str) -> ModelParts:
             "output": module(f"{layer}feedForward.outputDense"),
             "output_norm": module(f"{layer}ffnLayerNorm", f"{layer}layerNorm2"),
             "pooler": module(f"{prefix}pooler"),
-            "classifier": module(*(f"{outside}{head}" for head in ("fc", "dense", "classifier"))) if prefix else [],
-            "classifier_dense": module(f"{outside}classifier.dense"),
-            "classifier_out": module(f"{outside}classifier.out_proj"),
-            "spans": module(f"{outside}qa_outputs"),
-            "transitions": [f"{outside}crf.transitions"],
-            "start": [f"{outside}crf.start_transitions"],
-            "end": [f"{outside}crf.end_transitions"],
+            "classifier": module(*beside("fc", "dense", "classifier")) if prefix else [],
+            "classifier_dense": module(*beside("classifier.dense")),
+            "classifier_out": module(*beside("classifier.out_proj")),
+            "spans": module(*beside("qa_outputs")),
+            "transitions": [*beside("crf.transitions")],
+            "start": [*beside("crf.start_transitions")],
+            "end": [*beside("crf.end_transitions")],
         },
     )
 
@@ -198,14 +203,3 @@ def _names(path: Path) -> Iterable[str]:
 
 def _is_old(names: Iterable[str]) -> bool:
     return any(name.endswith("encoderLayer.0.layerNorm1.weight") for name in names)
-
-
-def _prefix(tensors: Tensors, path: Path) -> str:
-    found = prefixes(tensors, BERT4TORCH)
-    if not found:
-        raise ModelError(f"{path}: holds no encoder of bert4torch", "name the layout that it has with --from NAME")
-    if len(found) > 1:
-        raise ModelError(
-            f"{path}: holds {len(found)} encoders: {', '.join(found)}", "save the one that is meant by itself"
-        )
-    return found[0]

@@ -12,7 +12,7 @@ from bertcore.converter import KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.converters.formats.names import tensor_names
 from bertcore.converters.layouts import is_of_other_layout
 from bertcore.converters.model_folder import config_beside, copy_tokenizer, write_config
-from bertcore.converters.rules import OLD_LAYER_NORM, RenameRule, to_canonical
+from bertcore.converters.rules import OLD_LAYER_NORM, left_out, to_canonical
 from bertcore.converters.tensor_files import SAFETENSORS, TORCH, TORCH_INDEX, read_tensors, write_tensors, write_weights
 from bertcore.converters.transformers_parts import transformers_parts
 from bertcore.errors import ModelError
@@ -21,9 +21,6 @@ from bertcore.files import atomic_folder
 WEIGHTS_FILE = "model.safetensors"
 WEIGHT_FILES = (WEIGHTS_FILE, "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 """The weights of a folder; the first that is there counts."""
-
-RULES = (RenameRule("module.{rest}", "{rest}", written=False), *OLD_LAYER_NORM)
-"""`module.` comes from torch's DataParallel."""
 
 
 class HuggingFaceConverter(WeightConverter):
@@ -48,8 +45,8 @@ class HuggingFaceConverter(WeightConverter):
     def read(self, path: Path) -> WeightSet:  # noqa: D102
         file = _weight_file(path)
         tensors, report = read_tensors(file)
-        canonical, renamed = to_canonical(tensors, RULES, origin=str(file))
-        return WeightSet(canonical, config_beside(file), file.parent, (*report, *renamed))
+        canonical, renamed = to_canonical(tensors, OLD_LAYER_NORM, origin=str(file))
+        return WeightSet(canonical, config_beside(file), file.parent, (*report, *renamed), left_out(tensors, renamed))
 
     def write(self, weights: WeightSet, path: Path) -> tuple[KeyReport, ...]:
         """Writes one file, by its suffix, or else a folder with the weights, their config and their tokenizer.

@@ -15,15 +15,18 @@ from typing import ClassVar
 
 from bertcore.converter import KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.converters.formats.names import tensor_names
-from bertcore.converters.layouts import MINDFORMERS, prefixes
+from bertcore.converters.layouts import MINDFORMERS, prefixes, take_encoder
 from bertcore.converters.mindspore_ckpt import SKIP_RULES as TRAINING_STATE
 from bertcore.converters.model_folder import config_beside
-from bertcore.converters.rules import RenameRule, Tensors, refuse_unknown, to_canonical, to_foreign
+from bertcore.converters.rules import RenameRule, Tensors, left_out, refuse_unknown, to_canonical, to_foreign
 from bertcore.converters.tensor_files import read_tensors, write_tensors
 from bertcore.errors import ModelError
 from bertcore.parameters import SkipRule
 
 _SUFFIXES = (".ckpt", ".safetensors")
+_WHAT = "BERT of mindformers"
+_PREFIXES = ("bert.bert.bert_encoder.", "bert.bert_encoder.", "bert_encoder.")
+"""What stands before an encoder's blocks in release 0.1, since 0.2, and in a file of the encoder alone."""
 
 _LAYER, _CANONICAL_LAYER = "bert.bert_encoder.encoder.blocks.{layer}.", "bert.encoder.layer.{layer}."
 
@@ -101,10 +104,14 @@ class MindFormersConverter(WeightConverter):
         Raises:
             ModelError: the file is missing or damaged, holds no encoder of mindformers, or unknown names.
         """
-        tensors, report = _read(path)
-        canonical, renamed = to_canonical(tensors, self.rules, READ_SKIP_RULES, origin=str(path))
+        stored, report = read_tensors(path)
+        prefix, tensors, copies, skipped = take_encoder(stored, MINDFORMERS, path, _WHAT)
+        wrapper = prefix.removesuffix(next(known for known in _PREFIXES if prefix.endswith(known)))
+        rules = (*([RenameRule(f"{wrapper}{{rest}}", "{rest}")] if wrapper else []), *self.rules)
+        canonical, renamed = to_canonical(tensors, rules, READ_SKIP_RULES, origin=str(path))
         refuse_unknown(canonical, ("bert_encoder.", "embedding_postprocessor."), str(path))
-        return WeightSet(canonical, config_beside(path), path.parent, (*report, *renamed))
+        beside = {**copies, **left_out(tensors, renamed)}
+        return WeightSet(canonical, config_beside(path), path.parent, (*report, *skipped, *renamed), beside)
 
     def write(self, weights: WeightSet, path: Path) -> tuple[KeyReport, ...]:
         """Writes one file that ``mindspore.load_checkpoint`` opens, by its suffix.
@@ -126,9 +133,8 @@ class MindFormersConverter(WeightConverter):
         return report
 
     def parts(self, path: Path) -> ModelParts:  # noqa: D102
-        # An optimizer's moments bear the same names behind a prefix of their own.
-        tensors, _ = to_canonical(_read(path)[0], (), TRAINING_STATE)
-        return mindformers_parts(tensors, prefixes(tensors, MINDFORMERS)[0].removesuffix("bert_encoder."))
+        prefix, tensors, _, _ = take_encoder(read_tensors(path)[0], MINDFORMERS, path, _WHAT)
+        return mindformers_parts(tensors, prefix.removesuffix("bert_encoder."))
 
 
 class MindFormers01Converter(MindFormersConverter):
@@ -187,13 +193,6 @@ def mindformers_parts(tensors: Tensors, prefix: str) -> ModelParts:
         },
         in_out=frozenset({"attention_output", "intermediate", "output"}),
     )
-
-
-def _read(path: Path) -> tuple[Tensors, list[KeyReport]]:
-    tensors, report = read_tensors(path)
-    if not prefixes(tensors, MINDFORMERS):
-        raise ModelError(f"{path}: holds no BERT of mindformers", "name the layout that it has with --from NAME")
-    return tensors, report
 
 
 def _prefixes(path: Path) -> list[str]:

@@ -10,7 +10,7 @@ from bertcore.converter import KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.converters.formats.mindspore_ckpt import ckpt_names, read_ckpt
 from bertcore.converters.layouts import is_of_other_layout
 from bertcore.converters.model_folder import config_beside
-from bertcore.converters.rules import OLD_LAYER_NORM, to_canonical
+from bertcore.converters.rules import OLD_LAYER_NORM, left_out, to_canonical
 from bertcore.converters.tensor_files import write_tensors
 from bertcore.converters.transformers_parts import transformers_parts
 from bertcore.errors import ModelError
@@ -23,7 +23,7 @@ SKIP_RULES = (
 )
 """What MindSpore's own callback saves beside the model."""
 
-_CANONICAL = re.compile(r"(\w+\.)?(embeddings|encoder\.layer|pooler|classifier|qa_outputs|crf|cls)\..*")
+_CANONICAL = re.compile(r"(\w+\.)*(embeddings|encoder\.layer|pooler|classifier|qa_outputs|crf|cls)\..*")
 
 
 class MindSporeCheckpointConverter(WeightConverter):
@@ -44,8 +44,9 @@ class MindSporeCheckpointConverter(WeightConverter):
         return any(_CANONICAL.fullmatch(name) for name in names) and not is_of_other_layout(names)
 
     def read(self, path: Path) -> WeightSet:  # noqa: D102
-        tensors, report = to_canonical(read_ckpt(path), OLD_LAYER_NORM, SKIP_RULES, origin=str(path))
-        return WeightSet(tensors, config_beside(path), path.parent, report)
+        stored = read_ckpt(path)
+        tensors, report = to_canonical(stored, OLD_LAYER_NORM, SKIP_RULES, origin=str(path))
+        return WeightSet(tensors, config_beside(path), path.parent, report, left_out(stored, report))
 
     def write(self, weights: WeightSet, path: Path) -> tuple[KeyReport, ...]:
         """Writes one file that ``mindspore.load_checkpoint`` opens; it holds no config and no tokenizer.

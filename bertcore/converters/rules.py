@@ -35,13 +35,16 @@ _FIELD = re.compile(r"\{(\w+)\}")
 FAMILY_PREFIX = r"(?:bert|roberta|electra)\."
 """A pattern of what stands before an encoder's names, by its family."""
 
-_OF_ENCODER = re.compile(rf"{FAMILY_PREFIX}|(?:embeddings|embeddings_project|encoder|pooler)\.")
-_ENCODER_NAME = re.compile(
-    rf"(?:{FAMILY_PREFIX})?(?:embeddings\.(?:(?:word|position|token_type)_embeddings\.weight|LayerNorm\.(?:weight|bias))"
+ENCODER_PARTS = (
+    r"(?:embeddings\.(?:(?:word|position|token_type)_embeddings\.weight|LayerNorm\.(?:weight|bias))"
     r"|(?:embeddings_project|pooler\.dense)\.(?:weight|bias)"
     r"|encoder\.layer\.\d+\.(?:attention\.(?:self\.(?:query|key|value)|output\.(?:dense|LayerNorm))"
     r"|intermediate\.dense|output\.(?:dense|LayerNorm))\.(?:weight|bias))"
 )
+"""A pattern of the names of an encoder of BERT, RoBERTa or ELECTRA, without the family's prefix."""
+
+_OF_ENCODER = re.compile(rf"{FAMILY_PREFIX}|(?:embeddings|embeddings_project|encoder|pooler)\.")
+_ENCODER_NAME = re.compile(rf"(?:{FAMILY_PREFIX})?{ENCODER_PARTS}")
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,18 @@ def to_foreign(
     return _renamed(tensors, [(rule.to_foreign, rule.transpose) for rule in reversed(rules)], skip_rules, origin)
 
 
+def renamed(
+    tensors: Mapping[str, NDArray[np.generic]], rename: Callable[[str], str], origin: str
+) -> tuple[Tensors, tuple[KeyReport, ...]]:
+    """Renames the tensors of a file by a function; results and errors as in :func:`to_canonical`."""
+    return _renamed(tensors, [(rename, False)], (), origin)
+
+
+def left_out(tensors: Mapping[str, NDArray[np.generic]], report: Iterable[KeyReport]) -> Tensors:
+    """The tensors of a file that a report says were skipped."""
+    return {entry.source: tensors[entry.source] for entry in report if entry.target is None and entry.source in tensors}
+
+
 def _renamed(
     tensors: Mapping[str, NDArray[np.generic]],
     steps: Sequence[tuple[Callable[[str], str | None], bool]],
@@ -199,7 +214,7 @@ def _skip_reason(name: str, tensor: NDArray[np.generic], skip_rules: Sequence[Sk
     reason = next((rule.reason for rule in skip_rules if re.fullmatch(rule.pattern, name)), None)
     if reason is None and tensor.size == 1 and tensor.dtype.kind in "iub":
         return "a single whole number, as training scripts save the epoch"
-    return reason
+    return "a text" if reason is None and tensor.dtype.kind == "U" else reason
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from bertcore.converter import KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.converters.formats.tensor_bundle import find_index, read_tensor_bundle
 from bertcore.converters.model_folder import config_beside
-from bertcore.converters.rules import RenameRule, Tensors, refuse_unknown, to_canonical
+from bertcore.converters.rules import RenameRule, Tensors, left_out, refuse_unknown, to_canonical
 from bertcore.errors import ModelError, OutputError
 from bertcore.parameters import SkipRule
 
@@ -100,9 +100,10 @@ class TensorFlow1Converter(WeightConverter):
             ModelError: a file is missing or damaged, there are several checkpoints, or a variable is unknown.
         """
         index = _index(path)
-        tensors, report = to_canonical(read_tensor_bundle(index), RULES, SKIP_RULES, origin=str(index))
+        stored = read_tensor_bundle(index)
+        tensors, report = to_canonical(stored, RULES, SKIP_RULES, origin=str(index))
         refuse_unknown(tensors, ("bert/", "electra/"), str(index))
-        return WeightSet(tensors, config_beside(index), index.parent, report)
+        return WeightSet(tensors, config_beside(index), index.parent, report, left_out(stored, report))
 
     def write(self, weights: WeightSet, path: Path) -> tuple[KeyReport, ...]:
         """Writes nothing.

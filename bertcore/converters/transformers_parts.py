@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.converter import ModelParts
+from bertcore.converters.wrappers import one_encoder, parents
 from bertcore.errors import ModelError
 
 _WORDS = "embeddings.word_embeddings.weight"
@@ -21,13 +22,13 @@ def transformers_parts(tensors: Mapping[str, NDArray[np.generic]], origin: str) 
     """The parts of a model under the names of transformers, with or without the family's prefix.
 
     Raises:
-        ModelError: there is no table of word embeddings, or more than one.
+        ModelError: there is no table of word embeddings, or there are several that are no copies of one.
     """
     found = [name.removesuffix(_WORDS) for name in tensors if name.endswith(_WORDS)]
-    if len(found) != 1:
-        raise ModelError(f"{origin}: has {len(found)} tables {_WORDS}, not one", "verify a file of one BERT encoder")
-    encoder = found[0]
-    head = encoder[: encoder.rstrip(".").rfind(".") + 1]  # a head stands beside the encoder: module.bert., module.
+    if not found:
+        raise ModelError(f"{origin}: has no table {_WORDS}", "verify a file of one BERT encoder")
+    encoder = one_encoder(dict.fromkeys(found, 1), origin)
+    heads = dict.fromkeys([*parents(encoder)[:-1], encoder, ""])  # beside the encoder, further out, or inside
     layer = f"{encoder}encoder.layer.{{layer}}."
     return ModelParts(
         tensors,
@@ -46,19 +47,19 @@ def transformers_parts(tensors: Mapping[str, NDArray[np.generic]], origin: str) 
             "output": _linear(f"{layer}output.dense"),
             "output_norm": _norm(f"{layer}output.LayerNorm"),
             "pooler": _linear(f"{encoder}pooler.dense"),
-            "classifier": _linear(f"{head}classifier"),
-            "classifier_dense": _linear(f"{head}classifier.dense"),
-            "classifier_out": _linear(f"{head}classifier.out_proj"),
-            "spans": _linear(f"{head}qa_outputs"),
-            "transitions": [f"{head}crf.transitions"],
-            "start": [f"{head}crf.start_transitions"],
-            "end": [f"{head}crf.end_transitions"],
+            "classifier": _linear(*(f"{head}classifier" for head in heads)),
+            "classifier_dense": _linear(*(f"{head}classifier.dense" for head in heads)),
+            "classifier_out": _linear(*(f"{head}classifier.out_proj" for head in heads)),
+            "spans": _linear(*(f"{head}qa_outputs" for head in heads)),
+            "transitions": [f"{head}crf.transitions" for head in heads],
+            "start": [f"{head}crf.start_transitions" for head in heads],
+            "end": [f"{head}crf.end_transitions" for head in heads],
         },
     )
 
 
-def _linear(name: str) -> list[str | tuple[str, str]]:
-    return [(f"{name}.weight", f"{name}.bias")]
+def _linear(*names: str) -> list[str | tuple[str, str]]:
+    return [(f"{name}.weight", f"{name}.bias") for name in names]
 
 
 def _norm(name: str) -> list[str | tuple[str, str]]:

@@ -541,7 +541,8 @@ class _SeedRun:
         groups: dict[str, list[str]] = {}
         for name, reason in self._fit.initialized.items():
             groups.setdefault(f"new ({reason})", []).append(name)
-        notes = [f"{reason}: {', '.join(names)}" for reason, names in groups.items()]
+        notes = [*self._shop.source.weights.notes]
+        notes += [f"{reason}: {', '.join(names)}" for reason, names in groups.items()]
         if self._fit.skipped:
             reasons = sorted(set(self._fit.skipped.values()))
             notes.append(f"not used: {len(self._fit.skipped)} tensors ({', '.join(reasons)})")

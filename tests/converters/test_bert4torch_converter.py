@@ -244,23 +244,26 @@ def refusal(path: Path, tensors: dict[str, np.ndarray]) -> str:
 
 
 @pytest.mark.parametrize("prefix", ["", "bert."])
-def test_a_stranger_beside_the_encoder_goes_along_as_a_head(registry: Registry, tmp_path: Path, prefix: str) -> None:
-    """As in every layout: a plugin may know it, else it is replaced. Inside the encoder it is refused."""
+def test_a_stranger_beside_the_encoder_goes_along_on_request(registry: Registry, tmp_path: Path, prefix: str) -> None:
+    """As in every layout: else it is left out and named. Inside the encoder it is refused."""
     weights = model(SequenceClassification(("a", "b")))
     encoder = {name: tensor for name, tensor in weights.tensors.items() if name.startswith("bert.")}
     tensors = as_in_the_ner_example(encoder, prefix) | {"lstm.weight_ih_l0": np.ones((3, 8), "f4")}
     file = tmp_path / "model.pt"
     write_torch_file(file, tensors)
     (tmp_path / "config.json").write_text(json.dumps(weights.config), encoding="utf-8")
-    convert(file, tmp_path / "folder", registry)
+    report = convert(file, tmp_path / "without", registry)
+    assert "lstm.weight_ih_l0" in report.notes[0]
+    assert open_model(str(tmp_path / "without"), registry).weights.tensors.keys() == encoder.keys()
+    convert(file, tmp_path / "folder", registry, keep_unknown=True)
     source = open_model(str(tmp_path / "folder"), registry)
     head = SequenceClassification(("a", "b"))
     with pytest.raises(ModelError, match=r"lstm\.weight_ih_l0: unexpected") as caught:
         source.fit(head, seed=0)
     assert "--set model.new_head=true" in caught.value.remedy
-    parameters, report = source.fit(head, seed=0, new_head=True)
+    parameters, fit = source.fit(head, seed=0, new_head=True)
     assert all(np.array_equal(parameters[name], tensor) for name, tensor in encoder.items())
-    assert list(report.skipped) == ["lstm.weight_ih_l0"]
+    assert list(fit.skipped) == ["lstm.weight_ih_l0"]
     write_torch_file(file, tensors | {f"{prefix}embeddings.odd": np.ones(3, "f4")})
     with pytest.raises(ModelError, match=r"no rule of this layout knows .*embeddings\.odd"):
         convert(file, tmp_path / "other", registry)

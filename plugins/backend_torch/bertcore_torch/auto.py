@@ -11,7 +11,9 @@ import inspect
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from bertcore.errors import ModelError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 # Under which names configurations of transformers have the dropout in front of a classifier.
 _HEAD_DROPOUTS = ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "cls_dropout")
+_OTHER_TASKS = ("QUESTION_ANSWERING", "MULTIPLE_CHOICE", "NEXT_SENTENCE_PREDICTION")
 # For encoders whose positions have no table and no stated limit.
 _MAX_LENGTH = 512
 
@@ -102,6 +105,24 @@ class _BoundFamily(ModelFamily):
         )
         self._vocab_size = module.get_input_embeddings().num_embeddings
         self._position_offset = _position_offset(module)
+
+    def has_in_head(self, name: str) -> bool:
+        """Whether one of transformers' classes for this model has such a tensor beside its encoder, or a head here."""
+        return super().has_in_head(name) or (name in self._head_names and not name.startswith(self.prefix))
+
+    @cached_property
+    def _head_names(self) -> frozenset[str]:
+        import torch
+        import transformers
+
+        names: set[str] = set()
+        for task in ("PRETRAINING", "MASKED_LM", "SEQUENCE_CLASSIFICATION", "TOKEN_CLASSIFICATION", *_OTHER_TASKS):
+            mapping = getattr(transformers, f"MODEL_FOR_{task}_MAPPING")
+            if type(self._config) not in mapping:
+                continue
+            with suppress(Exception), torch.device("meta"):  # a class that cannot be built adds no names
+                names.update(mapping[type(self._config)](self._config).state_dict())
+        return frozenset(names)
 
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> AutoConfig:
         """Reads what bertcore needs to know, by the names that transformers gives it in every configuration."""
