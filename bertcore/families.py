@@ -7,7 +7,7 @@ types and the shape of the classification head. It is registered by a plugin, as
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -331,10 +331,15 @@ def stated_architecture(config: Mapping[str, Any]) -> str:
     return str(names[0]) if isinstance(names, list) and names else ""
 
 
+class RepeatedLabelError(ModelError):
+    """Two labels of a model have one name, by which their probabilities could not be told apart."""
+
+
 def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> Head:
     """The head that a ``config.json`` of a fine-tuned model describes.
 
     Raises:
+        RepeatedLabelError: two labels of a text have one name.
         ModelError: ``architectures`` names no head, the labels are incomplete, a threshold is no number, or the tag
             scheme is unknown.
     """
@@ -343,6 +348,7 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
         if config.get("problem_type") == "regression":
             return Regression()
         labels = _labels(config, origin)
+        _refuse_repeated(labels, origin)
         if config.get("problem_type") != "multi_label_classification":
             return SequenceClassification(labels)
         threshold = _number({"threshold": 0.5, **config}, "threshold", origin)
@@ -377,6 +383,15 @@ def _labels(config: Mapping[str, Any], origin: str) -> tuple[str, ...]:
         return tuple(str(names[str(index)]) for index in range(len(names)))
     except KeyError as error:
         raise ModelError(f"{origin}: id2label has no label {error}", "number the labels from 0") from None
+
+
+def _refuse_repeated(labels: Sequence[str], origin: str) -> None:
+    for index, label in enumerate(labels):
+        if label in labels[:index]:
+            raise RepeatedLabelError(
+                f"{origin}: the labels {labels.index(label)} and {index} of id2label are both named {label!r}",
+                "give each a name of its own in id2label, as its probabilities are shown by name",
+            )
 
 
 def _linear(name: str, out_features: int, in_features: int, optional: str | None = None) -> dict[str, ParameterSpec]:

@@ -15,7 +15,7 @@ from bertcore.converters.model_folder import find_config, is_there, read_config,
 from bertcore.converters.tensor_files import write_weights
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import ModelError, UsageError
-from bertcore.families import BertConfig, ModelFamily, head_from_config
+from bertcore.families import BertConfig, ModelFamily, RepeatedLabelError, head_from_config
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
 from bertcore.model_tensors import ModelTensors, canonical_weights
@@ -127,6 +127,8 @@ class ModelSource:
                 raise ModelError(f"{self.name}: its head has {found[0]} labels, the task has {wanted[0]}", _NEW_HEAD)
         try:
             stored = self.head()
+        except RepeatedLabelError:
+            raise
         except ModelError:
             return  # the config tells nothing of the head
         if stored.architecture != head.architecture:

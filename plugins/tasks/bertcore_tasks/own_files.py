@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bertcore.config import DataConfig
+from bertcore.data.file_kinds import refuse_other_kinds
 from bertcore.errors import DataError, UsageError
 from pydantic import Field
 
@@ -15,16 +16,26 @@ SYNONYMS = {"training": "train", "validation": "dev", "valid": "dev", "val": "de
 """What other programs call the splits, and their files in a folder."""
 
 
+_HEAD = 1 << 16
+
+
 class OwnFilesConfig(DataConfig):
     """Data options of a task on the user's own files."""
 
     train: str | None = Field(None, description="training file")
     dev: str | None = Field(None, description="file to evaluate on")
     test: str | None = Field(None, description="file to predict")
+    encoding: str | None = Field(
+        None, description="of the files, as gb18030 or cp1252; default: UTF-8, or UTF-16 with a byte-order mark"
+    )
 
 
 def own_files(
-    data: OwnFilesConfig, suffixes: Sequence[str], official: re.Pattern[str] | None = None
+    data: OwnFilesConfig,
+    suffixes: Sequence[str],
+    official: re.Pattern[str] | None = None,
+    *,
+    any_suffix: bool = False,
 ) -> dict[str, tuple[Path, ...]]:
     """Finds the file of each split.
 
@@ -33,6 +44,7 @@ def own_files(
             one of the suffixes, or a single file, which is then the split ``dev``.
         suffixes: what the task can read, as ``.csv``.
         official: further names that the files of a folder may have; its first group is the split.
+        any_suffix: whether a file that is named may have any other suffix, since its content tells its form.
 
     Raises:
         UsageError: nothing is named.
@@ -55,6 +67,9 @@ def own_files(
             files[split] = (found[split][0],)
     files |= {split: (file,) for split, file in named.items()}
     if not files and path is not None:
+        for file in sorted(path.iterdir()):
+            if SYNONYMS.get(file.stem, file.stem) in SPLITS and file.is_file():
+                _refuse_other_kinds(file)
         remedy = "name the files with --set data.train=FILE --set data.dev=FILE"
         raise DataError(f"{path}: no train, dev or test with a suffix {known}", remedy)
     if not files:
@@ -62,9 +77,16 @@ def own_files(
     for split, (file,) in files.items():
         if not file.is_file():
             raise DataError(f"{file}: no such file", f"check --{split}")
-        if file.suffix.lower() not in suffixes:
+        if file.suffix.lower() not in suffixes and not any_suffix:
+            _refuse_other_kinds(file)
             raise DataError(f"{file}: not one of {known}", "convert the file, or give it the suffix of its form")
     return files
+
+
+def _refuse_other_kinds(file: Path) -> None:
+    """Names a workbook or an archive for what it is, before something is said of its suffix."""
+    with file.open("rb") as stream:
+        refuse_other_kinds(stream.read(_HEAD), str(file))
 
 
 def _in_folder(folder: Path, suffixes: Sequence[str], official: re.Pattern[str] | None) -> dict[str, list[Path]]:

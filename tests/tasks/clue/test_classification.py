@@ -200,7 +200,8 @@ def test_examples_without_an_agreed_label_are_left_out_and_counted(registry: Reg
     assert [example.origin for example in dev][:2] == [f"{ocnli}/dev.json:1", f"{ocnli}/dev.json:3"]
     assert dataset.notes == [
         "the training file is train.50k.json; not read: train.3k.json (--set data.training_file=NAME chooses)",
-        "dev.json: 1 of 5 examples are left out, because their label is '-': the annotators did not agree",
+        "dev.json: 1 of 5 examples are left out, because their label is '-': the annotators did not agree; "
+        f"the first is {ocnli}/dev.json:2",
     ]
     assert len(examples_of(dataset, "test")) == 5
     assert registry.task("ocnli").submissions() == {"test": "ocnli_50k_predict.json"}

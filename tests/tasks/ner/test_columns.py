@@ -108,7 +108,7 @@ def test_labels_are_complete_and_sorted(tmp_path: Path) -> None:
         ("甲 B_X\n", 1, "the tag 'B_X' is neither O nor", "correct the tag"),
         ("甲 B-X\n\n乙\n", 3, "1 column instead of at least 2", "its tag"),
         ("甲 B-X\n O\n", 2, "no character in front of the tag", "delete the line"),
-        (GOOD.encode("gb18030"), 1, "is not UTF-8", "convert the file to UTF-8"),
+        (GOOD.encode("gb18030"), 1, "is not UTF-8", "data.encoding=gb18030"),
         ("甲" * 2000 + " O\n", 1, "a unit of 2000 characters", "one character or word a line"),
     ],
 )

@@ -15,6 +15,7 @@ from bertcore.files import json_text
 from bertcore.task import Dataset, Evaluation, Example, Metric
 
 from bertcore_tasks.classification import ClassificationTask
+from bertcore_tasks.label_texts import NO_AGREEMENT, LabelNotes, without_blanks
 from bertcore_tasks.official_files import find_official_files
 from bertcore_tasks.texts import (
     identifier_of,
@@ -27,8 +28,6 @@ from bertcore_tasks.texts import (
 
 FILE_NAMES = {"train": ("train.json",), "dev": ("dev.json",), "test": ("test.json",)}
 ID = "id"
-NO_AGREEMENT = "-"
-"""The label of an example on whose label the annotators did not agree."""
 
 
 @dataclass
@@ -118,7 +117,7 @@ class ClueTask(ClassificationTask):
         """
         records = read_json_lines(file)
         examples: list[Example] = []
-        left_out = 0
+        of_labels = LabelNotes(file, split)
         # Numbered before any is left out: where there is no id, an example is called by its number in the file.
         for number, (record, origin) in enumerate(records):
             with one_example:
@@ -128,17 +127,14 @@ class ClueTask(ClassificationTask):
                 elif "label" not in record:
                     raise DataError(f"{origin}: the field 'label' is missing", f"the split {split} needs labels")
                 elif _is_without_agreement(record):
-                    left_out += 1
+                    of_labels.ignored(NO_AGREEMENT, origin)
                 else:
-                    label = plain_text(record["label"])
+                    text = plain_text(record["label"])
+                    label = None if text is None else of_labels.trimmed(text, origin)
                     if label not in labels:
-                        raise unknown_label(origin, record["label"], labels, "label")
+                        raise unknown_label(origin, record["label"] if label is None else label, labels, "label")
                     examples.append(replace(example, label=label))
-        if left_out:
-            notes.append(
-                f"{file.name}: {left_out} of {len(records)} examples are left out, because their label is "
-                f"{NO_AGREEMENT!r}: the annotators did not agree"
-            )
+        notes.extend(of_labels.lines(len(records)))
         return examples
 
 
@@ -155,4 +151,5 @@ def _without_agreement(examples: Sequence[Example], path: Path) -> list[str]:
 
 
 def _is_without_agreement(record: Mapping[str, Any]) -> bool:
-    return record.get("label") == NO_AGREEMENT
+    label = record.get("label")
+    return isinstance(label, str) and without_blanks(label) == NO_AGREEMENT

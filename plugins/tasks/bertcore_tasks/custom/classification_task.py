@@ -65,7 +65,7 @@ class OwnClassificationTask(ClassificationTask):
         Without a training file they are those of the file that is evaluated.
         """
         assert isinstance(data, LabelsConfig)
-        files = own_files(data, SUFFIXES)
+        files = own_files(data, SUFFIXES, any_suffix=True)
         opened = open_splits(files, data, _label_form(data), lambda reading: _settled(reading, files, data))
         first = next(iter(files))
         labels = () if first == "test" else _labels(opened.first, data)

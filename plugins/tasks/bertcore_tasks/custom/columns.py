@@ -146,7 +146,7 @@ def _label_columns(table: Table, data: ColumnOptions, label_columns: Sequence[st
             f"{table.name}:1: data.label names {len(parts)} columns, and each example has one label",
             "for a column of 0 and 1 for each label: --set data.multi_label=true",
         )
-    return tuple(column for column in columns.values() if column is not None)
+    return tuple(dict.fromkeys(column for column in columns.values() if column is not None))
 
 
 def _of_table_without_header(table: Table) -> Chosen | None:
@@ -168,8 +168,7 @@ def _look_like_labels(values: Sequence[str]) -> bool:
     kinds = {value.strip() for value in values}
     if all(map(_is_finite, kinds)):
         return True
-    few = 2 * len(kinds) <= len(values) or (len(kinds) == 1 and len(values) == 1 and False)
-    return few and max(map(len, kinds)) <= _LONGEST_LABEL
+    return 2 * len(kinds) <= len(values) and max(map(len, kinds)) <= _LONGEST_LABEL
 
 
 def _is_label_of_others(rows: Sequence[Sequence[str]], place: int) -> bool:

@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import ClassVar
 
 from bertcore.config import DataConfig
+from bertcore.data.table_files import TableForm
 from bertcore.errors import DataError
 from bertcore.tagging import scheme_tags
 from bertcore.task import Dataset, Example
 from pydantic import Field
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask
-from bertcore_tasks.ner.column_task import read_column_split
+from bertcore_tasks.ner.column_task import read_column_split, tagged_sentences
 from bertcore_tasks.ner.columns import Columns
 from bertcore_tasks.ner.spans import read_span_file
+from bertcore_tasks.ner.token_tables import TokenColumns, is_token_table, read_token_table
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units, unit_of_sentences, unit_of_texts
 from bertcore_tasks.own_files import OwnFilesConfig, own_files
 
 SCHEME_OF_SUFFIX = {".bio": "BIO", ".bioes": "BIOES", ".bmes": "BMES"}
-COLUMNS = (*SCHEME_OF_SUFFIX, ".txt", ".conll", ".tsv")
+COLUMNS = (*SCHEME_OF_SUFFIX, ".txt", ".conll", ".tsv", ".csv")
 JSON_LINES = (".jsonl", ".json")
 
 
@@ -40,6 +42,10 @@ class OwnNerConfig(OwnFilesConfig, NerDataConfig):
     label: str | None = Field(
         None, description="column of the tag, by number from 1 or by name, default: the last; in JSON lines its field"
     )
+    sentence: str | None = Field(
+        None, description="column that numbers the sentences of a table with a row for each token, by name or number"
+    )
+    separator: str | None = Field(None, description="what stands between two columns of such a table; default: found")
 
 
 class OwnNerTask(NerTask):
@@ -93,7 +99,12 @@ def _read(file: Path, data: OwnNerConfig, split: str, notes: list[str]) -> list[
     if _has_spans(file):
         unit = data.unit or "character"
         return read_span_file(file, unit, text_field=data.text or "text", label_field=data.label, labeled=labeled)
-    columns = Columns(_column(data.text, 0), _column(data.label, -1))
+    if data.sentence is not None or is_token_table(file, data.encoding):
+        named = TokenColumns(data.sentence, data.text, data.label)
+        form = TableForm(separator=data.separator, encoding=data.encoding)
+        read = read_token_table(file, named, form, tagged=labeled, notes=notes)
+        return tagged_sentences(file, read, _scheme(file, data), types=None, repair=data.repair, notes=notes)
+    columns = Columns(_column(data.text, 0), _column(data.label, -1), data.encoding)
     return read_column_split(
         file,
         _scheme(file, data),

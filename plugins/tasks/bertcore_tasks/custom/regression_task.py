@@ -29,7 +29,7 @@ class OwnRegressionTask(RegressionTask):
     def open(self, data: DataConfig) -> Dataset:
         """Finds the files; see :meth:`bertcore.task.Task.open`."""
         assert isinstance(data, TableConfig)
-        files = own_files(data, SUFFIXES)
+        files = own_files(data, SUFFIXES, any_suffix=True)
         opened = open_splits(files, data, NUMBERS, lambda reading: {})
         return Dataset(files, opened.read, notes=opened.notes, options=opened.options)
 

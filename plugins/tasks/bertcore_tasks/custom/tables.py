@@ -40,9 +40,6 @@ class TableConfig(OwnFilesConfig):
     separator: str | None = Field(
         None, description="what stands between two columns, as tab, comma, semicolon or itself; default: found"
     )
-    encoding: str | None = Field(
-        None, description="of the files, as gb18030 or cp1252; default: UTF-8, or UTF-16 with a byte-order mark"
-    )
     ignore_labels: str | None = Field(
         AUTO,
         description="labels, between commas, that stand for no label; default: '-', and '-1' where a test file has no "

@@ -13,6 +13,7 @@ from bertcore.data.tables import read_tsv
 from bertcore.task import Dataset, Example, Metric, Task
 
 from bertcore_tasks.classification import ClassificationTask
+from bertcore_tasks.label_texts import HIDDEN, NO_AGREEMENT, LabelNotes, as_mark
 from bertcore_tasks.official_files import find_official_files
 from bertcore_tasks.regression import RegressionTask, parse_number
 from bertcore_tasks.texts import text_examples
@@ -131,10 +132,20 @@ class GlueFiles(Task):
                 f"{file.name}: {len(left_out)} line{'s' * (len(left_out) != 1)} with a wrong number of fields left "
                 f"out, the first is {left_out[0]}"
             )
+        of_labels = LabelNotes(file, "test" if to_predict else split)
+        # Labels of a split for the leaderboard are not handed out; copies of the files hold placeholders.
+        marks = {NO_AGREEMENT, HIDDEN, ""} if to_predict else {NO_AGREEMENT}
         examples: list[Example] = []
         for number, row in enumerate(rows):
             with one_example:
-                examples.append(self._example(number, row.fields, row.origin))
+                label = row.fields.get(self.label_column)
+                text = None if label is None else of_labels.trimmed(label, row.origin)
+                is_mark = text is not None and as_mark(text) in marks
+                if is_mark and text:
+                    of_labels.ignored(as_mark(text), row.origin)
+                if not is_mark or to_predict:
+                    examples.append(self._example(number, row.fields, None if is_mark else text, row.origin))
+        notes.extend(note for note in of_labels.lines(len(rows)) if note not in notes)
         return examples
 
     @property
@@ -146,8 +157,7 @@ class GlueFiles(Task):
         names = zip(self._names, self.text_columns, strict=True)
         return {**{name: fields[column] for name, column in names if column in fields}, **fields}, origin
 
-    def _example(self, number: int, fields: Mapping[str, str], origin: str) -> Example:
-        label = fields.get(self.label_column)
+    def _example(self, number: int, fields: Mapping[str, str], label: str | None, origin: str) -> Example:
         return Example(
             identifier=fields.get(self.identifier_column, str(number)),
             texts={name: fields[column] for name, column in zip(self._names, self.text_columns, strict=True)},

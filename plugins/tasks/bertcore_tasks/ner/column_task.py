@@ -157,6 +157,33 @@ def read_column_split(
     read = read_columns(file, columns or Columns(), tagged)
     if other_names:
         read = [_renamed(sentence, other_names) for sentence in read]
+    return tagged_sentences(file, read, scheme, types=types, repair=repair, notes=notes, clean=clean)
+
+
+def tagged_sentences(
+    file: Path,
+    read: Sequence[TaggedLines],
+    scheme: str,
+    *,
+    types: Sequence[str] | None,
+    repair: bool,
+    notes: list[str],
+    clean: Clean | None = None,
+) -> list[Sentence]:
+    """Makes sentences with their gold entities of the units and tags of a file.
+
+    Args:
+        file: that they were read from.
+        read: the units and tags.
+        scheme: of the tags.
+        types: that may occur; None for any.
+        repair: read tags that break the scheme as conlleval does.
+        notes: told what was repaired.
+        clean: turns the units of the file into those of the text.
+
+    Raises:
+        DataError: a tag is wrong (file and line).
+    """
     words = [sentence.words for sentence in read] if clean is None else clean(read)
     repaired: list[list[int]] = []
     sentences: list[Sentence] = []

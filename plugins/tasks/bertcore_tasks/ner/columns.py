@@ -36,10 +36,17 @@ _SPACES = re.compile(" +")
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns hold what, by number from 0 (negative from the end), or by the names of the first line."""
+    """Which columns hold what, by number from 0 (negative from the end), or by the names of the first line.
+
+    Attributes:
+        text: the column of the units.
+        label: the column of the tags.
+        encoding: of the file; None for UTF-8, or UTF-16 with a byte-order mark.
+    """
 
     text: int | str = 0
     label: int | str = -1
+    encoding: str | None = None
 
     @property
     def has_header(self) -> bool:
@@ -80,7 +87,7 @@ def read_columns(file: Path, columns: Columns, tagged: bool = True) -> list[Tagg
     Raises:
         DataError: the file is missing, not UTF-8 or empty, a line has too few columns or a unit is empty or gigantic.
     """
-    lines = read_lines_of_examples(file, header=columns.has_header)
+    lines = read_lines_of_examples(file, header=columns.has_header, encoding=columns.encoding)
     text, label = _column_numbers(file, lines, columns)
     sentences: list[TaggedLines] = []
     for block in _blocks(lines):
