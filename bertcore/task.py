@@ -321,6 +321,16 @@ class Task(ABC):
             DataError: a field is missing, with its line.
         """
 
+    def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], str]] | None:
+        """Reads a file for ``bertcore predict`` in a form of the task's own, as records of :meth:`parse_input`.
+
+        None where the file has none of these forms: then it is read as a table, as JSON lines or as plain lines.
+
+        Raises:
+            DataError: the file is missing or wrong.
+        """
+        return None
+
     def input_fields(self, data: DataConfig) -> tuple[str, ...]:
         """The fields of :meth:`parse_input` that hold the texts, in the order in which the model reads them.
 

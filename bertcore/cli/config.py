@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bertcore.cli.options import json_option, settings_options
+from bertcore.cli.options import json_option, setting_option, settings_options
 
 
 @click.group()
@@ -16,15 +17,14 @@ def config() -> None:
 
 
 @config.command()
-@click.option("--task", help="Name of the task, whose own options are shown too.")
-@click.option("--backend", help="Name of the backend.")
+@setting_option("--task", "task", help="Name of the task, whose own options are shown too.")
+@setting_option("--backend", "backend", help="Name of the backend.")
 @settings_options
 @json_option
 @click.pass_obj
 def show(
     blocked: tuple[str, ...],
-    task: str | None,
-    backend: str | None,
+    settings: dict[str, Any],
     file: Path | None,
     assignments: tuple[str, ...],
     as_json: bool,
@@ -34,8 +34,7 @@ def show(
     from bertcore.engine.run import resolve_run
     from bertcore.registry import Registry
 
-    settings = gather_settings(file, None, assignments, {"task": task, "backend": backend})
-    resolved = resolve_run(settings, Registry(blocked=blocked))
+    resolved = resolve_run(gather_settings(file, None, assignments, settings), Registry(blocked=blocked))
     rows = [
         {"key": key, "value": value, "origin": resolved.origins.get(key, "default")}
         for key, value in config_values(resolved.config).items()

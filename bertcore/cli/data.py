@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bertcore.cli.options import data_options, json_option, settings_options, shown_work
+from bertcore.cli.options import (
+    data_options,
+    json_option,
+    length_option,
+    model_option,
+    settings_options,
+    shown_work,
+    task_option,
+)
 
 
-def source_options(function: Any) -> Any:
+def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds what names a task, its data and a model."""
-    function = click.option("--model", help="Hugging Face folder, hub name, or 'sample'.")(function)
-    return click.option("--task", help="Name of the task, as rte.")(data_options(function))
+    return task_option(data_options(model_option(length_option(function))))
 
 
 @click.group()
@@ -30,9 +38,7 @@ def data() -> None:
 @click.pass_obj
 def check(
     blocked: tuple[str, ...],
-    task: str | None,
-    files: dict[str, str | None],
-    model: str | None,
+    settings: dict[str, Any],
     picture: Path | None,
     file: Path | None,
     assignments: tuple[str, ...],
@@ -51,7 +57,7 @@ def check(
 
     registry = Registry(blocked=blocked)
     with shown_work(stdout_is_data=True):
-        report = check_data(_config(registry, task, files, model, file, assignments), registry)
+        report = check_data(_config(registry, settings, file, assignments), registry)
     if picture is not None:
         report = replace(report, notes=(*report.notes, *draw_report(report, picture)))
     click.echo(json_text(report_json(report), indent=2) if as_json else "\n".join(report_lines(report)))
@@ -67,9 +73,7 @@ def check(
 @click.pass_obj
 def convert(
     blocked: tuple[str, ...],
-    task: str | None,
-    files: dict[str, str | None],
-    model: str | None,
+    settings: dict[str, Any],
     format_name: str,
     output: Path,
     file: Path | None,
@@ -86,7 +90,7 @@ def convert(
     from bertcore.registry import Registry
 
     registry = Registry(blocked=blocked)
-    config = _config(registry, task, files, model, file, assignments)
+    config = _config(registry, settings, file, assignments)
     with shown_work(stdout_is_data=as_json):
         result = convert_data(config, registry, format_name, output)
     if as_json:
@@ -100,16 +104,8 @@ def convert(
     click.echo(f"{result.format}, rows of at most {result.max_length} tokens: {result.folder}")
 
 
-def _config(
-    registry: Any,
-    task: str | None,
-    files: dict[str, str | None],
-    model: str | None,
-    file: Path | None,
-    assignments: tuple[str, ...],
-) -> Any:
+def _config(registry: Any, settings: dict[str, Any], file: Path | None, assignments: tuple[str, ...]) -> Any:
     from bertcore.config import gather_settings
     from bertcore.engine.run import resolve_run
 
-    options = {"task": task, "model.path": model, **files}
-    return resolve_run(gather_settings(file, None, assignments, options), registry).config
+    return resolve_run(gather_settings(file, None, assignments, settings), registry).config

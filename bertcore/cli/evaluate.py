@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bertcore.cli.options import place_options, print_classes, settings_options, shown_work
+from bertcore.cli.options import (
+    length_option,
+    place_options,
+    prediction_size_option,
+    print_classes,
+    setting_option,
+    settings_options,
+    shown_work,
+)
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @place_options
-@click.option("--data", help="Folder of the task's files. Default: that of the run.")
+@setting_option("--data", "data.path", help="Folder of the task's files. Default: that of the run.")
 @click.option("--split", help="Name of the split. Default: the one evaluated in training, dev for most tasks.")
-@click.option("--task", help="Name of the task, for a model folder that is no run.")
+@setting_option("--task", "task", help="Name of the task, for a model folder that is no run.")
+@length_option
+@prediction_size_option
 @settings_options
 @click.pass_obj
 def evaluate(
     blocked: tuple[str, ...],
     run: Path,
-    backend: str | None,
-    device: str | None,
-    data: str | None,
     split: str | None,
-    task: str | None,
+    settings: dict[str, Any],
     file: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
@@ -37,8 +45,7 @@ def evaluate(
     from bertcore.events import SHOWN_METRICS
     from bertcore.registry import Registry
 
-    options = {"task": task, "backend": backend, "run.device": device, "data.path": data}
-    trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, options))
+    trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, settings))
     with shown_work():
         result = trained.evaluate(split, note=click.echo)
     shown = list(result.evaluation.baseline.items())[:SHOWN_METRICS]

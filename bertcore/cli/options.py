@@ -26,26 +26,67 @@ def settings_options(function: Function) -> Function:
     return click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="TOML file.")(function)
 
 
-def place_options(function: Function) -> Function:
+def setting_option(name: str, key: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Adds an option that sets a key of the configuration; the function takes all of them as one ``settings``.
+
+    Args:
+        name: as ``--batch-size``.
+        key: as ``train.batch_size``.
+        options: of ``click.option``.
+    """
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        argument = name.lstrip("-").replace("-", "_")
+
+        @functools.wraps(function)
+        def with_setting(*arguments: Any, settings: Mapping[str, Any] | None = None, **others: Any) -> Any:
+            return function(*arguments, settings={**(settings or {}), key: others.pop(argument)}, **others)
+
+        return click.option(name, **options)(with_setting)
+
+    return add
+
+
+def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds ``--backend`` and ``--device``."""
-    function = click.option("--device", help="Device of the backend, as cpu or cuda:0.")(function)
-    return click.option("--backend", help="Name of the backend, as torch or mindspore.")(function)
+    function = setting_option("--device", "run.device", help="Device of the backend, as cpu or cuda:0.")(function)
+    return setting_option("--backend", "backend", help="torch or mindspore. Default: the only one installed.")(function)
 
 
 def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds ``--data``, ``--train``, ``--dev`` and ``--test``; the function takes them as settings, in ``files``."""
+    """Adds ``--data``, ``--train``, ``--dev`` and ``--test``."""
+    function = setting_option("--test", "data.test", help="File to predict, likewise.")(function)
+    function = setting_option("--dev", "data.dev", help="File to evaluate on, likewise.")(function)
+    function = setting_option("--train", "data.train", help="Training file, for a task that reads your own files.")(
+        function
+    )
+    return setting_option("--data", "data.path", help="Folder of the task's files or of records, or 'sample'.")(
+        function
+    )
 
-    @functools.wraps(function)
-    def with_files(
-        *arguments: Any, data: str | None, train: str | None, dev: str | None, test: str | None, **others: Any
-    ) -> Any:
-        files = {"data.path": data, "data.train": train, "data.dev": dev, "data.test": test}
-        return function(*arguments, files=files, **others)
 
-    added = click.option("--test", help="File to predict, likewise.")(with_files)
-    added = click.option("--dev", help="File to evaluate on, likewise.")(added)
-    added = click.option("--train", help="Training file, for a task that reads your own files.")(added)
-    return click.option("--data", help="Folder of the task's files or of records, or 'sample'.")(added)
+task_option = setting_option("--task", "task", help="Name of the task, as rte.")
+model_option = setting_option("--model", "model.path", help="Hugging Face folder, hub name, or 'sample'.")
+length_option = setting_option(
+    "--max-length", "data.max_length", type=int, metavar="TOKENS", help="Longest row. Default: what the model allows."
+)
+prediction_size_option = setting_option(
+    "--batch-size", "evaluate.batch_size", type=int, metavar="ROWS", help="Rows computed at a time. Default: 64."
+)
+
+
+def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds what is changed most often in training."""
+    function = length_option(function)
+    function = setting_option(
+        "--batch-size", "train.batch_size", type=int, metavar="ROWS", help="Rows of a forward pass. Default: 32."
+    )(function)
+    function = setting_option(
+        "--learning-rate", "train.learning_rate", type=float, metavar="RATE", help="Peak rate. Default: 5e-5."
+    )(function)
+    return setting_option(
+        "--epochs", "train.epochs", type=float, metavar="N", help="Passes over the training split. Default: 3."
+    )(function)
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -3,67 +3,145 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bertcore.cli.options import place_options, settings_options
+from bertcore.cli.options import (
+    length_option,
+    place_options,
+    prediction_size_option,
+    setting_option,
+    settings_options,
+    shown_work,
+)
 
 if TYPE_CHECKING:
-    from bertcore.data.table_files import TableForm
+    from bertcore.engine.inference import TrainedModel
+    from bertcore.engine.prediction_input import Inputs
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  bertcore predict runs/own --text "The meal was wonderful."
+  bertcore predict runs/rte --text "A cat sleeps." --text "An animal sleeps."
+  bertcore predict runs/own --input reviews.csv --output predicted.csv
+  bertcore predict runs/own --input lines.txt --output predicted.jsonl
+  echo "The meal was wonderful." | bertcore predict runs/own"""
+)
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--input", "source", required=True, help="FILE.jsonl, FILE.tsv or FILE.csv, or - for JSON lines.")
-@click.option("--output", type=click.Path(path_type=Path), help="File to write. Default: standard output.")
+@click.option("--text", "texts", metavar="TEXT", multiple=True, help="A text; twice for a pair.")
+@click.option(
+    "--input",
+    "source",
+    metavar="FILE",
+    help="Table, JSON lines, plain lines (.txt), columns of units, or - for standard input, the default.",
+)
+@click.option("--output", type=click.Path(path_type=Path), help="File to write, .jsonl, .csv or .tsv. Default: print.")
+@click.option("--force", is_flag=True, help="Replace an output that exists.")
 @place_options
-@click.option("--task", help="Name of the task, for a model folder that is no run.")
+@setting_option("--task", "task", help="Name of the task, for a model folder that is no run.")
+@length_option
+@prediction_size_option
 @settings_options
 @click.pass_obj
 def predict(
     blocked: tuple[str, ...],
     run: Path,
-    source: str,
+    texts: tuple[str, ...],
+    source: str | None,
     output: Path | None,
-    backend: str | None,
-    device: str | None,
-    task: str | None,
+    force: bool,
+    settings: dict[str, Any],
     file: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
-    """Write one JSON object a line for each text: the prediction and its probabilities."""
+    """Predict texts: one JSON object a line, or a table with the columns of the input.
+
+    RUN is a run folder, or a fine-tuned Hugging Face folder. Lines of standard input are answered as they come; a pair
+    of texts is parted by a tab.
+    """
+    from bertcore.cli import standard_input
     from bertcore.config import gather_settings
-    from bertcore.data.table_files import TableForm
     from bertcore.engine.inference import TrainedModel
-    from bertcore.engine.report import write_json_lines
-    from bertcore.files import json_text
+    from bertcore.engine.prediction_output import PredictionFile
+    from bertcore.errors import UsageError
+    from bertcore.progress import describe
     from bertcore.registry import Registry
 
-    options = {"task": task, "backend": backend, "run.device": device}
-    trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, options))
+    if texts and source is not None:
+        raise UsageError("--text and --input exclude each other", "give the texts by one of them")
+    file_of_predictions = None if output is None else PredictionFile(output, force)
+    trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, settings))
+    from_standard_input = not texts and source in (None, "-")
+    if from_standard_input and output is None and standard_input.is_conversation():
+        _answer(trained)
+        return
+    inputs = _inputs(trained, texts, None if from_standard_input else source)
+    if file_of_predictions is not None:
+        file_of_predictions.check(inputs, has_tags=_has_tags(trained))
+    with shown_work(stdout_is_data=output is None):
+        if not texts:
+            describe(**trained.header, input=source or standard_input.NAME, output=str(output or ""))
+        predictions = trained.predict(inputs.records)
+    if file_of_predictions is None:
+        _print(predictions)
+        return
+    file_of_predictions.write(predictions, inputs, trained.task.input_fields(trained.config.data))
+    click.echo(f"{len(predictions)} prediction{'s' * (len(predictions) != 1)} written to {output}")
+
+
+def _inputs(trained: TrainedModel, texts: Sequence[str], source: str | None) -> Inputs:
+    """What is to be predicted: the texts, a file, or all of standard input."""
+    from bertcore.cli.standard_input import LineParser, whole_input
+    from bertcore.engine.prediction_input import Inputs, read_input, record_of_texts
+
     data = trained.config.data
-    # A task on the user's own tables may have been trained on files without a header, or in another encoding.
-    form = TableForm(
-        separator=getattr(data, "separator", None),
-        encoding=getattr(data, "encoding", None),
-        header=getattr(data, "header", None) is not False,
-    )
-    predictions = trained.predict(_read(source, form))
-    if output is not None:
-        write_json_lines(output, predictions)
-    else:
-        for prediction in predictions:
-            click.echo(json_text(prediction))
+    fields = trained.task.input_fields(data)
+    if texts:
+        return Inputs.of([(record_of_texts(texts, fields, "--text"), "--text")])
+    if source is not None:
+        inputs = read_input(Path(source), trained.task, data)
+        for note in inputs.notes:
+            click.echo(f"note: {note}", err=True)
+        return inputs
+    return Inputs.of(LineParser(fields).parse(whole_input()))
 
 
-def _read(source: str, form: TableForm) -> Sequence[tuple[Mapping[str, Any], str]]:
-    from bertcore.data.table_files import read_table
-    from bertcore.data.tables import decode_lines, parse_json_lines
+def _answer(trained: TrainedModel) -> None:
+    """Answers standard input line by line, with the model loaded once."""
+    from bertcore.cli.standard_input import LineParser, waiting_lines
+    from bertcore.errors import DataError, UsageError
 
-    if source == "-":
-        return [*parse_json_lines(decode_lines(sys.stdin.buffer.read(), "standard input"), "standard input")]
-    file = Path(source)
-    return read_table(file, form).records
+    fields = trained.task.input_fields(trained.config.data)
+    is_person = sys.stdin.isatty()
+    if is_person:
+        what = "a text" if len(fields) == 1 else f"{' and '.join(fields)} with a tab between them"
+        click.echo(f"type {what} and press Enter; Ctrl-D ends", err=True)
+    parser = LineParser(fields)
+    with trained.open() as model:
+        for lines in waiting_lines():
+            typed = [line for line in lines if line.strip() or not is_person]
+            try:
+                _print(model.predict(parser.parse(typed)))
+            except (DataError, UsageError) as error:
+                if not is_person:
+                    raise
+                click.echo(f"error: {error.cause}\nremedy: {error.remedy}", err=True)
+
+
+def _print(predictions: Sequence[dict[str, Any]]) -> None:
+    from bertcore.files import json_text
+
+    for prediction in predictions:
+        click.echo(json_text(prediction))
+    sys.stdout.flush()
+
+
+def _has_tags(trained: TrainedModel) -> bool:
+    from bertcore.heads import TokenClassification
+
+    return isinstance(trained.source.head(), TokenClassification)

@@ -3,37 +3,53 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bertcore.cli.options import data_options, place_options, settings_options, shown_work
+from bertcore.cli.options import (
+    data_options,
+    model_option,
+    place_options,
+    setting_option,
+    settings_options,
+    shown_work,
+    task_option,
+    training_options,
+)
 
 
-@click.command()
-@click.option("--task", help="Name of the task, as rte.")
+@click.command(
+    epilog="""\b
+Examples:
+  bertcore run --task rte --model sample --data sample
+  bertcore run --task classification --model DIR --train train.csv --dev dev.csv
+  bertcore run --task rte --model DIR --data GLUE/RTE --epochs 5 --learning-rate 2e-5 --batch-size 16
+  bertcore run --task ner --model DIR --data DATA --max-length 128 --set head.crf=true --seeds 1,2,3
+  bertcore run --resume runs/rte-torch-20260101-120000"""
+)
+@task_option
 @place_options
-@click.option("--model", help="Hugging Face folder, hub name, or 'sample'.")
+@model_option
 @data_options
+@training_options
 @click.option("--output", type=click.Path(path_type=Path), help="Run folder. Default: runs/TASK-BACKEND-TIME.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="Precision of training.")
-@click.option("--metric", help="What chooses the best checkpoint: a metric of the task, or loss.")
-@click.option("--seed", type=int, help="Seed of data order, dropout and new parameters.")
+@setting_option(
+    "--precision", "run.precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="Precision of training."
+)
+@setting_option("--metric", "train.metric", help="What chooses the best checkpoint: a metric of the task, or loss.")
+@setting_option("--seed", "run.seed", type=int, help="Seed of data order, dropout and new parameters.")
 @click.option("--seeds", metavar="N,N,...", help="Train once for each seed; report mean and standard deviation.")
+@click.option("--tracker", "trackers", metavar="NAME", multiple=True, help="Add a tracker, as tensorboard.")
 @click.option("--resume", "resumed", type=click.Path(path_type=Path), help="Go on with the run in this folder.")
 @settings_options
 @click.pass_obj
 def run(
     blocked: tuple[str, ...],
-    task: str | None,
-    backend: str | None,
-    device: str | None,
-    model: str | None,
-    files: dict[str, str | None],
+    settings: dict[str, Any],
     output: Path | None,
-    precision: str | None,
-    metric: str | None,
-    seed: int | None,
     seeds: str | None,
+    trackers: tuple[str, ...],
     resumed: Path | None,
     file: Path | None,
     assignments: tuple[str, ...],
@@ -44,30 +60,24 @@ def run(
     """
     from bertcore.config import gather_settings
     from bertcore.engine import run as training
+    from bertcore.engine.tracking import with_trackers
     from bertcore.errors import UsageError
     from bertcore.registry import Registry
 
-    options = {
-        "task": task,
-        "backend": backend,
-        "run.device": device,
-        "model.path": model,
-        **files,
-        "run.output": None if output is None else str(output),
-        "run.precision": precision,
-        "train.metric": metric,
-        "run.seed": seed,
-    }
+    if output is not None:
+        settings["run.output"] = str(output)
     registry = Registry(blocked=blocked)
     if resumed is not None:
-        if seeds is not None or output is not None or model is not None:
+        if seeds is not None or output is not None or settings["model.path"] is not None:
             raise UsageError(
                 "--resume goes on with one run in its own folder", "leave out --seeds, --output and --model"
             )
+        changes = gather_settings(file, {}, assignments, settings)
         with shown_work():
-            training.resume(resumed, registry, gather_settings(file, {}, assignments, options))
+            training.resume(resumed, registry, changes, trackers)
         return
-    config = training.resolve_run(gather_settings(file, None, assignments, options), registry).config
+    given = with_trackers(gather_settings(file, None, assignments, settings), trackers, registry)
+    config = training.resolve_run(given, registry).config
     with shown_work():
         if seeds is None:
             training.run(config, registry)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bertcore.cli.options import json_option, print_classes, settings_options, shown_work
+from bertcore.cli.options import json_option, print_classes, setting_option, settings_options, shown_work
 
 
 @click.command()
-@click.option("--task", required=True, help="Name of the task, as rte.")
-@click.option("--data", help="Folder or file that holds the labels.")
+@setting_option("--task", "task", required=True, help="Name of the task, as rte.")
+@setting_option("--data", "data.path", help="Folder or file that holds the labels.")
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path),
@@ -24,8 +25,7 @@ from bertcore.cli.options import json_option, print_classes, settings_options, s
 @click.pass_obj
 def score(
     blocked: tuple[str, ...],
-    task: str,
-    data: str | None,
+    settings: dict[str, Any],
     predictions: Path,
     split: str | None,
     as_json: bool,
@@ -42,10 +42,10 @@ def score(
     from bertcore.files import json_text
     from bertcore.registry import Registry
 
-    settings = gather_settings(file, {}, assignments, {"task": task, "data.path": data})
+    given = gather_settings(file, {}, assignments, settings)
     notes: list[str] = []
     with shown_work(stdout_is_data=True):
-        result = scoring.score(settings, predictions, Registry(blocked=blocked), split=split, note=notes.append)
+        result = scoring.score(given, predictions, Registry(blocked=blocked), split=split, note=notes.append)
     evaluation = result.evaluation
     if as_json:
         content = {

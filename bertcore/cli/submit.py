@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bertcore.cli.options import place_options, settings_options, shown_work
+from bertcore.cli.options import place_options, prediction_size_option, settings_options, shown_work
 
 
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="New folder for the files.")
 @place_options
+@prediction_size_option
 @settings_options
 @click.pass_obj
 def submit(
     blocked: tuple[str, ...],
     runs: tuple[Path, ...],
     output: Path,
-    backend: str | None,
-    device: str | None,
+    settings: dict[str, Any],
     file: Path | None,
     assignments: tuple[str, ...],
 ) -> None:
@@ -32,9 +33,8 @@ def submit(
     from bertcore.engine import submission
     from bertcore.registry import Registry
 
-    options = {"backend": backend, "run.device": device}
-    settings = gather_settings(file, {}, assignments, options)
+    given = gather_settings(file, {}, assignments, settings)
     with shown_work():
-        result = submission.submit(runs, output, Registry(blocked=blocked), settings, note=click.echo)
+        result = submission.submit(runs, output, Registry(blocked=blocked), given, note=click.echo)
     for one in result.files:
         click.echo(f"{one.path}: {one.predictions} predictions of {one.split} by {one.run}")

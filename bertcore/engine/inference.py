@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bertcore.backend import Session
 from bertcore.batch import Batch
 from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_model, config_values, known_keys
 from bertcore.data.record_folder import RecordedSplit
+from bertcore.data.tables import Record
 from bertcore.engine.choice import open_accumulator
 from bertcore.engine.evaluations import changed_options, choose_folder, folder_name, identity
 from bertcore.engine.judgement import judged, labels_of, learned_baseline, training_beside
-from bertcore.engine.prediction import predict_split
+from bertcore.engine.open_model import OpenModel
+from bertcore.engine.prediction import PredictionTiming, predict_split
 from bertcore.engine.prediction_input import named_as_trained
 from bertcore.engine.preparation import (
     EncodedSplit,
@@ -38,7 +43,7 @@ from bertcore.heads import Head
 from bertcore.models import ModelSource, open_model
 from bertcore.progress import about, describe
 from bertcore.registry import Registry
-from bertcore.task import Accumulator, Dataset, Evaluation, Example, ExampleStream, Task
+from bertcore.task import Accumulator, Dataset, Evaluation, ExampleStream, Task
 
 
 @dataclass(frozen=True)
@@ -164,7 +169,7 @@ class TrainedModel:
         describe(data=data)
         accumulator = open_accumulator(self.config, self.task, encoded.examples, self._tuned(head))
         with about(name):
-            speed = self._predict(head, encoded.batch, accumulator, len(encoded.examples))
+            timing = self._predict(head, encoded.batch, accumulator, len(encoded.examples))
         training, labels = training_beside(dataset, name), labels_of(head)
         learned = learned_baseline(self.task, training, encoded.examples, labels, self.config.data)
         evaluation = judged(accumulator.result(), (self.task.metric,), learned)
@@ -176,13 +181,13 @@ class TrainedModel:
             evaluation=evaluation,
             best_step=0,
             seconds=time.perf_counter() - started,
-            examples_per_second=speed,
+            examples_per_second=timing.examples_per_second,
             history=(),
             options=config_values(self.config),
             environment=environment(self.place.backend.versions()),
         )
         folder = None if self.run_folder is None else self._keep(self.run_folder, encoded, report)
-        return EvaluationResult(folder, header, evaluation, speed)
+        return EvaluationResult(folder, header, evaluation, timing.examples_per_second)
 
     def _keep(self, run: RunFolder, split: EncodedSplit, report: Report) -> Path:
         """Writes a report and its predictions where no other evaluation of the run lies, and returns the folder."""
@@ -241,7 +246,7 @@ class TrainedModel:
             self._predict(head, encoded.batch, accumulator, len(examples))
         return accumulator.predictions()
 
-    def predict(self, records: Iterable[tuple[Mapping[str, Any], str]]) -> list[dict[str, Any]]:
+    def predict(self, records: Iterable[Record]) -> list[dict[str, Any]]:
         """Predicts texts without labels.
 
         Args:
@@ -255,18 +260,51 @@ class TrainedModel:
         Raises:
             DataError: a field is missing.
         """
-        data = self.config.data
-        examples: list[Example] = self.task.parse_input(named_as_trained(records, self.task.input_fields(data)), data)
         head = self.source.head()
-        encoding = self.task.encode(examples, self.tokenizer, head, self.max_length, self.config.data)
-        accumulator = self.task.accumulator(examples, head, self.config.data)
-        self._predict(head, encoding.batch, accumulator, len(examples))
+        return self._predictions(records, head, lambda *rows: self._predict(head, *rows))
+
+    @contextmanager
+    def open(self) -> Iterator[OpenModel]:
+        """Keeps the model loaded inside the block, to predict again and again.
+
+        Raises:
+            ModelError: the model has no fine-tuned head.
+        """
+        head = self.source.head()
+        session = self._session(head, None)
+        batch_size = self.config.evaluate.batch_size
+
+        def compute(batch: Batch, accumulator: Accumulator, examples: int) -> PredictionTiming:
+            return predict_split(session, batch, accumulator, batch_size=batch_size, examples=examples)
+
+        try:
+            yield OpenModel(self.task, lambda records: self._predictions(records, head, compute))
+        finally:
+            session.close()
+
+    def _predictions(
+        self, records: Iterable[Record], head: Head, compute: Callable[[Batch, Accumulator, int], object]
+    ) -> list[dict[str, Any]]:
+        data = self.config.data
+        examples = self.task.parse_input(named_as_trained(records, self.task.input_fields(data)), data)
+        encoding = self.task.encode(examples, self.tokenizer, head, self.max_length, data)
+        accumulator = self.task.accumulator(examples, head, data)
+        compute(encoding.batch, accumulator, len(examples))
         predictions = accumulator.predictions()
         for index in encoding.truncated.tolist():
             predictions[index]["truncated"] = True
         return predictions
 
-    def _predict(self, head: Head, batch: Batch, accumulator: Accumulator, examples: int) -> float:
+    def _predict(self, head: Head, batch: Batch, accumulator: Accumulator, examples: int) -> PredictionTiming:
+        session = self._session(head, batch.lengths)
+        try:
+            return predict_split(
+                session, batch, accumulator, batch_size=self.config.evaluate.batch_size, examples=examples
+            )
+        finally:
+            session.close()
+
+    def _session(self, head: Head, lengths: NDArray[np.int64] | None) -> Session:
         parameters, fit = self.source.fit(head, seed=0)
         if fit.initialized:
             raise ModelError(
@@ -281,17 +319,11 @@ class TrainedModel:
             self._registry,
             training=None,
             training_lengths=None,
-            prediction_lengths=batch.lengths,
+            prediction_lengths=lengths,
             max_length=self.max_length,
         )
-        try:
-            session.load(parameters)
-            timing = predict_split(
-                session, batch, accumulator, batch_size=self.config.evaluate.batch_size, examples=examples
-            )
-        finally:
-            session.close()
-        return timing.examples_per_second
+        session.load(parameters)
+        return session
 
     def _head(self, dataset: Dataset) -> Head:
         # The task's own head, not the model's: fitting then refuses a model whose labels are others.

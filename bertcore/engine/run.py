@@ -46,7 +46,7 @@ from bertcore.engine.preparation import (
 )
 from bertcore.engine.report import Report, ReportedTest, environment, write_json, write_json_lines, write_report
 from bertcore.engine.run_folder import RunFolder, require_free
-from bertcore.engine.tracking import Trackers
+from bertcore.engine.tracking import Trackers, with_trackers
 from bertcore.engine.training import Surroundings, Trainer, training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
 from bertcore.errors import BertcoreError, ConfigError, DataError, ModelError, UsageError
@@ -227,13 +227,14 @@ def _mean_and_deviation(runs: Sequence[Mapping[str, float]]) -> tuple[dict[str, 
     return mean, deviation
 
 
-def resume(path: Path, registry: Registry, changes: Sequence[Setting] = ()) -> RunResult:
+def resume(path: Path, registry: Registry, changes: Sequence[Setting] = (), trackers: Sequence[str] = ()) -> RunResult:
     """Goes on with a stopped run from its last complete checkpoint, on any backend.
 
     Args:
         path: the run folder.
         registry: the plugins.
         changes: settings on top of the run's own: backend, device, precision, more epochs.
+        trackers: names of further trackers.
 
     Raises:
         ConfigError: a change that would make it another run.
@@ -245,7 +246,7 @@ def resume(path: Path, registry: Registry, changes: Sequence[Setting] = ()) -> R
         # Another backend must not be asked for the device of the first.
         own = [setting for setting in own if setting.key != "run.device"]
     before = config_values(resolve_run(own, registry).config)
-    config = resolve_run([*own, *changes], registry).config
+    config = resolve_run(with_trackers([*own, *changes], trackers, registry), registry).config
     for key, value in config_values(config).items():
         if key in {f"data.{name}" for name in FILE_OPTIONS}:
             value = absolute(value)

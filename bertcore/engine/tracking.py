@@ -6,11 +6,30 @@ import errno
 from collections.abc import Sequence
 from contextlib import suppress
 
+from bertcore.config import Setting
 from bertcore.errors import BertcoreError, OutputError
 from bertcore.events import Event, Note, RunStarted, Tracker
 from bertcore.registry import Registry
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def with_trackers(settings: Sequence[Setting], names: Sequence[str], registry: Registry) -> list[Setting]:
+    """Adds trackers to those that the settings name, or to those on by default.
+
+    Raises:
+        UsageError: there is no tracker of a name.
+    """
+    if not names:
+        return list(settings)
+    for name in names:
+        registry.tracker(name)
+    chosen = next((setting.value for setting in reversed(settings) if setting.key == "run.trackers"), None)
+    if chosen is None:
+        chosen = [name for name, entry in registry.trackers.items() if entry.item.default]
+    elif not isinstance(chosen, list | tuple):
+        return list(settings)  # the check of the configuration says what is wrong with it
+    return [*settings, Setting("run.trackers", list(dict.fromkeys([*chosen, *names])), "command line")]
 
 
 class Trackers:

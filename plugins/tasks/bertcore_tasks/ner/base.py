@@ -24,6 +24,7 @@ from pydantic import Field
 
 from bertcore_tasks.ner.columns import Clean, Columns
 from bertcore_tasks.ner.encoding import UNIT_COLUMN, SentenceEncoder, model_scheme
+from bertcore_tasks.ner.input_columns import read_input_columns
 from bertcore_tasks.ner.predictions import read_predictions
 from bertcore_tasks.ner.scoring import Prediction, entry, evaluate, remembered, score_names
 from bertcore_tasks.ner.units import Sentence, UnitKind, join_units, split_units, unit_of_texts
@@ -140,6 +141,12 @@ class NerTask(Task):
                 raise DataError(f"{origin}: the field 'text' {problem}", 'give {"text": "..."} or {"tokens": [...]}')
             examples.append(Sentence(identifier, {"text": text}, origin=origin, units=units))
         return examples
+
+    def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], str]] | None:
+        """Files of columns; see :func:`bertcore_tasks.ner.input_columns.read_input_columns`."""
+        assert isinstance(data, NerDataConfig)
+        records = read_input_columns(file, self.prediction_columns(data), self.clean)
+        return None if records is None else [*records]
 
     def score(
         self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig

@@ -27,6 +27,7 @@ from bertcore_tasks.qa.decoding import (
     merge_candidates,
     probabilities,
 )
+from bertcore_tasks.qa.forms import read_asked
 from bertcore_tasks.qa.metrics import Scorer
 from bertcore_tasks.qa.reading import read_questions
 from bertcore_tasks.qa.scoring import (
@@ -110,6 +111,15 @@ class QuestionAnsweringTask(Task):
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"question": ..., "context": ...}``; see :meth:`bertcore.task.Task.parse_input`."""
         return text_examples(records, ("question", "context"), "id")
+
+    def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], str]] | None:
+        """The questions of a ``.json`` in SQuAD's form or one of its kin, with or without answers."""
+        if file.suffix.lower() != ".json":
+            return None
+        return [
+            ({"id": asked.identifier, "question": asked.question, "context": asked.context}, asked.place)
+            for asked in read_asked(file)
+        ]
 
     def input_fields(self, data: DataConfig) -> tuple[str, ...]:
         """The question and what it is asked of; see :meth:`bertcore.task.Task.input_fields`."""

@@ -1,0 +1,58 @@
+"""Files of columns as input of ``bertcore predict``: a unit a line, with or without its tag."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bertcore.data.tables import read_lines
+
+from bertcore_tasks.ner.columns import BLANK, DOCUMENT, Clean, Columns, read_columns
+
+SUFFIXES = (".bio", ".bioes", ".bilou", ".bmes", ".conll", ".iob", ".iob2")
+"""What is always a file of columns."""
+
+OTHER_FORMS = (".csv", ".json", ".jsonl", ".ndjson")
+"""What never is one."""
+
+_TAG = re.compile(r"O|[A-Z]-\S+")
+_LINES = 1000
+"""How many lines are looked at to tell a file of columns from one of texts."""
+
+
+def read_input_columns(file: Path, columns: Columns, clean: Clean | None) -> list[tuple[dict[str, Any], str]] | None:
+    """Reads sentences as ``{"tokens": [...]}``, and where the file has tags, ``"tags": [...]`` with them.
+
+    Args:
+        file: the file.
+        columns: which column holds what.
+        clean: turns the units of the file into those of the text.
+
+    Returns:
+        The records; None where the file has another form.
+
+    Raises:
+        DataError: a line is wrong (file and line).
+    """
+    suffix = file.suffix.lower()
+    if suffix in OTHER_FORMS or not (suffix in SUFFIXES or _holds_columns(file)):
+        return None
+    read = read_columns(file, columns, tagged=False)
+    units = [sentence.words for sentence in read] if clean is None else clean(read)
+    return [
+        ({"tokens": words, **({} if sentence.tags is None else {"tags": sentence.tags})}, f"{file}:{sentence.lines[0]}")
+        for sentence, words in zip(read, units, strict=True)
+    ]
+
+
+def _holds_columns(file: Path) -> bool:
+    """Whether each line has a tag behind its unit, or each is one character."""
+    lines = [line.rstrip(BLANK) for _, line in islice(read_lines(file), _LINES)]
+    filled = [line.split("\t" if "\t" in line else " ") for line in lines if line and not line.startswith(DOCUMENT)]
+    if not filled:
+        return False
+    return all(len(fields) > 1 and _TAG.fullmatch(fields[-1]) for fields in filled) or (
+        len(filled) > 1 and all(len(fields) == 1 and len(fields[0]) == 1 for fields in filled)
+    )
