@@ -124,13 +124,14 @@ def _answer(trained: TrainedModel) -> None:
     parser = LineParser(fields)
     with trained.open() as model:
         for lines in waiting_lines():
-            typed = [line for line in lines if line.strip() or not is_person]
-            try:
-                _print(model.predict(parser.parse(typed)))
-            except (DataError, UsageError) as error:
-                if not is_person:
-                    raise
-                click.echo(f"error: {error.cause}\nremedy: {error.remedy}", err=True)
+            if not is_person:
+                _print(model.predict(parser.parse(lines)))
+                continue
+            for line in filter(bytes.strip, lines):
+                try:
+                    _print(model.predict(parser.parse([line])))
+                except (DataError, UsageError) as error:
+                    click.echo(f"error: {error.cause}\nremedy: {error.remedy}", err=True)
 
 
 def _print(predictions: Sequence[dict[str, Any]]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -149,9 +147,13 @@ def _cell(value: Any) -> str:
 
 
 def _as_csv(rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+    return "".join(",".join(map(_quoted, row)) + "\n" for row in rows)
+
+
+def _quoted(cell: str) -> str:
+    # Python's csv module leaves a carriage return unquoted, where its own reader then ends the row.
+    needs_quotes = not cell or any(character in cell for character in ',"\r\n')
+    return '"' + cell.replace('"', '""') + '"' if needs_quotes else cell
 
 
 def _as_tsv(rows: Iterable[Sequence[str]]) -> str:

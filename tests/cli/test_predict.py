@@ -72,10 +72,12 @@ def test_probabilities_and_order_are_those_of_transformers(
 
 def test_output_goes_to_a_file(predict: Predict, input_file: Path, tmp_path: Path) -> None:
     shown = predict(input_file).out
-    outcome = predict(input_file, "--output", tmp_path / "new" / "out.jsonl")
+    output = tmp_path / "new" / "out.jsonl"
+    outcome = predict(input_file, "--output", output)
     assert outcome.code == 0
-    assert outcome.out == ""
-    assert (tmp_path / "new" / "out.jsonl").read_text(encoding="utf-8") == shown
+    assert [line.split()[0] for line in outcome.out.splitlines()[:2]] == ["task", "backend"]
+    assert outcome.last_line == f"6 predictions written to {output}"
+    assert output.read_text(encoding="utf-8") == shown
 
 
 def test_standard_input(predict: Predict, input_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
