@@ -15,7 +15,7 @@ _NAMES = {"tab": TAB, "\\t": TAB, "comma": ",", "semicolon": ";", "space": " ", 
 _SAMPLE_BYTES = 1 << 18
 _SAMPLE_ROWS = 500
 _DOUBLED_QUOTE = re.compile(rb'(?:^|[\t\n])"[^\t\n"]*""')
-_OWN_SHARE, _OTHER_SHARE = 0.5, 0.9
+_SHARE, _SURE_SHARE = 0.5, 0.9
 
 
 def separator_of(wanted: str) -> str:
@@ -33,8 +33,9 @@ def separator_of(wanted: str) -> str:
 def find_separator(content: bytes, suffix: str, least_columns: int) -> str:
     """Finds the separator of a table: that of its suffix where it parts the rows, else another that does.
 
-    A separator parts the rows where the first one has at least two fields and nine in ten others have as many; for
-    that of the suffix half of them will do, so that errors in rows are named as such.
+    A separator parts the rows where the first one has at least two fields and half of the others have as many. Where
+    that of the suffix parts the first row at least, rows with errors are likelier than another separator, which then
+    has to part nine rows in ten.
 
     Args:
         content: in UTF-8, of the whole file.
@@ -45,28 +46,30 @@ def find_separator(content: bytes, suffix: str, least_columns: int) -> str:
     if least_columns < 2:
         return own or TAB
     sample = _sample(content)
-    widths = {separator: _widths(sample, separator) for separator in _CANDIDATES}
-    shares = {separator: _share(found) for separator, found in widths.items() if found and found[0] > 1}
-    if own is not None and shares.get(own, 0.0) >= _OWN_SHARE:
+    tables = {separator: _sample_rows(sample, separator) for separator in _CANDIDATES}
+    widths = {separator: _named(rows[0]) for separator, rows in tables.items() if rows}
+    shares = {name: _share(tables[name], width) for name, width in widths.items() if width > 1}
+    if own is not None and shares.get(own, 0.0) >= _SHARE:
         return own
-    others = [name for name in shares if name != own and shares[name] >= _OTHER_SHARE]
-    if others:
-        return max(others, key=lambda name: (shares[name], name == TAB, widths[name][0]))
-    return own or (TAB if TAB in shares else ",")
+    enough = _SURE_SHARE if own in shares else _SHARE
+    others = [name for name in shares if name != own and shares[name] >= enough]
+    return max(others, key=lambda name: (shares[name], name == TAB, widths[name]), default=own or TAB)
 
 
 def quotes_quote(content: bytes, separator: str) -> bool:
     """Whether quote characters enclose fields, as RFC 4180 says.
 
-    Between commas and semicolons they do. Between tabs they are text, as in GLUE's files, unless the file as a whole
-    is quoted as spreadsheets and pandas quote: some field with doubled quotes or a line end in it, and no quote out
-    of place.
+    Between commas and semicolons they do. Between tabs they are text, as in GLUE's files, unless every quote of the
+    file is in the place that spreadsheets and pandas give it, and some are doubled inside a field, or the rows have
+    the same number of fields only so.
     """
     if len(separator) > 1:
         return False
     if separator != TAB:
         return True
-    if b'"' not in content or not _DOUBLED_QUOTE.search(content):
+    if b'"' not in content:
+        return False
+    if not _DOUBLED_QUOTE.search(content) and len({line.count(b"\t") for line in content.splitlines() if line}) == 1:
         return False
     text = content.decode(errors="replace")
     previous = csv.field_size_limit(len(text) + 1)
@@ -91,15 +94,10 @@ def _lines(text: str) -> list[str]:
     return [line + "\n" for line in text.split("\n")]
 
 
-def _widths(sample: str, separator: str) -> list[int]:
-    """How many fields each row has; of the first, those without a name at its end do not count."""
+def _sample_rows(sample: str, separator: str) -> list[list[str]]:
     if separator == TAB:
-        rows = [line.removesuffix("\r").split(TAB) for line in sample.split("\n")[:_SAMPLE_ROWS] if line.strip("\r")]
-    else:
-        rows = _quoted_rows(sample, separator)
-    if not rows:
-        return []
-    return [_named(rows[0]), *(len(row) for row in rows[1:])]
+        return [line.removesuffix("\r").split(TAB) for line in sample.split("\n")[:_SAMPLE_ROWS] if line.strip("\r")]
+    return _quoted_rows(sample, separator)
 
 
 def _quoted_rows(sample: str, separator: str) -> list[list[str]]:
@@ -119,16 +117,15 @@ def _quoted_rows(sample: str, separator: str) -> list[list[str]]:
 
 
 def _named(fields: Sequence[str]) -> int:
+    """How many columns a header has; those without a name at its end do not count."""
     count = len(fields)
     while count > 1 and not fields[count - 1].strip():
         count -= 1
     return count
 
 
-def _share(widths: Sequence[int]) -> float:
-    """The part of the rows behind the first that has as many fields as it; fields without a name may come on top."""
-    rest = widths[1:]
-    if not rest:
-        return 1.0
-    most = max(rest) if len(set(rest)) == 1 and rest[0] >= widths[0] else widths[0]
-    return sum(width in (widths[0], most) for width in rest) / len(rest)
+def _share(rows: Sequence[Sequence[str]], width: int) -> float:
+    """The part of the rows behind the first that has so many fields, but for empty ones, or those without a name."""
+    rest = rows[1:]
+    agree = sum(len(row) == width or (len(row) > width and not any(row[width:])) for row in rest)
+    return max(agree, sum(len(row) == len(rows[0]) for row in rest)) / len(rest) if rest else 1.0

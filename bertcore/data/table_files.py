@@ -34,14 +34,15 @@ class TableForm:
         encoding: as Python names it; None: UTF-8, or UTF-16 with a byte-order mark.
         header: whether the first row names the columns; None: as ``is_header`` says.
         is_header: see there; by default a first row always names them.
-        least_columns: how many a table must have, so that a file of one column is not taken apart at its commas.
+        least_columns: how many a table must have; None: two, but one where there is no header, so that texts alone
+            are not taken apart at their commas.
     """
 
     separator: str | None = None
     encoding: str | None = None
     header: bool | None = None
     is_header: IsHeader = field(default=lambda rows: True)
-    least_columns: int = 2
+    least_columns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _table(content: bytes, name: str, suffix: str, form: TableForm) -> Table:
         separator=form.separator,
         header=form.header,
         is_header=form.is_header,
-        least_columns=form.least_columns,
+        least_columns=form.least_columns or (1 if form.header is False else 2),
     )
     return Table(name, found.records, found.columns, found.repeated, found.header, tuple(found.notes))
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bertcore.data.table_files import TableForm, read_table
+from bertcore.data.bad_examples import gather_errors
+from bertcore.data.table_files import TableForm, parse_table, read_table, table_of_rows
 from bertcore.errors import DataError
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -20,11 +24,21 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "train.csv"
 
 
-def rows_of(file: Path, form: TableForm | None = None) -> list[tuple[str, ...]]:
+def rows_of(file: Path, form: TableForm | None = None) -> list[tuple[Any, ...]]:
     return [tuple(fields.values()) for fields, _ in read_table(file, form).records]
 
 
-CSV_FIELD = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(',"\n\u2028\x0c'))
+def fails(content: bytes, suffix: str = ".csv", form: TableForm | None = None) -> DataError:
+    with pytest.raises(DataError) as caught:
+        parse_table(content, f"a{suffix}", form, suffix)
+    assert "\n" not in caught.value.cause + caught.value.remedy
+    assert caught.value.remedy
+    return caught.value
+
+
+# Separators and quotes
+
+CSV_FIELD = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(',;"\n\t\u2028\x0c'), max_size=12)
 
 
 @in_one_folder
@@ -38,6 +52,137 @@ def test_csv_is_read_as_the_csv_module_writes_it(file, rows, mark):
     assert rows_of(file) == rows
 
 
+WORDS = st.text(st.characters(categories=["L", "N"], include_characters=" .\u3002\uff0c!"), min_size=1, max_size=20)
+
+
+@in_one_folder
+@given(
+    rows=st.lists(st.tuples(WORDS, CSV_FIELD, WORDS), min_size=1, max_size=8),
+    separator=st.sampled_from([",", ";"]),
+    suffix=st.sampled_from([".csv", ".tsv", ".txt"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+def test_a_separator_is_found_whatever_the_suffix(rows, separator, suffix, quoting):
+    """Wherever every row has it: the separator is the one that the rows have in common."""
+    stream = io.StringIO()
+    csv.writer(stream, delimiter=separator, quoting=quoting).writerows([("id", "text", "label"), *rows])
+    found = parse_table(stream.getvalue().encode(), "a", None, suffix)
+    told = csv.reader(io.StringIO(stream.getvalue(), newline=""), delimiter=separator)
+    assert [list(fields.values()) for fields, _ in found.records] == list(told)[1:]
+    assert found.columns == ("id", "text", "label")
+
+
+@in_one_folder
+@given(
+    rows=st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=8),
+    suffix=st.sampled_from([".csv", ".tsv", ".txt"]),
+    header=st.booleans(),
+)
+def test_tabs_are_found_whatever_the_suffix(rows, suffix, header):
+    lines = [("text", "label")] * header + rows
+    content = "".join("\t".join(row) + "\n" for row in lines).encode()
+    found = parse_table(content, "a", TableForm(header=header, least_columns=2), suffix)
+    assert [tuple(fields.values()) for fields, _ in found.records] == rows
+
+
+def test_commas_and_semicolons_in_texts_do_not_count(file):
+    rows = ["a, b, and c;1", "d, e, and f;0", "g;0"]
+    file.write_text("text;label\n" + "".join(row + "\n" for row in rows))
+    assert rows_of(file) == [tuple(row.split(";")) for row in rows]
+    assert read_table(file).notes == (f"{file}: its fields are parted by semicolons, whatever its suffix says",)
+    file.write_text('text,label\n"one; two",x\nthree; four,y\n')
+    assert rows_of(file) == [("one; two", "x"), ("three; four", "y")]
+    assert read_table(file).notes == ()
+
+
+def test_a_table_of_texts_alone_is_not_taken_apart_at_their_commas(tmp_path):
+    for name, head in (("a.tsv", "text\n"), ("b.tsv", ""), ("c.txt", "")):
+        (tmp_path / name).write_text(head + "Hello, world\nGoodbye, moon\n")
+        found = rows_of(tmp_path / name, TableForm(header=bool(head)))
+        assert found == [("Hello, world",), ("Goodbye, moon",)]
+
+
+def test_a_separator_can_be_named(file):
+    for name, separator in (
+        ("|", "|"),
+        ("pipe", "|"),
+        ("tab", "\t"),
+        ("\\t", "\t"),
+        ("_!_", "_!_"),
+        ("semicolon", ";"),
+    ):
+        file.write_text(f"text{separator}label\nso, so{separator}x\n")
+        assert rows_of(file, TableForm(separator=name)) == [("so, so", "x")]
+    error = fails(b"a,b\n", form=TableForm(separator="\n"))
+    assert "cannot part fields" in error.cause
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".txt"])
+def test_quotes_between_tabs_are_text_unless_the_file_is_quoted_as_a_whole(suffix):
+    text = b'text\tlabel\n"open\tx\nclose"\ty\n"all"\tz\n'
+    assert [f["text"] for f, _ in parse_table(text, "a", None, suffix).records] == ['"open', 'close"', '"all"']
+    stream = io.StringIO()
+    rows = [('He said "no"', "x"), ("two\nlines", "y"), ("a\ttab", "z"), ("plain", "x")]
+    csv.writer(stream, delimiter="\t").writerows([("text", "label"), *rows])
+    found = parse_table(stream.getvalue().encode(), "a", None, suffix)
+    assert [tuple(fields.values()) for fields, _ in found.records] == rows
+    assert any("quotes enclose fields" in note for note in found.notes)
+
+
+# Headers and columns
+
+
+def test_columns_without_a_name_are_of_no_account_but_for_their_number(file):
+    """Kaggle's spam.csv; the rows that spill into such columns are said."""
+    file.write_text('v1,v2,,,\r\nham,"See you, ok?",,,\r\nspam,Reply," PO Box 1",,\r\nham,Fine\r\nham,Short,\r\n')
+    table = read_table(file)
+    assert table.columns == ("v1", "v2", "3", "4", "5")
+    assert [fields["v2"] for fields, _ in table.records] == ["See you, ok?", "Reply", "Fine", "Short"]
+    assert [table.column(name) for name in ("v1", "2", "4", "6", "v3")] == ["v1", "v2", "4", None, None]
+    (note,) = table.notes
+    assert note.startswith(f"{file}: 1 row with something in columns without a name (3, 4, 5)")
+    assert note.endswith(f"the first is {file}:3")
+
+
+def test_an_index_that_pandas_wrote_is_no_loss(file):
+    file.write_text(",text,label\n0,a,x\n1,b,y\n")
+    table = read_table(file)
+    assert [fields["text"] for fields, _ in table.records] == ["a", "b"]
+    assert table.notes == ()
+
+
+def test_two_columns_of_one_name_are_told_apart_by_number(file):
+    file.write_text("text,label,text\na,x,b\n")
+    table = read_table(file)
+    assert table.repeated == {"text"}
+    assert table.column("text") is None
+    assert [table.records[0][0][table.column(number)] for number in "123"] == ["a", "x", "b"]
+
+
+def test_columns_without_names_have_numbers(file):
+    file.write_bytes(b'a,"b,c"\n')
+    table = read_table(file, TableForm(header=False))
+    assert [fields for fields, _ in table.records] == [{"1": "a"}] or table.columns == ("1", "2")
+    assert rows_of(file, TableForm(header=False, least_columns=2)) == [("a", "b,c")]
+    assert table.header is False
+
+
+def test_what_tells_a_header_is_shown_the_first_rows(file):
+    file.write_text("a,x\nb,y\n")
+    seen: list[Any] = []
+    form = TableForm(is_header=lambda rows: bool(seen.append(rows)))
+    assert rows_of(file, form) == [("a", "x"), ("b", "y")]
+    assert seen == [[["a", "x"], ["b", "y"]]]
+
+
+def test_names_have_no_blanks_and_no_mark_around_them(file):
+    file.write_bytes(b"\xef\xbb\xbf text , label \na,x\n")
+    assert read_table(file).columns == ("text", "label")
+
+
+# Rows
+
+
 @pytest.mark.parametrize(
     ("content", "number", "words"),
     [
@@ -45,6 +190,7 @@ def test_csv_is_read_as_the_csv_module_writes_it(file, rows, mark):
         (b'a,b\n1,2\n"3,4\n5,6\n', 3, "unexpected end of data"),
         (b'a,b\n"1"2,3\n', 2, "expected after"),
         (b"a,b\n1,\xff\n", 2, "byte 2 is not UTF-8"),
+        (b"a,b\n1,2\n\n1,2,3\n", 4, "3 fields instead of 2"),
     ],
 )
 def test_a_wrong_row_of_csv_is_named(file, content, number, words):
@@ -62,3 +208,158 @@ def test_a_field_of_csv_may_be_longer_than_the_csv_module_allows(file):
     file.write_text("text,label\n" + "x" * 200_000 + ",y\n")
     ((row, _),) = read_table(file).records
     assert len(row["text"]) == 200_000
+
+
+@pytest.mark.parametrize(("suffix", "separator"), [(".csv", ","), (".tsv", "\t"), (".txt", ";")])
+def test_blank_lines_empty_rows_at_the_end_and_separators_at_the_end_hold_nothing(suffix, separator):
+    lines = ["text|label", "", "a|x||", "b|y", "", "||", "|", ""]
+    content = "\r\n".join(lines).replace("|", separator).encode()
+    table = parse_table(content, "a", None, suffix)
+    assert [(tuple(fields.values()), origin) for fields, origin in table.records] == [
+        (("a", "x"), "a:3"),
+        (("b", "y"), "a:4"),
+    ]
+    assert "a: 2 rows without anything at the end passed over" in table.notes
+
+
+def test_reading_goes_on_behind_bad_rows_of_a_check():
+    content = b'a;b\n1;2\n3\n"x"y;4\n5;6\n\xff;7\n8;9\n'
+    with gather_errors() as errors:
+        table = parse_table(content, "t", None, ".csv")
+    assert [fields["a"] for fields, _ in table.records] == ["1", "5", "8"]
+    assert sorted(cause.partition(": ")[0] for cause in errors) == ["t:3", "t:4", "t:6"]
+
+
+def test_lines_may_end_as_on_old_macs():
+    assert [f["text"] for f, _ in parse_table(b"text,label\ra,x\rb,y\r", "a", None, ".csv").records] == ["a", "b"]
+
+
+def test_files_without_rows():
+    assert "the file is empty" in fails(b"").cause
+    assert "the file is empty" in fails(b"\xef\xbb\xbf\n\n", ".tsv").cause
+    assert parse_table(b"text,label\n", "a", None, ".csv").records == []
+
+
+# JSON
+
+RECORDS = st.lists(
+    st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers() | CSV_FIELD | st.none()),
+    min_size=1,
+)
+
+
+@in_one_folder
+@given(records=RECORDS, indent=st.sampled_from([None, 1]), suffix=st.sampled_from([".json", ".jsonl"]))
+def test_one_list_of_objects_is_read_with_the_line_of_each(records, indent, suffix):
+    content = json.dumps(records, ensure_ascii=False, indent=indent).encode()
+    found = parse_table(content, "a", None, suffix)
+    assert [fields for fields, _ in found.records] == records
+    lines = content.decode().split("\n")
+    for fields, origin in found.records:
+        line = int(origin.removeprefix("a:"))
+        assert lines[line - 1].lstrip("[ ").startswith(json.dumps(fields, ensure_ascii=False, indent=indent)[0])
+
+
+@in_one_folder
+@given(records=RECORDS, suffix=st.sampled_from([".json", ".jsonl"]))
+def test_an_object_a_line_is_read_under_any_suffix_of_json(records, suffix):
+    content = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+    if len(records) == 1 and suffix == ".json":
+        records = records * 2
+        content *= 2
+    assert [fields for fields, _ in parse_table(content, "a", None, suffix).records] == records
+
+
+def test_json_is_told_by_its_content_too():
+    lines = b'{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n'
+    for content in (lines, b'[{"text": "a", "label": 1},\n{"text": "b", "label": 0}]'):
+        for suffix in (".csv", ".txt", ""):
+            assert [f["text"] for f, _ in parse_table(content, "a", None, suffix).records] == ["a", "b"]
+    table = parse_table(b'{"a": 1}\tx\n[CLS] b\ty\n', "a", TableForm(header=False, least_columns=2), ".tsv")
+    assert [fields["1"] for fields, _ in table.records] == ['{"a": 1}', "[CLS] b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'[{"a": 1},\n{"a": }]', "a.json:2: column 7 is no JSON"),
+        (b'[{"a": 1}\n{"a": 2}]', "a.json:2: the list has no comma"),
+        (b'[{"a": 1},\n3]', "a.json:2: a int in the list"),
+        (b'[{"a": 1}]\n[{"a": 2}]', "a.json:2: something stands behind the list"),
+        (b'[{"a": 1}', "the list has no comma and no end here"),
+        (b'{"text": {"0": "a"}, "label": {"0": 1}}', "one object of the columns 'text', 'label', as pandas.to_json"),
+        (b'{"data": [\n{"text": "a"}]}', "one object with the fields 'data' is the whole file"),
+        (b'[{"a": "\\ud800"}]', "half a surrogate pair"),
+    ],
+)
+def test_json_of_another_form_is_named(content, words):
+    assert words in fails(content, ".json").cause
+
+
+def test_rows_of_a_program_are_a_table_too():
+    table = table_of_rows([{"text": "a"}, {"text": "b", "label": 1}], "train")
+    assert table.columns == ("text", "label")
+    assert table.records == [({"text": "a"}, "train:1"), ({"text": "b", "label": 1}, "train:2")]
+    with pytest.raises(DataError, match="the column 0 has no text as its name"):
+        table_of_rows([{0: "a"}], "train")
+
+
+# Encodings and other kinds of files
+
+CHINESE = "text,label\n\u4eca\u5929\u5929\u6c14\u5f88\u597d,\u597d\n\u5f88\u4e0d\u597d\uff0c\u5dee,\u574f\n"
+FRENCH = "text,label\nc'est d\u00e9j\u00e0 l'\u00e9t\u00e9,bon\ntr\u00e8s mauvais,mal\n"
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_a_byte_order_mark_tells_the_encoding(file, codec):
+    mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(codec, b"")
+    file.write_bytes(mark + CHINESE.encode(codec))
+    assert rows_of(file) == [tuple(line.split(",")) for line in CHINESE.splitlines()[1:]]
+
+
+@pytest.mark.parametrize(
+    ("codec", "text"),
+    [("gbk", CHINESE), ("gb18030", CHINESE), ("big5", CHINESE), ("latin-1", FRENCH), ("cp1252", FRENCH)],
+)
+def test_other_encodings_are_read_by_name_and_named_when_they_are_likely(file, codec, text):
+    text = text.replace("\u574f", "\u597d") if codec == "big5" else text
+    file.write_bytes(text.encode(codec))
+    expected = [tuple(line.split(",")) for line in text.splitlines()[1:]]
+    assert rows_of(file, TableForm(encoding=codec)) == expected
+    error = fails(text.encode(codec))
+    likely = {"gbk": "gb18030", "latin-1": "cp1252"}.get(codec, codec)
+    assert f"--set data.encoding={likely}" in error.remedy
+    assert "is not UTF-8" in error.cause
+    assert rows_of(file, TableForm(encoding=likely)) == expected
+
+
+def test_a_wrong_encoding_is_named_with_its_line():
+    error = fails(FRENCH.encode(), form=TableForm(encoding="ascii"))
+    assert error.cause == "a.csv:2: byte 18 of the file is not ascii"
+    assert "there is no encoding 'chinese-ish'" in fails(b"a,b\n", form=TableForm(encoding="chinese-ish")).cause
+    assert "is no encoding of text" in fails(b"a,b\n", form=TableForm(encoding="base64")).cause
+
+
+def test_nul_bytes_of_utf16_without_a_mark_are_named():
+    error = fails("text,label\nhello,x\n".encode("utf-16-le"))
+    assert "every second byte is NUL: likely utf-16-le" in error.cause
+    assert "--set data.encoding=utf-16-le" in error.remedy
+    assert "likely utf-16-be" in fails("text,label\nhello,x\n".encode("utf-16-be")).cause
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "remedy"),
+    [
+        (b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", "an Excel workbook (.xlsx)", "pandas.read_excel"),
+        (b"PK\x03\x04" + b"\0" * 26 + b"train.csv", "a zip archive", "unpack it"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 50, "an old Excel workbook (.xls)", "CSV UTF-8"),
+        (b"PAR1\x15\x04", "a Parquet file", "pandas.read_parquet"),
+        (b"\x1f\x8b\x08\0", "a gzip archive", "gunzip FILE"),
+        (b"<!DOCTYPE html>\n<html>", "a web page (HTML)", "download the file itself"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a git-lfs pointer", "git lfs pull"),
+    ],
+)
+def test_what_is_no_text_is_named_for_what_it_is(content, what, remedy):
+    error = fails(content)
+    assert f"a.csv: this is {what}" in error.cause
+    assert remedy in error.remedy

@@ -88,6 +88,11 @@ class LabelNotes:
         """Counts an example without label."""
         self._ignored.setdefault(mark, []).append(origin)
 
+    @property
+    def ignored_marks(self) -> list[str]:
+        """The marks that were found."""
+        return [*self._ignored]
+
     def lines(self, total: int) -> list[str]:
         """What is to be said of the file, which has so many examples."""
         notes = []

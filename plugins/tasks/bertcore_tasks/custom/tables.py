@@ -93,7 +93,7 @@ def read_split(split: str, file: Path, data: TableConfig, form: LabelForm) -> Re
     Raises:
         DataError: there is no example or no such column, or a field is missing or wrong (with its line).
     """
-    table = read_table(file, table_form(data, form.columns))
+    table = read_table(file, table_form(data, form.columns, labeled=split != "test"))
     if not table.records:
         raise DataError(
             f"{file}: no examples{' behind the header' if table.header else ''}", "give it a row for each example"
@@ -108,26 +108,58 @@ def read_split(split: str, file: Path, data: TableConfig, form: LabelForm) -> Re
             if labeled is not None:
                 examples.append(labeled)
     notes = [*table.notes]
-    if columns.guessed:
-        notes.append(f"{file}: no header; {columns.guessed}: --set data.text=... data.label=... says otherwise")
+    notes += _words_on_header(table, columns, data)
     if reader is not None:
         notes += reader.notes.lines(len(table.records))
         word = word_on_truth_values(table, columns.labels) if form.several and split == TRAINING else None
         notes += [word] if word else []
+    if not examples and reader is not None and reader.notes.ignored_marks:
+        marks = ", ".join(map(repr, reader.notes.ignored_marks))
+        raise DataError(
+            f"{file}: no example has a label, but only {marks}",
+            "give a file with labels; one without can be predicted: --test FILE, or bertcore predict",
+        )
     if not examples:
         raise DataError(f"{file}: no example can be read", "correct its lines")
     return Reading(examples, table, columns, notes)
 
 
-def table_form(data: TableConfig, label_columns: Sequence[str] = ()) -> TableForm:
-    """How the options say that a table is written."""
-    numbers = [int(name) for name in (data.text, data.text_pair) if name is not None and is_number(name)]
+def _words_on_header(table: Table, columns: Chosen, data: TableConfig) -> list[str]:
+    """What is to be said of a first row that no option and no known name told to be a header or an example."""
+    if data.header is not None:
+        return []
+    if columns.guessed:
+        remedy = "otherwise --set data.text=NUMBER --set data.label=NUMBER"
+        return [f"{table.name}: its first row is no header; {columns.guessed}; {remedy}"]
+    by_number = any(map(is_number, (data.text, data.text_pair, data.label)))
+    if by_number and table.header is False:
+        return [f"{table.name}: its first row is read as an example; where it is a header: --set data.header=true"]
+    if by_number and data.text not in table.columns:
+        shown = ", ".join(map(repr, columns.texts + columns.labels))
+        return [
+            f"{table.name}: its first row is read as a header ({shown}); where it is an example: "
+            "--set data.header=false"
+        ]
+    return []
+
+
+def table_form(data: TableConfig, label_columns: Sequence[str], *, labeled: bool) -> TableForm:
+    """How the options say that a table is written.
+
+    Args:
+        data: the options.
+        label_columns: what the column of the label may be called where no option names it.
+        labeled: whether it must be there.
+    """
+    needed = [data.text, data.text_pair, data.label if labeled else None]
+    numbers = [int(name) for name in needed if name is not None and is_number(name)]
+    least = 2 if labeled and not is_number(data.label) else 1
     return TableForm(
         separator=data.separator,
         encoding=data.encoding,
         header=data.header,
         is_header=header_test(data, label_columns),
-        least_columns=max(numbers) if numbers and data.header is False and data.label is None else 2,
+        least_columns=max(numbers, default=least) if data.header is False else 2,
     )
 
 
