@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bertcore.converter import MADE, KeyReport, WeightConverter, WeightSet
 from bertcore.converters.model_folder import TOKENIZER_FILES, find_config, is_there, read_config
+from bertcore.converters.model_places import chosen_checkpoint
 from bertcore.converters.rules import joined_actions
 from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.families import BertConfig, ModelFamily
@@ -129,6 +130,7 @@ def convert(
     """
     if not is_there(source):
         raise ModelError(f"{source}: no such folder or file", "check the path of the source")
+    source, notes = chosen_checkpoint(source)
     reader = find_converter(source, registry) if from_name is None else registry.converter(from_name)
     writer = _writer_of(destination, registry) if to_name is None else registry.converter(to_name)
     if not writer.writes:
@@ -173,7 +175,7 @@ def convert(
         _joined(weights.report, written),
         tuple(sorted(files)),
         verification,
-        weights.notes,
+        (*notes, *weights.notes),
     )
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.converter import WeightConverter, WeightSet
+from bertcore.converters.formats.names import tensor_names
 from bertcore.converters.huggingface import WEIGHTS_FILE
 from bertcore.converters.model_folder import find_config, is_there, read_config, write_config
+from bertcore.converters.model_places import chosen_checkpoint, without_weights
 from bertcore.converters.tensor_files import write_weights
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import ModelError, UsageError
@@ -170,18 +172,20 @@ def open_model(
             backend does not compute.
         UsageError: a revision is given for something that is not on the hub.
     """
-    path = _locate(name, revision)
+    path, notes = chosen_checkpoint(_locate(name, revision))
     folder = path if path.is_dir() else path.parent
     config_file = find_config(folder)
     if config_file is None:
-        raise ModelError(f"{folder}: no config.json", "give a model folder with a config.json, or copy it there")
+        raise without_weights(path) or ModelError(
+            f"{folder}: no config.json", "give a model folder with a config.json, or copy it there"
+        )
     config_json = read_config(config_file)
     family = find_family(config_json, registry, str(config_file), backend)
     config = family.parse_config(config_json, str(config_file))
-    weights = WeightSet({}, config_json, folder)
+    weights = WeightSet({}, config_json, folder, notes=notes)
     if tensors:
-        known = ModelTensors(family, config)
-        weights = canonical_weights(find_converter(path, registry).read(path), known, str(path))
+        read = find_converter(path, registry).read(path)
+        weights = canonical_weights(replace(read, notes=notes), ModelTensors(family, config), str(path))
     return ModelSource(name, folder, family, config, config_json, weights)
 
 
@@ -238,13 +242,19 @@ def find_converter(path: Path, registry: Registry) -> WeightConverter:
         except Exception as error:  # a plugin that breaks its contract stops no other one
             entry.record.fail("failed", error)
     if not names:
-        raise ModelError(
-            f"{path}: holds no weights in a layout that is known",
+        raise without_weights(path) or ModelError(
+            f"{path}: holds no weights in a layout that is known{_seen(path)}",
             f"known are {', '.join(sorted(registry.converters)) or 'none'}",
         )
     if len(names) > 1:
         raise ModelError(f"{path}: may be any of {', '.join(names)}", "convert it first: bertcore convert --from NAME")
     return registry.converter(names[0])
+
+
+def _seen(path: Path) -> str:
+    """Some names of a file's tensors, for a message."""
+    names = sorted(tensor_names(path)) if path.is_file() else []
+    return f"; its names are {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else ""
 
 
 def save_model(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bertcore.backend import Session
 from bertcore.batch import Batch
 from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_model, config_values, known_keys
+from bertcore.converters.model_places import chosen_checkpoint
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.data.tables import Record
 from bertcore.engine.choice import open_accumulator
@@ -104,7 +105,7 @@ class TrainedModel:
 
     def __init__(self, path: Path, registry: Registry, settings: Sequence[Setting] = ()) -> None:
         is_run = (path / "config.toml").is_file()
-        if not is_run and not (path / "config.json").is_file():
+        if not is_run and not (chosen_checkpoint(path)[0] / "config.json").is_file():
             raise UsageError(
                 f"{path} is neither a run folder nor a model folder", "give the --output of an earlier run"
             )

@@ -29,7 +29,14 @@ def read_shards(index_path: str | os.PathLike[str], read_file: Callable[[Path], 
     """
     shard_of = _weight_map(index_path)
     tensors: dict[str, Any] = {}
-    for shard in sorted(set(shard_of.values())):
+    shards = sorted(set(shard_of.values()))
+    missing = [shard for shard in shards if not os.path.exists(Path(index_path).parent / shard)]
+    if missing:
+        raise ModelError(
+            f"{index_path} names {len(shards)} files, of which {len(missing)} are missing: {', '.join(missing[:5])}",
+            "download the missing files into the same folder",
+        )
+    for shard in shards:
         shard_path = Path(index_path).parent / shard
         found = read_file(shard_path)
         if not isinstance(found, Mapping):

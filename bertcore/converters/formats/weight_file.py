@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 
+from bertcore.converters.formats.mistaken import DOWNLOAD_AGAIN, mistaken
 from bertcore.errors import ModelError
 
 
@@ -32,5 +33,25 @@ def map_weight_file(path: str | os.PathLike[str]) -> memoryview:
 
 
 def damaged(path: str | os.PathLike[str], what: str) -> ModelError:
-    """The error for a weight file that is not what its format says, to be raised by the reader."""
+    """The error for a weight file that is not what its format says, to be raised by the reader.
+
+    Where the file can be told to be something else, such as a pointer of git-lfs, that is the cause.
+    """
+    known = mistaken(path)
+    if known is not None:
+        return ModelError(f"{path} is {known.what}", known.remedy)
     return ModelError(f"{path}: {what}", "The file is damaged or of another format: download, copy or save it again.")
+
+
+def cut_short(path: str | os.PathLike[str], has: int, needs: int) -> ModelError:
+    """The error for a file that ends before its content does.
+
+    Args:
+        path: the file.
+        has: its size in bytes.
+        needs: the size that its own header tells.
+    """
+    known = mistaken(path)
+    if known is not None:
+        return ModelError(f"{path} is {known.what}", known.remedy)
+    return ModelError(f"{path}: truncated: it has {has} bytes of {needs}", DOWNLOAD_AGAIN)

@@ -143,12 +143,12 @@ def test_every_truncation_within_a_value_is_noticed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        (b"", "holds no tensors"),
+        (b"", "empty, of 0 bytes"),
         (SMALL_A[:-1], "from its first byte: field 1 is 16 bytes long, but only 15 are left"),
         (SMALL_A + SMALL_B[:-1], "after tensor a: field 1 is 16 bytes long, but only 15 are left"),
         (SMALL_A + b"\x0a\xff", "after tensor a: it ends within a number"),
         (b"\x0a" + b"\xff" * 11, "a number is longer than 64 bits"),
-        (b"PK\x03\x04", "from its first byte"),
+        (b"PK\x03\x04", "cut short: a zip archive"),
         (b"{}", "from its first byte"),
         (field(2, b""), "field 2 is unknown"),
         (field(1, 5), "field 1 is unknown"),

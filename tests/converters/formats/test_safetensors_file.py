@@ -117,7 +117,7 @@ def test_a_type_that_numpy_lacks_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "cause"),
     [
-        (b"", "only 0 bytes long"),
+        (b"", "empty, of 0 bytes"),
         (b"\x80\x02\x8a", "only 3 bytes long"),
         (struct.pack("<Q", 1 << 62) + b"{}", "its header should be 4611686018427387904 bytes long"),
         (file_of(b"{'weight'}"), "its header is not valid JSON"),
@@ -130,7 +130,7 @@ def test_a_type_that_numpy_lacks_is_refused_by_name(tmp_path: Path) -> None:
         (file_of({"a": entry(0, 4, shape=[4.0])}, bytes(4)), "entry for tensor a is not understood"),
         (file_of({"a": entry(4, 0, shape=[0])}, bytes(4)), "tensor a is said to lie between the bytes 4 and 0"),
         (file_of({"a": entry(-4, 0, shape=[4])}, bytes(4)), "tensor a is said to lie between the bytes -4 and 0"),
-        (file_of({"a": entry(0, 8)}, bytes(4)), "truncated: tensor a ends at byte 8 of the data, which has only 4"),
+        (file_of({"a": entry(0, 8)}, bytes(4)), "truncated: it has 72 bytes of 76"),
         (file_of({"a": entry(0, 4, "F32", [2])}, bytes(4)), "tensor a has 4 bytes, but F32 of shape [2] takes 8"),
         (
             file_of({"a": entry(0, 0, "U8", [2**63, 0])}),
@@ -201,7 +201,7 @@ class TestShards:
 
     def test_a_missing_shard_is_named(self, index: Path) -> None:
         (index.parent / "model-2-of-2.safetensors").unlink()
-        with pytest.raises(ModelError, match=r"model-2-of-2.safetensors: no such weight file"):
+        with pytest.raises(ModelError, match=r"names 2 files, of which 1 are missing: model-2-of-2\.safetensors"):
             read_safetensors(index)
 
     def test_a_tensor_that_a_shard_lacks_is_named(self, index: Path) -> None:
@@ -212,5 +212,7 @@ class TestShards:
     @pytest.mark.parametrize("content", ["", "[]", "{}", '{"weight_map": {"a": 1}}', '{"weight_map": {"a": "../b"}}'])
     def test_a_damaged_index_is_named(self, index: Path, content: str) -> None:
         index.write_text(content)
-        with pytest.raises(ModelError, match=r"model.safetensors.index.json: (not valid JSON|has no|names no file)"):
+        with pytest.raises(
+            ModelError, match=r"model.safetensors.index.json: (not valid JSON|has no|names no file)|is empty"
+        ):
             read_safetensors(index)

@@ -383,13 +383,14 @@ class TestDamaged:
         path = tmp_path / "model.pt"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("readme.txt", "hello")
-        self.check(path, "not one of torch.save")
+        self.check(path, "a zip archive of readme.txt")
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("archive/data.pkl", pickle.dumps({}))
         self.check(path, "compressed or encrypted")
         for content, cause in [
-            (b"", "not a file of torch.save"),
-            (b"<!DOCTYPE html>", "not a file of torch.save"),
+            (b"", "empty, of 0 bytes"),
+            (b"<!DOCTYPE html>", "a web page"),
+            (b"no weights", "not a file of torch.save"),
             (pickle.dumps([1, 2]), "a pickle, but not one of torch.save"),
             (bytes(257) + b"ustar", "a tar file of torch before 0.1.10"),
         ]:
