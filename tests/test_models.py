@@ -350,6 +350,20 @@ def test_other_labels_or_another_order_are_refused(
     assert "entailment, not_entailment" in error.value.cause
 
 
+def test_two_labels_of_one_name_are_refused(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
+    """By name only one of their probabilities could be shown."""
+    folder = finished(open_model(str(tiny_en), registry), SequenceClassification(("a", "b", "c")), tmp_path / "best")
+    change_config(folder, id2label={"0": "good", "1": "bad", "2": "good"})
+    source = open_model(str(folder), registry)
+    with pytest.raises(ModelError) as error:
+        source.head()
+    assert "the labels 0 and 2 of id2label are both named 'good'" in error.value.cause
+    assert "id2label" in error.value.remedy
+    with pytest.raises(ModelError, match="both named 'good'"):  # and is not passed over as a config without a head
+        source.fit(SequenceClassification(("bad", "fine", "good")), seed=0)
+    assert source.fit(SequenceClassification(("bad", "good")), seed=0, new_head=True)[1].initialized
+
+
 @pytest.mark.parametrize("names", [None, {"0": "LABEL_0", "1": "LABEL_1"}])
 def test_default_names_of_labels_fit_any(tiny_en: Path, registry: Registry, tmp_path: Path, names: Any) -> None:
     folder = finished(open_model(str(tiny_en), registry), RTE, tmp_path / "best")

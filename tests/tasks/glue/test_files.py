@@ -229,3 +229,47 @@ def test_predict_takes_the_names_and_the_columns_of_mrpc(registry: Registry) -> 
         Example("0", {"sentence1": "one", "sentence2": "two"}, origin="in.jsonl:1"),
         Example("7", {"sentence1": "three", "sentence2": "four"}, origin="in.jsonl:2"),
     ]
+
+
+# Labels of copies and of the corpora that GLUE was made of
+
+
+def test_examples_without_agreement_are_left_out_of_multi_nli(registry: Registry, tmp_path: Path) -> None:
+    rows = ["a\tb\tentailment", "c\td\t-", "e\tf\t neutral ", "g\th\tcontradiction"]
+    for name in ("train", "dev_matched", "test_matched"):
+        lines = ["sentence1\tsentence2\tgold_label", *rows]
+        (tmp_path / f"{name}.tsv").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    _, dataset = opened(registry, "mnli", tmp_path)
+    for split in ("train", "dev_matched"):
+        examples = examples_of(dataset, split)
+        assert [example.label for example in examples] == ["entailment", "neutral", "contradiction"]
+        assert [example.identifier for example in examples] == ["0", "2", "3"], "numbered before any is left out"
+    assert [example.label for example in examples_of(dataset, "test_matched")] == [
+        "entailment",
+        None,
+        "neutral",
+        "contradiction",
+    ]
+    assert dataset.notes[:2] == [
+        f"train.tsv: 1 label with blanks around it, read without; the first is {tmp_path}/train.tsv:4",
+        "train.tsv: 1 of 4 examples are left out, because their label is '-': the annotators did not agree; "
+        f"the first is {tmp_path}/train.tsv:3",
+    ]
+    assert "test_matched.tsv: 1 of 4 examples are predicted and not scored" in dataset.notes[-1]
+
+
+@pytest.mark.parametrize(("name", "column", "hidden"), [("sst2", "label", "-1"), ("stsb", "score", "-1.0")])
+def test_labels_that_are_not_handed_out_are_none(
+    registry: Registry, tmp_path: Path, name: str, column: str, hidden: str
+) -> None:
+    """The datasets library has -1 for them; an empty field means the same."""
+    texts = {"sst2": "sentence", "stsb": "sentence1\tsentence2"}[name]
+    fields = texts.replace("sentence", "good ")
+    for split in ("test", "dev"):
+        lines = [f"{texts}\t{column}", f"{fields}\t{hidden}", f"{fields}\t"]
+        (tmp_path / f"{split}.tsv").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    _, dataset = opened(registry, name, tmp_path)
+    assert [example.label for example in examples_of(dataset, "test")] == [None, None]
+    assert "test.tsv: 1 of 2 examples are predicted and not scored, because their label is '-1'" in dataset.notes[0]
+    with pytest.raises(DataError, match=r"dev\.tsv:2: "):
+        dataset.split("dev")
