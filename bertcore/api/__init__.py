@@ -15,7 +15,8 @@ from bertcore.conversion import ConversionReport
 from bertcore.engine.data_check import DataReport
 from bertcore.engine.data_convert import DataConversion
 from bertcore.engine.inference import EvaluationResult, TrainedModel
-from bertcore.engine.run import RunResult, SeedsResult
+from bertcore.engine.repeats import SeedsResult
+from bertcore.engine.run import RunResult
 from bertcore.engine.scoring import ScoreResult
 from bertcore.engine.submission import SubmissionFile, SubmissionResult
 

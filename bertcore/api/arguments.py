@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from bertcore.config import Setting, flatten
+from bertcore.data.memory import is_rows
 from bertcore.errors import UsageError
 from bertcore.files import path_error
 from bertcore.registry import Registry
@@ -180,6 +181,14 @@ def _text(value: Any) -> str:
     return value
 
 
+def _path_or_rows(value: Any) -> Any:
+    if isinstance(value, str | os.PathLike):
+        return _path(value)
+    if not is_rows(value):
+        raise TypeError
+    return value
+
+
 def _path(value: Any) -> str | Path:
     if isinstance(value, str):
         return _text(value)
@@ -267,7 +276,7 @@ def _registry(value: Any) -> Registry:
 
 
 _PATH = "a text or a path"
-_DATA = Kind(_PATH, '"train.csv"', _path)
+_DATA = Kind("a path, a list of dictionaries or a pandas DataFrame", '[{"text": "...", "label": "..."}]', _path_or_rows)
 _NAME = "a text that is not empty"
 
 KINDS: dict[str, Kind] = {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bertcore.api.arguments import PathOrText, checked, gather
+from bertcore.api.data_arguments import Data, sort_data
 from bertcore.engine import data_check, data_convert, scoring
 from bertcore.engine import run as training
 from bertcore.engine.data_check import DataReport
 from bertcore.engine.data_convert import DataConversion
+from bertcore.engine.given_rows import in_temporary_folder
 from bertcore.engine.scoring import ScoreResult
 from bertcore.registry import Registry
 
@@ -20,7 +23,10 @@ def score(
     *,
     task: str,
     predictions: PathOrText,
-    data: PathOrText | None = None,
+    data: Data | None = None,
+    train: Data | None = None,
+    dev: Data | None = None,
+    test: Data | None = None,
     split: str | None = None,
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
@@ -30,7 +36,10 @@ def score(
     Args:
         task: name of a task, as ``rte``.
         predictions: file in the task's official form, or a ``predictions.jsonl`` of bertcore.
-        data: folder or file that holds the labels.
+        data: folder, file or rows that hold the labels; rows as in :func:`bertcore.run`.
+        train: file or rows to score as the split ``train``.
+        dev: likewise.
+        test: likewise.
         split: by default the task's evaluation split.
         settings: dotted keys, as ``{"data.multi_label": True}``.
         registry: plugins; by default those installed.
@@ -38,15 +47,21 @@ def score(
     Raises:
         BertcoreError: a mistake of the caller, with its cause and remedy.
     """
-    given = gather(settings, task=task, data=data)
-    return scoring.score(given, Path(predictions), registry or Registry(), split=split)
+    files, rows = sort_data(one_split=True, data=data, train=train, dev=dev, test=test)
+    with in_temporary_folder(rows) as kept:
+        given = [*gather(settings, task=task, **files), *kept]
+        result = scoring.score(given, Path(predictions), registry or Registry(), split=split)
+    return result if rows is None else rows.renamed(result)
 
 
 @checked
 def check_data(
     *,
     task: str,
-    data: PathOrText | None = None,
+    data: Data | None = None,
+    train: Data | None = None,
+    dev: Data | None = None,
+    test: Data | None = None,
     model: PathOrText | None = None,
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
@@ -55,7 +70,11 @@ def check_data(
 
     Args:
         task: name of a task, as ``rte``.
-        data: folder of the task's files or ``sample``; left out where ``settings`` name single files.
+        data: folder of the task's files or ``sample``, or a dictionary of splits; left out where they are given one
+            by one.
+        train: training file of your own, or its rows; as in :func:`bertcore.run`.
+        dev: likewise.
+        test: likewise.
         model: Hugging Face folder, hub name or ``sample``; with it also tokens and what is cut are counted.
         settings: dotted keys, as ``{"data.max_length": 128}``.
         registry: plugins; by default those installed.
@@ -65,8 +84,11 @@ def check_data(
             report.
     """
     known = registry or Registry()
-    given = gather(settings, task=task, model=model, data=data)
-    return data_check.check_data(training.resolve_run(given, known).config, known)
+    files, rows = sort_data(one_split=True, data=data, train=train, dev=dev, test=test)
+    with in_temporary_folder(rows) as kept:
+        given = [*gather(settings, task=task, model=model, **files), *kept]
+        report = data_check.check_data(training.resolve_run(given, known).config, known)
+    return report if rows is None else rows.renamed(replace(report, notes=(*rows.notes, *report.notes)))
 
 
 @checked
@@ -76,7 +98,10 @@ def convert_data(
     model: PathOrText,
     to_name: str,
     output: PathOrText,
-    data: PathOrText | None = None,
+    data: Data | None = None,
+    train: Data | None = None,
+    dev: Data | None = None,
+    test: Data | None = None,
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
 ) -> DataConversion:
@@ -87,7 +112,11 @@ def convert_data(
         model: Hugging Face folder, hub name or ``sample``, whose tokenizer is used.
         to_name: name of a record format, as ``tfrecord``.
         output: folder to write, which must be empty or absent.
-        data: folder of the task's files or ``sample``; left out where ``settings`` name single files.
+        data: folder of the task's files or ``sample``, or a dictionary of splits; left out where they are given one
+            by one.
+        train: training file of your own, or its rows; as in :func:`bertcore.run`.
+        dev: likewise.
+        test: likewise.
         settings: dotted keys, as ``{"data.max_length": 128}``.
         registry: plugins; by default those installed.
 
@@ -95,6 +124,9 @@ def convert_data(
         BertcoreError: a mistake of the caller, with its cause and remedy.
     """
     known = registry or Registry()
-    given = gather(settings, task=task, model=model, data=data)
-    config = training.resolve_run(given, known).config
-    return data_convert.convert_data(config, known, to_name, Path(output))
+    files, rows = sort_data(data=data, train=train, dev=dev, test=test)
+    with in_temporary_folder(rows) as kept:
+        given = [*gather(settings, task=task, model=model, **files), *kept]
+        config = training.resolve_run(given, known).config
+        made = data_convert.convert_data(config, known, to_name, Path(output))
+    return made if rows is None else rows.renamed(replace(made, notes=(*rows.notes, *made.notes)))

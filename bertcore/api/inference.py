@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bertcore.api.arguments import PathOrText, checked, gather
+from bertcore.api.data_arguments import Data, sort_data
+from bertcore.api.inputs import Inputs, records_of
 from bertcore.engine import inference, submission
+from bertcore.engine.given_rows import in_temporary_folder
 from bertcore.engine.inference import EvaluationResult
 from bertcore.engine.submission import SubmissionResult
 from bertcore.registry import Registry
@@ -18,7 +21,10 @@ def evaluate(
     folder: PathOrText,
     *,
     backend: str | None = None,
-    data: PathOrText | None = None,
+    data: Data | None = None,
+    train: Data | None = None,
+    dev: Data | None = None,
+    test: Data | None = None,
     split: str | None = None,
     task: str | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -29,8 +35,11 @@ def evaluate(
     Args:
         folder: a run folder, or a fine-tuned Hugging Face folder (then with ``task``, ``backend`` and ``data``).
         backend: by default that of the run.
-        data: by default that of the run.
-        split: by default the task's evaluation split.
+        data: folder, file or rows; by default the data of the run.
+        train: file or rows to evaluate on as the split ``train``; rows as in :func:`bertcore.run`.
+        dev: likewise.
+        test: likewise.
+        split: by default the one that is given, or the task's evaluation split.
         task: by default that of the run.
         settings: dotted keys, as ``{"evaluate.batch_size": 16}``.
         registry: plugins; by default those installed.
@@ -38,15 +47,19 @@ def evaluate(
     Raises:
         BertcoreError: a mistake of the caller, with its cause and remedy.
     """
-    given = gather(settings, task=task, backend=backend, data=data)
-    trained = inference.TrainedModel(Path(folder), registry or Registry(), given)
-    return trained.evaluate(split)
+    files, rows = sort_data(one_split=True, data=data, train=train, dev=dev, test=test)
+    named = [name for name, value in (("train", train), ("dev", dev), ("test", test)) if value is not None]
+    with in_temporary_folder(rows) as kept:
+        given = [*gather(settings, task=task, backend=backend, **files), *kept]
+        trained = inference.TrainedModel(Path(folder), registry or Registry(), given)
+        result = trained.evaluate(split or (named[0] if len(named) == 1 else None))
+    return result if rows is None else rows.renamed(result)
 
 
 @checked
 def predict(
     folder: PathOrText,
-    inputs: Iterable[Mapping[str, Any]],
+    inputs: Inputs,
     *,
     backend: str | None = None,
     task: str | None = None,
@@ -57,7 +70,8 @@ def predict(
 
     Args:
         folder: a run folder, or a fine-tuned Hugging Face folder (then with ``task`` and ``backend``).
-        inputs: one object per example, as ``{"sentence1": ..., "sentence2": ...}``.
+        inputs: texts, pairs of texts as tuples, or dictionaries, as ``{"sentence1": ..., "sentence2": ...}``; also a
+            pandas Series or DataFrame, or a single text.
         backend: by default that of the run.
         task: by default that of the run.
         settings: dotted keys.
@@ -71,7 +85,7 @@ def predict(
     """
     given = gather(settings, task=task, backend=backend)
     trained = inference.TrainedModel(Path(folder), registry or Registry(), given)
-    return trained.predict((record, f"input {number}") for number, record in enumerate(inputs))
+    return trained.predict(records_of(inputs, trained.task.input_fields(trained.config.data)))
 
 
 @checked

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.api.arguments import PathOrText, checked, gather
+from bertcore.api.data_arguments import Data, placeholders, sort_data
+from bertcore.engine import repeats
 from bertcore.engine import run as training
-from bertcore.engine.run import RunResult, SeedsResult
+from bertcore.engine.repeats import SeedsResult
+from bertcore.engine.run import RunResult
 from bertcore.registry import Registry
 
 
@@ -18,7 +21,10 @@ def run(
     task: str,
     model: PathOrText,
     backend: str | None = None,
-    data: PathOrText | None = None,
+    data: Data | None = None,
+    train: Data | None = None,
+    dev: Data | None = None,
+    test: Data | None = None,
     output: PathOrText | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -30,8 +36,12 @@ def run(
         task: name of a task, as ``rte``.
         model: Hugging Face folder, hub name or ``sample``.
         backend: name of a backend, as ``torch``; needed where several are installed.
-        data: folder of the task's files or ``sample``; left out where ``settings`` name single files, as
-            ``{"data.train": "train.csv", "data.dev": "dev.csv"}``.
+        data: folder of the task's files or ``sample``, or a dictionary of splits; left out where they are given one
+            by one.
+        train: training file of your own, or its rows: a list of dictionaries, a pandas DataFrame, columns by name, or
+            a data set of Hugging Face. Rows are kept in the run folder, so that the run can go on.
+        dev: file or rows to evaluate on.
+        test: file or rows to predict, and to score where they have labels.
         output: run folder; by default one below ``runs/``.
         seed: of data order, dropout and new parameters.
         settings: dotted keys, as ``{"train.epochs": 2}``.
@@ -41,8 +51,11 @@ def run(
         BertcoreError: a mistake of the caller, with its cause and remedy; one subclass for each kind.
     """
     known = registry or Registry()
-    given = gather(settings, task=task, backend=backend, model=model, data=data, output=output, seed=seed)
-    return training.run(training.resolve_run(given, known).config, known)
+    files, rows = sort_data(data=data, train=train, dev=dev, test=test)
+    given = gather(
+        settings, task=task, backend=backend, model=model, output=output, seed=seed, **files, **placeholders(rows)
+    )
+    return training.run(training.resolve_run(given, known).config, known, rows)
 
 
 @checked
@@ -52,15 +65,19 @@ def run_seeds(
     task: str,
     model: PathOrText,
     backend: str | None = None,
-    data: PathOrText | None = None,
+    data: Data | None = None,
+    train: Data | None = None,
+    dev: Data | None = None,
+    test: Data | None = None,
     output: PathOrText | None = None,
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
 ) -> SeedsResult:
     """Fine-tunes a model once for each seed; arguments and errors as in :func:`run`."""
     known = registry or Registry()
-    given = gather(settings, task=task, backend=backend, model=model, data=data, output=output)
-    return training.run_seeds(training.resolve_run(given, known).config, known, seeds)
+    files, rows = sort_data(data=data, train=train, dev=dev, test=test)
+    given = gather(settings, task=task, backend=backend, model=model, output=output, **files, **placeholders(rows))
+    return repeats.run_seeds(training.resolve_run(given, known).config, known, seeds, rows)
 
 
 @checked

@@ -59,6 +59,7 @@ def run(
     The last line is the score of the best checkpoint, which lies in best/ of the run folder.
     """
     from bertcore.config import gather_settings
+    from bertcore.engine import repeats
     from bertcore.engine import run as training
     from bertcore.engine.tracking import with_trackers
     from bertcore.errors import UsageError
@@ -82,7 +83,7 @@ def run(
         if seeds is None:
             training.run(config, registry)
         else:
-            click.echo(training.run_seeds(config, registry, _parse_seeds(seeds)).summary)
+            click.echo(repeats.run_seeds(config, registry, _parse_seeds(seeds)).summary)
 
 
 def _parse_seeds(text: str) -> list[int]:

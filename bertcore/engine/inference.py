@@ -79,8 +79,12 @@ def changed_settings(own: Sequence[Setting], changes: Sequence[Setting], registr
     stale: set[str] = set()
     if "backend" in keys:
         stale.add("run.device")  # another backend must not be asked for the device of the first
+    files = {f"data.{name}" for name in FILE_OPTIONS}
     if "data.path" in keys:
-        stale |= {f"data.{name}" for name in FILE_OPTIONS}  # single files would win over the folder
+        stale |= files  # single files would win over the folder
+    elif keys & files:
+        # A file of the run that is gone is not missed where another split is named.
+        stale |= {setting.key for setting in own if setting.key in files and not Path(str(setting.value)).exists()}
     if "task" in keys:
         name = next(setting.value for setting in reversed(changes) if setting.key == "task")
         task = registry.task(str(name))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +24,7 @@ from bertcore.config import (
 from bertcore.data.record_folder import recorded_settings
 from bertcore.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bertcore.engine.choice import choose_metric, describe, open_accumulator
+from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
 from bertcore.engine.interrupt import Interrupted
 from bertcore.engine.judgement import judged, labels_of, learned_baseline
 from bertcore.engine.prediction import PredictionTiming, predict_split
@@ -44,13 +43,13 @@ from bertcore.engine.preparation import (
     open_session,
     settle_options,
 )
-from bertcore.engine.report import Report, ReportedTest, environment, write_json, write_json_lines, write_report
+from bertcore.engine.report import Report, ReportedTest, environment, write_json_lines, write_report
 from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.engine.tracking import Trackers, with_trackers
 from bertcore.engine.training import Surroundings, Trainer, training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
 from bertcore.errors import BertcoreError, ConfigError, DataError, ModelError, UsageError
-from bertcore.events import SHOWN_METRICS, CheckpointSaved, Event, Note, RunFailed, RunFinished, RunStarted
+from bertcore.events import CheckpointSaved, Event, Note, RunFailed, RunFinished, RunStarted
 from bertcore.files import staged
 from bertcore.heads import Head, TokenClassification
 from bertcore.models import ModelSource, open_model, save_model, save_weights
@@ -114,25 +113,6 @@ class RunResult:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class SeedsResult:
-    """The outcome of the same run with several seeds.
-
-    Attributes:
-        folder: holds a run folder for each seed, and ``report.json``.
-        runs: one result per seed.
-        mean: name of each metric to its mean.
-        standard_deviation: of the sample (divided by n - 1); nan for one seed.
-        summary: the last line.
-    """
-
-    folder: Path
-    runs: tuple[RunResult, ...]
-    mean: Mapping[str, float]
-    standard_deviation: Mapping[str, float]
-    summary: str
-
-
 def resolve_run(settings: Sequence[Setting], registry: Registry) -> ResolvedConfig:
     """Checks settings against the options of their task, which may add some of its own.
 
@@ -157,74 +137,20 @@ def resolve_run(settings: Sequence[Setting], registry: Registry) -> ResolvedConf
     return resolve_config(settings, config_model(task.data_config, task.head_config))
 
 
-def run(config: RunConfig, registry: Registry) -> RunResult:
+def run(config: RunConfig, registry: Registry, rows: GivenRows | None = None) -> RunResult:
     """Trains with one seed and reports.
+
+    Args:
+        config: the configuration.
+        registry: the plugins.
+        rows: data that no file holds.
 
     Raises:
         BertcoreError: the user's mistake, one subclass for each kind.
         Interrupted: Ctrl-C or SIGTERM.
     """
-    return _Workshop(config, registry).run(config.run.seed)
-
-
-def run_seeds(config: RunConfig, registry: Registry, seeds: Sequence[int]) -> SeedsResult:
-    """Trains once for each seed, in folders of their own, and reports mean and standard deviation.
-
-    Raises:
-        UsageError: a seed is given twice or is negative, or the runs are told to stop before they have a score.
-        BertcoreError: as :func:`run`.
-    """
-    if not seeds or len(set(seeds)) != len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
-        raise UsageError(
-            f"--seeds {','.join(map(str, seeds))}: none, one twice, or one out of range",
-            "give different whole numbers from 0 to 2**63 - 1",
-        )
-    if config.train.stop_after is not None:
-        raise UsageError("with train.stop_after no seed comes to a score", "leave it out, or train with one --seed")
-    parent = RunFolder.planned(config)
-    config = config.model_copy(update={"run": config.run.model_copy(update={"output": str(parent)})})
-    results: list[RunResult] = []
-    try:
-        workshop = _Workshop(config, registry)
-        for seed in seeds:
-            results.append(workshop.run(seed, suffix=f"seed-{seed}"))
-    except BaseException:
-        if parent.is_dir() and not any(parent.iterdir()):
-            parent.rmdir()
-        raise
-    mean, deviation = _mean_and_deviation([result.metrics for result in results])
-    scores = ", ".join(
-        f"{name} mean {mean[name]:.6f}, standard deviation {deviation[name]:.6f}" for name in list(mean)[:SHOWN_METRICS]
-    )
-    summary = f"{scores}, seeds {len(seeds)}"
-    tests = [result.test.metrics for result in results if result.test is not None]
-    content = {
-        "mean": mean,
-        "standard_deviation": deviation,
-        "baseline": dict(results[0].baseline),
-        "test": dict(zip(("mean", "standard_deviation"), _mean_and_deviation(tests), strict=True)) if tests else None,
-        "summary": summary,
-        "runs": [
-            {
-                "seed": one.seed,
-                "metrics": dict(one.metrics),
-                "test": None if one.test is None else dict(one.test.metrics),
-                "notes": list(one.notes),
-                "folder": one.folder.name,
-            }
-            for one in results
-        ],
-    }
-    write_json(parent / "report.json", content)
-    return SeedsResult(parent, tuple(results), mean, deviation, summary)
-
-
-def _mean_and_deviation(runs: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
-    """Mean and standard deviation of each score; the latter is nan for one run."""
-    values = {name: [run[name] for run in runs] for name in runs[0]}
-    mean = {name: statistics.fmean(of_name) for name, of_name in values.items()}
-    deviation = {name: statistics.stdev(of_name) if len(runs) > 1 else math.nan for name, of_name in values.items()}
-    return mean, deviation
+    with kept_in_run_folder(rows, config) as config:
+        return Workshop(config, registry, rows=rows).run(config.run.seed)
 
 
 def resume(path: Path, registry: Registry, changes: Sequence[Setting] = (), trackers: Sequence[str] = ()) -> RunResult:
@@ -255,18 +181,25 @@ def resume(path: Path, registry: Registry, changes: Sequence[Setting] = (), trac
                 f"{key} was {before.get(key)!r} and cannot become {value!r} in a resumed run",
                 "leave it as it was, or start a new run",
             )
-    return _Workshop(config, registry, folder).run(config.run.seed)
+    return Workshop(config, registry, folder).run(config.run.seed)
 
 
-class _Workshop:
+class Workshop:
     """Data, model and session of a run, shared by all seeds so that nothing is compiled twice."""
 
-    def __init__(self, config: RunConfig, registry: Registry, resumed: RunFolder | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        registry: Registry,
+        resumed: RunFolder | None = None,
+        rows: GivenRows | None = None,
+    ) -> None:
         self.registry = registry
         self.resumed = resumed
-        self.notes: list[str] = []
+        self._has_kept_rows = rows is not None
+        self.notes: list[str] = [] if rows is None else list(rows.notes)
         self.checkpoint = None if resumed is None else load_checkpoint(resumed.checkpoint)
-        if resumed is None and config.run.output is not None:
+        if resumed is None and rows is None and config.run.output is not None:
             require_free(Path(config.run.output))
         for name in config.run.trackers or ():
             registry.tracker(name)
@@ -338,7 +271,7 @@ class _Workshop:
         if self.checkpoint is not None:
             optimizer, progress = self.checkpoint
             session.restore(optimizer)
-        folder = self.resumed or RunFolder.create(config, suffix)
+        folder = self.resumed or RunFolder.create(config, suffix, prepared=self._has_kept_rows and not suffix)
         try:
             return _SeedRun(self, config, folder, session, data, fit, progress, started).run()
         except BaseException:
@@ -408,7 +341,7 @@ class _SeedRun:
 
     def __init__(
         self,
-        workshop: _Workshop,
+        workshop: Workshop,
         config: RunConfig,
         folder: RunFolder,
         session: Session,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from bertcore.config import RunConfig, Setting, config_toml, gather_settings
+from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_toml, gather_settings
 from bertcore.errors import OutputError, UsageError
 from bertcore.files import atomic_write
+
+KEPT_DATA = "data"
+"""Folder of the data that a run keeps itself: rows that a program gave, and which examples a division chose."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,20 @@ class RunFolder:
         return Path(config.run.output or f"runs/{name}")
 
     @classmethod
-    def create(cls, config: RunConfig, suffix: str = "") -> RunFolder:
+    def create(cls, config: RunConfig, suffix: str = "", prepared: bool = False) -> RunFolder:
         """Makes a new folder.
+
+        Args:
+            config: of the run.
+            suffix: of a run among others, below their folder.
+            prepared: whether the run has put its data there already.
 
         Raises:
             OutputError: the folder holds something already, or cannot be made.
         """
         path = cls.planned(config) / suffix
-        require_free(path)
+        if not prepared:
+            require_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -72,8 +81,17 @@ class RunFolder:
         return folder
 
     def settings(self) -> list[Setting]:
-        """The settings of the run."""
-        return gather_settings(file=self.config, environment={})
+        """The settings of the run; the data that it keeps itself is found where the folder was moved or copied."""
+        return [self._found_again(setting) for setting in gather_settings(file=self.config, environment={})]
+
+    def _found_again(self, setting: Setting) -> Setting:
+        section, _, option = setting.key.partition(".")
+        if section == "data" and option in FILE_OPTIONS and not Path(str(setting.value)).exists():
+            for home in (self.path, self.path.parent):  # a run among others has the data of all
+                kept = home / KEPT_DATA / Path(str(setting.value)).name
+                if kept.is_file():
+                    return replace(setting, value=str(kept.resolve()))
+        return setting
 
     def write_config(self, config: RunConfig) -> None:
         """Writes the resolved configuration."""

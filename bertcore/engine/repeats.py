@@ -1,0 +1,110 @@
+"""The same run again and again: with several seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertcore.config import RunConfig
+from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
+from bertcore.engine.report import write_json
+from bertcore.engine.run import RunResult, Workshop
+from bertcore.engine.run_folder import RunFolder
+from bertcore.errors import UsageError
+from bertcore.events import SHOWN_METRICS
+from bertcore.registry import Registry
+
+
+@dataclass(frozen=True)
+class SeedsResult:
+    """The outcome of the same run with several seeds.
+
+    Attributes:
+        folder: holds a run folder for each seed, and ``report.json``.
+        runs: one result per seed.
+        mean: name of each metric to its mean.
+        standard_deviation: of the sample (divided by n - 1); nan for one seed.
+        summary: the last line.
+    """
+
+    folder: Path
+    runs: tuple[RunResult, ...]
+    mean: Mapping[str, float]
+    standard_deviation: Mapping[str, float]
+    summary: str
+
+
+def run_seeds(
+    config: RunConfig, registry: Registry, seeds: Sequence[int], rows: GivenRows | None = None
+) -> SeedsResult:
+    """Trains once for each seed, in folders of their own, and reports mean and standard deviation.
+
+    Raises:
+        UsageError: a seed is given twice or is negative, or the runs are told to stop before they have a score.
+        BertcoreError: as :func:`run`.
+    """
+    if not seeds or len(set(seeds)) != len(seeds) or not all(0 <= seed < 2**63 for seed in seeds):
+        raise UsageError(
+            f"--seeds {','.join(map(str, seeds))}: none, one twice, or one out of range",
+            "give different whole numbers from 0 to 2**63 - 1",
+        )
+    if config.train.stop_after is not None:
+        raise UsageError("with train.stop_after no seed comes to a score", "leave it out, or train with one --seed")
+    with kept_in_run_folder(rows, in_own_folder(config)) as config, _removed_if_empty(config) as parent:
+        workshop = Workshop(config, registry, rows=rows)
+        results = [workshop.run(seed, suffix=f"seed-{seed}") for seed in seeds]
+    mean, deviation = _mean_and_deviation([result.metrics for result in results])
+    scores = ", ".join(
+        f"{name} mean {mean[name]:.6f}, standard deviation {deviation[name]:.6f}" for name in list(mean)[:SHOWN_METRICS]
+    )
+    summary = f"{scores}, seeds {len(seeds)}"
+    tests = [result.test.metrics for result in results if result.test is not None]
+    content = {
+        "mean": mean,
+        "standard_deviation": deviation,
+        "baseline": dict(results[0].baseline),
+        "test": dict(zip(("mean", "standard_deviation"), _mean_and_deviation(tests), strict=True)) if tests else None,
+        "summary": summary,
+        "runs": [
+            {
+                "seed": one.seed,
+                "metrics": dict(one.metrics),
+                "test": None if one.test is None else dict(one.test.metrics),
+                "notes": list(one.notes),
+                "folder": one.folder.name,
+            }
+            for one in results
+        ],
+    }
+    write_json(parent / "report.json", content)
+    return SeedsResult(parent, tuple(results), mean, deviation, summary)
+
+
+def _mean_and_deviation(runs: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Mean and standard deviation of each score; the latter is nan for one run."""
+    values = {name: [run[name] for run in runs] for name in runs[0]}
+    mean = {name: statistics.fmean(of_name) for name, of_name in values.items()}
+    deviation = {name: statistics.stdev(of_name) if len(runs) > 1 else math.nan for name, of_name in values.items()}
+    return mean, deviation
+
+
+def in_own_folder(config: RunConfig) -> RunConfig:
+    """The configuration with the folder of all runs named, so that it is the same for each of them."""
+    output = str(RunFolder.planned(config))
+    return config.model_copy(update={"run": config.run.model_copy(update={"output": output})})
+
+
+@contextmanager
+def _removed_if_empty(config: RunConfig) -> Iterator[Path]:
+    """Gives the folder of all runs, and removes it where an error leaves nothing in it."""
+    parent = RunFolder.planned(config)
+    try:
+        yield parent
+    except BaseException:
+        if parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
+        raise
