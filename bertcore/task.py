@@ -20,6 +20,7 @@ from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.errors import PluginError, UsageError
 from bertcore.heads import Head
+from bertcore.parameters import Parameters
 
 if TYPE_CHECKING:
     from bertcore.data.tokenizer import Tokenizer
@@ -211,6 +212,16 @@ class Accumulator(ABC):
     @abstractmethod
     def add(self, batch: Batch, outputs: Outputs) -> None:
         """Takes the outputs of some rows, which may come in any order, each row once."""
+
+    def read_parameters(self, parameters: Parameters) -> bool:
+        """Takes the parameters of the head that predicted, before :meth:`predictions` where these are written.
+
+        For what its outputs alone do not tell, as the probability of an entity under a conditional random field.
+
+        Returns:
+            Whether :meth:`predictions` now says more than before.
+        """
+        return False
 
     @abstractmethod
     def predictions(self) -> list[dict[str, Any]]:

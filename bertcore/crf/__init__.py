@@ -20,6 +20,7 @@ Three rules keep every loss and gradient finite:
 - :mod:`bertcore.crf.reference` says all this in plain numpy, one sequence at a time: the oracle.
 - :mod:`bertcore.crf.host` computes it on a CPU, from :mod:`bertcore.crf.kernel` (numba, the extra ``fast``) where numba
   can be imported, else from :mod:`bertcore.crf.batched` (numpy).
+- :mod:`bertcore.crf.path` says how probable decoded tags are.
 - Each backend has a ``crf`` of its own in operators of its framework, for its accelerators.
 """
 

@@ -72,7 +72,7 @@ def log_partition(
         ``[rows]``, the marginals ``[positions, tags]``, and those of pairs, summed over the positions of each row,
         ``[rows, tags, tags]``; all float64.
     """
-    layout = _Layout(offsets)
+    layout = Layout(offsets)
     size = len(start)
     if not layout.steps:
         rows = len(offsets) - 1
@@ -88,7 +88,7 @@ def log_partition(
 
 def viterbi(emissions: Floats, offsets: Ints, transitions: Array, start: Array, end: Array) -> NDArray[np.int32]:
     """The best tags of each row, int32 ``[positions]``; arguments as for :func:`log_partition`."""
-    layout = _Layout(offsets)
+    layout = Layout(offsets)
     if not layout.steps:
         return np.zeros(0, dtype=np.int32)
     padded = layout.pad(emissions)
@@ -109,7 +109,7 @@ def viterbi(emissions: Floats, offsets: Ints, transitions: Array, start: Array, 
     return tags[layout.step, layout.place]
 
 
-class _Layout:
+class Layout:
     """Positions as ``[steps, rows]``, the longest row first.
 
     Attributes:
@@ -147,7 +147,7 @@ class _Layout:
 
 
 def _by_exponentials(
-    layout: _Layout, emissions: Array, transitions: Array, start: Array, end: Array
+    layout: Layout, emissions: Array, transitions: Array, start: Array, end: Array
 ) -> tuple[Array, Array, Array] | None:
     """Sums as products of exponentials, scaled at every step; None where some row has no legal sequence."""
     highest = emissions.max(axis=2, keepdims=True)
@@ -190,7 +190,7 @@ def _by_exponentials(
 
 
 def _by_logarithms(
-    layout: _Layout, emissions: Array, transitions: Array, start: Array, end: Array
+    layout: Layout, emissions: Array, transitions: Array, start: Array, end: Array
 ) -> tuple[Array, Array, Array]:
     """Sums of exponentials of differences from the largest: exact for every finite score, and slower."""
     forward = np.zeros_like(emissions)
@@ -198,10 +198,10 @@ def _by_logarithms(
     for step in range(1, layout.steps):
         active = layout.active[step]
         forward[step, :active] = (
-            _log_sum(forward[step - 1, :active, :, None] + transitions, 1) + emissions[step, :active]
+            log_sum(forward[step - 1, :active, :, None] + transitions, 1) + emissions[step, :active]
         )
     every = np.arange(len(layout.last))
-    log_sums = _log_sum(forward[layout.last, every] + end, 1)
+    log_sums = log_sum(forward[layout.last, every] + end, 1)
     unary = np.zeros_like(emissions)
     pairs = np.zeros((len(every), len(start), len(start)))
     backward = np.tile(end, (len(every), 1))
@@ -212,11 +212,12 @@ def _by_logarithms(
             following = transitions + (emissions[step, :active] + backward[:active])[:, None, :]
             both = (forward[step - 1, :active, :, None] + following).reshape(active, -1)
             pairs[:active] += _softmax(both).reshape(following.shape)
-            backward[:active] = _log_sum(following, 2)
+            backward[:active] = log_sum(following, 2)
     return log_sums, unary, pairs
 
 
-def _log_sum(values: Array, axis: int) -> Array:
+def log_sum(values: Array, axis: int) -> Array:
+    """Logarithm of the sum of exponentials along an axis."""
     highest = values.max(axis=axis, keepdims=True)
     return np.log(np.exp(values - highest).sum(axis=axis)) + highest.squeeze(axis)
 

@@ -88,10 +88,10 @@ def losses(
     size = emissions.shape[1]
     if len(tags) and (int(tags.min()) < 0 or int(tags.max()) >= size):
         raise ValueError(f"the tags lie from {tags.min()} to {tags.max()}, not from 0 to {size - 1}")
-    transitions, start, end = _as_counted(scores)
+    transitions, start, end = as_counted(scores)
     computed_by = computed_by or implementation()
     log_partition, unary, pairs = computed_by.log_partition(
-        emissions, offsets, *_restricted(transitions, start, end, legal)
+        emissions, offsets, *restricted(transitions, start, end, legal)
     )
 
     lengths = np.diff(offsets)
@@ -148,18 +148,20 @@ def decode(
         computed_by: by default :func:`implementation`.
     """
     computed_by = computed_by or implementation()
-    return computed_by.viterbi(emissions, offsets, *_restricted(*_as_counted(scores), legal))
+    return computed_by.viterbi(emissions, offsets, *restricted(*as_counted(scores), legal))
 
 
-def _as_counted(scores: TransitionScores) -> tuple[Array, Array, Array]:
+def as_counted(scores: TransitionScores) -> tuple[Array, Array, Array]:
+    """Transitions, start and end in float64, none below :data:`bertcore.crf.SCORE_FLOOR`."""
     parts = (scores.pairs, scores.start, scores.end)
     transitions, start, end = (np.maximum(part.astype(np.float64), SCORE_FLOOR) for part in parts)
     return transitions, start, end
 
 
-def _restricted(
+def restricted(
     transitions: Array, start: Array, end: Array, legal: LegalTransitions | None
 ) -> tuple[Array, Array, Array]:
+    """The same with ``SCORE_FLOOR`` in the place of what is illegal."""
     if legal is None:
         return transitions, start, end
     return (

@@ -12,6 +12,7 @@ from bertcore.batch import Batch
 from bertcore.config import RunConfig
 from bertcore.errors import ConfigError
 from bertcore.heads import Head, SequenceClassification, TokenClassification
+from bertcore.parameters import Parameters
 from bertcore.tagging import entity_types
 from bertcore.task import CLASS_FIGURES, Accumulator, Evaluation, Example, ExampleStream, Metric, Split, Task
 
@@ -84,6 +85,9 @@ class _WithLoss(Accumulator):
         self._sum += float(outputs[LOSS.name].sum(dtype="float64"))
         self._count += self._head.loss_count(batch)
         self._inner.add(batch, outputs)
+
+    def read_parameters(self, parameters: Parameters) -> bool:
+        return self._inner.read_parameters(parameters)
 
     def predictions(self) -> list[dict[str, Any]]:
         return self._inner.predictions()

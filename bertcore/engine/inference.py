@@ -42,6 +42,7 @@ from bertcore.errors import ModelError, UsageError
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
 from bertcore.models import ModelSource, open_model
+from bertcore.parameters import Parameters
 from bertcore.progress import about, describe
 from bertcore.registry import Registry
 from bertcore.task import Accumulator, Dataset, Evaluation, ExampleStream, Task
@@ -276,10 +277,11 @@ class TrainedModel:
             ModelError: the model has no fine-tuned head.
         """
         head = self.source.head()
-        session = self._session(head, None)
+        session, of_head = self._session(head, None)
         batch_size = self.config.evaluate.batch_size
 
         def compute(batch: Batch, accumulator: Accumulator, examples: int) -> PredictionTiming:
+            accumulator.read_parameters(of_head)
             return predict_split(session, batch, accumulator, batch_size=batch_size, examples=examples)
 
         try:
@@ -301,7 +303,8 @@ class TrainedModel:
         return predictions
 
     def _predict(self, head: Head, batch: Batch, accumulator: Accumulator, examples: int) -> PredictionTiming:
-        session = self._session(head, batch.lengths)
+        session, of_head = self._session(head, batch.lengths)
+        accumulator.read_parameters(of_head)
         try:
             return predict_split(
                 session, batch, accumulator, batch_size=self.config.evaluate.batch_size, examples=examples
@@ -309,7 +312,8 @@ class TrainedModel:
         finally:
             session.close()
 
-    def _session(self, head: Head, lengths: NDArray[np.int64] | None) -> Session:
+    def _session(self, head: Head, lengths: NDArray[np.int64] | None) -> tuple[Session, Parameters]:
+        """Opens a session with the model in it; returns the parameters of the head, too."""
         parameters, fit = self.source.fit(head, seed=0)
         if fit.initialized:
             raise ModelError(
@@ -328,7 +332,8 @@ class TrainedModel:
             max_length=self.max_length,
         )
         session.load(parameters)
-        return session
+        encoder = self.source.family.prefix
+        return session, {name: value for name, value in parameters.items() if not name.startswith(encoder)}
 
     def _head(self, dataset: Dataset) -> Head:
         # The task's own head, not the model's: fitting then refuses a model whose labels are others.

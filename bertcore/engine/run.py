@@ -56,7 +56,7 @@ from bertcore.models import ModelSource, open_model, save_model, save_weights
 from bertcore.parameters import FitReport, Parameters
 from bertcore.progress import about, listening
 from bertcore.registry import Registry
-from bertcore.task import ClassScore, Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
+from bertcore.task import Accumulator, ClassScore, Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
 
 # What a resumed run may not change: it would no longer be the same run.
 FIXED_ON_RESUME = (
@@ -368,6 +368,7 @@ class _SeedRun:
         folder.write_config(stored)
         self._event = RunStarted(folder.path, self._header(), data.total_steps, progress.step, config_values(stored))
         self._tuned_head = workshop.head
+        self._accumulator: Accumulator | None = None  # of the last evaluation
         self._trackers = Trackers(config.run.trackers, workshop.registry, self._event, session.rank)
 
     def run(self) -> RunResult:
@@ -494,6 +495,7 @@ class _SeedRun:
                 examples=len(split.examples),
             )
         self._tuned_head = accumulator.tune() or self._shop.head
+        self._accumulator = accumulator
         return self._shop.judged(accumulator.result(), self._shop.baseline), timing
 
     def _evaluate_best(self) -> Evaluation:
@@ -513,6 +515,7 @@ class _SeedRun:
         if split is None:
             return None
         accumulator = self._shop.task.accumulator(split.examples, self._load_best(), self._config.data)
+        accumulator.read_parameters(self._session.parameters())
         with about(split.name):
             predict_split(
                 self._session,
@@ -556,10 +559,17 @@ class _SeedRun:
         ):
             self._save_model(best, parameters, self._tuned_head)
             save_weights(weights, parameters, self._shop.registry.converter(converter))
-            write_json_lines(predictions, evaluation.predictions)
+            write_json_lines(predictions, self._best_predictions(evaluation, parameters))
         for other in self._folder.path.glob("best_model.*"):  # of the backend that the run was begun on
             if other.name != name:
                 other.unlink()
+
+    def _best_predictions(self, evaluation: Evaluation, parameters: Parameters) -> Sequence[Mapping[str, Any]]:
+        """Those of the evaluation, with what only the parameters tell."""
+        accumulator = self._accumulator
+        if accumulator is not None and accumulator.read_parameters(parameters):
+            return accumulator.predictions()
+        return evaluation.predictions
 
     def _save_checkpoint(self, progress: Progress) -> None:
         parameters = self._session.parameters()

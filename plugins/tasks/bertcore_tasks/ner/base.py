@@ -18,6 +18,7 @@ from bertcore.config import DataConfig, HeadConfig
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError
 from bertcore.heads import Head, TokenClassification
+from bertcore.parameters import Parameters
 from bertcore.tagging import OUTSIDE, entity_types, find_scheme, is_mark, scheme_tags, tags_to_spans
 from bertcore.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
 from pydantic import Field
@@ -26,6 +27,7 @@ from bertcore_tasks.ner.columns import Clean, Columns
 from bertcore_tasks.ner.encoding import UNIT_COLUMN, SentenceEncoder, model_scheme
 from bertcore_tasks.ner.input_columns import read_input_columns
 from bertcore_tasks.ner.predictions import read_predictions
+from bertcore_tasks.ner.probabilities import PathProbabilities, SoftmaxProbabilities, TagProbabilities
 from bertcore_tasks.ner.scoring import Prediction, entry, evaluate, remembered, score_names
 from bertcore_tasks.ner.units import Sentence, UnitKind, join_units, split_units, unit_of_texts
 from bertcore_tasks.texts import identifier_of
@@ -171,10 +173,10 @@ class NerTask(Task):
 
 
 class NerAccumulator(Accumulator):
-    """Keeps one tag for each unit, and its probability where the head is a softmax."""
+    """Keeps one tag for each unit, and what the probabilities of entities are made of."""
 
     def __init__(self, sentences: Sequence[Sentence], head: TokenClassification, scores_names: bool = False) -> None:
-        self.want = ("tags",) if head.crf else ("logits",)
+        self.want = ("tags", "logits") if head.crf else ("logits",)
         self._sentences = sentences
         self._labels = head.labels
         self._scheme = model_scheme(head)
@@ -182,26 +184,31 @@ class NerAccumulator(Accumulator):
         self._scores_names = scores_names
         self._offsets = np.zeros(len(sentences) + 1, dtype=np.int64)
         np.cumsum([len(sentence.units) for sentence in sentences], out=self._offsets[1:])
+        units = int(self._offsets[-1])
         # A unit that was cut has no prediction, which scores as O does.
-        self._tags = np.full(self._offsets[-1], head.labels.index(OUTSIDE), dtype=np.int32)
-        self._probabilities = None if head.crf else np.zeros(self._offsets[-1], dtype=np.float32)
+        self._tags = np.full(units, head.labels.index(OUTSIDE), dtype=np.int32)
+        self._probabilities: TagProbabilities = (
+            PathProbabilities(units, head) if head.crf else SoftmaxProbabilities(units, self._marks)
+        )
 
     def add(self, batch: Batch, outputs: Outputs) -> None:
-        """Takes ``tags`` int32 ``[label positions]``, or ``logits`` float32 ``[label positions, labels]``."""
+        """Takes ``logits`` float32 ``[label positions, labels]``, and of a CRF ``tags`` int32 ``[label positions]``."""
         assert batch.label_offsets is not None
         units = batch.columns[UNIT_COLUMN].values.astype(np.int64)
         texts = np.repeat(batch.example_index, np.diff(batch.label_offsets))
-        chosen = units >= 0
-        places = self._offsets[texts[chosen]] + units[chosen]
-        if self._probabilities is None:
-            self._tags[places] = outputs["tags"][chosen]
-            return
-        logits = outputs["logits"][chosen].astype(np.float64)
-        logits[:, self._marks] = -np.inf
-        if len(logits):
-            self._tags[places] = logits.argmax(axis=1)
-            best = logits.max(axis=1, keepdims=True)
-            self._probabilities[places] = 1 / np.exp(logits - best).sum(axis=1)
+        places = np.where(units >= 0, self._offsets[texts] + units, -1)
+        if "tags" in self.want:
+            tags = outputs["tags"]
+        else:
+            logits = outputs["logits"].copy()
+            logits[:, self._marks] = -np.inf
+            tags = logits.argmax(axis=1) if len(logits) else np.zeros(0, dtype=np.int64)
+        self._tags[places[places >= 0]] = tags[places >= 0]
+        self._probabilities.add(outputs, batch.label_offsets, places)
+
+    def read_parameters(self, parameters: Parameters) -> bool:
+        """Takes the scores of a CRF, without which its entities have no probability."""
+        return self._probabilities.read(parameters)
 
     def predictions(self) -> list[dict[str, Any]]:
         """Identifier, text, units, tags and entities, and the gold entities as ``label`` where there are any."""
@@ -215,14 +222,10 @@ class NerAccumulator(Accumulator):
     def _decode(self) -> list[Prediction]:
         decoded: list[Prediction] = []
         for index, sentence in enumerate(self._sentences):
-            place = slice(self._offsets[index], self._offsets[index + 1])
-            tags = [self._labels[tag] for tag in self._tags[place].tolist()]
-            prediction = Prediction.of_tags(sentence, tags, self._scheme)
-            if self._probabilities is not None:
-                values = self._probabilities[place]
-                least = [float(values[span.start : span.end].min()) for span in tags_to_spans(tags, self._scheme)]
-                prediction = replace(prediction, probabilities=least)
-            decoded.append(prediction)
+            first, behind = self._offsets[index], self._offsets[index + 1]
+            tags = [self._labels[tag] for tag in self._tags[first:behind].tolist()]
+            probabilities = self._probabilities.of_entities(tags_to_spans(tags, self._scheme), int(first))
+            decoded.append(replace(Prediction.of_tags(sentence, tags, self._scheme), probabilities=probabilities))
         return decoded
 
 
