@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bertcore.errors import ModelError
 from bertcore.heads import NEW_HEAD, Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.parameters import ParameterSpec, SkipRule
 from bertcore.tagging import SCHEMES
+
+if TYPE_CHECKING:
+    from bertcore.data.tokenization.classes import BuiltTokenizer
 
 HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu")
 
@@ -139,6 +143,17 @@ class ModelFamily:
             ModelError: the model is none that the family can stand in for.
         """
         return self
+
+    def read_tokenizer(self, folder: Path) -> BuiltTokenizer | None:
+        """Builds the tokenizer of a model folder, for families whose tokenizers bertcore does not build itself.
+
+        Returns:
+            The tokenizer; None to have bertcore build it as transformers does for BERT, RoBERTa and their like.
+
+        Raises:
+            ModelError: there is none, or none that can be used.
+        """
+        return None
 
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:
         """Reads the content of a ``config.json``.

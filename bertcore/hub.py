@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
+from bertcore.converters.model_folder import CONFIG_FILE, TOKENIZER_FILES
 from bertcore.errors import BertcoreError, ModelError, OutputError
 
-_SMALL_FILES = ("config.json", "tokenizer.json", "vocab.txt", "tokenizer_config.json")
+_SMALL_FILES = (CONFIG_FILE, *TOKENIZER_FILES)
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
 _TORCH = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*.bin")
 

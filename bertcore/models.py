@@ -61,7 +61,13 @@ class ModelSource:
         Raises:
             ModelError: it is missing or damaged, or has tokens that the model has no embedding for.
         """
-        tokenizer = Tokenizer.load(self.folder, lowercase)
+        tokenizer = Tokenizer.load(
+            self.folder,
+            lowercase,
+            model_type=self.family.name,
+            embeddings=self.config.vocab_size,
+            built=self.family.read_tokenizer(self.folder),
+        )
         if tokenizer.vocab_size > self.config.vocab_size:
             raise ModelError(
                 f"{self.folder}: the tokenizer has {tokenizer.vocab_size} tokens, the model only "

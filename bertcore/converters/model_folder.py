@@ -18,12 +18,24 @@ GOOGLE_CONFIG_FILE = "bert_config.json"
 
 TOKENIZER_FILES = (
     "tokenizer.json",
-    "vocab.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
     "vocab.json",
     "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "sentencepiece.model",
+    "spm.model",
+    "tokenizer.model",
+    "bpe.codes",
+    "dict.txt",
+    "entity_vocab.json",
+    "word_shape.json",
+    "word_pronunciation.json",
 )
+"""What the tokenizers of transformers' encoders read: word pieces, byte pairs and SentencePiece, and their settings."""
 
 
 def is_there(path: Path) -> bool:

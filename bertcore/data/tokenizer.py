@@ -1,21 +1,25 @@
-"""Word pieces with the ``tokenizers`` library, from ``tokenizer.json`` or ``vocab.txt``."""
+"""Tokens with the ``tokenizers`` library, from the files that transformers reads."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
+from bertcore.data.tokenization.classes import BuiltTokenizer, build_tokenizer
+from bertcore.data.tokenization.files import VOCABULARY_FILES, TokenizerFiles, read_files
+from bertcore.data.tokenization.kinds import bert_normalizer
+from bertcore.data.tokenization.notes import disagreements
+from bertcore.data.tokenization.saving import kept_files, save_tokenizer
 from bertcore.errors import ModelError
-from bertcore.files import atomic_write
 from bertcore.progress import work
 
 # What encode_batch holds at a time; the texts of a split are encoded in pieces so that memory stays bounded.
@@ -77,65 +81,84 @@ class PairTemplate:
 
 
 class Tokenizer:
-    """A tokenizer as the files of a model folder describe it, without their padding and truncation.
+    """A tokenizer that gives the ids that transformers gives, without the files' padding and truncation.
 
     Attributes:
         lowercase: whether Latin letters are lower-cased, None where ``tokenizer.json`` does not say.
-        vocab_size: number of tokens.
+        vocab_size: one more than the highest id.
         fingerprint: hash of everything that determines the result of :meth:`encode`.
+        notes: where the files disagree and what then counts, a line each.
     """
 
-    def __init__(self, inner: tokenizers.Tokenizer, config: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        built: BuiltTokenizer,
+        *,
+        config: Mapping[str, Any] = MappingProxyType({}),
+        kept: Mapping[str, bytes] = MappingProxyType({}),
+        notes: tuple[str, ...] = (),
+        truncation_side: str = "right",
+    ) -> None:
+        self._inner = inner = built.inner
         # Files of sentence encoders carry a truncation and a padding of their own; both would hide what is cut.
         inner.no_truncation()
         inner.no_padding()
-        self._inner = inner
-        self._config = config
-        self.vocab_size: int = inner.get_vocab_size()
+        inner.encode_special_tokens = bool(config.get("split_special_tokens", False))
+        self._token_types = built.token_types
+        self._truncation_side = truncation_side
+        self._config = {"tokenizer_class": built.class_name, **config}
+        self._kept = kept
+        self.notes = notes
+        self.vocab_size: int = max(inner.get_vocab().values(), default=-1) + 1
         self.lowercase: bool | None = getattr(inner.normalizer, "lowercase", None)
-        self.fingerprint = hashlib.sha256(inner.to_str().encode()).hexdigest()
+        unusual = [built.token_types is False, inner.encode_special_tokens, truncation_side != "right"]
+        content = inner.to_str() + (repr(unusual) if any(unusual) else "")
+        self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
 
     @classmethod
-    def load(cls, folder: Path, lowercase: bool | None = None) -> Tokenizer:
-        """Reads ``tokenizer.json``, or else ``vocab.txt`` with what ``tokenizer_config.json`` says about it.
+    def load(
+        cls,
+        folder: Path,
+        lowercase: bool | None = None,
+        *,
+        model_type: str | None = None,
+        embeddings: int | None = None,
+        built: BuiltTokenizer | None = None,
+    ) -> Tokenizer:
+        """Reads the tokenizer's files of a model folder as transformers does.
 
         Args:
             folder: the model folder.
             lowercase: overrides what the files say.
+            model_type: of the model; by default as its ``config.json`` says.
+            embeddings: number of the model's token embeddings, if that is known.
+            built: a tokenizer that the model's family has made of the files itself.
 
         Raises:
-            ModelError: neither file is there, one is damaged, or its letters cannot be lower-cased.
+            ModelError: there is no vocabulary, a file is damaged, or its letters cannot be lower-cased.
         """
-        config = {**_special_tokens(folder), **_read_config(folder / "tokenizer_config.json")}
-        file, vocabulary = folder / "tokenizer.json", folder / "vocab.txt"
+        files = read_files(folder, model_type)
         try:
-            if file.is_file():
-                inner = tokenizers.Tokenizer.from_file(str(file))
-                if lowercase is not None:
-                    if not isinstance(inner.model, tokenizers.models.WordPiece):
-                        raise ModelError(
-                            f"{file}: data.lowercase is for word pieces, and this is {type(inner.model).__name__}",
-                            "leave data.lowercase out",
-                        )
-                    inner.normalizer = _normalizer(config, lowercase)
-            elif vocabulary.is_file():
-                inner = _from_vocabulary(vocabulary, config, lowercase)
-            else:
-                raise ModelError(
-                    f"{folder}: neither tokenizer.json nor vocab.txt",
-                    "copy the tokenizer's files into the model folder; AutoTokenizer of transformers writes "
-                    "tokenizer.json from others",
-                )
+            if built is None:
+                built = build_tokenizer(files, embeddings)
+            if lowercase is not None:
+                _set_case(built.inner, files, lowercase)
+            _try(built.inner)
+            notes = disagreements(files, built, lowercase)
+            kept = kept_files(folder, built.inner)
         except ModelError:
             raise
         except Exception as error:  # the library raises plain Exception
-            raise ModelError(f"{file if file.is_file() else vocabulary}: {error}", "get the file again") from None
-        return cls(inner, config)
+            file = next((name for name in VOCABULARY_FILES if (folder / name).is_file()), "")
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"{folder / file}: {reason}", "get the tokenizer's files again") from None
+        return cls(built, config=files.config, kept=kept, notes=notes, truncation_side=files.truncation_side)
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int) -> TokenRows:
         """Encodes texts or pairs of texts as ``[CLS] text [SEP]`` or ``[CLS] text [SEP] pair [SEP]``.
 
-        What is too long is cut from the longer of both texts, token by token, as in google-research/bert.
+        What is too long is cut from the longer of both texts, token by token, as in google-research/bert; at its
+        beginning where the tokenizer's ``truncation_side`` is ``left``.
 
         Args:
             texts: first texts.
@@ -145,7 +168,7 @@ class Tokenizer:
         ids: list[list[int]] = []
         types: list[list[int]] = []
         truncated: list[int] = []
-        self._inner.enable_truncation(max_length, strategy="longest_first")
+        self._inner.enable_truncation(max_length, strategy="longest_first", direction=self._truncation_side)
         try:
             for start, first in _chunks(texts):
                 chunk: Sequence[Any] = (
@@ -153,7 +176,7 @@ class Tokenizer:
                 )
                 for index, encoding in enumerate(self._inner.encode_batch(chunk), start):
                     ids.append(encoding.ids)
-                    types.append(encoding.type_ids)
+                    types.append(encoding.type_ids if self._token_types else [0] * len(encoding.ids))
                     if encoding.overflowing:
                         truncated.append(index)
         finally:
@@ -183,7 +206,8 @@ class Tokenizer:
             ModelError: it puts none in front of the pair, where a model of the BERT family has its ``[CLS]``.
         """
         encoding = self._inner.encode("a", "a")
-        tokens = list(zip(encoding.ids, encoding.type_ids, strict=True))
+        types = encoding.type_ids if self._token_types else [0] * len(encoding.ids)
+        tokens = list(zip(encoding.ids, types, strict=True))
         texts = encoding.sequence_ids
         first = [index for index, text in enumerate(texts) if text == 0]
         second = [index for index, text in enumerate(texts) if text == 1]
@@ -238,21 +262,21 @@ class Tokenizer:
         found = [self._inner.token_to_id(token) for token in tokens if token]
         return next((token_id for token_id in found if token_id is not None), 0)
 
-    def save(self, folder: Path) -> None:
-        """Writes ``tokenizer.json``, ``vocab.txt`` (word pieces only) and ``tokenizer_config.json``."""
-        with atomic_write(folder / "tokenizer.json") as file:
-            file.write(self._inner.to_str(pretty=True).encode())
-        if isinstance(self._inner.model, tokenizers.models.WordPiece):
-            tokens = sorted(self._inner.get_vocab(with_added_tokens=False).items(), key=lambda item: item[1])
-            with atomic_write(folder / "vocab.txt") as file:
-                file.write("".join(f"{token}\n" for token, _ in tokens).encode())
+    def save(self, folder: Path, max_length: int | None = None) -> None:
+        """Writes the tokenizer's files, from any of which transformers and older tools get the same ids.
+
+        Args:
+            folder: where to write.
+            max_length: tokens of the longest row that the model was trained with, for ``tokenizer_config.json``.
+        """
         config = dict(self._config)
-        if isinstance(self._inner.model, tokenizers.models.WordPiece):
-            config.setdefault("tokenizer_class", "BertTokenizer")
+        if self._truncation_side != "right":  # said by the truncation of tokenizer.json, which is not written
+            config["truncation_side"] = self._truncation_side
         if self.lowercase is not None:
             config["do_lower_case"] = self.lowercase
-        with atomic_write(folder / "tokenizer_config.json") as file:
-            file.write(json.dumps(config, indent=2, ensure_ascii=False).encode() + b"\n")
+        if max_length is not None:
+            config["model_max_length"] = max_length
+        save_tokenizer(folder, self._inner, config, self._kept)
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
@@ -264,46 +288,24 @@ def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
             progress.advance(len(chunk))
 
 
-def _read_config(file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        return {}
+def _set_case(inner: tokenizers.Tokenizer, files: TokenizerFiles, lowercase: bool) -> None:
+    if not isinstance(inner.model, tokenizers.models.WordPiece):
+        raise ModelError(
+            f"{files.folder}: data.lowercase is for word pieces, and this is {type(inner.model).__name__}",
+            "leave data.lowercase out",
+        )
+    inner.normalizer = bert_normalizer(files.settings, lowercase)
+
+
+def _try(inner: tokenizers.Tokenizer) -> None:
+    """Encodes what every tokenizer must encode, so that files that do not fit together are found here.
+
+    Raises:
+        ValueError: they do not.
+    """
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{file}: {error}", "correct the file, or delete it to use the defaults") from None
-    return config if isinstance(config, dict) else {}
-
-
-def _special_tokens(folder: Path) -> dict[str, Any]:
-    """The names of special tokens in a file of their own, as folders of older releases of transformers have it."""
-    tokens = _read_config(folder / "special_tokens_map.json")
-    return {name: token.get("content") if isinstance(token, dict) else token for name, token in tokens.items()}
-
-
-def _normalizer(config: dict[str, Any], lowercase: bool | None) -> tokenizers.normalizers.BertNormalizer:
-    return tokenizers.normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=config.get("tokenize_chinese_chars", True),
-        strip_accents=config.get("strip_accents"),
-        lowercase=config.get("do_lower_case", True) if lowercase is None else lowercase,
-    )
-
-
-def _from_vocabulary(file: Path, config: dict[str, Any], lowercase: bool | None) -> tokenizers.Tokenizer:
-    vocabulary = {token: index for index, token in enumerate(file.read_text(encoding="utf-8").rstrip("\n").split("\n"))}
-    special = {name: str(config.get(f"{name}_token") or f"[{name.upper()}]") for name in ("unk", "cls", "sep")}
-    missing = [token for token in special.values() if token not in vocabulary]
-    if missing:
-        raise ModelError(f"{file}: no token {', '.join(missing)}", "check that this is a BERT vocabulary")
-    inner = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token=special["unk"]))
-    inner.add_special_tokens([t for t in (*special.values(), "[PAD]", "[MASK]") if t in vocabulary])
-    inner.normalizer = _normalizer(config, lowercase)
-    inner.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    inner.decoder = tokenizers.decoders.WordPiece()
-    cls_token, sep_token = special["cls"], special["sep"]
-    inner.post_processor = tokenizers.processors.TemplateProcessing(
-        single=f"{cls_token}:0 $A:0 {sep_token}:0",
-        pair=f"{cls_token}:0 $A:0 {sep_token}:0 $B:1 {sep_token}:1",
-        special_tokens=[(cls_token, vocabulary[cls_token]), (sep_token, vocabulary[sep_token])],
-    )
-    return inner
+        inner.encode("a", "\U0010fffd")
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library panics
+        raise ValueError(f"its parts do not fit together: {error}") from None

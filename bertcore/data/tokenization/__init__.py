@@ -1,0 +1,1 @@
+"""How the tokenizer files of a model folder become a tokenizer, and are written back."""
