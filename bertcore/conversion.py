@@ -12,6 +12,7 @@ from bertcore.converter import MADE, KeyReport, WeightConverter, WeightSet
 from bertcore.converters.model_folder import TOKENIZER_FILES, find_config, is_there, read_config
 from bertcore.converters.model_places import chosen_checkpoint
 from bertcore.converters.rules import joined_actions
+from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.families import BertConfig, ModelFamily
 from bertcore.files import staged
@@ -57,7 +58,7 @@ class ConversionReport:
         keys: every key of the source and of the destination.
         files: names of the files that were written.
         verification: what it was proved by, if that was asked for.
-        notes: what had to be guessed.
+        notes: what had to be guessed, and where the tokenizer's files disagree.
     """
 
     source: Path
@@ -166,6 +167,8 @@ def convert(
             )
     else:
         written = writer.write(weights, destination)
+    if destination.is_dir() and tokenizer_folder is not None:
+        notes += _tokenizer_notes(tokenizer_folder, config_json, registry)
     files = [file.name for file in destination.iterdir()] if destination.is_dir() else [destination.name]
     return ConversionReport(
         source,
@@ -275,6 +278,17 @@ def _check_encoder(weights: WeightSet, family: ModelFamily, config: BertConfig, 
 
 def _has_tokenizer(folder: Path) -> bool:
     return any((folder / name).is_file() for name in TOKENIZER_FILES)
+
+
+def _tokenizer_notes(folder: Path, config: Mapping[str, object] | None, registry: Registry) -> tuple[str, ...]:
+    """What is to be said of the tokenizer's files, which are copied as they are."""
+    if not _has_tokenizer(folder):
+        return ()
+    family = registry.family("bert") if config is None else find_family(config, registry, str(folder))
+    try:
+        return Tokenizer.load(folder, model_type=family.name, built=family.read_tokenizer(folder)).notes
+    except ModelError as error:
+        return (error.cause,)
 
 
 def _joined(read: tuple[KeyReport, ...], written: tuple[KeyReport, ...]) -> tuple[ConvertedKey, ...]:

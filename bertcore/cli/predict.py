@@ -76,6 +76,8 @@ def predict(
         raise UsageError("--text and --input exclude each other", "give the texts by one of them")
     file_of_predictions = None if output is None else PredictionFile(output, force)
     trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, settings))
+    for note in trained.tokenizer.notes:
+        click.echo(f"note: {note}", err=True)
     from_standard_input = not texts and source in (None, "-")
     if from_standard_input and output is None and standard_input.is_conversation():
         _answer(trained)

@@ -202,7 +202,7 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         # What a file with errors tells of the labels is not all, and what a dev split does is none of a training's.
         knows_labels = not dataset.discovered or bool(dataset.labels and TRAINING in dataset.files and not of_opening)
         encoder = None if config.model.path is None else _Encoder(task, dataset, config, registry, knows_labels)
-    notes = tuple(dataset.notes)
+    notes = (*dataset.notes, *(() if encoder is None else encoder.tokenizer.notes))
     splits: dict[str, SplitReport] = {}
     read: dict[str, Sequence[Example]] = {}
     for name in dataset.files:
@@ -320,7 +320,7 @@ class _Encoder:
         self._dataset = dataset
         self._knows_labels = knows_labels
         self._config = config
-        self._tokenizer: Tokenizer = source.tokenizer(config.data.lowercase)
+        self.tokenizer: Tokenizer = source.tokenizer(config.data.lowercase)
         self.head: Head = task.choose_head(dataset, config.data, config.head)
 
     def encode(
@@ -333,7 +333,7 @@ class _Encoder:
             self._task,
             examples,
             files=self._dataset.files[name],
-            tokenizer=self._tokenizer,
+            tokenizer=self.tokenizer,
             head=self.head,
             config=self._config,
             max_length=self.max_length,
@@ -344,7 +344,7 @@ class _Encoder:
             return encoding, batch.lengths
         if isinstance(examples, RecordedSplit) and not any(example.texts for example in examples):
             return encoding, batch.lengths
-        uncut = self._task.encode(list(examples), self._tokenizer, self.head, _UNLIMITED, self._config.data).batch
+        uncut = self._task.encode(list(examples), self.tokenizer, self.head, _UNLIMITED, self._config.data).batch
         lengths = np.bincount(uncut.example_index, weights=uncut.lengths, minlength=len(examples))
         return encoding, lengths.astype(np.int64)
 

@@ -120,6 +120,7 @@ def convert_data(config: RunConfig, registry: Registry, format_name: str, output
         record_format=record_format,
         note=notes.append,
     )
+    notes += converter.tokenizer.notes
     splits: dict[str, ConvertedSplit] = {}
     descriptions: dict[str, SplitDescription] = {}
     with atomic_folder(output) as folder:

@@ -158,7 +158,7 @@ class TrainedModel:
         dataset = open_data(self.task, self.config, self._registry)
         head = self._head(dataset)
         examples = dataset.split(name)
-        for text in (*self.source.weights.notes, *dataset.notes):
+        for text in (*self.source.weights.notes, *self.tokenizer.notes, *dataset.notes):
             note(text)
         encoded = encode_whole_split(
             self.task,
@@ -227,7 +227,7 @@ class TrainedModel:
         split = dataset.split(name)
         if isinstance(split, ExampleStream):
             raise UsageError(f"the split {name} is a stream, which can only be trained on", "name a sized split")
-        for text in (*self.source.weights.notes, *dataset.notes):
+        for text in (*self.source.weights.notes, *self.tokenizer.notes, *dataset.notes):
             note(text)
         # Labels that a test file happens to have, or dummies in their place, are none of a prediction's business.
         recorded = isinstance(split, RecordedSplit)

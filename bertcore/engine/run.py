@@ -234,7 +234,7 @@ class Workshop:
         self.test: EncodedSplit | None = None
         if getattr(config.data, "test", None) is not None:  # read now, so that a mistake in it is found at once
             self.test = self._encode("test", self.dataset.split("test"), labeled=False)
-        self.notes += self.dataset.notes
+        self.notes += [*self.tokenizer.notes, *self.dataset.notes]
         self.training_split: EncodedSplit | None = None
         if not isinstance(self.training_examples, ExampleStream):
             if not self.training_examples:

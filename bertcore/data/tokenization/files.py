@@ -54,6 +54,7 @@ class TokenizerFiles:
         extra: further special tokens.
         added: tokens beside the vocabulary, under the ids that the files give.
         serialized: content of ``tokenizer.json``, None where there is none.
+        guessed: whether nothing tells the class, neither a file nor the type of the model.
         special_tokens: content of ``special_tokens_map.json``.
         added_tokens: content of ``added_tokens.json``.
     """
@@ -66,6 +67,7 @@ class TokenizerFiles:
     extra: tuple[str | AddedToken, ...]
     added: Mapping[int, AddedToken]
     serialized: Mapping[str, Any] | None = field(repr=False)
+    guessed: bool
     special_tokens: Mapping[str, Any]
     added_tokens: Mapping[str, Any]
 
@@ -103,7 +105,10 @@ def read_files(folder: Path, model_type: str | None = None) -> TokenizerFiles:
     model_config = _read_object(folder / "config.json")
     special_tokens, added_tokens = _read_object(folder / SPECIAL_TOKENS_FILE), _read_object(folder / ADDED_TOKENS_FILE)
     try:
-        name = _class_name(model_type or model_config.get("model_type"), config, model_config, serialized)
+        model_type = model_type or model_config.get("model_type")
+        named_class = config.get("tokenizer_class") or model_config.get("tokenizer_class")
+        name = _class_name(model_type, named_class, serialized)
+        guessed = named_class is None and model_type is not None and model_type not in _CLASSES
         settings = _merged(config, special_tokens)
         extra = _extra_tokens(settings)
         added = _added_tokens(config, settings, extra, added_tokens, serialized)
@@ -113,7 +118,9 @@ def read_files(folder: Path, model_type: str | None = None) -> TokenizerFiles:
             f"{folder / CONFIG_FILE}: its special or added tokens cannot be read: {error}",
             "compare the file with that of the model's author",
         ) from None
-    return TokenizerFiles(folder, config, name, settings, named, extra, added, serialized, special_tokens, added_tokens)
+    return TokenizerFiles(
+        folder, config, name, settings, named, extra, added, serialized, guessed, special_tokens, added_tokens
+    )
 
 
 def _read_object(file: Path) -> dict[str, Any]:
@@ -129,10 +136,7 @@ def _read_object(file: Path) -> dict[str, Any]:
     return value
 
 
-def _class_name(
-    model_type: Any, config: Mapping[str, Any], model_config: Mapping[str, Any], serialized: Mapping[str, Any] | None
-) -> str:
-    named = config.get("tokenizer_class") or model_config.get("tokenizer_class")
+def _class_name(model_type: Any, named: Any, serialized: Mapping[str, Any] | None) -> str:
     if isinstance(named, str):
         return {"PreTrainedTokenizerFast": GENERIC_CLASS}.get(named, named.removesuffix("Fast"))
     if model_type in _CLASSES:

@@ -7,6 +7,7 @@ such a model is opened, and torch with it; reading the family's name imports nei
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import re
@@ -14,8 +15,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bertcore.data.tokenization.classes import BuiltTokenizer
 from bertcore.errors import ModelError
 from bertcore.families import HEAD_ENTRIES, BertConfig, ModelFamily
 from bertcore.heads import Head
@@ -123,6 +126,34 @@ class _BoundFamily(ModelFamily):
             with suppress(Exception), torch.device("meta"):  # a class that cannot be built adds no names
                 names.update(mapping[type(self._config)](self._config).state_dict())
         return frozenset(names)
+
+    def read_tokenizer(self, folder: Path) -> BuiltTokenizer | None:
+        """The tokenizer that transformers makes of the folder; None where it would make one out of no file.
+
+        Raises:
+            ModelError: it makes none, or one that is Python code and not of the tokenizers library.
+        """
+        import transformers
+
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        except Exception as error:
+            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise ModelError(
+                f"{folder}: transformers cannot read the tokenizer: {reason}",
+                "copy all of the tokenizer's files into the model folder; a SentencePiece file alone needs pip install "
+                "sentencepiece protobuf",
+            ) from error
+        name = type(tokenizer).__name__
+        if not isinstance(tokenizer, transformers.TokenizersBackend):
+            raise ModelError(
+                f"{folder}: {name} is Python code of transformers, which bertcore does not run",
+                "use a model whose tokenizer is one of the tokenizers library (tokenizer.json)",
+            )
+        if not any((folder / file).is_file() for file in (*tokenizer.vocab_files_names.values(), "tokenizer.json")):
+            return None
+        inner = copy.deepcopy(tokenizer.backend_tokenizer)
+        return BuiltTokenizer(inner, name, "token_type_ids" in tokenizer.model_input_names)
 
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> AutoConfig:
         """Reads what bertcore needs to know, by the names that transformers gives it in every configuration."""
