@@ -15,7 +15,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from bertcore.data.tokenization.classes import BuiltTokenizer, build_tokenizer
-from bertcore.data.tokenization.files import VOCABULARY_FILES, TokenizerFiles, read_files
+from bertcore.data.tokenization.files import GENERIC_CLASS, VOCABULARY_FILES, TokenizerFiles, read_files
 from bertcore.data.tokenization.kinds import bert_normalizer
 from bertcore.data.tokenization.notes import disagreements
 from bertcore.data.tokenization.saving import kept_files, save_tokenizer
@@ -272,6 +272,8 @@ class Tokenizer:
         config = dict(self._config)
         if self._truncation_side != "right":  # said by the truncation of tokenizer.json, which is not written
             config["truncation_side"] = self._truncation_side
+        if self._token_types and self._config["tokenizer_class"] == GENERIC_CLASS:  # which gives none by itself
+            config.setdefault("model_input_names", ["input_ids", "token_type_ids", "attention_mask"])
         if self.lowercase is not None:
             config["do_lower_case"] = self.lowercase
         if max_length is not None:

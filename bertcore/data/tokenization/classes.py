@@ -57,7 +57,7 @@ def build_tokenizer(files: TokenizerFiles, embeddings: int | None = None) -> Bui
     notes: list[str] = []
     if files.guessed and files.serialized is None:
         notes.append("vocab.txt is read as BERT's; another class is named by tokenizer_class in tokenizer_config.json")
-    segments = _tells_segments(files, kind is not None and kind.token_types)
+    segments = _tells_segments(files, files.guessed if kind is None else kind.token_types)
     if kind is not None and files.serialized_model not in (None, kind.model):
         notes.append(
             f"{TOKENIZER_FILE} holds {files.serialized_model} and {files.class_name} is for {kind.model}: the file "

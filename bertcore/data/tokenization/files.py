@@ -108,7 +108,7 @@ def read_files(folder: Path, model_type: str | None = None) -> TokenizerFiles:
         model_type = model_type or model_config.get("model_type")
         named_class = config.get("tokenizer_class") or model_config.get("tokenizer_class")
         name = _class_name(model_type, named_class, serialized)
-        guessed = named_class is None and model_type is not None and model_type not in _CLASSES
+        guessed = named_class is None and model_type not in _CLASSES
         settings = _merged(config, special_tokens)
         extra = _extra_tokens(settings)
         added = _added_tokens(config, settings, extra, added_tokens, serialized)
@@ -141,9 +141,7 @@ def _class_name(model_type: Any, named: Any, serialized: Mapping[str, Any] | Non
         return {"PreTrainedTokenizerFast": GENERIC_CLASS}.get(named, named.removesuffix("Fast"))
     if model_type in _CLASSES:
         return _CLASSES[model_type]
-    # Of a family that transformers does not know: word pieces are split as BERT does, anything else as the file says.
-    model = ((serialized or {}).get("model") or {}).get("type", "WordPiece")
-    return _CLASSES["bert"] if model == "WordPiece" else GENERIC_CLASS
+    return _CLASSES["bert"] if serialized is None else GENERIC_CLASS
 
 
 def _merged(config: Mapping[str, Any], special_tokens: Mapping[str, Any]) -> dict[str, Any]:
