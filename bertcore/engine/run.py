@@ -42,6 +42,7 @@ from bertcore.engine.preparation import (
     open_data,
     open_session,
     settle_options,
+    with_only_backend,
 )
 from bertcore.engine.report import Report, ReportedTest, environment, write_json_lines, write_report
 from bertcore.engine.run_folder import RunFolder, require_free
@@ -120,6 +121,7 @@ def resolve_run(settings: Sequence[Setting], registry: Registry) -> ResolvedConf
         ConfigError: an unknown key or a value that does not fit.
         UsageError: there is no such task, or it takes a folder and single files are named.
     """
+    settings = with_only_backend(settings, registry)
     name = next((setting.value for setting in reversed(settings) if setting.key == "task"), None)
     if name is None:
         return resolve_config(settings)
