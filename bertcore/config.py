@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
 from bertcore.errors import ConfigError
+from bertcore.near_misses import did_you_mean, nearest_path
 
 ENVIRONMENT_PREFIX = "BERTCORE_"
 
@@ -322,7 +323,9 @@ def _read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{file}: {error.strerror}", "give an existing TOML file with -c") from None
+        raise ConfigError(
+            f"{file}: {error.strerror}", did_you_mean(nearest_path(file), "give an existing TOML file with -c")
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: {error}", "correct the TOML file") from None
 

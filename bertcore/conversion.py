@@ -19,6 +19,7 @@ from bertcore.files import staged
 from bertcore.heads import Regression
 from bertcore.model_tensors import ModelTensors, canonical_weights, with_strangers, without_strangers
 from bertcore.models import find_converter, find_family
+from bertcore.near_misses import did_you_mean, nearest_path
 from bertcore.parameters import fit_parameters
 from bertcore.progress import describe
 from bertcore.registry import Registry
@@ -130,7 +131,9 @@ def convert(
         UsageError: a converter's name is unknown, or none writes such a destination.
     """
     if not is_there(source):
-        raise ModelError(f"{source}: no such folder or file", "check the path of the source")
+        raise ModelError(
+            f"{source}: no such folder or file", did_you_mean(nearest_path(source), "check the path of the source")
+        )
     source, notes = chosen_checkpoint(source)
     reader = find_converter(source, registry) if from_name is None else registry.converter(from_name)
     writer = _writer_of(destination, registry) if to_name is None else registry.converter(to_name)

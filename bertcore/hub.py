@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bertcore.converters.model_folder import CONFIG_FILE, TOKENIZER_FILES
 from bertcore.errors import BertcoreError, ModelError, OutputError
+from bertcore.near_misses import nearest_path
 
 _SMALL_FILES = (CONFIG_FILE, *TOKENIZER_FILES)
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*.safetensors")
@@ -42,6 +43,8 @@ def _explained(name: str, revision: str | None, error: Exception) -> BertcoreErr
     from huggingface_hub import constants, errors
 
     hub = constants.ENDPOINT
+    folder = nearest_path(Path(name))
+    near = "" if folder is None else f"did you mean the folder {folder}? else "
     if isinstance(error, errors.GatedRepoError):
         return ModelError(
             f"{name}: {hub} gives this model only to those who accepted its terms",
@@ -50,19 +53,19 @@ def _explained(name: str, revision: str | None, error: Exception) -> BertcoreErr
     if isinstance(error, errors.RepositoryNotFoundError):
         return ModelError(
             f"{name}: no such folder here, and no such model on {hub}",
-            "check the name; for a private model log in: hf auth login, or set HF_TOKEN",
+            near + "check the name; for a private model log in: hf auth login, or set HF_TOKEN",
         )
     if isinstance(error, errors.RevisionNotFoundError):
         return ModelError(f"{name}: has no revision {revision!r} on {hub}", "give a branch, a tag or a commit of it")
     if isinstance(error, errors.LocalEntryNotFoundError) and constants.HF_HUB_OFFLINE:
         return ModelError(
             f"{name}: no such folder here, and HF_HUB_OFFLINE is set while the model is not whole in the cache",
-            "unset HF_HUB_OFFLINE to download it, or set HF_HOME to where it was downloaded",
+            near + "unset HF_HUB_OFFLINE to download it, or set HF_HOME to where it was downloaded",
         )
     if isinstance(error, errors.LocalEntryNotFoundError):
         return ModelError(
             f"{name}: no such folder here, and {hub} cannot be reached",
-            "check the name and the network, or give the path of a model folder",
+            near + "check the name and the network, or give the path of a model folder",
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
         return OutputError(

@@ -21,6 +21,7 @@ from bertcore.families import BertConfig, ModelFamily, RepeatedLabelError, head_
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
 from bertcore.model_tensors import ModelTensors, canonical_weights
+from bertcore.near_misses import did_you_mean, nearest_path, other_level
 from bertcore.parameters import FitReport, Parameters, SkipRule, fit_parameters
 from bertcore.registry import Registry
 
@@ -182,8 +183,10 @@ def open_model(
     folder = path if path.is_dir() else path.parent
     config_file = find_config(folder)
     if config_file is None:
+        meant = other_level(folder, lambda other: find_config(other) is not None)
         raise without_weights(path) or ModelError(
-            f"{folder}: no config.json", "give a model folder with a config.json, or copy it there"
+            f"{folder}: no config.json",
+            did_you_mean(meant, "give a model folder with a config.json, or copy it there"),
         )
     config_json = read_config(config_file)
     family = find_family(config_json, registry, str(config_file), backend)
@@ -312,7 +315,9 @@ def _locate(name: str, revision: str | None) -> Path:
     if _HUB_NAME.fullmatch(name) is None:
         raise ModelError(
             f"{name}: no such folder or file",
-            "give a Hugging Face folder, a weight file, 'sample' or a hub name ORG/NAME",
+            did_you_mean(
+                nearest_path(path), "give a Hugging Face folder, a weight file, 'sample' or a hub name ORG/NAME"
+            ),
         )
     from bertcore.hub import download_model
 

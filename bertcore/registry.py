@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from bertcore.events import TrackerFactory
 from bertcore.families import ModelFamily
 from bertcore.heads import Head
 from bertcore.implementations import HeadImplementation, ObjectiveImplementation
+from bertcore.near_misses import nearest_name
 from bertcore.objectives import Objective
 from bertcore.plugins import PluginRecord, Plugins, installed_plugins
 from bertcore.task import Task
@@ -170,9 +170,9 @@ class Registry:
                     f"repair or uninstall {record.distribution}",
                 )
         known = sorted(found)
-        nearest = difflib.get_close_matches(name, known, n=1)
+        nearest = nearest_name(name, known)
         broken = self.plugins.failures()
-        remedy = f"did you mean {nearest[0]!r}?" if nearest else f"installed: {', '.join(known) or 'none'}"
+        remedy = f"did you mean {nearest!r}?" if nearest else f"installed: {', '.join(known) or 'none'}"
         if broken:
             remedy += f"; {len(broken)} broken plugin(s), see bertcore plugins"
         raise UsageError(f"there is no {noun} {name!r}", remedy)

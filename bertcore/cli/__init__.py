@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from bertcore import __version__
+from bertcore.cli.groups import HelpfulGroup
 
 # Name of a command, the module that holds it, and its line in --help: listing them must import nothing.
 COMMANDS = {
@@ -31,7 +32,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(HelpfulGroup):
     """A group whose commands are imported when they are called."""
 
     def list_commands(self, context: click.Context) -> list[str]:
@@ -89,10 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from bertcore.errors import BertcoreError, OutputError
     from bertcore.files import path_error
 
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         with orderly_termination():
             code = bertcore.main(
-                args=_plugin_options_first(list(sys.argv[1:] if arguments is None else arguments)),
+                args=_plugin_options_first(given),
                 prog_name="bertcore",
                 standalone_mode=False,
             )
@@ -105,10 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2; before, help ended with success
             error.show()
         else:
-            context = getattr(error, "ctx", None)
-            message = " ".join(error.format_message().split()).removesuffix(".")
-            command = "bertcore" if context is None else context.command_path
-            _show(message[:1].lower() + message[1:], f"see {command} --help")
+            _show(*_explained(error, given))
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         stop = error.__cause__ if isinstance(error, click.Abort) else error  # click puts its own error in front
@@ -126,6 +125,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered would fail again
         _show(f"cannot write the output: {error.strerror}", "free some space, or write elsewhere")
         sys.exit(OutputError.exit_code)
+
+
+def _explained(error: click.ClickException, arguments: Sequence[str]) -> tuple[str, str]:
+    """Cause and remedy of an error of click's."""
+    context = getattr(error, "ctx", None)
+    if isinstance(error, click.NoSuchOption) and context is not None:
+        from bertcore.cli.suggestions import option_remedy
+
+        # Of -lr, click sees -l alone.
+        name = next(
+            (word for word in arguments if len(word) > 2 and word.startswith(error.option_name) and word[1] != "-"),
+            error.option_name,
+        )
+        return f"{context.command_path} has no option {name}", option_remedy(name, context)
+    message = " ".join(error.format_message().split()).removesuffix(".")
+    command = "bertcore" if context is None else context.command_path
+    return message[:1].lower() + message[1:], f"see {command} --help"
 
 
 def _show(cause: str, remedy: str) -> None:

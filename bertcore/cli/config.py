@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from bertcore.cli.groups import HelpfulGroup
 from bertcore.cli.options import json_option, setting_option, settings_options
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def config() -> None:
     """Show the configuration of a run, or all that can be configured."""
 

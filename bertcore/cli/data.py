@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from bertcore.cli.groups import HelpfulGroup
 from bertcore.cli.options import (
     data_options,
     json_option,
@@ -25,7 +26,7 @@ def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return task_option(data_options(model_option(length_option(function))))
 
 
-@click.group()
+@click.group(cls=HelpfulGroup)
 def data() -> None:
     """Check data, or write it in another format."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from bertcore.errors import ModelError
 from bertcore.files import atomic_write
+from bertcore.near_misses import did_you_mean, nearest_path
 
 CONFIG_FILE = "config.json"
 GOOGLE_CONFIG_FILE = "bert_config.json"
@@ -59,7 +60,9 @@ def read_config(file: Path) -> dict[str, Any]:
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ModelError(f"{file}: no such file", "give the config.json of the model") from None
+        raise ModelError(
+            f"{file}: no such file", did_you_mean(nearest_path(file), "give the config.json of the model")
+        ) from None
     except OSError as error:
         raise ModelError(f"{file}: cannot be read: {error.strerror}", "check the file's permissions") from error
     except (ValueError, RecursionError) as error:

@@ -18,6 +18,7 @@ from bertcore.data.bad_examples import one_example
 from bertcore.data.encodings import is_utf8, not_utf8, utf8_content
 from bertcore.data.file_kinds import refuse_other_kinds
 from bertcore.errors import DataError
+from bertcore.near_misses import did_you_mean, nearest_path
 
 LONGEST_LINE = 10_000_000
 """Bytes of the longest line, and characters of the longest CSV field: no text of an example is longer."""
@@ -67,7 +68,7 @@ def read_content(file: Path, encoding: str | None = None) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror}", "check the path") from None
+        raise DataError(f"{file}: {error.strerror}", did_you_mean(nearest_path(file), "check the path")) from None
     refuse_other_kinds(content, str(file))
     return utf8_content(content, str(file), encoding)
 

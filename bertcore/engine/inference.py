@@ -37,7 +37,7 @@ from bertcore.engine.preparation import (
 )
 from bertcore.engine.report import Report, environment, write_json_lines, write_report
 from bertcore.engine.run import resolve_run
-from bertcore.engine.run_folder import RunFolder
+from bertcore.engine.run_folder import RunFolder, no_run_folder
 from bertcore.errors import ModelError, UsageError
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
@@ -111,9 +111,7 @@ class TrainedModel:
     def __init__(self, path: Path, registry: Registry, settings: Sequence[Setting] = ()) -> None:
         is_run = (path / "config.toml").is_file()
         if not is_run and not (chosen_checkpoint(path)[0] / "config.json").is_file():
-            raise UsageError(
-                f"{path} is neither a run folder nor a model folder", "give the --output of an earlier run"
-            )
+            raise no_run_folder(path, "is neither a run folder nor a model folder")
         self.run_folder: RunFolder | None = RunFolder.open(path) if is_run else None
         own = self.run_folder.settings() if self.run_folder is not None else []
         place = [setting for setting in settings if setting.key in ("task", "backend")]

@@ -10,6 +10,7 @@ from pathlib import Path
 from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_toml, gather_settings
 from bertcore.errors import OutputError, UsageError
 from bertcore.files import atomic_write
+from bertcore.near_misses import did_you_mean, nearest_path, other_level
 
 KEPT_DATA = "data"
 """Folder of the data that a run keeps itself: rows that a program gave, and which examples a division chose."""
@@ -77,7 +78,7 @@ class RunFolder:
         """
         folder = cls(path)
         if not folder.config.is_file():
-            raise UsageError(f"{path} is no run folder: it has no config.toml", "give the --output of an earlier run")
+            raise no_run_folder(path, "is no run folder: it has no config.toml")
         return folder
 
     def settings(self) -> list[Setting]:
@@ -116,3 +117,15 @@ def require_free(path: Path) -> None:
             f"{path} holds something already",
             f"give another --output{', or go on with an unfinished run by --resume' if resumable else ''}",
         )
+
+
+def no_run_folder(path: Path, problem: str) -> UsageError:
+    """The error about a path that is not what it should be, with the run folder that was probably meant."""
+    meant = other_level(path, _is_run) if path.is_dir() else nearest_path(path)
+    if not path.exists():
+        problem = "does not exist"
+    return UsageError(f"{path} {problem}", did_you_mean(meant, "give the --output of an earlier run"))
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "config.toml").is_file()

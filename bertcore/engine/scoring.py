@@ -11,6 +11,7 @@ from bertcore.engine.judgement import judged, learned_baseline, training_beside
 from bertcore.engine.preparation import data_names, find_task, open_data
 from bertcore.engine.run import resolve_run
 from bertcore.errors import DataError, UsageError
+from bertcore.near_misses import did_you_mean, nearest_path
 from bertcore.progress import describe
 from bertcore.registry import Registry
 from bertcore.task import Evaluation, ExampleStream
@@ -76,7 +77,8 @@ def score(
             "give a split with labels by --split",
         )
     if not predictions.is_file():
-        raise DataError(f"{predictions}: no such file", "give the file of predictions with --predictions")
+        remedy = did_you_mean(nearest_path(predictions), "give the file of predictions with --predictions")
+        raise DataError(f"{predictions}: no such file", remedy)
     evaluation = task.score(examples, dataset.labels, predictions, config.data)
     training = training_beside(dataset, name)
     learned = learned_baseline(task, training, examples, dataset.labels, config.data)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bertcore.errors import DataError
+from bertcore.near_misses import did_you_mean, nearest_path, other_level
 
 
 def find_official_files(
@@ -27,10 +28,11 @@ def find_official_files(
         named = next((split for split, several in names.items() if path.name in several), evaluation_split)
         return {named: (path,)}
     if not path.is_dir():
-        raise DataError(f"{path}: no such folder", remedy)
+        raise DataError(f"{path}: no such folder", did_you_mean(nearest_path(path), remedy))
     found = {split: [path / name for name in several if (path / name).is_file()] for split, several in names.items()}
     files = {split: (several[0],) for split, several in found.items() if several}
     if not files:
         *first, last = (name for several in names.values() for name in several)
-        raise DataError(f"{path}: no {', '.join(first)} or {last}", remedy)
+        meant = other_level(path, lambda folder: any((folder / name).is_file() for name in (*first, last)))
+        raise DataError(f"{path}: no {', '.join(first)} or {last}", did_you_mean(meant, remedy))
     return files

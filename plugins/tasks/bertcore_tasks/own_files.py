@@ -9,6 +9,7 @@ from pathlib import Path
 from bertcore.config import DataConfig
 from bertcore.data.file_kinds import refuse_other_kinds
 from bertcore.errors import DataError, UsageError
+from bertcore.near_misses import did_you_mean, nearest_path, other_level
 from pydantic import Field
 
 SPLITS = ("train", "dev", "test")
@@ -58,7 +59,8 @@ def own_files(
         files["dev"] = (path,)
     elif path is not None:
         if not path.is_dir():
-            raise DataError(f"{path}: no such file or folder", "name single files with --train, --dev and --test")
+            remedy = did_you_mean(nearest_path(path), "name single files with --train, --dev and --test")
+            raise DataError(f"{path}: no such file or folder", remedy)
         found = _in_folder(path, suffixes, official)
         for split in [split for split in SPLITS if split in found and split not in named]:
             if len(found[split]) > 1:
@@ -71,12 +73,13 @@ def own_files(
             if SYNONYMS.get(file.stem, file.stem) in SPLITS and file.is_file():
                 _refuse_other_kinds(file)
         remedy = "name the files with --set data.train=FILE --set data.dev=FILE"
-        raise DataError(f"{path}: no train, dev or test with a suffix {known}", remedy)
+        meant = other_level(path, lambda folder: bool(_in_folder(folder, suffixes, official)))
+        raise DataError(f"{path}: no train, dev or test with a suffix {known}", did_you_mean(meant, remedy))
     if not files:
         raise UsageError("no data", "give --train FILE and --dev FILE, or --data FOLDER")
     for split, (file,) in files.items():
         if not file.is_file():
-            raise DataError(f"{file}: no such file", f"check --{split}")
+            raise DataError(f"{file}: no such file", did_you_mean(nearest_path(file), f"check --{split}"))
         if file.suffix.lower() not in suffixes and not any_suffix:
             _refuse_other_kinds(file)
             raise DataError(f"{file}: not one of {known}", "convert the file, or give it the suffix of its form")

@@ -11,6 +11,7 @@ from bertcore.config import DataConfig
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_lines
 from bertcore.errors import DataError
+from bertcore.near_misses import did_you_mean, nearest_path
 from bertcore.tagging import scheme_tags, split_tag
 from bertcore.task import Dataset
 
@@ -105,7 +106,8 @@ class ColumnNerTask(NerTask):
             return next(same_name, self.layouts[0]), {self.evaluation_split: (path,)}
         names = " or ".join(next(iter(known.files.values())) for known in self.layouts)
         if not path.is_dir():
-            raise DataError(f"{path}: no such folder", f"give the folder of {self.name}'s official files with --data")
+            remedy = f"give the folder of {self.name}'s official files with --data"
+            raise DataError(f"{path}: no such folder", did_you_mean(nearest_path(path), remedy))
         found: list[tuple[Layout, dict[str, tuple[Path, ...]]]] = [
             (known, {split: (path / name,) for split, name in known.files.items() if (path / name).is_file()})
             for known in self.layouts

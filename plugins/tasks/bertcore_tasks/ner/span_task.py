@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from bertcore.config import DataConfig
 from bertcore.errors import DataError
 from bertcore.files import json_text
+from bertcore.near_misses import did_you_mean, nearest_path
 from bertcore.tagging import scheme_tags
 from bertcore.task import Dataset
 
@@ -42,7 +43,8 @@ class SpanNerTask(NerTask):
         assert isinstance(data, NerDataConfig)
         folder = Path(data.path or ".")
         if not folder.is_dir() and not folder.is_file():
-            raise DataError(f"{folder}: no such folder", f"give the folder of {self.name}'s JSON files with --data")
+            remedy = f"give the folder of {self.name}'s JSON files with --data"
+            raise DataError(f"{folder}: no such folder", did_you_mean(nearest_path(folder), remedy))
         named = {split: folder / f"{split}.json" for split in ("train", "dev", "test")}
         files = {split: (file,) for split, file in named.items() if file.is_file()}
         if folder.is_file():  # any file can be scored

@@ -11,6 +11,7 @@ from typing import Any
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
+from bertcore.near_misses import did_you_mean, nearest_path
 
 from bertcore_tasks.qa.answers import text_field
 from bertcore_tasks.texts import identifier_of
@@ -97,7 +98,7 @@ def _content(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror}", "check the path") from None
+        raise DataError(f"{file}: {error.strerror}", did_you_mean(nearest_path(file), "check the path")) from None
 
 
 def _holds_lines(file: Path) -> bool:
