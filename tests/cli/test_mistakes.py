@@ -247,8 +247,8 @@ def test_precision_that_the_device_lacks(attempt: Attempt) -> None:
 def test_options_of_click_end_with_its_code(bertcore_command: Callable[..., Any]) -> None:
     for arguments, cause, remedy in (
         (["run", "--precision", "fp64"], "'--precision': 'fp64' is not one of 'fp32', 'bf16', 'fp16'", "bertcore run"),
-        (["runn"], "no such command 'runn'", "bertcore"),
-        (["run", "--nothing"], "no such option", "bertcore run"),
+        (["nonsense"], "bertcore has no command 'nonsense'", "bertcore"),
+        (["run", "--nothing"], "bertcore run has no option --nothing", "bertcore run"),
         (["data", "convert"], "missing option '--to'", "bertcore data convert"),
         (["convert", "a"], "missing argument 'DESTINATION'", "bertcore convert"),
         (["tasks", "extra"], "unexpected extra argument", "bertcore tasks"),
