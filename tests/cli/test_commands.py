@@ -174,6 +174,85 @@ def test_a_run_without_output_goes_below_runs(
     assert bertcore_command("evaluate", folder).last_line == outcome.last_line
 
 
+# The backend that is taken
+
+
+def test_the_only_backend_that_is_installed_is_taken(
+    bertcore_command: Command, tiny_en: Path, small_rte: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    place = ["run", "--task", "rte", "--model", tiny_en, "--data", small_rte, "--output", tmp_path / "run"]
+    outcome = bertcore_command("-p", "no:mindspore", *place, "--set", "train.max_steps=1")
+    assert outcome.code == 0, outcome.err
+    assert tomllib.loads((tmp_path / "run" / "config.toml").read_text())["backend"] == "torch"
+    rows = json.loads(bertcore_command("-p", "no:mindspore", "config", "show", "--json").out)
+    shown = next(row for row in rows if row["key"] == "backend")
+    assert (shown["value"], shown["origin"]) == ("torch", "the only one installed")
+    model = ["predict", tmp_path / "run" / "best", "--task", "rte", "--text", "a", "--text", "b"]
+    assert bertcore_command("-p", "no:mindspore", *model).code == 0
+
+
+def test_of_several_backends_one_must_be_named_and_without_any_that_is_said(
+    bertcore_command: Command, tiny_en: Path, small_rte: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from importlib import metadata
+
+    place = ["run", "--task", "rte", "--model", tiny_en, "--data", small_rte]
+
+    def says(*packages: str) -> list[str]:
+        def version(name: str) -> str:
+            if name in packages:
+                return "1"
+            raise metadata.PackageNotFoundError(name)
+
+        monkeypatch.setattr(metadata, "version", version)
+        outcome = bertcore_command(*place)
+        assert outcome.code == 2
+        return outcome.err.splitlines()
+
+    assert says("torch", "mindspore") == [
+        "error: no backend is named, and mindspore, torch are installed",
+        "remedy: give --backend with one of mindspore, torch",
+    ]
+    assert says() == [
+        "error: no backend is installed; mindspore needs mindspore; torch needs torch",
+        "remedy: pip install 'bertcore[torch]'",
+    ]
+
+
+# Everyday options
+
+
+def test_everyday_options_are_settings(
+    bertcore_command: Command, tiny_en: Path, small_rte: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    place = ["run", "--task", "rte", "--backend", "torch", "--model", tiny_en, "--data", small_rte]
+    options = ["--epochs", 0.5, "--learning-rate", "3e-4", "--batch-size", 9, "--max-length", 40]
+    outcome = bertcore_command(*place, *options, "--output", tmp_path / "run", "--tracker", "tensorboard")
+    assert outcome.code == 0, outcome.err
+    assert "4 steps of 9 examples, learning rate 0.0003" in outcome.out  # 72 pairs, half of them, 9 at a time
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert (config["train"]["epochs"], config["data"]["max_length"]) == (0.5, 40)
+    assert config["run"]["trackers"] == ["console", "metrics_jsonl", "tensorboard"]
+    evaluated = bertcore_command("evaluate", tmp_path / "run", "--max-length", 30, "--batch-size", 3)
+    assert "at most 30 tokens" in evaluated.out
+
+
+def test_a_tracker_that_is_added_joins_those_of_the_run(
+    bertcore_command: Command, copied_run: Path, tmp_path: Path
+) -> None:
+    outcome = bertcore_command(
+        "run", "--resume", copied_run, "--tracker", "tensorboard", "--set", 'run.trackers=["console"]', "--epochs", 9
+    )
+    assert outcome.code == 0, outcome.err
+    config = tomllib.loads((copied_run / "config.toml").read_text())
+    assert config["run"]["trackers"] == ["console", "tensorboard"]
+    outcome = bertcore_command("run", "--resume", copied_run, "--tracker", "tensorbord")
+    assert outcome.code == 2
+    assert "did you mean 'tensorboard'?" in outcome.err
+
+
 # Going on and evaluating by command
 
 
