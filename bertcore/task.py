@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from bertcore.backend import Outputs
 from bertcore.batch import Batch
+from bertcore.benchmarks import Benchmark
+from bertcore.class_scores import CLASS_FIGURES, ClassScore
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.errors import PluginError, UsageError
 from bertcore.heads import Head
@@ -110,52 +112,6 @@ class Metric:
 
     name: str
     greater_is_better: bool = True
-
-
-CLASS_FIGURES = ("f1", "precision", "recall")
-"""What a class is scored by."""
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """How well one class, label or type of entity is found, from counts.
-
-    A score without a denominator is 0, as in scikit-learn and seqeval.
-
-    Attributes:
-        correct: how often it was predicted rightly.
-        predicted: how often it was predicted.
-        support: how often it was to be found.
-    """
-
-    correct: int = 0
-    predicted: int = 0
-    support: int = 0
-
-    @property
-    def precision(self) -> float:
-        """Part of what was predicted that is right."""
-        return self.correct / self.predicted if self.predicted else 0.0
-
-    @property
-    def recall(self) -> float:
-        """Part of what was to be found that was found."""
-        return self.correct / self.support if self.support else 0.0
-
-    @property
-    def f1(self) -> float:
-        """Harmonic mean of both."""
-        return 2 * self.correct / (self.predicted + self.support) if self.predicted + self.support else 0.0
-
-    def as_dict(self) -> dict[str, float]:
-        """The scores and what they are made of, by name, as reports hold them."""
-        return {
-            "precision": self.precision,
-            "recall": self.recall,
-            "f1": self.f1,
-            "support": self.support,
-            "predicted": self.predicted,
-        }
 
 
 @dataclass(frozen=True)
@@ -255,6 +211,7 @@ class Task(ABC):
         own_files: whether options of the task's own may name the data instead of ``data.path``.
         identifier_field: the field of a record of :meth:`parse_input` that names the example.
         optional_submissions: splits of :meth:`submissions` that the data may lack.
+        benchmark: that the task belongs to, whose leaderboard takes the files of all its tasks in one archive; or None.
     """
 
     name: str
@@ -268,6 +225,7 @@ class Task(ABC):
     own_files: ClassVar[bool] = False
     identifier_field: str = "id"
     optional_submissions: ClassVar[frozenset[str]] = frozenset()
+    benchmark: ClassVar[Benchmark | None] = None
 
     @abstractmethod
     def open(self, data: DataConfig) -> Dataset:

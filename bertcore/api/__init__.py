@@ -18,7 +18,7 @@ from bertcore.engine.inference import EvaluationResult, TrainedModel
 from bertcore.engine.repeats import SeedsResult
 from bertcore.engine.run import RunResult
 from bertcore.engine.scoring import ScoreResult
-from bertcore.engine.submission import SubmissionFile, SubmissionResult
+from bertcore.engine.submission import SubmissionArchive, SubmissionFile, SubmissionResult
 
 __all__ = [
     "ConversionReport",
@@ -28,6 +28,7 @@ __all__ = [
     "RunResult",
     "ScoreResult",
     "SeedsResult",
+    "SubmissionArchive",
     "SubmissionFile",
     "SubmissionResult",
     "TrainedModel",

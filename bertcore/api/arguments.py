@@ -301,6 +301,7 @@ KINDS: dict[str, Kind] = {
     "seeds": Kind("a list of whole numbers", "[1, 2, 3]", _wholes),
     "folds": Kind("a whole number", "5", _whole),
     "runs": Kind("a list of folders", '["runs/rte"]', _paths),
+    "archive": Kind("True or False", "True", _flag),
     "force": Kind("True or False", "True", _flag),
     "verify": Kind("True or False", "True", _flag),
     "keep_unknown": Kind("True or False", "True", _flag),

@@ -94,6 +94,7 @@ def submit(
     output: PathOrText,
     *,
     backend: str | None = None,
+    archive: bool = False,
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
 ) -> SubmissionResult:
@@ -103,6 +104,7 @@ def submit(
         runs: folders of finished runs; the best checkpoint of each predicts the test files of its data.
         output: folder to write, which must be empty or absent.
         backend: by default that of each run.
+        archive: write the one zip archive that GLUE and CLUE take, too.
         settings: dotted keys, as ``{"evaluate.batch_size": 16}``.
         registry: plugins; by default those installed.
 
@@ -111,4 +113,4 @@ def submit(
     """
     given = gather(settings, backend=backend)
     folders = [Path(run) for run in runs]
-    return submission.submit(folders, Path(output), registry or Registry(), given)
+    return submission.submit(folders, Path(output), registry or Registry(), given, archive=archive)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from bertcore.task import ClassScore
+    from bertcore.class_scores import ClassScore
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

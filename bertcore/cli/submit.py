@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bertcore.cli.options import place_options, prediction_size_option, settings_options, shown_work
 
+if TYPE_CHECKING:
+    from bertcore.engine.submission import SubmissionArchive
+
 
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="New folder for the files.")
+@click.option("--zip", "archive", is_flag=True, help="Also write the one archive that GLUE and CLUE take.")
 @place_options
 @prediction_size_option
 @settings_options
@@ -21,6 +25,7 @@ def submit(
     blocked: tuple[str, ...],
     runs: tuple[Path, ...],
     output: Path,
+    archive: bool,
     settings: dict[str, Any],
     file: Path | None,
     assignments: tuple[str, ...],
@@ -35,6 +40,19 @@ def submit(
 
     given = gather_settings(file, {}, assignments, settings)
     with shown_work():
-        result = submission.submit(runs, output, Registry(blocked=blocked), given, note=click.echo)
+        result = submission.submit(runs, output, Registry(blocked=blocked), given, note=click.echo, archive=archive)
     for one in result.files:
         click.echo(f"{one.path}: {one.predictions} predictions of {one.split} by {one.run}")
+    if result.archive is not None:
+        _print_archive(result.archive, len(result.files))
+
+
+def _print_archive(archive: SubmissionArchive, files: int) -> None:
+    missing, wanted = archive.missing, len(archive.benchmark.files)
+    click.echo(f"{archive.path}: {files} files, {wanted - len(missing)} of the {wanted} of {archive.benchmark.name}")
+    from_runs = [f"{file} ({task})" for file, task in missing.items() if task]
+    from_elsewhere = [file for file, task in missing.items() if not task]
+    if from_runs:
+        click.echo(f"missing, from a run of the task: {', '.join(from_runs)}")
+    if from_elsewhere:
+        click.echo(f"missing, and made by no task here: {', '.join(from_elsewhere)}")

@@ -9,12 +9,13 @@ from typing import Any
 
 from bertcore.backend import Outputs
 from bertcore.batch import Batch
+from bertcore.class_scores import CLASS_FIGURES
 from bertcore.config import RunConfig
 from bertcore.errors import ConfigError
 from bertcore.heads import Head, SequenceClassification, TokenClassification
 from bertcore.parameters import Parameters
 from bertcore.tagging import entity_types
-from bertcore.task import CLASS_FIGURES, Accumulator, Evaluation, Example, ExampleStream, Metric, Split, Task
+from bertcore.task import Accumulator, Evaluation, Example, ExampleStream, Metric, Split, Task
 
 LOSS = Metric("loss", greater_is_better=False)
 """Of the head, on average over what it counts in training. It is computed where it chooses, and not otherwise."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.backend import Session, TrainingSpecification
+from bertcore.class_scores import ClassScore
 from bertcore.config import (
     FILE_OPTIONS,
     ResolvedConfig,
@@ -57,7 +58,7 @@ from bertcore.models import ModelSource, open_model, save_model, save_weights
 from bertcore.parameters import FitReport, Parameters
 from bertcore.progress import about, listening
 from bertcore.registry import Registry
-from bertcore.task import Accumulator, ClassScore, Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
+from bertcore.task import Accumulator, Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
 
 # What a resumed run may not change: it would no longer be the same run.
 FIXED_ON_RESUME = (

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bertcore_tasks.benchmarks import CLUE, GLUE
 
 import bertcore
 from bertcore.errors import UsageError
+from bertcore.registry import Registry
 
 pytest.importorskip("torch")
 Command = Callable[..., Any]
@@ -69,6 +73,72 @@ def test_from_python(runs: dict[str, Path], tmp_path: Path) -> None:
     assert file.path.read_text().startswith("index\tprediction\n0\t")
     with pytest.raises(UsageError, match="no run"):
         bertcore.submit([], tmp_path / "other")
+
+
+def test_an_archive_holds_the_same_files_and_says_what_is_missing(
+    bertcore_command: Command, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "submission"
+    outcome = bertcore_command("submit", runs["rte"], runs["cola"], "--output", output, "--zip")
+    assert outcome.code == 0, outcome.err
+    with zipfile.ZipFile(output / "GLUE.zip") as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["RTE.tsv", "CoLA.tsv"], "and no folder"
+        for name in archive.namelist():
+            assert archive.read(name) == (output / name).read_bytes()
+    assert outcome.out.splitlines()[-2:] == [
+        f"{output / 'GLUE.zip'}: 2 files, 2 of the 11 of GLUE",
+        "missing, from a run of the task: AX.tsv (mnli), MNLI-m.tsv (mnli), MNLI-mm.tsv (mnli), MRPC.tsv (mrpc), "
+        "QNLI.tsv (qnli), QQP.tsv (qqp), SST-2.tsv (sst2), STS-B.tsv (stsb), WNLI.tsv (wnli)",
+    ]
+    again = bertcore.submit([runs["rte"], runs["cola"]], tmp_path / "again", archive=True).archive
+    assert again is not None
+    assert again.path.read_bytes() == (output / "GLUE.zip").read_bytes(), "whenever it is made"
+    assert again.missing["STS-B.tsv"] == "stsb"
+
+
+def test_each_file_of_a_benchmark_is_named_once_and_made_by_its_tasks() -> None:
+    """GLUE's eleven all come from its tasks; bertcore has no task for five of CLUE's nine."""
+    registry = Registry()
+    made: dict[str, set[str]] = {}
+    for name in registry.tasks:
+        task = registry.task(name)
+        if task.benchmark is not None:
+            made.setdefault(task.benchmark.name, set()).update(task.submissions().values())
+    assert len(GLUE.files) == len(set(GLUE.files)) == 11
+    assert made["GLUE"] == set(GLUE.files)
+    assert len(CLUE.files) == len(set(CLUE.files)) == 9
+    assert made["CLUE"] - set(CLUE.files) == {"cluener_predict.json", "tnews10_predict.json"}
+    assert set(CLUE.files) - made["CLUE"] == {
+        "c311_predict.json",
+        "chid11_predict.json",
+        "cluewsc11_predict.json",
+        "csl_predict.json",
+        "iflytek_predict.json",
+    }
+
+
+def test_two_leaderboards_or_one_without_an_archive(
+    bertcore_command: Command, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(runs["rte"], tmp_path / "other"))
+    config = (other / "config.toml").read_text()
+    pairs = [{"id": 0, "sentence1": "一", "sentence2": "二"}, {"id": 1, "sentence1": "三", "sentence2": "四"}]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "test.json").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    data = str(runs["rte"].parent / "RTE")
+    (other / "config.toml").write_text(
+        config.replace('task = "rte"', 'task = "afqmc"').replace(data, str(tmp_path / "data"))
+    )
+    code, cause = fails(bertcore_command, tmp_path, runs["rte"], other, "--zip")
+    assert (code, cause) == (2, f"error: {runs['rte']} is of GLUE and {other} of CLUE: two leaderboards")
+    questions = [{"id": "q", "question": "Who?", "context": "Ada.", "answers": [{"text": "Ada", "answer_start": 0}]}]
+    (tmp_path / "data" / "dev.json").write_text(json.dumps(questions))
+    (other / "config.toml").write_text(
+        config.replace('task = "rte"', 'task = "squad"').replace(data, str(tmp_path / "data" / "dev.json"))
+    )
+    code, cause = fails(bertcore_command, tmp_path, other, "--zip")
+    assert (code, cause) == (2, f"error: {other}: the leaderboard of squad takes no archive")
 
 
 def copied(run: Path, folder: Path) -> tuple[Path, Path]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from bertcore.benchmarks import Benchmark
 from bertcore.config import DataConfig
 from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_json_lines
@@ -14,6 +15,7 @@ from bertcore.errors import DataError
 from bertcore.files import json_text
 from bertcore.task import Dataset, Evaluation, Example, Metric
 
+from bertcore_tasks.benchmarks import CLUE
 from bertcore_tasks.classification import ClassificationTask
 from bertcore_tasks.label_texts import NO_AGREEMENT, LabelNotes, without_blanks
 from bertcore_tasks.official_files import find_official_files
@@ -45,6 +47,7 @@ class ClueTask(ClassificationTask):
     """
 
     metric = Metric("accuracy")
+    benchmark: ClassVar[Benchmark | None] = CLUE
 
     name: str
     description: str

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from bertcore.benchmarks import Benchmark
 from bertcore.config import DataConfig
 from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_tsv
 from bertcore.task import Dataset, Example, Metric, Task
 
+from bertcore_tasks.benchmarks import GLUE
 from bertcore_tasks.classification import ClassificationTask
 from bertcore_tasks.label_texts import HIDDEN, NO_AGREEMENT, LabelNotes, as_mark
 from bertcore_tasks.official_files import find_official_files
@@ -42,6 +44,8 @@ class GlueFiles(Task):
         leaderboard: split to the name of the file that the leaderboard takes.
         sample: folder beside this module that ``--data sample`` reads, or None.
     """
+
+    benchmark: ClassVar[Benchmark | None] = GLUE
 
     name: str
     description: str

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from bertcore.class_scores import ClassScore
 from bertcore.tagging import OUTSIDE, Span
-from bertcore.task import ClassScore
 from numpy.typing import NDArray
 
 NO_ENTITY = "no entity"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bertcore.benchmarks import Benchmark
 from bertcore.config import DataConfig
 from bertcore.errors import DataError
 from bertcore.files import json_text
@@ -14,6 +15,7 @@ from bertcore.near_misses import did_you_mean, nearest_path
 from bertcore.tagging import scheme_tags
 from bertcore.task import Dataset
 
+from bertcore_tasks.benchmarks import CLUE
 from bertcore_tasks.ner.base import NerDataConfig, NerTask
 from bertcore_tasks.ner.spans import read_span_file, surfaces
 from bertcore_tasks.ner.units import Sentence
@@ -32,6 +34,7 @@ class SpanNerTask(NerTask):
     """
 
     scores_names: ClassVar[bool] = True
+    benchmark: ClassVar[Benchmark | None] = CLUE
 
     name: str
     description: str

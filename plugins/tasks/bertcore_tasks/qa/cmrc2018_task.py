@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from bertcore.benchmarks import Benchmark
 from bertcore.config import DataConfig
 from pydantic import Field
 
+from bertcore_tasks.benchmarks import CLUE
 from bertcore_tasks.qa.base import QuestionAnsweringConfig, QuestionAnsweringTask
 from bertcore_tasks.qa.metrics import cmrc2018
 
@@ -21,6 +23,7 @@ class Cmrc2018Task(QuestionAnsweringTask):
     """Spans of a Chinese paragraph."""
 
     data_config: ClassVar[type[DataConfig]] = Cmrc2018Config
+    benchmark: ClassVar[Benchmark | None] = CLUE
 
     def __init__(self) -> None:
         super().__init__(
