@@ -28,6 +28,7 @@ COMMANDS = {
     "backends": ("bertcore.cli.listings", "List the backends."),
     "plugins": ("bertcore.cli.listings", "List the plugins and what became of them."),
     "doctor": ("bertcore.cli.doctor", "Check this machine: versions, devices, one operation per backend."),
+    "completion": ("bertcore.cli.completion", "Let the shell complete commands, options, names and keys."),
     "config": ("bertcore.cli.config", "Show the configuration of a run, or all that can be configured."),
 }
 
@@ -62,8 +63,21 @@ class LazyGroup(HelpfulGroup):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
 
+def _blockable(context: click.Context, parameter: click.Parameter, incomplete: str) -> Any:
+    from bertcore.cli.completion import blockable
+
+    return blockable(context, parameter, incomplete)
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("-p", "blocked", metavar="no:NAME", multiple=True, help="Switch a plugin off; may stand anywhere.")
+@click.option(
+    "-p",
+    "blocked",
+    metavar="no:NAME",
+    multiple=True,
+    shell_complete=_blockable,
+    help="Switch a plugin off; may stand anywhere.",
+)
 @click.version_option(__version__)
 @click.pass_context
 def bertcore(context: click.Context, blocked: tuple[str, ...]) -> None:

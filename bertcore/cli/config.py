@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bertcore.cli.groups import HelpfulGroup
-from bertcore.cli.options import json_option, setting_option, settings_options
+from bertcore.cli.options import backend_option, json_option, settings_options, task_option_of
 
 
 @click.group(cls=HelpfulGroup)
@@ -18,8 +18,8 @@ def config() -> None:
 
 
 @config.command()
-@setting_option("--task", "task", help="Name of the task, whose own options are shown too.")
-@setting_option("--backend", "backend", help="Name of the backend.")
+@task_option_of(help="Name of the task, whose own options are shown too.")
+@backend_option
 @settings_options
 @json_option
 @click.pass_obj

@@ -7,14 +7,27 @@ from pathlib import Path
 
 import click
 
+from bertcore.cli.completion import registered
 from bertcore.cli.options import json_option, shown_work
 
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.argument("destination", type=click.Path(path_type=Path))
-@click.option("--from", "from_name", metavar="NAME", help="Converter that reads. Default: the one that fits.")
-@click.option("--to", "to_name", metavar="NAME", help="Converter that writes. Default: the one that fits.")
+@click.option(
+    "--from",
+    "from_name",
+    metavar="NAME",
+    shell_complete=registered("converters"),
+    help="Converter that reads. Default: the one that fits.",
+)
+@click.option(
+    "--to",
+    "to_name",
+    metavar="NAME",
+    shell_complete=registered("converters"),
+    help="Converter that writes. Default: the one that fits.",
+)
 @click.option("--config", "config", type=click.Path(path_type=Path), help="The model's config.json.")
 @click.option("--force", is_flag=True, help="Replace a destination that exists.")
 @click.option("--verify", is_flag=True, help="Compute both models and compare; keep nothing that differs.")

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from bertcore.cli.completion import registered
 from bertcore.cli.groups import HelpfulGroup
 from bertcore.cli.options import (
     data_options,
@@ -67,7 +68,14 @@ def check(
 
 @data.command()
 @source_options
-@click.option("--to", "format_name", required=True, metavar="FORMAT", help="tfrecord, mindrecord or jsonl.")
+@click.option(
+    "--to",
+    "format_name",
+    required=True,
+    metavar="FORMAT",
+    shell_complete=registered("record_formats"),
+    help="tfrecord, mindrecord or jsonl.",
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @settings_options
 @json_option

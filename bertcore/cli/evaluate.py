@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bertcore.cli.completion import paths
 from bertcore.cli.options import (
     length_option,
     place_options,
@@ -15,15 +16,18 @@ from bertcore.cli.options import (
     setting_option,
     settings_options,
     shown_work,
+    task_option_of,
 )
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @place_options
-@setting_option("--data", "data.path", help="Folder of the task's files. Default: that of the run.")
+@setting_option(
+    "--data", "data.path", shell_complete=paths, help="Folder of the task's files. Default: that of the run."
+)
 @click.option("--split", help="Name of the split. Default: the one evaluated in training, dev for most tasks.")
-@setting_option("--task", "task", help="Name of the task, for a model folder that is no run.")
+@task_option_of(help="Name of the task, for a model folder that is no run.")
 @length_option
 @prediction_size_option
 @settings_options

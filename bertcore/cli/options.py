@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bertcore.cli.completion import devices, paths, registered, setting_keys
+
 if TYPE_CHECKING:
     from bertcore.class_scores import ClassScore
 
@@ -21,7 +23,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def settings_options(function: Function) -> Function:
     """Adds ``-c`` and ``--set``."""
     function = click.option(
-        "--set", "assignments", metavar="KEY=VALUE", multiple=True, help="Set a key of the configuration."
+        "--set",
+        "assignments",
+        metavar="KEY=VALUE",
+        multiple=True,
+        shell_complete=setting_keys,
+        help="Set a key of the configuration.",
     )(function)
     return click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="TOML file.")(function)
 
@@ -47,26 +54,45 @@ def setting_option(name: str, key: str, **options: Any) -> Callable[[Callable[..
     return add
 
 
+backend_option = setting_option(
+    "--backend",
+    "backend",
+    shell_complete=registered("backends"),
+    help="torch or mindspore. Default: the only one installed.",
+)
+
+
 def place_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds ``--backend`` and ``--device``."""
-    function = setting_option("--device", "run.device", help="Device of the backend, as cpu or cuda:0.")(function)
-    return setting_option("--backend", "backend", help="torch or mindspore. Default: the only one installed.")(function)
+    function = setting_option(
+        "--device", "run.device", shell_complete=devices, help="Device of the backend, as cpu or cuda:0."
+    )(function)
+    return backend_option(function)
 
 
 def data_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds ``--data``, ``--train``, ``--dev`` and ``--test``."""
-    function = setting_option("--test", "data.test", help="File to predict, likewise.")(function)
-    function = setting_option("--dev", "data.dev", help="File to evaluate on, likewise.")(function)
-    function = setting_option("--train", "data.train", help="Training file, for a task that reads your own files.")(
+    function = setting_option("--test", "data.test", shell_complete=paths, help="File to predict, likewise.")(function)
+    function = setting_option("--dev", "data.dev", shell_complete=paths, help="File to evaluate on, likewise.")(
         function
     )
-    return setting_option("--data", "data.path", help="Folder of the task's files or of records, or 'sample'.")(
-        function
-    )
+    function = setting_option(
+        "--train", "data.train", shell_complete=paths, help="Training file, for a task that reads your own files."
+    )(function)
+    return setting_option(
+        "--data", "data.path", shell_complete=paths, help="Folder of the task's files or of records, or 'sample'."
+    )(function)
 
 
-task_option = setting_option("--task", "task", help="Name of the task, as rte.")
-model_option = setting_option("--model", "model.path", help="Hugging Face folder, hub name, or 'sample'.")
+def task_option_of(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--task``, with other words or a duty of its own."""
+    return setting_option("--task", "task", shell_complete=registered("tasks"), **options)
+
+
+task_option = task_option_of(help="Name of the task, as rte.")
+model_option = setting_option(
+    "--model", "model.path", shell_complete=paths, help="Hugging Face folder, hub name, or 'sample'."
+)
 length_option = setting_option(
     "--max-length", "data.max_length", type=int, metavar="TOKENS", help="Longest row. Default: what the model allows."
 )

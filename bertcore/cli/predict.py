@@ -13,9 +13,9 @@ from bertcore.cli.options import (
     length_option,
     place_options,
     prediction_size_option,
-    setting_option,
     settings_options,
     shown_work,
+    task_option_of,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ Examples:
 @click.option("--output", type=click.Path(path_type=Path), help="File to write, .jsonl, .csv or .tsv. Default: print.")
 @click.option("--force", is_flag=True, help="Replace an output that exists.")
 @place_options
-@setting_option("--task", "task", help="Name of the task, for a model folder that is no run.")
+@task_option_of(help="Name of the task, for a model folder that is no run.")
 @length_option
 @prediction_size_option
 @settings_options

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bertcore.cli.completion import registered
 from bertcore.cli.options import (
     data_options,
     model_option,
@@ -40,7 +41,14 @@ Examples:
 @setting_option("--metric", "train.metric", help="What chooses the best checkpoint: a metric of the task, or loss.")
 @setting_option("--seed", "run.seed", type=int, help="Seed of data order, dropout and new parameters.")
 @click.option("--seeds", metavar="N,N,...", help="Train once for each seed; report mean and standard deviation.")
-@click.option("--tracker", "trackers", metavar="NAME", multiple=True, help="Add a tracker, as tensorboard.")
+@click.option(
+    "--tracker",
+    "trackers",
+    metavar="NAME",
+    multiple=True,
+    shell_complete=registered("trackers"),
+    help="Add a tracker, as tensorboard.",
+)
 @click.option("--resume", "resumed", type=click.Path(path_type=Path), help="Go on with the run in this folder.")
 @settings_options
 @click.pass_obj

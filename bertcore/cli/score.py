@@ -7,12 +7,20 @@ from typing import Any
 
 import click
 
-from bertcore.cli.options import json_option, print_classes, setting_option, settings_options, shown_work
+from bertcore.cli.completion import paths
+from bertcore.cli.options import (
+    json_option,
+    print_classes,
+    setting_option,
+    settings_options,
+    shown_work,
+    task_option_of,
+)
 
 
 @click.command()
-@setting_option("--task", "task", required=True, help="Name of the task, as rte.")
-@setting_option("--data", "data.path", help="Folder or file that holds the labels.")
+@task_option_of(required=True, help="Name of the task, as rte.")
+@setting_option("--data", "data.path", shell_complete=paths, help="Folder or file that holds the labels.")
 @click.option(
     "--predictions",
     type=click.Path(path_type=Path),
