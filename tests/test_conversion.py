@@ -108,6 +108,7 @@ MIDDLES = [
     ("mindformers", "weights.ckpt"),
     ("mindformers", "weights.safetensors"),
     ("mindformers_0_1", "weights.ckpt"),
+    ("mindspore_zoo", "weights.ckpt"),
 ]
 
 
@@ -156,7 +157,9 @@ def test_there_and_back_is_the_identity(
     back = convert(there.destination, tmp_path / "back", registry, config=config_file)
     assert {key.source for key in there.keys} == set(stored)
     assert {key.canonical for key in there.keys} == set(canonical)
-    assert there.counts == back.counts == {"read": len(canonical), "written": len(canonical), "skipped": 0}
+    in_file = len(canonical) - (2 if name == "mindspore_zoo" and "crf.transitions" in canonical else 0)  # one of three
+    assert there.counts == {"read": len(canonical), "written": in_file, "skipped": 0}
+    assert back.counts == {"read": in_file, "written": len(canonical), "skipped": 0}
     assert_equal(CONVERTER.read(tmp_path / "back").tensors, canonical)
     assert open_model(str(tmp_path / "back"), registry).head() == head
 
@@ -270,7 +273,7 @@ def test_a_suffix_that_nothing_writes(tiny_en: Path, registry: Registry, tmp_pat
 
 def test_an_unknown_name_of_a_converter(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'mindspore_ckpt'"):
-        convert(tiny_en, tmp_path / "x.ckpt", registry, to_name="mindspore")
+        convert(tiny_en, tmp_path / "x.ckpt", registry, to_name="mindspore_ckp")
 
 
 def test_a_folder_from_a_file_alone_needs_a_config(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:

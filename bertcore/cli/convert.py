@@ -49,7 +49,7 @@ def convert(
     """Convert weights from SOURCE to DESTINATION, files or folders, and report what became of every key.
 
     A destination without a suffix is a Hugging Face folder; .safetensors, .bin, .pt and .ckpt are single files.
-    Other layouts are chosen with --to: bert4torch (.pt), mindformers (.ckpt, .safetensors).
+    Other layouts are chosen with --to: bert4torch (.pt), mindformers and mindspore_zoo (.ckpt, .safetensors).
     """
     from dataclasses import asdict
 

@@ -13,6 +13,7 @@ from bertcore.errors import ModelError
 
 BERT4TORCH = re.compile(r"((?:\w+\.)*)encoderLayer\.\d+\.multiHeadAttention\.q\.weight")
 MINDFORMERS = re.compile(r"((?:\w+\.)*)encoder\.blocks\.\d+\.attention\.dense1\.weight")
+MINDSPORE_ZOO = re.compile(r"((?:\w+\.)*)bert_encoder\.layers\.\d+\.attention\.attention\.query_layer\.weight")
 """Each has a name that only its own layout has; the group is what stands before it."""
 
 
@@ -41,4 +42,4 @@ def take_encoder(
 
 def is_of_other_layout(names: Iterable[str]) -> bool:
     """Whether the names are those of a library that has names of its own."""
-    return any(mark.fullmatch(name) for name in names for mark in (BERT4TORCH, MINDFORMERS))
+    return any(mark.fullmatch(name) for name in names for mark in (BERT4TORCH, MINDFORMERS, MINDSPORE_ZOO))

@@ -43,3 +43,13 @@ class TestMindFormers(ConverterConformance):
 class TestMindFormers01(ConverterConformance):
     plugin = "bertcore.builtin.mindformers_0_1"
     file_name = "weights.safetensors"
+
+
+class TestMindSporeZoo(ConverterConformance):
+    plugin = "bertcore.builtin.mindspore_zoo"
+    file_name = "weights.ckpt"
+
+
+class TestMindSporeZooAsSafetensors(ConverterConformance):
+    plugin = "bertcore.builtin.mindspore_zoo"
+    file_name = "weights.safetensors"

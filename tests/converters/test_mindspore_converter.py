@@ -12,6 +12,7 @@ from bertcore.converter import WeightSet
 from bertcore.converters.huggingface import HuggingFaceConverter
 from bertcore.converters.mindformers import MindFormersConverter
 from bertcore.converters.mindspore_ckpt import MindSporeCheckpointConverter
+from bertcore.converters.mindspore_zoo import MindSporeZooConverter
 from bertcore.models import find_converter
 from bertcore.registry import Registry
 
@@ -63,6 +64,29 @@ def test_mindspore_opens_a_file_for_mindformers(weights: WeightSet, tmp_path: Pa
     found = converter.read(tmp_path / "again.ckpt")
     expected = {key: array for key, array in weights.tensors.items() if not key.startswith("cls.")}
     assert_equal(found, WeightSet(expected))
+
+
+def test_mindspore_opens_a_file_for_its_model_zoo_and_the_zoos_own_cells_bear_its_names(
+    weights: WeightSet, tmp_path: Path
+) -> None:
+    import mindspore
+    from mindspore import nn
+
+    converter = MindSporeZooConverter()
+    converter.write(weights, tmp_path / "x.ckpt")
+    loaded = mindspore.load_checkpoint(str(tmp_path / "x.ckpt"), crc_check=True)
+    output = nn.Cell()  # what bert_model.py calls BertOutput, with the same attributes
+    output.dense, output.layernorm = nn.Dense(128, 128), nn.LayerNorm((128,))
+    post = nn.Cell()
+    post.token_type_embedding = nn.Embedding(2, 128)
+    names = {f"bert_encoder.layers.0.attention.output.{name}" for name in output.parameters_dict()}
+    names |= {f"bert_embedding_postprocessor.{name}" for name in post.parameters_dict()}
+    assert {f"bert.bert.{name}" for name in names} <= loaded.keys()
+    state = {name: parameter.asnumpy() for name, parameter in loaded.items()}
+    save_with_mindspore(tmp_path / "again.ckpt", {"global_step": np.zeros(1, np.int32), **state})
+    assert converter.recognizes(tmp_path / "again.ckpt")
+    expected = {name: array for name, array in weights.tensors.items() if "decoder" not in name}
+    assert_equal(converter.read(tmp_path / "again.ckpt"), WeightSet(expected))
 
 
 def test_what_mindspore_wrote_is_read(weights: WeightSet, tiny_en: Path, tmp_path: Path) -> None:
