@@ -67,9 +67,10 @@ def quotes_quote(content: bytes, separator: str) -> bool:
         return False
     if separator != TAB:
         return True
-    if b'"' not in content:
-        return False
-    if not _DOUBLED_QUOTE.search(content) and len({line.count(b"\t") for line in content.splitlines() if line}) == 1:
+    if not content.startswith(b'"') and b'\n"' not in content and b'\t"' not in content:
+        return False  # no field begins with a quote
+    is_doubled = b'""' in content and _DOUBLED_QUOTE.search(content) is not None
+    if not is_doubled and len({line.count(b"\t") for line in content.splitlines() if line}) == 1:
         return False
     text = content.decode(errors="replace")
     previous = csv.field_size_limit(len(text) + 1)

@@ -7,7 +7,7 @@ it is meant, :class:`TableForm` says it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,16 @@ class Table:
             return None
         number = int(wanted)
         return self.columns[number - 1] if 0 < number <= len(self.columns) else None
+
+    def take_records(self) -> Iterator[Record]:
+        """Yields the records and forgets each, so that a large file is not held twice while something is made of it."""
+        records = self.records
+        if isinstance(records, list):
+            records.reverse()
+            while records:
+                yield records.pop()
+        else:
+            yield from records
 
 
 def read_table(file: Path, form: TableForm | None = None) -> Table:

@@ -68,7 +68,7 @@ class OwnClassificationTask(ClassificationTask):
         files = own_files(data, SUFFIXES, any_suffix=True)
         opened = open_splits(files, data, _label_form(data), lambda reading: _settled(reading, files, data))
         first = next(iter(files))
-        labels = () if first == "test" else _labels(opened.first, data)
+        labels = () if first == "test" else _labels(opened.first)
         if first == TRAINING:
             _check_labels(opened.first, labels, data)
             if not data.multi_label and data.ignore_labels == AUTO and _may_hide(labels):
@@ -150,7 +150,7 @@ def _settled(reading: Reading, files: Mapping[str, tuple[Path, ...]], data: Labe
     """What a training file decides for the others: which labels of theirs stand for none."""
     if TRAINING not in files or data.ignore_labels != AUTO:
         return {}
-    return {"ignore_labels": settled_marks(_labels(reading, data))}
+    return {"ignore_labels": settled_marks(_labels(reading))}
 
 
 def _check_labels(reading: Reading, labels: tuple[str, ...], data: LabelsConfig) -> None:
@@ -162,12 +162,8 @@ def _check_labels(reading: Reading, labels: tuple[str, ...], data: LabelsConfig)
             f"{reading.table.name}: {problem}",
             f"give {needed} or more labels, or name their column: --set data.label=NAME",
         )
-    first: dict[str, str] = {}
-    for example in reading.examples:
-        for label in example.label if data.multi_label else (example.label,):
-            first.setdefault(label, example.origin)
     if len(reading.columns.labels) == 1:
-        refuse_two_spellings(first)
+        refuse_two_spellings(reading.first_places)
 
 
 def _may_hide(labels: tuple[str, ...]) -> bool:
@@ -189,12 +185,11 @@ def _label_set(value: Any, origin: str, field: str, data: LabelsConfig) -> tuple
     return tuple(dict.fromkeys(name for name in names if name))
 
 
-def _labels(reading: Reading, data: LabelsConfig) -> tuple[str, ...]:
+def _labels(reading: Reading) -> tuple[str, ...]:
     """Those that occur, in order; where each has a column, all that have one, in the order in which they are named."""
     if len(reading.columns.labels) > 1:
         return reading.columns.labels
-    sets = (example.label if data.multi_label else (example.label,) for example in reading.examples)
-    return _sorted_labels(set(itertools.chain(*sets)))
+    return _sorted_labels({*reading.first_places})
 
 
 def _sorted_labels(labels: set[str]) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from bertcore_tasks.texts import plain_text
 
 _TRUTH = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "false": False}
 _LISTED = 10
+_REMEMBERED = 1000
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class LabelReader:
         )
         # Where some example of a test file has several labels, one without any has none, and not a missing one.
         self._may_lack = split == "test" and not (form.several and has_labels)
-        self._by_text: dict[str, str | None] = {}
+        self._parsed: dict[str, Any] = {}
 
     def labeled(self, example: Example, record: Mapping[str, Any]) -> Example | None:
         """The example with its label; without one where a test file has none; None where it is left out.
@@ -67,6 +68,10 @@ class LabelReader:
         Raises:
             DataError: the label is missing or wrong.
         """
+        if len(self._columns) == 1:
+            text = record.get(self._columns[0])
+            if isinstance(text, str) and text in self._parsed:  # nothing is to be said of it
+                return _with_label(example, self._parsed[text])
         values = [self._value(record, column, example.origin) for column in self._columns]
         first = values[0]
         if isinstance(first, str) and as_mark(first) in self._marks and all(value == first for value in values):
@@ -78,9 +83,12 @@ class LabelReader:
             raise DataError(
                 f"{example.origin}: the field {self._columns[0]!r} is empty", f"the split {self._split} needs labels"
             )
-        if len(values) == 1:
-            return replace(example, label=self._form.parse(first, example.origin, self._columns[0]))
-        return replace(example, label=self._names(values, example.origin))
+        if len(values) > 1:
+            return _with_label(example, self._names(values, example.origin))
+        label = self._form.parse(first, example.origin, self._columns[0])
+        if isinstance(first, str) and first is record[self._columns[0]] and len(self._parsed) < _REMEMBERED:
+            self._parsed[first] = label
+        return _with_label(example, label)
 
     def _value(self, record: Mapping[str, Any], column: str, origin: str) -> Any:
         """The field: text without blanks around it, None where it is empty, a list or an object as it is."""
@@ -109,6 +117,10 @@ class LabelReader:
         return tuple(chosen)
 
 
+def _with_label(example: Example, label: Any) -> Example:
+    return Example(example.identifier, example.texts, label, example.origin)
+
+
 def _values(table: Table, columns: Sequence[str]) -> set[str]:
     """The labels as text, each once, without blanks around them."""
     found: set[Any] = set()
@@ -119,13 +131,14 @@ def _values(table: Table, columns: Sequence[str]) -> set[str]:
     return {without_blanks(text) for value in found if (text := plain_text(value)) is not None}
 
 
-def word_on_truth_values(table: Table, columns: Sequence[str]) -> str | None:
+def word_on_truth_values(table: Table, columns: Sequence[str]) -> list[str]:
     """What is to be said where several labels are read from one column, and it holds nothing but 0 and 1."""
-    if len(columns) != 1 or not _values(table, columns) or not _values(table, columns) <= {"0", "1", "0.0", "1.0"}:
-        return None
-    like = [name for name in table.columns if _values(table, [name]) and _values(table, [name]) <= set(_TRUTH)]
-    named = ",".join(like[:_LISTED]) if len(like) > 1 else "COLUMN,COLUMN"
-    return (
+    values = _values(table, columns) if len(columns) == 1 else set()
+    if not values or not values <= {"0", "1", "0.0", "1.0"}:
+        return []
+    alike = [name for name in table.columns if (found := _values(table, [name])) and found <= set(_TRUTH)]
+    named = ",".join(alike[:_LISTED]) if len(alike) > 1 else "COLUMN,COLUMN"
+    return [
         f"{Path(table.name).name}: the labels of the column {columns[0]!r} are 0 and 1, read as two names of labels; "
         f"for a column of 0 and 1 for each label: --set data.label={named}"
-    )
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Reading:
 
     Attributes:
         examples: with their labels.
-        table: that they come from.
+        table: that they come from, without its records.
         columns: of the texts and labels.
         notes: what is to be said.
     """
@@ -62,6 +63,16 @@ class Reading:
     table: Table
     columns: Chosen
     notes: list[str]
+
+    @cached_property
+    def first_places(self) -> dict[str, str]:
+        """Each name of a label to where it stands first."""
+        found: dict[str, str] = {}
+        for example in self.examples:
+            for name in example.label if isinstance(example.label, tuple) else (example.label,):
+                if name not in found:
+                    found[name] = example.origin
+        return found
 
 
 @dataclass(frozen=True)
@@ -99,20 +110,12 @@ def read_split(split: str, file: Path, data: TableConfig, form: LabelForm) -> Re
             f"{file}: no examples{' behind the header' if table.header else ''}", "give it a row for each example"
         )
     columns = choose_columns(table, data, form.columns, several=form.several, labeled=split != "test")
+    notes = [*table.notes, *_words_on_header(table, columns, data)]
+    if form.several and split == TRAINING:
+        notes += word_on_truth_values(table, columns.labels)
     reader = LabelReader(table, columns.labels, form, split, data.ignore_labels) if columns.labels else None
-    examples: list[Example] = []
-    for number, (record, origin) in enumerate(table.records):
-        with one_example:
-            example = text_example(record, origin, columns.texts, identifier_of(record, IDENTIFIER, number))
-            labeled = example if reader is None else reader.labeled(example, record)
-            if labeled is not None:
-                examples.append(labeled)
-    notes = [*table.notes]
-    notes += _words_on_header(table, columns, data)
-    if reader is not None:
-        notes += reader.notes.lines(len(table.records))
-        word = word_on_truth_values(table, columns.labels) if form.several and split == TRAINING else None
-        notes += [word] if word else []
+    total = len(table.records)
+    examples = _examples(table, columns, reader)
     if not examples and reader is not None and reader.notes.ignored_marks:
         marks = ", ".join(map(repr, reader.notes.ignored_marks))
         raise DataError(
@@ -121,7 +124,19 @@ def read_split(split: str, file: Path, data: TableConfig, form: LabelForm) -> Re
         )
     if not examples:
         raise DataError(f"{file}: no example can be read", "correct its lines")
+    notes += [] if reader is None else reader.notes.lines(total)
     return Reading(examples, table, columns, notes)
+
+
+def _examples(table: Table, columns: Chosen, reader: LabelReader | None) -> list[Example]:
+    examples: list[Example] = []
+    for number, (record, origin) in enumerate(table.take_records()):
+        with one_example:
+            example = text_example(record, origin, columns.texts, identifier_of(record, IDENTIFIER, number))
+            labeled = example if reader is None else reader.labeled(example, record)
+            if labeled is not None:
+                examples.append(labeled)
+    return examples
 
 
 def _words_on_header(table: Table, columns: Chosen, data: TableConfig) -> list[str]:
