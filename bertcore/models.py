@@ -275,6 +275,7 @@ def save_model(
     parameters: Parameters,
     tokenizer: Tokenizer,
     extra_config: Mapping[str, Any] | None = None,
+    max_length: int | None = None,
 ) -> None:
     """Writes a Hugging Face folder, complete or not at all, that transformers opens with the same logits.
 
@@ -286,6 +287,7 @@ def save_model(
         parameters: under canonical names.
         tokenizer: the tokenizer that the model was trained with.
         extra_config: further entries of ``config.json``.
+        max_length: tokens of the longest row that it was trained with; by default what its tokenizer's files say.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -293,7 +295,7 @@ def save_model(
     with atomic_folder(folder) as temporary:
         write_config(temporary, {**family.config_json(config, head), **(extra_config or {})})
         write_weights(temporary / WEIGHTS_FILE, parameters)
-        tokenizer.save(temporary)
+        tokenizer.save(temporary, max_length)
 
 
 def save_weights(file: Path, parameters: Parameters, converter: WeightConverter) -> None:

@@ -21,6 +21,7 @@ from bertcore.data.tables import Record
 from bertcore.engine.choice import open_accumulator
 from bertcore.engine.evaluations import changed_options, choose_folder, folder_name, identity
 from bertcore.engine.judgement import judged, labels_of, learned_baseline, training_beside
+from bertcore.engine.model_settings import settings_of_model
 from bertcore.engine.open_model import OpenModel
 from bertcore.engine.prediction import PredictionTiming, predict_split
 from bertcore.engine.prediction_input import named_as_trained
@@ -100,7 +101,7 @@ class TrainedModel:
     Args:
         path: a run folder, or a model folder whose head fits the task.
         registry: the plugins.
-        settings: on top of the run's own: task, backend, device, data.
+        settings: on top of the run's own, or of those that the model folder remembers: task, backend, device, data.
 
     Raises:
         UsageError: the path is neither, or no task or backend is named.
@@ -113,7 +114,11 @@ class TrainedModel:
         if not is_run and not (chosen_checkpoint(path)[0] / "config.json").is_file():
             raise no_run_folder(path, "is neither a run folder nor a model folder")
         self.run_folder: RunFolder | None = RunFolder.open(path) if is_run else None
-        own = self.run_folder.settings() if self.run_folder is not None else []
+        own = (
+            settings_of_model(chosen_checkpoint(path)[0], registry)
+            if self.run_folder is None
+            else self.run_folder.settings()
+        )
         place = [setting for setting in settings if setting.key in ("task", "backend")]
         self._own_options = config_values(resolve_run(changed_settings(own, place, registry), registry).config)
         self.config: RunConfig = resolve_run(changed_settings(own, settings, registry), registry).config

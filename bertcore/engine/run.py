@@ -28,6 +28,7 @@ from bertcore.engine.choice import choose_metric, describe, open_accumulator
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
 from bertcore.engine.interrupt import Interrupted
 from bertcore.engine.judgement import judged, labels_of, learned_baseline
+from bertcore.engine.model_settings import ENTRY, remembered_settings
 from bertcore.engine.prediction import PredictionTiming, predict_split
 from bertcore.engine.preparation import (
     EncodedSplit,
@@ -549,6 +550,8 @@ class _SeedRun:
             head=head,
             parameters=parameters,
             tokenizer=self._shop.tokenizer,
+            extra_config={ENTRY: remembered_settings(self._config, self._shop.max_length)},
+            max_length=self._shop.max_length,
         )
 
     def _save_best(self, evaluation: Evaluation) -> None:

@@ -145,9 +145,12 @@ def test_no_input_gives_no_output(predict: Predict, tmp_path: Path) -> None:
 
 
 def test_a_model_folder_needs_a_task_and_a_backend(
-    bertcore_command: Callable[..., Any], finished_run: Path, input_file: Path
+    bertcore_command: Callable[..., Any], copied_run: Path, input_file: Path
 ) -> None:
-    model = finished_run / "best"
+    model = copied_run / "best"
+    config = json.loads((model / "config.json").read_text())
+    del config["bertcore"]  # as in a folder that another tool fine-tuned
+    (model / "config.json").write_text(json.dumps(config))
     outcome = bertcore_command("predict", model, "--input", input_file)
     assert outcome.code == 2
     assert "no task" in outcome.err
