@@ -222,7 +222,7 @@ DAMAGED = [
     ('["a"]', "a list instead of a JSON object"),
     ('{"a":\n 1', ":2: column 3 is no JSON: Expecting"),
     ('{"a": "x", "b": "y", "a": "z"}', "a second prediction for question a"),
-    ("Café".encode("latin-1"), ":1: not UTF-8"),
+    ("Café".encode("latin-1"), ":1: byte 3 is not UTF-8"),
     ('{"a": 7, "b": "x"}', "the prediction of question a is no text"),
     ('{"someone": "else"}', "no prediction for any of the 2 questions, the first is a"),
 ]

@@ -267,10 +267,31 @@ def test_a_wrong_line(registry: Registry, tmp_path: Path, line: str, cause: str)
     refused(registry, "qa", file, cause)
 
 
+def test_a_named_encoding_and_a_mark_of_utf16_are_read(registry: Registry, tmp_path: Path) -> None:
+    answers = [{"text": "\u5317\u4eac", "answer_start": 3}]
+    question = {"id": "1", "question": "\u9996\u90fd\uff1f", "answers": answers}
+    articles = {"data": [{"paragraphs": [{"context": "\u9996\u90fd\u662f\u5317\u4eac", "qas": [question]}]}]}
+    line = {**question, "context": "\u9996\u90fd\u662f\u5317\u4eac"}
+    contents = {
+        "dev.json": json.dumps(articles, ensure_ascii=False),
+        "dev.jsonl": json.dumps(line, ensure_ascii=False) + "\n",
+    }
+    task = registry.task("qa")
+    for name, content in contents.items():
+        for codec, options in (("utf-8", {}), ("gb18030", {"encoding": "gb18030"}), ("utf-16", {})):
+            (tmp_path / name).write_bytes(content.encode(codec))
+            dataset = task.open(task.data_config(dev=str(tmp_path / name), **options))
+            ((example),) = dataset.split("dev")  # type: ignore[misc]
+            assert example.texts == {"question": "\u9996\u90fd\uff1f", "context": "\u9996\u90fd\u662f\u5317\u4eac"}
+            assert example.label.answers == ("\u5317\u4eac",)
+        (tmp_path / name).write_bytes(content.encode("gb18030"))
+        refused(registry, "qa", tmp_path / name, "is not UTF-8; likely Chinese in GBK or GB18030")
+
+
 def test_other_encodings_and_lines_under_another_name(registry: Registry, tmp_path: Path) -> None:
     file = tmp_path / "dev.json"
     file.write_bytes('{"data":\n["Café"]}'.encode("latin-1"))
-    refused(registry, "qa", file, ":2: not UTF-8 (byte 14)")
+    refused(registry, "qa", file, ":2: byte 5 is not UTF-8; likely a Western language")
     file.write_text('{"question": "q", "context": "c"}\n{"question": "q"}\n')
     refused(registry, "qa", file, ":2: the field 'context' is missing")
     file.write_bytes(b"\xef\xbb\xbf" + b'{"data": []}')

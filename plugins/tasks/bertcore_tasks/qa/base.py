@@ -102,7 +102,7 @@ class QuestionAnsweringTask(Task):
 
         def read(split: str) -> list[Example]:
             (file,) = files[split]
-            examples, told = read_questions(file, may_lack=split == "test")
+            examples, told = read_questions(file, may_lack=split == "test", encoding=data.encoding)
             notes.extend(note for note in told if note not in notes)
             return examples
 
@@ -114,11 +114,12 @@ class QuestionAnsweringTask(Task):
 
     def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], str]] | None:
         """The questions of a ``.json`` in SQuAD's form or one of its kin, with or without answers."""
+        assert isinstance(data, QuestionAnsweringConfig)
         if file.suffix.lower() != ".json":
             return None
         return [
             ({"id": asked.identifier, "question": asked.question, "context": asked.context}, asked.place)
-            for asked in read_asked(file)
+            for asked in read_asked(file, data.encoding)
         ]
 
     def input_fields(self, data: DataConfig) -> tuple[str, ...]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.data.bad_examples import one_example
-from bertcore.data.tables import read_json_lines
+from bertcore.data.encodings import not_utf8
+from bertcore.data.tables import json_lines_of, read_content
 from bertcore.errors import DataError
-from bertcore.near_misses import did_you_mean, nearest_path
 
 from bertcore_tasks.qa.answers import text_field
 from bertcore_tasks.texts import identifier_of
@@ -44,7 +44,7 @@ class Asked:
     place: str
 
 
-def read_asked(file: Path) -> Iterator[Asked]:
+def read_asked(file: Path, encoding: str | None = None) -> Iterator[Asked]:
     """Yields the questions of a file; what is wrong with one is caught by the check of data.
 
     The content decides about the form, and not the suffix: a JSON value that is a SQuAD file, a list of its articles or
@@ -54,39 +54,45 @@ def read_asked(file: Path) -> Iterator[Asked]:
         DataError: the file is missing, no UTF-8 or no JSON (with the line), or a field is missing or wrong (with the
             question).
     """
-    if _holds_lines(file):
-        for value, place in read_json_lines(file):
+    content = read_content(file, encoding)
+    if _holds_lines(content, file):
+        for value, place in json_lines_of(content, str(file)):
             number = int(place.rpartition(":")[2])
             if number > 1 or "header" not in value:  # MRQA's first line tells of the file
                 with one_example:
                     yield from _questions(value, place, file, number)
         return
-    content = read_json(file, SQUAD_FORM)
+    value = read_json(file, SQUAD_FORM, encoding=encoding)
     # A list by itself must hold something, or it may be any other file.
-    if not content or (not isinstance(content, list) and not _is_form(content)):
+    if not value or (not isinstance(value, list) and not _is_form(value)):
         raise DataError(f"{file}: no list of articles in 'data'", SQUAD_FORM)
-    yield from _questions(content, f"{file}: ", file, 0)
+    yield from _questions(value, f"{file}: ", file, 0)
 
 
 def read_json(
-    file: Path, form: str, object_pairs_hook: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None
+    file: Path,
+    form: str,
+    object_pairs_hook: Callable[[list[tuple[str, Any]]], dict[str, Any]] | None = None,
+    encoding: str | None = None,
 ) -> Any:
-    """Reads a file that is one JSON value in UTF-8.
+    """Reads a file that is one JSON value.
 
     Args:
         file: the file.
         form: what to write, for the user whose file is no JSON.
         object_pairs_hook: makes each object of its names and values, as in :func:`json.loads`.
+        encoding: of the file, as Python names it; None for UTF-8, or UTF-16 with a byte-order mark.
 
     Raises:
         DataError: it is missing, no UTF-8 or no JSON (with the line).
     """
-    content = _content(file)
+    content = read_content(file, encoding)
     try:
-        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=object_pairs_hook)
+        return json.loads(content.decode(), object_pairs_hook=object_pairs_hook)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{file}:{line}: not UTF-8 (byte {error.start})", "convert the file to UTF-8") from None
+        byte = error.start - (content.rfind(b"\n", 0, error.start) + 1)
+        raise not_utf8(f"{file}:{line}", byte, content) from None
     except json.JSONDecodeError as error:
         remedy = "call a file of JSON lines .jsonl" if error.msg == "Extra data" else form
         raise DataError(f"{file}:{error.lineno}: column {error.colno} is no JSON: {error.msg}", remedy) from None
@@ -94,16 +100,9 @@ def read_json(
         raise DataError(f"{file}: no JSON: {error}", form) from None
 
 
-def _content(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file}: {error.strerror}", did_you_mean(nearest_path(file), "check the path")) from None
-
-
-def _holds_lines(file: Path) -> bool:
+def _holds_lines(content: bytes, file: Path) -> bool:
     """Whether a file holds a JSON object a line: its first line is one, and more lines follow."""
-    first, _, rest = _content(file).removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")
+    first, _, rest = content.lstrip().partition(b"\n")
     is_named_so = file.suffix.lower() == ".jsonl"
     if not rest.strip():
         return is_named_so

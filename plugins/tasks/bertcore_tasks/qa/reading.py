@@ -13,7 +13,9 @@ from bertcore_tasks.qa.answers import NOWHERE, GivenAnswers, Gold, find_gold, is
 from bertcore_tasks.qa.forms import Asked, read_asked
 
 
-def read_questions(file: Path, *, may_lack: bool = False) -> tuple[list[Example], list[str]]:
+def read_questions(
+    file: Path, *, may_lack: bool = False, encoding: str | None = None
+) -> tuple[list[Example], list[str]]:
     """Reads the questions of a file, in any of the forms of :func:`bertcore_tasks.qa.forms.read_asked`.
 
     A question without ``answers`` is unlabeled. One whose answers say nothing, or with ``is_impossible`` and no
@@ -25,6 +27,7 @@ def read_questions(file: Path, *, may_lack: bool = False) -> tuple[list[Example]
     Args:
         file: the file.
         may_lack: whether some of the questions may be unlabeled, and others not.
+        encoding: of the file, as Python names it; None for UTF-8, or UTF-16 with a byte-order mark.
 
     Returns:
         The questions, and what was repaired or left out, in words.
@@ -35,7 +38,7 @@ def read_questions(file: Path, *, may_lack: bool = False) -> tuple[list[Example]
     examples: list[Example] = []
     are_placeholders = True
     report = _Report()
-    for asked in read_asked(file):
+    for asked in read_asked(file, encoding):
         with one_example:
             given = read_answers(asked.fields, asked.place)
             gold = None if given is None else _gold(given, asked, report)
