@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bertcore.api import predict as predict
     from bertcore.api import resume as resume
     from bertcore.api import run as run
+    from bertcore.api import run_folds as run_folds
     from bertcore.api import run_seeds as run_seeds
     from bertcore.api import score as score
     from bertcore.api import submit as submit
@@ -37,6 +38,7 @@ _PUBLIC = {
     "predict": "bertcore.api",
     "resume": "bertcore.api",
     "run": "bertcore.api",
+    "run_folds": "bertcore.api",
     "run_seeds": "bertcore.api",
     "score": "bertcore.api",
     "submit": "bertcore.api",
@@ -57,6 +59,7 @@ __all__ = [
     "predict",
     "resume",
     "run",
+    "run_folds",
     "run_seeds",
     "score",
     "submit",

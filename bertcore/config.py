@@ -25,6 +25,9 @@ ENVIRONMENT_PREFIX = "BERTCORE_"
 FILE_OPTIONS = ("path", "train", "dev", "test")
 """Data options that name files or folders; a task's own options of these names count, too."""
 
+DIVISION_OPTIONS = ("dev_fraction", "division", "division_seed")
+"""Data options that take the split to evaluate from the training examples."""
+
 NONE = "none"
 """How a value is switched off in a file, in the environment and in ``--set``; TOML has no null."""
 
@@ -47,6 +50,11 @@ class DataConfig(Section):
     """What is read and how it becomes tokens. A task may add options of its own."""
 
     path: str | None = Field(None, description="folder of the task's files, or 'sample'")
+    dev_fraction: float | None = Field(
+        None, gt=0, lt=1, description="part of the training examples to evaluate on, where there is no file for that"
+    )
+    division: str | None = Field(None, description="file that names that part, as a run keeps it")
+    division_seed: int = Field(42, ge=0, lt=2**63, description="seed of that part, and of folds")
     max_length: int | None = Field(None, ge=4, description="tokens of the longest row; default: what the model allows")
     lowercase: bool | None = Field(None, description="default: as the tokenizer's own files say")
     cache: bool = Field(True, description="keep encoded splits on disk")

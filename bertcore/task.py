@@ -7,7 +7,7 @@ and how predictions become scores. It knows no framework and no training.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -281,6 +281,16 @@ class Task(ABC):
             data: the data options.
         """
         return {}
+
+    def traits(self, example: Example) -> tuple[str, ...]:
+        """What a part of the examples should have as often as the whole: the label, or several of them."""
+        label = example.label
+        labels = label if isinstance(label, tuple) else (label,)
+        return tuple(one for one in labels if isinstance(one, str))
+
+    def group(self, example: Example) -> Hashable:
+        """What two examples share that must not be trained on in one and evaluated in the other: their texts."""
+        return tuple(example.texts.values())
 
     @abstractmethod
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from bertcore.api.data import check_data, convert_data, score
 from bertcore.api.inference import evaluate, predict, submit
-from bertcore.api.training import resume, run, run_seeds
+from bertcore.api.training import resume, run, run_folds, run_seeds
 from bertcore.api.weights import convert
 from bertcore.conversion import ConversionReport
 from bertcore.engine.data_check import DataReport
 from bertcore.engine.data_convert import DataConversion
+from bertcore.engine.folds import FoldsResult
 from bertcore.engine.inference import EvaluationResult, TrainedModel
 from bertcore.engine.repeats import SeedsResult
 from bertcore.engine.run import RunResult
@@ -25,6 +26,7 @@ __all__ = [
     "DataConversion",
     "DataReport",
     "EvaluationResult",
+    "FoldsResult",
     "RunResult",
     "ScoreResult",
     "SeedsResult",
@@ -39,6 +41,7 @@ __all__ = [
     "predict",
     "resume",
     "run",
+    "run_folds",
     "run_seeds",
     "score",
     "submit",

@@ -8,8 +8,10 @@ from typing import Any
 
 from bertcore.api.arguments import PathOrText, checked, gather
 from bertcore.api.data_arguments import Data, placeholders, sort_data
+from bertcore.engine import folds as cross_validation
 from bertcore.engine import repeats
 from bertcore.engine import run as training
+from bertcore.engine.folds import FoldsResult
 from bertcore.engine.repeats import SeedsResult
 from bertcore.engine.run import RunResult
 from bertcore.registry import Registry
@@ -78,6 +80,35 @@ def run_seeds(
     files, rows = sort_data(data=data, train=train, dev=dev, test=test)
     given = gather(settings, task=task, backend=backend, model=model, output=output, **files, **placeholders(rows))
     return repeats.run_seeds(training.resolve_run(given, known).config, known, seeds, rows)
+
+
+@checked
+def run_folds(
+    folds: int,
+    *,
+    task: str,
+    model: PathOrText,
+    backend: str | None = None,
+    data: Data | None = None,
+    train: Data | None = None,
+    dev: Data | None = None,
+    test: Data | None = None,
+    output: PathOrText | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> FoldsResult:
+    """Fine-tunes a model once for each fold of the training examples, and evaluates it on that fold.
+
+    The folds have equal shares of each label, and examples of equal texts are in one fold. Arguments and errors are as
+    in :func:`run`; ``dev`` takes no part.
+    """
+    known = registry or Registry()
+    files, rows = sort_data(data=data, train=train, dev=dev, test=test)
+    given = gather(
+        settings, task=task, backend=backend, model=model, output=output, seed=seed, **files, **placeholders(rows)
+    )
+    return cross_validation.run_folds(training.resolve_run(given, known).config, known, folds, rows)
 
 
 @checked

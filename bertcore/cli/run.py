@@ -41,6 +41,7 @@ Examples:
 @setting_option("--metric", "train.metric", help="What chooses the best checkpoint: a metric of the task, or loss.")
 @setting_option("--seed", "run.seed", type=int, help="Seed of data order, dropout and new parameters.")
 @click.option("--seeds", metavar="N,N,...", help="Train once for each seed; report mean and standard deviation.")
+@click.option("--folds", type=int, help="Train once for each of N folds of the training examples.")
 @click.option(
     "--tracker",
     "trackers",
@@ -57,6 +58,7 @@ def run(
     settings: dict[str, Any],
     output: Path | None,
     seeds: str | None,
+    folds: int | None,
     trackers: tuple[str, ...],
     resumed: Path | None,
     file: Path | None,
@@ -67,6 +69,7 @@ def run(
     The last line is the score of the best checkpoint, which lies in best/ of the run folder.
     """
     from bertcore.config import gather_settings
+    from bertcore.engine import folds as cross_validation
     from bertcore.engine import repeats
     from bertcore.engine import run as training
     from bertcore.engine.tracking import with_trackers
@@ -77,18 +80,24 @@ def run(
         settings["run.output"] = str(output)
     registry = Registry(blocked=blocked)
     if resumed is not None:
-        if seeds is not None or output is not None or settings["model.path"] is not None:
+        if seeds is not None or folds is not None or output is not None or settings["model.path"] is not None:
             raise UsageError(
-                "--resume goes on with one run in its own folder", "leave out --seeds, --output and --model"
+                "--resume goes on with one run in its own folder", "leave out --seeds, --folds, --output and --model"
             )
         changes = gather_settings(file, {}, assignments, settings)
         with shown_work():
             training.resume(resumed, registry, changes, trackers)
         return
+    if seeds is not None and folds is not None:
+        raise UsageError(
+            "--seeds and --folds each make several runs", "give one of them; --seed sets that of all folds"
+        )
     given = with_trackers(gather_settings(file, None, assignments, settings), trackers, registry)
     config = training.resolve_run(given, registry).config
     with shown_work():
-        if seeds is None:
+        if folds is not None:
+            click.echo(cross_validation.run_folds(config, registry, folds).summary)
+        elif seeds is None:
             training.run(config, registry)
         else:
             click.echo(repeats.run_seeds(config, registry, _parse_seeds(seeds)).summary)

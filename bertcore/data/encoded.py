@@ -13,14 +13,14 @@ import numpy as np
 
 import bertcore
 from bertcore.batch import Batch, Column
-from bertcore.config import FILE_OPTIONS, DataConfig
+from bertcore.config import DIVISION_OPTIONS, FILE_OPTIONS, DataConfig
 from bertcore.converters.formats.safetensors_file import read_safetensors, write_safetensors
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import BertcoreError
 from bertcore.heads import Head
 from bertcore.task import Encoding, Example, Task
 
-OPTIONS_BESIDE_ROWS = frozenset({*FILE_OPTIONS, "cache", "stream_window"})
+OPTIONS_BESIDE_ROWS = frozenset({*FILE_OPTIONS, *DIVISION_OPTIONS, "cache", "stream_window"})
 """Data options that say where data lies or how it is held, and not what its rows are."""
 
 

@@ -17,6 +17,7 @@ from bertcore.config import FILE_OPTIONS, RunConfig
 from bertcore.data.bad_examples import gather_errors, one_example, unknown_label
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.data.tokenizer import Tokenizer
+from bertcore.engine.division import is_divided
 from bertcore.engine.preparation import (
     choose_max_length,
     data_names,
@@ -332,7 +333,8 @@ class _Encoder:
         encoding = encode_examples(
             self._task,
             examples,
-            files=self._dataset.files[name],
+            # What is kept of an encoding is found by the files, and a part of their examples is not all of them.
+            files=() if is_divided(self._config.data) else self._dataset.files[name],
             tokenizer=self.tokenizer,
             head=self.head,
             config=self._config,

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from bertcore.backend import Session
 from bertcore.batch import Batch
-from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_model, config_values, known_keys
+from bertcore.config import DIVISION_OPTIONS, FILE_OPTIONS, RunConfig, Setting, config_model, config_values, known_keys
 from bertcore.converters.model_places import chosen_checkpoint
 from bertcore.data.record_folder import RecordedSplit
+from bertcore.data.split_part import SplitPart
 from bertcore.data.tables import Record
 from bertcore.engine.choice import open_accumulator
 from bertcore.engine.evaluations import changed_options, choose_folder, folder_name, identity
@@ -46,7 +47,7 @@ from bertcore.models import ModelSource, open_model
 from bertcore.parameters import Parameters
 from bertcore.progress import about, describe
 from bertcore.registry import Registry
-from bertcore.task import Accumulator, Dataset, Evaluation, ExampleStream, Task
+from bertcore.task import Accumulator, Dataset, Evaluation, Example, ExampleStream, Task
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,9 @@ def changed_settings(own: Sequence[Setting], changes: Sequence[Setting], registr
     files = {f"data.{name}" for name in FILE_OPTIONS}
     if "data.path" in keys:
         stale |= files  # single files would win over the folder
-    elif keys & files:
+    if "data.path" in keys or keys & {"data.train", "data.dev"}:
+        stale |= {f"data.{name}" for name in DIVISION_OPTIONS}  # it is of the examples of the run
+    if keys & files and "data.path" not in keys:
         # A file of the run that is gone is not missed where another split is named.
         stale |= {setting.key for setting in own if setting.key in files and not Path(str(setting.value)).exists()}
     if "task" in keys:
@@ -233,8 +236,11 @@ class TrainedModel:
         for text in (*self.source.weights.notes, *self.tokenizer.notes, *dataset.notes):
             note(text)
         # Labels that a test file happens to have, or dummies in their place, are none of a prediction's business.
-        recorded = isinstance(split, RecordedSplit)
-        examples = split if recorded else [replace(example, label=None) for example in split]
+        examples: Sequence[Example] = split
+        if isinstance(split, SplitPart):
+            examples = split.without_labels()
+        elif not isinstance(split, RecordedSplit):
+            examples = [replace(example, label=None) for example in split]
         encoded = encode_whole_split(
             self.task,
             name,

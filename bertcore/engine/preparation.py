@@ -14,7 +14,10 @@ from bertcore.batch import Batch
 from bertcore.config import FILE_OPTIONS, DataConfig, ModelConfig, RunConfig, Setting
 from bertcore.data.encoded import encode_split
 from bertcore.data.record_folder import RecordedSplit, holds_records, open_records
+from bertcore.data.split_part import SplitPart
 from bertcore.data.tokenizer import Tokenizer
+from bertcore.engine.division import divided
+from bertcore.engine.judgement import TRAINING_SPLIT
 from bertcore.errors import DataError, DeviceError, UsageError
 from bertcore.heads import Head
 from bertcore.models import ModelSource, open_model
@@ -41,7 +44,9 @@ class EncodedSplit:
     def describe(self) -> str:
         """Size and truncation in words, for the header."""
         cut = f", {len(self.encoding.truncated)} truncated" if len(self.encoding.truncated) else ""
-        return f"{self.name} {len(self.examples)}{cut}"
+        words = self.examples.words if isinstance(self.examples, SplitPart) else ""
+        part = f" ({words})" if words and self.name != TRAINING_SPLIT else ""
+        return f"{self.name} {len(self.examples)}{part}{cut}"
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,14 @@ def find_model(
 
 
 def open_data(task: Task, config: RunConfig, registry: Registry) -> Dataset:
+    """Opens the data that the configuration names, with the split to evaluate taken from another if it says so.
+
+    Raises as :func:`open_undivided` and :func:`bertcore.engine.division.divided`.
+    """
+    return divided(open_undivided(task, config, registry), task, config.data)
+
+
+def open_undivided(task: Task, config: RunConfig, registry: Registry) -> Dataset:
     """Opens the data that the configuration names: the task's own files, or a folder of record files.
 
     Raises:
@@ -276,6 +289,19 @@ def encode_examples(
     Raises:
         DataError: the records do not fit the tokenizer, the head or the length.
     """
+    if isinstance(examples, SplitPart):
+        return examples.encoding(
+            lambda whole: encode_examples(
+                task,
+                whole,
+                files=files,
+                tokenizer=tokenizer,
+                head=head,
+                config=config,
+                max_length=max_length,
+                note=note,
+            )
+        )
     if isinstance(examples, RecordedSplit):
         return examples.encoding(tokenizer, head, max_length)
     return encode_split(task, examples, files, tokenizer, head, config.data, max_length, note)

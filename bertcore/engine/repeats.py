@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bertcore.config import RunConfig
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
@@ -54,39 +55,62 @@ def run_seeds(
         )
     if config.train.stop_after is not None:
         raise UsageError("with train.stop_after no seed comes to a score", "leave it out, or train with one --seed")
-    with kept_in_run_folder(rows, in_own_folder(config)) as config, _removed_if_empty(config) as parent:
+    with kept_in_run_folder(rows, in_own_folder(config)) as config, removed_if_empty(config) as parent:
         workshop = Workshop(config, registry, rows=rows)
         results = [workshop.run(seed, suffix=f"seed-{seed}") for seed in seeds]
+    outcome = outcome_of(results)
+    summary = f"{outcome.scores}, seeds {len(seeds)}"
+    runs = [{"seed": result.seed, **entry} for result, entry in zip(results, outcome.entries, strict=True)]
+    write_json(parent / "report.json", {**outcome.content, "summary": summary, "runs": runs})
+    return SeedsResult(parent, tuple(results), outcome.mean, outcome.standard_deviation, summary)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What several runs come to.
+
+    Attributes:
+        mean: name of each score that all runs have to its mean.
+        standard_deviation: of the sample; nan for one run.
+        scores: both in words, of the chief scores.
+        content: both for ``report.json``, with those of the test file.
+        entries: what ``report.json`` says of each run.
+    """
+
+    mean: Mapping[str, float]
+    standard_deviation: Mapping[str, float]
+    scores: str
+    content: Mapping[str, Any]
+    entries: Sequence[Mapping[str, Any]]
+
+
+def outcome_of(results: Sequence[RunResult]) -> Outcome:
+    """Puts the scores of several runs together."""
     mean, deviation = _mean_and_deviation([result.metrics for result in results])
-    scores = ", ".join(
-        f"{name} mean {mean[name]:.6f}, standard deviation {deviation[name]:.6f}" for name in list(mean)[:SHOWN_METRICS]
-    )
-    summary = f"{scores}, seeds {len(seeds)}"
+    chief = list(mean)[:SHOWN_METRICS]
+    scores = ", ".join(f"{name} mean {mean[name]:.6f}, standard deviation {deviation[name]:.6f}" for name in chief)
     tests = [result.test.metrics for result in results if result.test is not None]
     content = {
         "mean": mean,
         "standard_deviation": deviation,
         "baseline": dict(results[0].baseline),
         "test": dict(zip(("mean", "standard_deviation"), _mean_and_deviation(tests), strict=True)) if tests else None,
-        "summary": summary,
-        "runs": [
-            {
-                "seed": one.seed,
-                "metrics": dict(one.metrics),
-                "test": None if one.test is None else dict(one.test.metrics),
-                "notes": list(one.notes),
-                "folder": one.folder.name,
-            }
-            for one in results
-        ],
     }
-    write_json(parent / "report.json", content)
-    return SeedsResult(parent, tuple(results), mean, deviation, summary)
+    entries = [
+        {
+            "metrics": dict(one.metrics),
+            "test": None if one.test is None else dict(one.test.metrics),
+            "notes": list(one.notes),
+            "folder": one.folder.name,
+        }
+        for one in results
+    ]
+    return Outcome(mean, deviation, scores, content, entries)
 
 
 def _mean_and_deviation(runs: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], dict[str, float]]:
     """Mean and standard deviation of each score; the latter is nan for one run."""
-    values = {name: [run[name] for run in runs] for name in runs[0]}
+    values = {name: [run[name] for run in runs] for name in runs[0] if all(name in run for run in runs)}
     mean = {name: statistics.fmean(of_name) for name, of_name in values.items()}
     deviation = {name: statistics.stdev(of_name) if len(runs) > 1 else math.nan for name, of_name in values.items()}
     return mean, deviation
@@ -99,7 +123,7 @@ def in_own_folder(config: RunConfig) -> RunConfig:
 
 
 @contextmanager
-def _removed_if_empty(config: RunConfig) -> Iterator[Path]:
+def removed_if_empty(config: RunConfig) -> Iterator[Path]:
     """Gives the folder of all runs, and removes it where an error leaves nothing in it."""
     parent = RunFolder.planned(config)
     try:

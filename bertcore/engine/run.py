@@ -25,6 +25,7 @@ from bertcore.config import (
 from bertcore.data.record_folder import recorded_settings
 from bertcore.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bertcore.engine.choice import choose_metric, describe, open_accumulator
+from bertcore.engine.division import keep_division
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
 from bertcore.engine.interrupt import Interrupted
 from bertcore.engine.judgement import judged, labels_of, learned_baseline
@@ -228,7 +229,9 @@ class Workshop:
             if split not in self.dataset.files:
                 raise DataError(
                     f"the data has no split {split}, only {', '.join(self.dataset.files)}",
-                    "a run trains on one split and evaluates on another",
+                    "give the file with --dev, or take a part of the training examples: --set data.dev_fraction=0.1"
+                    if split != "train"
+                    else "a run trains on one split and evaluates on another",
                 )
         evaluated = self.task.evaluation_split
         examples = self.dataset.split(evaluated)
@@ -277,6 +280,7 @@ class Workshop:
             session.restore(optimizer)
         folder = self.resumed or RunFolder.create(config, suffix, prepared=self._has_kept_rows and not suffix)
         try:
+            config = keep_division(config, folder, self.training_examples)
             return _SeedRun(self, config, folder, session, data, fit, progress, started).run()
         except BaseException:
             if self.resumed is None:

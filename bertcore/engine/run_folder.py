@@ -87,7 +87,7 @@ class RunFolder:
 
     def _found_again(self, setting: Setting) -> Setting:
         section, _, option = setting.key.partition(".")
-        if section == "data" and option in FILE_OPTIONS and not Path(str(setting.value)).exists():
+        if section == "data" and option in (*FILE_OPTIONS, "division") and not Path(str(setting.value)).exists():
             for home in (self.path, self.path.parent):  # a run among others has the data of all
                 kept = home / KEPT_DATA / Path(str(setting.value)).name
                 if kept.is_file():

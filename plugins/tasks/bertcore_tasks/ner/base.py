@@ -119,6 +119,10 @@ class NerTask(Task):
         """All of :mod:`bertcore_tasks.ner.metrics` that are the task's; see :meth:`bertcore.task.Task.metrics`."""
         return tuple(map(Metric, score_names(self.scores_names)))
 
+    def traits(self, example: Example) -> tuple[str, ...]:
+        """The types of its entities; see :meth:`bertcore.task.Task.traits`."""
+        return tuple(sorted({span.type for span in example.label or ()}))
+
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"text": ...}``, split as ``data.unit`` says, or ``{"tokens": [...]}``."""
         assert isinstance(data, NerDataConfig)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -107,6 +107,14 @@ class QuestionAnsweringTask(Task):
             return examples
 
         return Dataset(files, read, notes=notes)
+
+    def traits(self, example: Example) -> tuple[str, ...]:
+        """Whether it has an answer; see :meth:`bertcore.task.Task.traits`."""
+        return ("answerable" if example.label is not None and example.label.answers else "unanswerable",)
+
+    def group(self, example: Example) -> Hashable:
+        """The context: what is asked about one of them tells of it; see :meth:`bertcore.task.Task.group`."""
+        return example.texts["context"]
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"question": ..., "context": ...}``; see :meth:`bertcore.task.Task.parse_input`."""
