@@ -301,6 +301,7 @@ def values_for(model: type[Section]) -> st.SearchStrategy[Section]:
     """Any valid section: each key by its type, and the few that have bounds by these."""
     bounded = {
         "warmup_ratio": st.floats(0, 1),
+        "dev_fraction": st.none() | st.floats(0.001, 0.999),
         "betas": st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)),
         "objective_options": st.dictionaries(TEXT, OPTIONS, max_size=3),
         "trackers": st.none() | st.lists(TEXT, max_size=3).map(tuple),
