@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ _FIRST_ROWS = 1000
 
 _WORDS = {TAB: "tabs", ",": "commas", ";": "semicolons"}
 _USUAL = {".tsv": TAB, ".csv": ",", ".tab": TAB, ".txt": TAB}
+
+_SEPARATOR_LINE = re.compile(rb'"?sep=([,;\t|])"?\r?(?=\n)', re.IGNORECASE)
 
 Rows = Generator[tuple[int, list[str]], None, None]
 """The line on which each row begins, and its fields."""
@@ -65,6 +68,8 @@ def read_delimited(
     """
     if b"\n" not in content and b"\r" in content:
         content = content.replace(b"\r", b"\n")  # as spreadsheets on old Macs end lines
+    content, told = _without_separator_line(content)
+    separator = separator or told
     found = find_separator(content, suffix, least_columns) if separator is None else separator_of(separator)
     quoted = quotes_quote(content, found)
     with closing(_rows(content, name, found, quoted, header)) as rows:
@@ -74,11 +79,29 @@ def read_delimited(
         named = is_header([fields for _, fields in first]) if header is None else header
         table = _with_columns(first[0][1], named)
         _read_records(table, chain(first[1:] if named else first, rows), name, _remedy(found, quoted))
+    table.notes += _words_on_nul(content, name)
     if separator is None and found != _USUAL.get(suffix, found):
         table.notes.append(f"{name}: its fields are parted by {_WORDS[found]}, whatever its suffix says")
     if quoted and found == TAB:
         table.notes.append(f"{name}: its quotes enclose fields, as spreadsheets write them, and are not read as text")
     return table
+
+
+def _without_separator_line(content: bytes) -> tuple[bytes, str | None]:
+    """The content behind a first line ``sep=;``, by which Excel tells the separator; the line stays, and is blank."""
+    match = _SEPARATOR_LINE.match(content)
+    return (content, None) if match is None else (content[match.end() :], match[1].decode())
+
+
+def _words_on_nul(content: bytes, name: str) -> list[str]:
+    first = content.find(b"\0")
+    if first < 0:
+        return []
+    line, count = content.count(b"\n", 0, first) + 1, content.count(b"\0")
+    return [
+        f"{name}: {count} NUL byte{'s' * (count != 1)}, which texts seldom hold, the first in {name}:{line}; kept as "
+        "text, but the file may be damaged"
+    ]
 
 
 def _with_columns(first: Sequence[str], named: bool) -> Delimited:

@@ -118,10 +118,9 @@ def table_of_rows(rows: Iterable[Mapping[str, Any]], name: str) -> Table:
 
 
 def _table(content: bytes, name: str, suffix: str, form: TableForm) -> Table:
-    if form.separator is None:
-        records = json_records(content, name, certain=suffix in JSON_SUFFIXES)
-        if records is not None:
-            return _table_of_records(records, name)
+    records = json_records(content, name, certain=suffix in JSON_SUFFIXES)
+    if records is not None:
+        return _table_of_records(records, name)
     found: Delimited = read_delimited(
         content,
         name,

@@ -40,6 +40,14 @@ def test_the_last_line_is_that_of_an_evaluation(bertcore_command: Command, rte_d
     ]
 
 
+def test_predictions_may_be_any_table(bertcore_command: Command, rte_dir: Path, predictions: Path) -> None:
+    rows = predictions.read_text().replace("\t", ";")
+    table = predictions.with_suffix(".csv")
+    table.write_text(rows.replace("index;", "id;") + "\n")
+    outcome = bertcore_command("score", "--task", "rte", "--data", rte_dir, "--predictions", table)
+    assert outcome.last_line == "acc_num 146, total_num 277, accuracy 0.527076"
+
+
 def test_json(bertcore_command: Command, rte_dir: Path, predictions: Path) -> None:
     arguments = ["--task", "rte", "--data", rte_dir / "dev.tsv", "--predictions", predictions, "--json"]
     report = json.loads(bertcore_command("score", *arguments).out)

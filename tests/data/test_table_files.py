@@ -113,8 +113,26 @@ def test_a_separator_can_be_named(file):
     ):
         file.write_text(f"text{separator}label\nso, so{separator}x\n")
         assert rows_of(file, TableForm(separator=name)) == [("so, so", "x")]
+    jsonl = parse_table(b'{"text": "a"}\n', "a", TableForm(separator=";"), ".jsonl")
+    assert jsonl.records == [({"text": "a"}, "a:1")], "JSON has no separator"
     error = fails(b"a,b\n", form=TableForm(separator="\n"))
     assert "cannot part fields" in error.cause
+
+
+def test_a_line_by_which_excel_tells_the_separator_is_no_header(file):
+    for line in ("sep=;", '"sep=;"', "SEP=;\r"):
+        file.write_text(f"{line}\ntext;label\na, b;x\n", newline="")
+        table = read_table(file)
+        assert table.columns == ("text", "label")
+        assert table.records == [({"text": "a, b", "label": "x"}, f"{file}:3")]
+
+
+def test_nul_bytes_are_kept_and_said(file):
+    file.write_bytes(b"text,label\na\0b,x\nc,\0\0y\n")
+    table = read_table(file)
+    assert [tuple(fields.values()) for fields, _ in table.records] == [("a\0b", "x"), ("c", "\0\0y")]
+    (note,) = table.notes
+    assert note.startswith(f"{file}: 3 NUL bytes, which texts seldom hold, the first in {file}:2")
 
 
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".txt"])

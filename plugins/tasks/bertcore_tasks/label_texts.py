@@ -102,11 +102,14 @@ class LabelNotes:
                 f"{'them' if len(self._trimmed) != 1 else 'it'}, read without; the first is {self._trimmed[0]}"
             )
         done = "are predicted and not scored" if self._split == "test" else "are left out"
+        unscored = sum(map(len, self._ignored.values()))
+        # A test file is scored as a whole or not at all.
+        others = "; as a dev file it is scored without them" if self._split == "test" and unscored < total else ""
         for mark, origins in self._ignored.items():
             meaning = _MEANING.get(mark, "data.ignore_labels names it")
             notes.append(
                 f"{self._name}: {len(origins)} of {total} examples {done}, because their label is {mark!r}: "
-                f"{meaning}; the first is {origins[0]}"
+                f"{meaning}; the first is {origins[0]}{others}"
             )
         return notes
 

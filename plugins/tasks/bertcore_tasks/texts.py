@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.batch import Column, from_rows
-from bertcore.data.tables import read_json_lines, read_tsv
+from bertcore.data.table_files import read_table
+from bertcore.data.tables import read_json_lines
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError
 from bertcore.task import Encoding, Example
@@ -137,9 +138,10 @@ class StoredPrediction:
 def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str] = ()) -> list[StoredPrediction]:
     """Reads a file of predictions, and returns that of each example.
 
-    It is a tab-separated file with the columns ``index`` (or ``id``) and ``prediction``, GLUE's form; JSON lines with
-    ``id`` and ``label``, CLUE's form; or bertcore's own ``predictions.jsonl`` with ``id`` and ``prediction``. CLUE's
-    form holds no texts: beside those, or beside predictions, a label is the right one and is not read.
+    It is a table with the columns ``index`` (or ``id``) and ``prediction``, as in GLUE's tab-separated form; JSON
+    lines with ``id`` and ``label``, CLUE's form; or bertcore's own ``predictions.jsonl`` with ``id`` and
+    ``prediction``. CLUE's form holds no texts: beside those, or beside predictions, a label is the right one and is
+    not read.
 
     Args:
         file: the file.
@@ -195,12 +197,14 @@ def _stored_predictions(file: Path, text_fields: Set[str]) -> Iterable[tuple[str
                 raise DataError(f"{origin}: the field {absent!r} is missing", remedy)
             yield str(record["id"]), StoredPrediction(record[name], origin)
         return
-    rows = read_tsv(file, required=("prediction",))
-    column = "index" if rows and "index" in rows[0].fields else "id"
-    for row in rows:
-        if column not in row.fields:
-            raise DataError(f"{file}:1: no column 'index'", "the header is: index, tab, prediction")
-        yield row.fields[column], StoredPrediction(row.fields["prediction"], row.origin)
+    table = read_table(file)
+    identifier = table.column("index") or table.column("id")
+    for column, name in ((table.column("prediction"), "prediction"), (identifier, "index")):
+        if column is None:
+            shown = ", ".join(map(repr, table.columns))
+            raise DataError(f"{file}:1: no column {name!r} among {shown}", "the header is: index, tab, prediction")
+    for fields, origin in table.records:
+        yield fields[identifier or "index"], StoredPrediction(fields["prediction"], origin)
 
 
 def _is_json_lines(file: Path) -> bool:
