@@ -15,6 +15,7 @@ import numpy as np
 
 from bertcore.converter import MADE, KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.converters.formats.names import tensor_names
+from bertcore.converters.formats.torch_file import is_torch_file
 from bertcore.converters.layouts import BERT4TORCH, prefixes, take_encoder
 from bertcore.converters.model_folder import config_beside
 from bertcore.converters.rules import RenameRule, Tensors, left_out, refuse_unknown, to_canonical, to_foreign
@@ -198,7 +199,8 @@ def bert4torch_parts(tensors: Tensors, prefix: str) -> ModelParts:
 
 
 def _names(path: Path) -> Iterable[str]:
-    return tensor_names(path) if path.name.endswith((*SAFETENSORS, *TORCH, TORCH_INDEX)) else ()
+    is_lightning = path.suffix == ".ckpt" and is_torch_file(path)
+    return tensor_names(path) if is_lightning or path.name.endswith((*SAFETENSORS, *TORCH, TORCH_INDEX)) else ()
 
 
 def _is_old(names: Iterable[str]) -> bool:

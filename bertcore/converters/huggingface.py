@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from bertcore.converter import KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.converters.formats.names import tensor_names
+from bertcore.converters.formats.torch_file import is_torch_file
 from bertcore.converters.layouts import is_of_other_layout
 from bertcore.converters.model_folder import config_beside, copy_tokenizer, write_config
 from bertcore.converters.rules import OLD_LAYER_NORM, left_out, to_canonical
@@ -26,8 +27,8 @@ WEIGHT_FILES = (WEIGHTS_FILE, "model.safetensors.index.json", "pytorch_model.bin
 class HuggingFaceConverter(WeightConverter):
     """A folder of transformers, or one of its weight files: `.safetensors`, `.bin`, `.pt`, `.pth`, an index of shards.
 
-    A pickle is never run: a `.bin` that asks for more than tensors is refused. Files hold the weights in their own
-    type, bfloat16 comes as float32.
+    Also a `.ckpt` of Lightning. A pickle is never run: what it would make beside the tensors is not made. Files hold
+    the weights in their own type, bfloat16 comes as float32.
     """
 
     name: ClassVar[str] = "huggingface"
@@ -37,7 +38,8 @@ class HuggingFaceConverter(WeightConverter):
     def recognizes(self, path: Path) -> bool:  # noqa: D102
         if path.is_dir():
             return any((path / name).is_file() for name in WEIGHT_FILES)
-        if not path.name.endswith((*SAFETENSORS, *TORCH, TORCH_INDEX)):
+        is_lightning = path.suffix == ".ckpt" and is_torch_file(path)
+        if not is_lightning and not path.name.endswith((*SAFETENSORS, *TORCH, TORCH_INDEX)):
             return False
         # Names alone tell whose a file is; what no other layout claims is one of transformers.
         return not is_of_other_layout(tensor_names(path))

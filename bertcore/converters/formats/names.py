@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from bertcore.converters.formats.mindspore_ckpt import ckpt_names
+from bertcore.converters.formats.torch_file import is_torch_file
 
 _LARGEST_HEADER = 100 * 1024 * 1024
 _LEGACY_PICKLES = 5
@@ -25,7 +26,7 @@ def tensor_names(path: Path) -> frozenset[str]:
             return frozenset(map(str, json.loads(path.read_bytes())["weight_map"]))
         if path.suffix == ".safetensors":
             return _safetensors_names(path)
-        if path.suffix == ".ckpt":
+        if path.suffix == ".ckpt" and not is_torch_file(path):
             return ckpt_names(path)
         return _torch_names(path)
     except Exception:  # whatever is wrong with the file, reading it will say

@@ -28,6 +28,21 @@ class Global(str):
     __slots__ = ()
 
 
+class Inert:
+    """Stands for an object that the pickle would make by other names than those allowed. It was not made.
+
+    Attributes:
+        name: the name (`module.attribute`) that the pickle refers to.
+        members: what a set would hold; nothing for another object.
+        state: what the object's attributes would be set to, if that is a dict.
+    """
+
+    def __init__(self, name: str, members: Collection[Any] = ()) -> None:
+        self.name = name
+        self.members = tuple(members)
+        self.state: dict[Any, Any] = {}
+
+
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _WITH_VALUE = frozenset([
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
@@ -41,6 +56,7 @@ def read_pickle(
     functions: Mapping[str, Callable[..., Any]],
     other_globals: Collection[str],
     load_persistent: Callable[[Any], Any],
+    inert: bool = False,
 ) -> Any:
     """Read one pickle from where `file` stands, and leave `file` behind it.
 
@@ -49,13 +65,15 @@ def read_pickle(
         functions: what the pickle may call, by the name it uses for it.
         other_globals: what else the pickle may name; it gets a `Global`, which it cannot call.
         load_persistent: gives the object for a persistent id.
+        inert: put an `Inert` in the place of what the pickle would make by any other name, instead of refusing it.
 
     Raises:
         RefusedPickleError: it names or does anything else.
         DamagedPickleError: it is truncated or makes no sense.
     """
     try:
-        return _Machine(functions, other_globals, load_persistent).run(file)
+        machine = _TolerantMachine if inert else _Machine
+        return machine(functions, other_globals, load_persistent).run(file)
     except (ValueError, TypeError, LookupError, OverflowError, MemoryError) as error:
         raise DamagedPickleError(str(error) or type(error).__name__) from error
 
@@ -188,9 +206,78 @@ class _Machine:
         return self.functions[function](*arguments)
 
 
+class _TolerantMachine(_Machine):
+    """Goes on past what the strict one refuses: an `Inert` is in its place, and what would be put in it is dropped."""
+
+    def step(self, opcode: str, argument: Any) -> None:
+        stack = self.stack
+        match opcode:
+            case "NEWOBJ":
+                stack[-2:] = [_inert(stack[-2])]
+            case "NEWOBJ_EX":
+                stack[-3:] = [_inert(stack[-3])]
+            case "OBJ":
+                items = self.pop_to_mark()
+                self.stack.append(_inert(items[0]))
+            case "INST":
+                self.pop_to_mark()
+                self.stack.append(Inert(argument.replace(" ", ".")))
+            case "EMPTY_SET":
+                stack.append(Inert(_SET))
+            case "ADDITEMS":
+                items = self.pop_to_mark()
+                if isinstance(self.stack[-1], Inert):
+                    self.stack[-1].members += tuple(items)
+            case "FROZENSET":
+                self.pop_to_mark()
+                self.stack.append(Inert("builtins.frozenset"))
+            case "BUILD" if not isinstance(stack[-2], dict):
+                state = stack.pop()
+                if isinstance(stack[-1], Inert) and isinstance(state, dict):
+                    stack[-1].state = state
+            case "BINPERSID" if isinstance(stack[-1], tuple) and any(isinstance(part, Inert) for part in stack[-1]):
+                stack.append(next(part for part in stack.pop() if isinstance(part, Inert)))
+            case _:
+                super().step(opcode, argument)
+
+    def extend(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], Inert):
+            super().extend(items)
+
+    def set_items(self, keys_and_values: list[Any]) -> None:
+        if isinstance(self.stack[-1], Inert):
+            return
+        keys = [key if isinstance(key, _KEYS) else Inert(_describe(key)) for key in keys_and_values[::2]]
+        if not isinstance(self.stack[-1], dict) or len(keys_and_values) % 2:
+            raise ValueError("it sets items of something that is no dict")
+        self.stack[-1].update(zip(keys, keys_and_values[1::2], strict=True))
+
+    def find_global(self, module: Any, attribute: Any) -> Any:
+        try:
+            return super().find_global(module, attribute)
+        except RefusedPickleError:
+            return Inert(f"{module}.{attribute}")
+
+    def call(self, function: Any, arguments: Any) -> Any:
+        if isinstance(function, Inert):
+            is_set = function.name in (_SET, "__builtin__.set")
+            return Inert(function.name, arguments[0] if is_set and arguments and type(arguments[0]) is list else ())
+        made = next((part for part in arguments if isinstance(part, Inert)), None) if type(arguments) is tuple else None
+        return super().call(function, arguments) if made is None else Inert(made.name)
+
+
+def _inert(made_of: Any) -> Inert:
+    """What stands for a new object of a class."""
+    return Inert(made_of.name if isinstance(made_of, Inert) else _describe(made_of))
+
+
+_SET = "builtins.set"
+_KEYS = (str, int, float, bytes, type(None))
+
+
 def check_key(key: Any) -> Any:
     """Let a plain scalar pass as the key of a dict (hashing a deeply nested tuple would overflow the C stack)."""
-    if not isinstance(key, str | int | float | bytes | None):
+    if not isinstance(key, _KEYS):
         raise ValueError(f"the key of a dict is {_describe(key)}")
     return key
 

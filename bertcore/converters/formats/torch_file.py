@@ -64,8 +64,13 @@ _LEGACY_PROTOCOL = 1001
 _TAR_MAGIC_AT = slice(257, 262)
 
 
-def read_torch_file(path: str | os.PathLike[str]) -> Any:
+def read_torch_file(path: str | os.PathLike[str], inert: bool = False) -> Any:
     """Read a file of `torch.save` (`.bin`, `.pt`, `.pth`), or all shards of a `.bin.index.json`, into plain objects.
+
+    Args:
+        path: the file.
+        inert: put an `Inert` in the place of each object that is neither a tensor nor a plain container, such as a
+            script's settings beside its weights, instead of refusing the file. It is not made, and nothing runs.
 
     Returns:
         What was saved, of dicts, lists, tuples and scalars, with numpy arrays in the place of tensors. bfloat16 is
@@ -73,18 +78,18 @@ def read_torch_file(path: str | os.PathLike[str]) -> Any:
         are kept, where the type allows it. A `torch.dtype` or `torch.device` becomes its name.
 
     Raises:
-        ModelError: the file is missing or damaged, or its pickle names anything but tensors and plain containers;
-            then the message says what, and nothing of it has run.
+        ModelError: the file is missing or damaged, or its pickle names anything but tensors and plain containers and
+            `inert` is false; then the message says what, and nothing of it has run.
     """
     if is_shard_index(path):
         return read_shards(path, read_torch_file)
     content = map_weight_file(path)
     if content[:2].tobytes() == b"PK":
-        return _ZipReader(path, content).read()
+        return _ZipReader(path, content, inert).read()
     if content[_TAR_MAGIC_AT].tobytes() == b"ustar":
         raise ModelError(f"{path}: a tar file of torch before 0.1.10 is not read", "Save it again with a newer torch.")
     if content[:1].tobytes() == b"\x80":
-        return _LegacyReader(path, content).read()
+        return _LegacyReader(path, content, inert).read()
     raise damaged(path, "not a file of torch.save")
 
 
@@ -109,9 +114,10 @@ class _Storage:
 class _Reader:
     """What both formats share: the pickle of the saved object, in which storages are persistent ids."""
 
-    def __init__(self, path: str | os.PathLike[str], content: memoryview) -> None:
+    def __init__(self, path: str | os.PathLike[str], content: memoryview, inert: bool = False) -> None:
         self.path = path
         self.content = content
+        self.inert = inert
         self.storages: dict[str, _Storage] = {}
         self.functions: dict[str, Callable[..., Any]] = {
             "collections.OrderedDict": _ordered_dict,
@@ -140,13 +146,14 @@ class _Reader:
         """Read one pickle, by other functions than this reader's if they are given."""
         try:
             return read_pickle(
-                file, functions or self.functions, _OTHER_GLOBALS, load_persistent or self.load_persistent
+                file,
+                functions or self.functions,
+                _OTHER_GLOBALS,
+                load_persistent or self.load_persistent,
+                self.inert,
             )
-        except RefusedPickleError as refused:
-            raise ModelError(
-                f"{self.path}: refused, because it holds more than tensors: {refused}",
-                "Nothing of it was run. Convert it where you trust it to safetensors, or save the state_dict alone.",
-            ) from refused
+        except RefusedPickleError as error:
+            raise refused(self.path, str(error)) from error
         except DamagedPickleError as error:
             raise damaged(self.path, f"its pickle is truncated or damaged: {error}") from error
 
@@ -201,6 +208,23 @@ class _Reader:
         if tensor_class not in _TENSOR_CLASSES or not function.startswith("torch._utils._rebuild_"):
             raise RefusedPickleError(f"it makes an object of {tensor_class} by {function}")
         return self.functions[function](*arguments)
+
+
+def refused(path: str | os.PathLike[str], what: str) -> ModelError:
+    """The error for a file in whose pickle something would have to run."""
+    return ModelError(
+        f"{path}: refused, because it holds more than tensors: {what}",
+        "Nothing of it was run. Where you trust it: torch.save(torch.load(FILE, weights_only=False).state_dict(), OUT)",
+    )
+
+
+def is_torch_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as one of `torch.save` does, whatever its suffix; never raises."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(4).startswith((b"PK\x03\x04", b"\x80\x02"))
+    except OSError:
+        return False
 
 
 def _parse_storage(identifier: Any) -> tuple[str, str, int]:
