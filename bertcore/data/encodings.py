@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from functools import lru_cache
 
 from bertcore.errors import DataError
 
@@ -104,28 +105,45 @@ def not_utf8(origin: str, byte: int, content: bytes) -> DataError:
         byte: number of the first such byte in the line, from 0.
         content: of the whole file.
     """
+    hint, remedy = _hint(content)
+    return DataError(f"{origin}: byte {byte} is not UTF-8{hint}", remedy)
+
+
+@lru_cache(maxsize=1)
+def _hint(content: bytes) -> tuple[str, str]:
+    """What the bytes likely are, and the remedy; asked once for each file, however many of its lines are wrong."""
+    if _is_damaged_utf8(content):
+        return "", "other characters of the file are UTF-8: it was damaged, or put together of two; correct the line"
     likely = likely_encoding(content)
     if likely is None:
-        remedy = "convert the file to UTF-8, with iconv for example, or for your own files --set data.encoding=NAME"
-        return DataError(f"{origin}: byte {byte} is not UTF-8", remedy)
-    return DataError(
-        f"{origin}: byte {byte} is not UTF-8; likely {_WORDS[likely]}",
+        return "", "convert the file to UTF-8, with iconv for example, or for your own files --set data.encoding=NAME"
+    return (
+        f"; likely {_WORDS[likely]}",
         f"for your own files --set data.encoding={likely}, else convert it: iconv -f {likely} -t utf-8 FILE > NEW",
     )
+
+
+def _is_damaged_utf8(content: bytes) -> bool:
+    """Whether most characters beyond ASCII are UTF-8; in another encoding hardly any is by chance."""
+    text = content[:_GUESSED].decode(errors="replace")
+    wrong = text.count("\ufffd")
+    return sum(not character.isascii() for character in text) > 2 * wrong > 0
 
 
 _WORDS = {
     "gb18030": "Chinese in GBK or GB18030",
     "big5": "Chinese in Big5",
+    "euc_kr": "Korean in EUC-KR",
     "cp1252": "a Western language in Windows-1252 or Latin-1",
 }
 
 
 def likely_encoding(content: bytes) -> str | None:
-    """Guesses the encoding of bytes that are not UTF-8: ``gb18030``, ``big5``, ``cp1252``, or None.
+    """Guesses the encoding of bytes that are not UTF-8: ``gb18030``, ``big5``, ``euc_kr``, ``cp1252``, or None.
 
     Chinese comes in runs of bytes above 127, and most of them are common characters: the first level of GB 2312, or
-    of Big5. In Western languages such a byte mostly stands alone among ASCII letters.
+    of Big5. The syllables of EUC-KR are in the first half of that level, and fill it. In Western languages such a byte
+    mostly stands alone among ASCII letters.
     """
     start = next((run.start() for run in _HIGH_RUN.finditer(content)), 0)
     begin = content.rfind(b"\n", 0, start) + 1
@@ -136,11 +154,16 @@ def likely_encoding(content: bytes) -> str | None:
         return None
     if sum(len(run) for run in runs if len(run) == 1) > high / 2:
         return "cp1252"
+    if high > _MANY and _decodes(part, "euc_kr") and sum(2 * len(_HANGUL.findall(run)) for run in runs) > 0.9 * high:
+        return "euc_kr"
     for codec, common in (("gb18030", _COMMON_GB), ("big5", _COMMON_BIG5)):
         if _decodes(part, codec) and sum(2 * len(common.findall(run)) for run in runs) > 0.6 * high:
             return codec
     return None
 
+
+_HANGUL = re.compile(rb"[\xb0-\xc8][\xa1-\xfe]")
+_MANY = 80
 
 _COMMON_GB = re.compile(rb"[\xb0-\xd7\xa1\xa3][\xa1-\xfe]")
 """Level 1 of GB 2312 (the 3755 most used characters), its punctuation and its full-width letters."""

@@ -351,6 +351,30 @@ def test_other_encodings_are_read_by_name_and_named_when_they_are_likely(file, c
     assert rows_of(file, TableForm(encoding=likely)) == expected
 
 
+KOREAN = (
+    "text,label\n" + "\uc624\ub298\uc740 \ub0a0\uc528\uac00 \uc544\uc8fc \uc88b\uc2b5\ub2c8\ub2e4,\uc88b\uc74c\n" * 4
+)
+
+
+def test_korean_is_not_taken_for_chinese_and_russian_for_nothing(shared):
+    assert "--set data.encoding=euc_kr" in fails(KOREAN.encode("euc_kr")).remedy
+    russian = (
+        "text,label\n\u0441\u0435\u0433\u043e\u0434\u043d\u044f \u0445\u043e\u0440\u043e\u0448\u043e,\u0434\u0430\n" * 9
+    )
+    assert "likely" not in fails(russian.encode("cp1251")).cause
+    titles = [json.loads(line)["sentence"] for line in (shared / "data/tnews/dev.json").open(encoding="utf-8")][:500]
+    for start in range(0, 500, 20):
+        content = "".join(title + "\n" for title in titles[start : start + 20]).encode("gb18030")
+        assert "likely Chinese in GBK or GB18030" in fails(b"text,label\n" + content).cause
+
+
+def test_a_byte_that_was_damaged_says_nothing_of_the_encoding(shared):
+    """A file of UTF-8 with a broken line is not to be converted."""
+    content = (shared / "data/tnews/dev.json").read_bytes()[:20_000]
+    damaged = content[:9000] + b"\xe9" + content[9000:]
+    assert "other characters of the file are UTF-8" in fails(damaged, ".jsonl").remedy
+
+
 def test_a_wrong_encoding_is_named_with_its_line():
     error = fails(FRENCH.encode(), form=TableForm(encoding="ascii"))
     assert error.cause == "a.csv:2: byte 18 of the file is not ascii"

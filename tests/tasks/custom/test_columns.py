@@ -79,6 +79,16 @@ def test_a_header_of_known_names_is_one(classification: Task, tmp_path: Path) ->
     assert read(opened(classification, train=snli)) == [("a", "b", "neutral"), ("c", "d", "entailment")]
 
 
+def test_known_names_may_have_capitals(classification: Task, tmp_path: Path) -> None:
+    train = written(tmp_path / "train.csv", "ID,Text,Label\n1,a,x\n2,b,y\n")
+    assert read(opened(classification, train=train)) == [("a", "x"), ("b", "y")]
+    both = written(tmp_path / "both.csv", "Text,TEXT,label\na,b,x\nc,d,y\n")
+    with pytest.raises(BertcoreError, match="two columns are named 'Text'"):
+        opened(classification, train=both)
+    exact = written(tmp_path / "exact.csv", "Text,text,label\na,b,x\nc,d,y\n")
+    assert read(opened(classification, train=exact)) == [("b", "x"), ("d", "y")]
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_two_columns_without_header_are_a_text_and_its_label(
     classification: Task, regression: Task, tmp_path: Path, swapped: bool

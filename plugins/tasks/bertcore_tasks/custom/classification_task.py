@@ -34,7 +34,7 @@ from bertcore_tasks.custom.tables import (
     open_splits,
     parse_records,
 )
-from bertcore_tasks.label_texts import AUTO, HIDDEN, refuse_two_spellings, settled_marks
+from bertcore_tasks.label_texts import AUTO, HIDDEN, refuse_two_spellings, settled_marks, without_blanks
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.texts import encode_texts, read_predictions
 
@@ -181,7 +181,7 @@ def _label_set(value: Any, origin: str, field: str, data: LabelsConfig) -> tuple
     if isinstance(value, list):
         names = [label_text(one, origin, field) for one in value]
     else:
-        names = [name.strip() for name in label_text(value, origin, field).split(data.label_separator)]
+        names = [without_blanks(name) for name in label_text(value, origin, field).split(data.label_separator)]
     return tuple(dict.fromkeys(name for name in names if name))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,7 +64,7 @@ def header_test(data: ColumnOptions, label_columns: Sequence[str]) -> Callable[[
 
     def is_header(rows: Sequence[Sequence[str]]) -> bool:
         first = [field.strip() for field in rows[0]]
-        if not all(map(is_number, named)) or not known.isdisjoint(first):
+        if not all(map(is_number, named)) or not known.isdisjoint(field.lower() for field in first):
             return True
         counted = [*map(str, range(len(first)))]  # as pandas names columns that have no name
         if first == counted or (is_number(data.label) and int(data.label or 0) > len(first)):
@@ -104,12 +104,11 @@ def choose_columns(
 
 def _text_columns(table: Table, data: ColumnOptions) -> tuple[str, ...]:
     if data.text is None:
-        text = next((name for name in TEXTS if name in table.columns), None)
+        text = _known(table, TEXTS, "data.text")
         if text is None:
             raise missing(table, [*TEXTS], "data.text")
-        pair = TEXTS[text] if TEXTS[text] in table.columns else None
-        if TEXTS[text] in table.repeated and data.text_pair is None:
-            raise missing(table, [TEXTS[text] or ""], "data.text_pair")
+        belongs = TEXTS[text.lower()]
+        pair = None if belongs is None or data.text_pair else _known(table, [belongs], "data.text_pair")
     else:
         text, pair = data.text, None
     pair = data.text_pair or pair
@@ -123,12 +122,23 @@ def _text_columns(table: Table, data: ColumnOptions) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _known(table: Table, names: Iterable[str], key: str) -> str | None:
+    """The column with the first of these names that is there, in small letters or others."""
+    for name in names:
+        if name in table.columns:
+            return name
+        found = [column for column in (*table.columns, *table.repeated) if column.lower() == name]
+        if len(found) > 1 or not table.repeated.isdisjoint(found):
+            raise missing(table, found[:1], key)
+        if found:
+            return found[0]
+    return None
+
+
 def _label_columns(table: Table, data: ColumnOptions, label_columns: Sequence[str], several: bool) -> tuple[str, ...]:
     if data.label is None:
-        twice = next((name for name in label_columns if name in table.repeated), None)
-        if twice is not None:
-            raise missing(table, [twice], "data.label")
-        return tuple(name for name in label_columns if name in table.columns)[:1]
+        known = _known(table, label_columns, "data.label")
+        return () if known is None else (known,)
     column = table.column(data.label)
     if column is not None:
         return (column,)
@@ -183,10 +193,14 @@ def _is_finite(text: str) -> bool:
         return False
 
 
+def _alike(table: Table, name: str) -> list[str]:
+    return [column for column in table.columns if column.lower() == name.lower()]
+
+
 def missing(table: Table, names: Sequence[str], key: str) -> DataError:
     """The error about a column that is not there, or twice, and what names another."""
     origin = f"{table.name}:1"
-    twice = next((name for name in names if name in table.repeated), None)
+    twice = next((name for name in names if name in table.repeated or len(_alike(table, name)) > 1), None)
     if twice is not None:
         return DataError(
             f"{origin}: two columns are named {twice!r}", f"rename one, or name it by number: --set {key}=NUMBER"
