@@ -92,6 +92,9 @@ class TrainConfig(Section):
     )
     early_stopping: int | None = Field(None, ge=1, description="stop after so many evaluations without a better one")
     save_steps: int | None = Field(None, ge=1, description="steps between complete checkpoints; default: an epoch")
+    keep_checkpoints: int = Field(
+        2, ge=1, description="complete checkpoints that are kept; an earlier one is used where the last is damaged"
+    )
     stop_after: int | None = Field(
         None, ge=1, description="stop with a checkpoint after so many steps; the schedule stays as it is"
     )

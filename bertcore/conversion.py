@@ -17,6 +17,7 @@ from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.families import BertConfig, ModelFamily
 from bertcore.files import staged
 from bertcore.heads import Regression
+from bertcore.manifest import verified_facts
 from bertcore.model_tensors import ModelTensors, canonical_weights, with_strangers, without_strangers
 from bertcore.models import find_converter, find_family
 from bertcore.near_misses import did_you_mean, nearest_path
@@ -145,6 +146,7 @@ def convert(
     _check_destination(source, destination, force)
 
     describe(source=f"{source} ({reader.name})", destination=f"{destination} ({writer.name})")
+    verified_facts(source if source.is_dir() else source.parent)
     weights = reader.read(source)
     config_json = weights.config if config is None else read_config(config)
     parsed = None

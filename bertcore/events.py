@@ -5,7 +5,7 @@ Events are immutable and go out on rank 0 only. A tracker that raises is reporte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +29,8 @@ class RunStarted(Event):
         steps: optimizer steps planned; 0 for an evaluation.
         resumed_from: the step of the checkpoint that the run goes on from, 0 for a new run.
         options: the resolved configuration.
+        history: what was logged until that step: ``kind`` (``train`` or ``evaluation``) and the fields of
+            :class:`StepLogged` or :class:`Evaluated`.
     """
 
     folder: Path
@@ -36,6 +38,7 @@ class RunStarted(Event):
     steps: int
     resumed_from: int
     options: Mapping[str, Any]
+    history: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Files and folders that are written whole or not at all.
 
-Everything goes to a temporary neighbour first and is renamed into place at the end, so that an error, Ctrl-C or a full
-disk leaves the earlier file or folder as it was and nothing beside it.
+Everything goes to a temporary neighbour first, is brought to the disk, and is renamed into place at the end, so that an
+error, Ctrl-C or a full disk leaves the earlier file or folder as it was and nothing beside it, and a power cut the one
+or the other. What a killed process leaves is a temporary neighbour, and :func:`remove_leftovers` knows those.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ import errno
 import json
 import math
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from bertcore.durable import exchange, make_folders, sync_file, sync_folder, sync_tree
 from bertcore.errors import BertcoreError, OutputError
+
+_LEFTOVER = re.compile(r"\.(?P<target>.+)\.[0-9a-f]{8}\.(?P<kind>tmp|old)")
 
 
 @contextmanager
@@ -38,16 +44,22 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with open(temporary, "xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())  # some file systems notice only here that the disk is full
+            if not _in_the_making(target):
+                os.fsync(file.fileno())  # some file systems notice only here that the disk is full
         os.replace(temporary, target)
+        _sync_name(target)
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_folder(path: str | os.PathLike[str], *, keep_earlier: Path | None = None) -> Iterator[Path]:
     """Make an empty temporary folder that takes the place of `path` when the block ends and not before.
 
     Missing parent folders are created and a symbolic link is followed. An existing folder is replaced with all that
     it holds: whether it may be is for the caller to decide.
+
+    Args:
+        path: the folder.
+        keep_earlier: a free name beside it for the folder that is replaced, which is removed otherwise.
 
     Raises:
         OutputError: the operating system refused (no space, no permission, a file in the way). An `OSError` about
@@ -61,7 +73,7 @@ def atomic_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.mkdir()
         with _named_as(target, temporary):
             yield temporary
-        _replace_folder(temporary, target)
+        _replace_folder(temporary, target, keep_earlier)
 
 
 @contextmanager
@@ -87,8 +99,52 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
         if new.is_dir():
             _replace_folder(new, target)
         else:
+            sync_file(new)
             os.replace(new, target)
+            _sync_name(target)
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(folder: Path, *, older_than: float = 0.0) -> None:
+    """Remove what processes that were killed left in a folder: half-written files and folders under hidden names.
+
+    Args:
+        folder: where nobody writes at the same time, or with `older_than`.
+        older_than: seconds; what was changed later than that ago may still be in the making, and stays.
+    """
+    for path in leftovers(folder):
+        with suppress(OSError):  # another process removes it at the same time
+            if time.time() - path.stat().st_mtime >= older_than:
+                remove(path)
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """What processes that were killed left in a folder."""
+    return [path for path in folder.iterdir() if _LEFTOVER.fullmatch(path.name)] if folder.is_dir() else []
+
+
+def restore_displaced(target: Path) -> None:
+    """Put a folder back whose process was killed after it had given way to a new one, and before that was in place.
+
+    This cannot happen where names can be exchanged, see :func:`bertcore.durable.exchange`.
+    """
+    if target.exists():
+        return
+    matches = [(path, _LEFTOVER.fullmatch(path.name)) for path in leftovers(target.parent)]
+    displaced = [path for path, match in matches if match and (match["target"], match["kind"]) == (target.name, "old")]
+    if displaced:
+        max(displaced, key=lambda path: path.stat().st_mtime).rename(target)
+        sync_folder(target.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that it holds, whose name is gone at once."""
+    if path.is_dir() and not path.is_symlink():
+        if not _LEFTOVER.fullmatch(path.name):
+            path = path.rename(_displaced(_temporary_neighbour(path)))
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
@@ -104,19 +160,31 @@ def _json_value(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _replace_folder(new: Path, target: Path) -> None:
-    """Rename `new` to `target`; a folder that is there stays until the new one has taken its place."""
-    old = _displaced(new)
+def _replace_folder(new: Path, target: Path, keep_earlier: Path | None = None) -> None:
+    """Let `new` take the place of `target`: a folder that is there can be found at every moment until it has.
+
+    It is exchanged with the new one in one operation, or renamed to the name that it keeps. Where names cannot be
+    exchanged, it has a hidden name for a moment, see :func:`restore_displaced`.
+    """
+    if not _in_the_making(target):
+        sync_tree(new)
+    if keep_earlier is None and target.exists() and exchange(new, target):
+        _sync_name(target)
+        shutil.rmtree(new, ignore_errors=True)
+        return
+    earlier = keep_earlier or _displaced(new)
     try:
         with suppress(FileNotFoundError):
-            target.rename(old)
+            target.rename(earlier)
         new.rename(target)
+        _sync_name(target)
     except BaseException:
-        if old.exists() and not target.exists():
-            old.rename(target)
+        if earlier.exists() and not target.exists():
+            earlier.rename(target)
         raise
     finally:
-        shutil.rmtree(old, ignore_errors=True)
+        if keep_earlier is None:
+            shutil.rmtree(earlier, ignore_errors=True)
 
 
 def path_error(error: OSError) -> OutputError | None:
@@ -124,6 +192,16 @@ def path_error(error: OSError) -> OutputError | None:
     if error.filename is None or error.errno not in (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP):
         return None
     return OutputError(f"{os.fsdecode(error.filename)}: {str(error.strerror).lower()}", "choose another path")
+
+
+def _sync_name(target: Path) -> None:
+    if not _in_the_making(target):
+        sync_folder(target.parent)
+
+
+def _in_the_making(target: Path) -> bool:
+    """Whether it lies in a temporary folder, which is brought to the disk as a whole before it gets its name."""
+    return any(_LEFTOVER.fullmatch(parent.name) for parent in target.parents)
 
 
 def _temporary_neighbour(target: Path) -> Path:
@@ -140,7 +218,7 @@ def _removed_on_failure(target: Path, temporary: Path) -> Iterator[None]:
     """Create the missing parents of `target`; on any failure remove them again, and `temporary` before them."""
     missing_parents = [parent for parent in target.parents if not parent.exists()]
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(target.parent)
         yield
     except BaseException:
         if temporary.is_dir():

@@ -20,6 +20,7 @@ from bertcore.errors import ModelError, UsageError
 from bertcore.families import BertConfig, ModelFamily, RepeatedLabelError, head_from_config
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
+from bertcore.manifest import verified_facts
 from bertcore.model_tensors import ModelTensors, canonical_weights
 from bertcore.near_misses import did_you_mean, nearest_path, other_level
 from bertcore.parameters import FitReport, Parameters, SkipRule, fit_parameters
@@ -175,12 +176,14 @@ def open_model(
         tensors: false reads the configuration alone.
 
     Raises:
-        ModelError: it cannot be found, something in it is missing, damaged or unknown, or it is of a family that the
-            backend does not compute.
+        ModelError: it cannot be found, something in it is missing, damaged (also by its manifest) or unknown, or it
+            is of a family that the backend does not compute.
         UsageError: a revision is given for something that is not on the hub.
     """
     path, notes = chosen_checkpoint(_locate(name, revision))
     folder = path if path.is_dir() else path.parent
+    if tensors:
+        verified_facts(folder)
     config_file = find_config(folder)
     if config_file is None:
         meant = other_level(folder, lambda other: find_config(other) is not None)

@@ -13,6 +13,7 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 import pytest
 
+from bertcore import files
 from bertcore.converters.formats.mindspore_ckpt import write_ckpt
 from bertcore.converters.formats.safetensors_file import write_safetensors
 from bertcore.converters.formats.torch_file import write_torch_file
@@ -122,8 +123,19 @@ def test_a_folder_that_cannot_be_renamed_into_place_leaves_the_earlier_one(
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(self), None, str(other))
         return real_rename(self, other)
 
+    def exchange(one: Path, other: Path) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(one), None, str(other))
+
     monkeypatch.setattr(Path, "rename", rename)
-    with pytest.raises(OutputError, match="input/output error"), atomic_folder(target) as folder:
+    for call in (lambda one, other: False, exchange):  # a file system that cannot exchange names, and one that fails
+        monkeypatch.setattr(files, "exchange", call)
+        with pytest.raises(OutputError, match="input/output error"), atomic_folder(target) as folder:
+            (folder / "weights").write_bytes(b"new")
+        assert snapshot(tmp_path) == before
+    with (
+        pytest.raises(OutputError, match="input/output error"),
+        atomic_folder(target, keep_earlier=tmp_path / "best-1") as folder,
+    ):
         (folder / "weights").write_bytes(b"new")
     assert snapshot(tmp_path) == before
 

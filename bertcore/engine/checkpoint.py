@@ -1,13 +1,18 @@
 """Complete checkpoints: everything that a run needs to go on, on any backend, as arrays and JSON.
 
 A checkpoint folder holds ``model/`` (a Hugging Face folder), ``optimizer.safetensors`` (``first_moment.NAME`` and
-``second_moment.NAME``) and ``state.json``.
+``second_moment.NAME``), ``state.json``, and the manifest of all these. The last one is ``checkpoint/`` in the run
+folder; those before it, as many as ``train.keep_checkpoints`` says, are ``checkpoint-STEP/``.
+
+A new one is complete and on the disk before it gets its name, and the one that it follows has one at every moment: so
+whenever a run is killed or the power is cut, :func:`newest_checkpoint` finds one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +22,13 @@ import numpy as np
 from bertcore.backend import OptimizerState
 from bertcore.converters.formats.safetensors_file import read_safetensors, write_safetensors
 from bertcore.errors import BertcoreError, ModelError
-from bertcore.files import atomic_folder
+from bertcore.files import atomic_folder, remove
+from bertcore.manifest import verified_facts, write_manifest
 from bertcore.parameters import Parameters
 
 FORMAT = 1
+NEWEST = "checkpoint"
+_EARLIER = re.compile(rf"{NEWEST}-(\d+)")
 
 
 @dataclass
@@ -48,20 +56,49 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete checkpoint that was read.
+
+    Attributes:
+        folder: where it lies; its parameters are those of the model in ``model/``.
+        optimizer: state of the optimizer.
+        progress: where the run stood.
+        damaged: later ones, which could not be used.
+    """
+
+    folder: Path
+    optimizer: OptimizerState
+    progress: Progress
+    damaged: tuple[Path, ...] = ()
+
+
 def save_checkpoint(
-    folder: Path, optimizer: OptimizerState, progress: Progress, save_model: Callable[[Path], None]
-) -> None:
-    """Writes a checkpoint in place of an earlier one, whole or not at all.
+    run: Path,
+    optimizer: OptimizerState,
+    progress: Progress,
+    save_model: Callable[[Path], None],
+    *,
+    keep: int = 1,
+    damaged: Collection[Path] = (),
+) -> Path:
+    """Writes a checkpoint, whole or not at all, and removes those that are not kept any longer.
 
     Args:
-        folder: where it shall lie.
+        run: the run folder.
         optimizer: state of the session's optimizer.
         progress: where the run stands.
         save_model: writes the Hugging Face folder to a given path.
+        keep: how many there may be, with the new one.
+        damaged: those that are not worth keeping.
+
+    Returns:
+        Where it lies.
 
     Raises:
-        OutputError: it could not be written; the earlier one is still there.
+        OutputError: it could not be written; the earlier ones are still there.
     """
+    folder = run / NEWEST
     state = {
         "format": FORMAT,
         "progress": asdict(progress),
@@ -71,22 +108,67 @@ def save_checkpoint(
             "good_steps": optimizer.good_steps,
         },
     }
-    with atomic_folder(folder) as temporary:
+    with atomic_folder(folder, keep_earlier=_name_to_keep(folder, damaged)) as temporary:
         save_model(temporary / "model")
         moments = {f"first_moment.{name}": value for name, value in optimizer.first_moment.items()}
         moments |= {f"second_moment.{name}": value for name, value in optimizer.second_moment.items()}
         write_safetensors(temporary / "optimizer.safetensors", moments)
         (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        write_manifest(temporary, step=progress.step)
+    remove_checkpoints(run, keep, [path for path in damaged if path != folder])
+    return folder
 
 
-def load_checkpoint(folder: Path) -> tuple[OptimizerState, Progress]:
-    """Reads the state of a checkpoint; its parameters are those of the model in ``folder / "model"``.
+def remove_checkpoints(run: Path, keep: int, damaged: Collection[Path] = ()) -> None:
+    """Removes the checkpoints of a run folder that are damaged, and those beyond the newest `keep` others."""
+    good = [path for path in kept_checkpoints(run) if path not in damaged]
+    for path in kept_checkpoints(run):
+        if path not in good[:keep]:
+            remove(path)
+
+
+def kept_checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run folder, the newest first."""
+    earlier = [(int(match[1]), path) for path in run.glob(f"{NEWEST}-*") if (match := _EARLIER.fullmatch(path.name))]
+    newest = [run / NEWEST] if (run / NEWEST).is_dir() else []
+    return newest + [path for _, path in sorted(earlier, reverse=True)]
+
+
+def newest_checkpoint(run: Path, note: Callable[[str], None] = lambda text: None) -> Checkpoint | None:
+    """Reads the newest checkpoint that is not damaged.
+
+    Args:
+        run: the run folder.
+        note: told which ones are damaged, where an earlier one is used.
+
+    Returns:
+        None where the run has not written any.
 
     Raises:
-        ModelError: it is missing or damaged.
+        ModelError: there are some, and all are damaged.
     """
-    if not (folder / "state.json").is_file():
-        raise ModelError(f"{folder}: no checkpoint to go on from", "start the run anew with another --output")
+    failures: dict[Path, ModelError] = {}
+    for folder in kept_checkpoints(run):
+        try:
+            checkpoint = load_checkpoint(folder)
+        except ModelError as error:
+            failures[folder] = error
+            continue
+        for failure in failures.values():
+            note(f"{failure.cause}: going on from the one before, {folder.name}, step {checkpoint.progress.step}")
+        return Checkpoint(folder, checkpoint.optimizer, checkpoint.progress, tuple(failures))
+    if failures:
+        raise next(iter(failures.values()))
+    return None
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Reads a checkpoint, and compares every file with its manifest.
+
+    Raises:
+        ModelError: something in it is missing or damaged.
+    """
+    verified_facts(folder)
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         if state["format"] != FORMAT:
@@ -97,11 +179,24 @@ def load_checkpoint(folder: Path) -> tuple[OptimizerState, Progress]:
             second_moment=_part(moments, "second_moment."),
             **state["optimizer"],
         )
-        return optimizer, Progress(**state["progress"])
+        return Checkpoint(folder, optimizer, Progress(**state["progress"]))
     except BertcoreError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: damaged checkpoint: {error}", "start the run anew with another --output") from None
+
+
+def _name_to_keep(folder: Path, damaged: Collection[Path]) -> Path | None:
+    """The name that the newest checkpoint has once it is not that any more; None where it is not kept."""
+    if folder in damaged:
+        return None
+    try:
+        step = json.loads((folder / "state.json").read_text(encoding="utf-8"))["progress"]["step"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    kept = folder.with_name(f"{NEWEST}-{step:d}")
+    remove(kept)  # of the same step: written by a run that went on from before it
+    return kept
 
 
 def _part(tensors: dict[str, Any], prefix: str) -> Parameters:

@@ -105,6 +105,7 @@ def kept_in_run_folder(rows: GivenRows | None, config: RunConfig) -> Iterator[Ru
         return
     path = RunFolder.planned(config)
     require_free(path)
+    shutil.rmtree(path / KEPT_DATA, ignore_errors=True)  # of a run that was killed before it wrote its configuration
     try:
         with rows.errors_renamed():
             rows.write(path / KEPT_DATA)

@@ -23,13 +23,15 @@ from bertcore.config import (
     resolve_config,
 )
 from bertcore.data.record_folder import recorded_settings
-from bertcore.engine.checkpoint import Progress, load_checkpoint, save_checkpoint
+from bertcore.engine.best_model import BestModel
+from bertcore.engine.checkpoint import Checkpoint, Progress, newest_checkpoint, remove_checkpoints, save_checkpoint
 from bertcore.engine.choice import choose_metric, describe, open_accumulator
 from bertcore.engine.division import keep_division
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
 from bertcore.engine.interrupt import Interrupted
 from bertcore.engine.judgement import judged, labels_of, learned_baseline
-from bertcore.engine.model_settings import ENTRY, remembered_settings
+from bertcore.engine.launchers import refuse_launchers
+from bertcore.engine.model_settings import remembered_settings
 from bertcore.engine.prediction import PredictionTiming, predict_split
 from bertcore.engine.preparation import (
     EncodedSplit,
@@ -49,14 +51,14 @@ from bertcore.engine.preparation import (
 )
 from bertcore.engine.report import Report, ReportedTest, environment, write_json_lines, write_report
 from bertcore.engine.run_folder import RunFolder, require_free
+from bertcore.engine.schedule import nothing_is_learned, warmup_steps
 from bertcore.engine.tracking import Trackers, with_trackers
 from bertcore.engine.training import Surroundings, Trainer, training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
 from bertcore.errors import BertcoreError, ConfigError, DataError, ModelError, UsageError
 from bertcore.events import CheckpointSaved, Event, Note, RunFailed, RunFinished, RunStarted
-from bertcore.files import staged
 from bertcore.heads import Head, TokenClassification
-from bertcore.models import ModelSource, open_model, save_model, save_weights
+from bertcore.models import ModelSource, open_model
 from bertcore.parameters import FitReport, Parameters
 from bertcore.progress import about, listening
 from bertcore.registry import Registry
@@ -161,6 +163,8 @@ def run(config: RunConfig, registry: Registry, rows: GivenRows | None = None) ->
 def resume(path: Path, registry: Registry, changes: Sequence[Setting] = (), trackers: Sequence[str] = ()) -> RunResult:
     """Goes on with a stopped run from its last complete checkpoint, on any backend.
 
+    A run that was killed before it wrote one begins again with its first step.
+
     Args:
         path: the run folder.
         registry: the plugins.
@@ -169,9 +173,19 @@ def resume(path: Path, registry: Registry, changes: Sequence[Setting] = (), trac
 
     Raises:
         ConfigError: a change that would make it another run.
-        ModelError: there is no complete checkpoint.
+        ModelError: every checkpoint is damaged, or there is none although the run had one.
+        OutputError: another process works on the run.
     """
     folder = RunFolder.open(path)
+    with folder.go_on() as notes:
+        config = _changed_config(folder, registry, changes, trackers)
+        return Workshop(config, registry, folder, notes=notes).run(config.run.seed)
+
+
+def _changed_config(
+    folder: RunFolder, registry: Registry, changes: Sequence[Setting], trackers: Sequence[str]
+) -> RunConfig:
+    """The configuration of a run with changes, those of :data:`FIXED_ON_RESUME` refused."""
     own = folder.settings()
     if any(setting.key == "backend" for setting in changes):
         # Another backend must not be asked for the device of the first.
@@ -186,7 +200,7 @@ def resume(path: Path, registry: Registry, changes: Sequence[Setting] = (), trac
                 f"{key} was {before.get(key)!r} and cannot become {value!r} in a resumed run",
                 "leave it as it was, or start a new run",
             )
-    return Workshop(config, registry, folder).run(config.run.seed)
+    return config
 
 
 class Workshop:
@@ -198,12 +212,14 @@ class Workshop:
         registry: Registry,
         resumed: RunFolder | None = None,
         rows: GivenRows | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
+        refuse_launchers()
         self.registry = registry
         self.resumed = resumed
         self._has_kept_rows = rows is not None
-        self.notes: list[str] = [] if rows is None else list(rows.notes)
-        self.checkpoint = None if resumed is None else load_checkpoint(resumed.checkpoint)
+        self.notes: list[str] = [*notes, *(() if rows is None else rows.notes)]
+        self.checkpoint = None if resumed is None else self._last_checkpoint(resumed, config.train.keep_checkpoints)
         if resumed is None and rows is None and config.run.output is not None:
             require_free(Path(config.run.output))
         for name in config.run.trackers or ():
@@ -217,8 +233,8 @@ class Workshop:
         self.config = config = settle_options(config, self.dataset)
         self.source: ModelSource = (
             find_model(config.model, registry, backend=self.place.backend.name)
-            if resumed is None
-            else open_model(str(resumed.checkpoint / "model"), registry, backend=self.place.backend.name)
+            if self.checkpoint is None
+            else open_model(str(self.checkpoint.folder / "model"), registry, backend=self.place.backend.name)
         )
         self.head: Head = self._choose_head()
         # Fitting checks every name and shape before anything expensive is done.
@@ -268,7 +284,8 @@ class Workshop:
         started = time.perf_counter()
         config = self.config.model_copy(update={"run": self.config.run.model_copy(update={"seed": seed})})
         data = self._training_data(seed)
-        parameters, fit = self.source.fit(self.head, seed=seed, new_head=config.model.new_head and self.resumed is None)
+        new_head = config.model.new_head and self.checkpoint is None
+        parameters, fit = self.source.fit(self.head, seed=seed, new_head=new_head)
         if self.training_split is not None:
             from_data = self.head.initial_parameters(self.training_split.batch)
             parameters |= {name: value for name, value in from_data.items() if name in fit.initialized}
@@ -276,16 +293,33 @@ class Workshop:
         session.load(parameters)
         progress = Progress()
         if self.checkpoint is not None:
-            optimizer, progress = self.checkpoint
-            session.restore(optimizer)
-        folder = self.resumed or RunFolder.create(config, suffix, prepared=self._has_kept_rows and not suffix)
-        try:
-            config = keep_division(config, folder, self.training_examples)
-            return _SeedRun(self, config, folder, session, data, fit, progress, started).run()
-        except BaseException:
-            if self.resumed is None:
+            progress = self.checkpoint.progress
+            session.restore(self.checkpoint.optimizer)
+        if self.resumed is not None:
+            config = keep_division(config, self.resumed, self.training_examples)
+            return _SeedRun(self, config, self.resumed, session, data, fit, progress, started).run()
+        with RunFolder.begin(config, suffix, self._has_kept_rows and not suffix) as (folder, notes):
+            self.notes += notes
+            try:
+                config = keep_division(config, folder, self.training_examples)
+                return _SeedRun(self, config, folder, session, data, fit, progress, started).run()
+            except BaseException:
                 folder.discard_if_useless()
-            raise
+                raise
+
+    def _last_checkpoint(self, resumed: RunFolder, keep: int) -> Checkpoint | None:
+        if resumed.has_just_begun:
+            self.notes.append("the run has no checkpoint yet: it begins again with its first step")
+            return None
+        checkpoint = newest_checkpoint(resumed.path, self.notes.append)
+        if checkpoint is None:
+            raise ModelError(
+                f"{resumed.path}: no checkpoint to go on from, and the run had one",
+                "start the run anew with another --output",
+            )
+        if not checkpoint.damaged:  # those stay until there is a new one
+            remove_checkpoints(resumed.path, keep)
+        return checkpoint
 
     def _encode(self, name: str, examples: Split, labeled: bool = True) -> EncodedSplit:
         return encode_whole_split(
@@ -374,9 +408,21 @@ class _SeedRun:
             }
         )
         folder.write_config(stored)
-        self._event = RunStarted(folder.path, self._header(), data.total_steps, progress.step, config_values(stored))
+        self._event = RunStarted(
+            folder.path, self._header(), data.total_steps, progress.step, config_values(stored), tuple(progress.history)
+        )
         self._tuned_head = workshop.head
         self._accumulator: Accumulator | None = None  # of the last evaluation
+        self._damaged: tuple[Path, ...] = () if workshop.checkpoint is None else workshop.checkpoint.damaged
+        self._best = BestModel(
+            folder,
+            workshop.source,
+            workshop.tokenizer,
+            workshop.place.backend,
+            workshop.registry,
+            max_length=workshop.max_length,
+            settings=remembered_settings(config, workshop.max_length),
+        )
         self._trackers = Trackers(config.run.trackers, workshop.registry, self._event, session.rank)
 
     def run(self) -> RunResult:
@@ -393,8 +439,9 @@ class _SeedRun:
             self._trackers.close()
 
     def _run(self) -> RunResult:
-        for note in (*self._shop.notes, *self._fit_notes()):
+        for note in (*self._shop.notes, *self._fit_notes(), *self._schedule_notes()):
             self._send(Note(note))
+        best = self._make_best_again()
         trainer = Trainer(
             session=self._session,
             data=self._data,
@@ -406,6 +453,7 @@ class _SeedRun:
             seed=self._config.run.seed,
             progress=self._progress,
             surroundings=Surroundings(self._evaluate, self._save_best, self._save_checkpoint, self._send),
+            best=best,
         )
         finished = trainer.train()
         seconds = time.perf_counter() - self._started
@@ -491,6 +539,12 @@ class _SeedRun:
             notes.append(f"not used: {len(self._fit.skipped)} tensors ({', '.join(reasons)})")
         return notes
 
+    def _schedule_notes(self) -> list[str]:
+        options, total = self._config.train, self._data.total_steps
+        peaks = [group.learning_rate for group in self._shop.specification.groups]
+        note = nothing_is_learned(total, warmup_steps(total, options.warmup_ratio), options.schedule, peaks)
+        return [] if note is None else [note]
+
     def _evaluate(self) -> tuple[Evaluation, PredictionTiming]:
         split = self._shop.evaluation
         accumulator = open_accumulator(self._config, self._shop.task, split.examples, self._shop.head)
@@ -512,10 +566,25 @@ class _SeedRun:
 
     def _load_best(self) -> Head:
         """Loads the best checkpoint, and returns its head, with what was tuned."""
-        best = open_model(str(self._folder.best), self._shop.registry, backend=self._shop.place.backend.name)
-        parameters, _ = best.fit(self._shop.head, seed=0)
+        parameters, head, step = self._best.load(self._shop.head)
         self._session.load(parameters)
-        return self._shop.head.tuned_as(best.head())
+        self._progress.best_step = step or self._progress.best_step
+        return head
+
+    def _make_best_again(self) -> Evaluation | None:
+        """The best evaluation of a resumed run whose best model is damaged, or of a step after the checkpoint."""
+        missing = self._best.is_missing(self._progress)
+        if missing is None:
+            return None
+        if self._progress.step != self._progress.best_step:
+            if not self._folder.best.exists():
+                self._progress.best_value = None
+            self._send(Note(f"{missing}: so it will be until the next evaluation that is the best"))
+            return None
+        self._send(Note(f"{missing}: it is made again from the checkpoint"))
+        evaluation, _ = self._evaluate()
+        self._save_best(evaluation)
+        return evaluation
 
     def _predict_test(self) -> ReportedTest | None:
         """Predicts the user's test file with the best checkpoint; scores it where every example has a label."""
@@ -546,33 +615,10 @@ class _SeedRun:
             self._send(Note(f"test: {'; '.join(evaluation.notes)}"))
         return ReportedTest(len(split.examples), labeled, file.name, evaluation)
 
-    def _save_model(self, folder: Path, parameters: Parameters, head: Head) -> None:
-        save_model(
-            folder,
-            family=self._shop.source.family,
-            config=self._shop.source.config,
-            head=head,
-            parameters=parameters,
-            tokenizer=self._shop.tokenizer,
-            extra_config={ENTRY: remembered_settings(self._config, self._shop.max_length)},
-            max_length=self._shop.max_length,
-        )
-
     def _save_best(self, evaluation: Evaluation) -> None:
         parameters = self._session.parameters()
-        name, converter = self._shop.place.backend.weight_file
-        # All take their places together: a disk that fills meanwhile leaves the earlier ones, of one step.
-        with (
-            staged(self._folder.best) as best,
-            staged(self._folder.path / name) as weights,
-            staged(self._folder.predictions) as predictions,
-        ):
-            self._save_model(best, parameters, self._tuned_head)
-            save_weights(weights, parameters, self._shop.registry.converter(converter))
-            write_json_lines(predictions, self._best_predictions(evaluation, parameters))
-        for other in self._folder.path.glob("best_model.*"):  # of the backend that the run was begun on
-            if other.name != name:
-                other.unlink()
+        predictions = self._best_predictions(evaluation, parameters)
+        self._best.save(self._progress.step, predictions, parameters, self._tuned_head)
 
     def _best_predictions(self, evaluation: Evaluation, parameters: Parameters) -> Sequence[Mapping[str, Any]]:
         """Those of the evaluation, with what only the parameters tell."""
@@ -583,10 +629,13 @@ class _SeedRun:
 
     def _save_checkpoint(self, progress: Progress) -> None:
         parameters = self._session.parameters()
-        save_checkpoint(
-            self._folder.checkpoint,
+        checkpoint = save_checkpoint(
+            self._folder.path,
             self._session.state(),
             progress,
-            lambda folder: self._save_model(folder, parameters, self._shop.head),
+            lambda folder: self._best.save_model(folder, parameters, self._shop.head),
+            keep=self._config.train.keep_checkpoints,
+            damaged=self._damaged,
         )
-        self._send(CheckpointSaved(progress.step, self._folder.checkpoint))
+        self._damaged = ()
+        self._send(CheckpointSaved(progress.step, checkpoint))

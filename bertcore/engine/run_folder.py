@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_toml, gather_settings
+from bertcore.durable import make_folders
+from bertcore.engine.checkpoint import NEWEST, kept_checkpoints
+from bertcore.engine.run_lock import LOCK_FILE, run_lock
 from bertcore.errors import OutputError, UsageError
-from bertcore.files import atomic_write
+from bertcore.files import atomic_write, leftovers, remove_leftovers, restore_displaced
+from bertcore.manifest import verified_facts
 from bertcore.near_misses import did_you_mean, nearest_path, other_level
 
 KEPT_DATA = "data"
@@ -34,8 +40,8 @@ class RunFolder:
 
     @property
     def checkpoint(self) -> Path:
-        """The last complete checkpoint."""
-        return self.path / "checkpoint"
+        """The last complete checkpoint, see :func:`bertcore.engine.checkpoint.kept_checkpoints` for those before."""
+        return self.path / NEWEST
 
     @property
     def predictions(self) -> Path:
@@ -64,10 +70,31 @@ class RunFolder:
         if not prepared:
             require_free(path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            make_folders(path)
         except OSError as error:
             raise OutputError(f"{path}: {error.strerror}", "give another --output") from None
         return cls(path)
+
+    @classmethod
+    @contextmanager
+    def begin(
+        cls, config: RunConfig, suffix: str = "", prepared: bool = False
+    ) -> Iterator[tuple[RunFolder, list[str]]]:
+        """Makes a new folder and holds its lock; arguments as in :meth:`create`.
+
+        Yields:
+            The folder, and what the user should read.
+
+        Raises:
+            OutputError: the folder holds something already, cannot be made, or another process was quicker.
+        """
+        folder = cls.create(config, suffix, prepared)
+        with run_lock(folder.path) as notes:
+            if not prepared:
+                require_free(folder.path)
+                shutil.rmtree(folder.path / KEPT_DATA, ignore_errors=True)
+            remove_leftovers(folder.path)
+            yield folder, notes
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -80,6 +107,23 @@ class RunFolder:
         if not folder.config.is_file():
             raise no_run_folder(path, "is no run folder: it has no config.toml")
         return folder
+
+    @contextmanager
+    def go_on(self) -> Iterator[list[str]]:
+        """Holds the lock of a folder that is there, and removes what a killed process left in it.
+
+        Yields:
+            What the user should read.
+
+        Raises:
+            OutputError: another process works on it, or it cannot be written to.
+        """
+        with run_lock(self.path) as notes:
+            if not kept_checkpoints(self.path):
+                restore_displaced(self.checkpoint)
+            restore_displaced(self.best)
+            remove_leftovers(self.path)
+            yield notes
 
     def settings(self) -> list[Setting]:
         """The settings of the run; the data that it keeps itself is found where the folder was moved or copied."""
@@ -94,6 +138,13 @@ class RunFolder:
                     return replace(setting, value=str(kept.resolve()))
         return setting
 
+    @property
+    def has_just_begun(self) -> bool:
+        """Whether the run was killed before its first checkpoint, so that it can only begin again."""
+        if not self.config.is_file() or kept_checkpoints(self.path) or (self.path / "report.json").exists():
+            return False
+        return not self.best.exists() or bool(verified_facts(self.best).get("precedes_checkpoints"))
+
     def write_config(self, config: RunConfig) -> None:
         """Writes the resolved configuration."""
         with atomic_write(self.config) as file:
@@ -101,7 +152,7 @@ class RunFolder:
 
     def discard_if_useless(self) -> None:
         """Removes the folder of a run that failed before anything could be gone on from."""
-        if not (self.checkpoint.exists() or self.best.exists()):
+        if not (kept_checkpoints(self.path) or self.best.exists()):
             shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -111,8 +162,8 @@ def require_free(path: Path) -> None:
     Raises:
         OutputError: the folder holds something already.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        resumable = (RunFolder(path).checkpoint / "state.json").is_file()
+    if path.exists() and (not path.is_dir() or _content(path)):
+        resumable = path.is_dir() and (bool(kept_checkpoints(path)) or RunFolder(path).has_just_begun)
         raise OutputError(
             f"{path} holds something already",
             f"give another --output{', or go on with an unfinished run by --resume' if resumable else ''}",
@@ -129,3 +180,11 @@ def no_run_folder(path: Path, problem: str) -> UsageError:
 
 def _is_run(path: Path) -> bool:
     return (path / "config.toml").is_file()
+
+
+def _content(path: Path) -> list[Path]:
+    """What a folder holds, beside what a process left that was killed before it wrote its configuration."""
+    ignored = {path / LOCK_FILE, *leftovers(path)}
+    if (path / LOCK_FILE).exists() and not (path / "config.toml").exists():
+        ignored.add(path / KEPT_DATA)
+    return [entry for entry in path.iterdir() if entry not in ignored]

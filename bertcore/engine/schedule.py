@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 Schedule = Literal["linear", "cosine", "constant"]
@@ -28,3 +29,23 @@ def learning_rate_factor(update: int, total: int, warmup: int, schedule: Schedul
         return 1.0
     progress = min(1.0, (update - warmup) / max(1, total - warmup))
     return 1.0 - progress if schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def nothing_is_learned(total: int, warmup: int, schedule: Schedule, peaks: Iterable[float]) -> str | None:
+    """Says why no step of a run changes a weight, and what helps; None where one does.
+
+    Args:
+        total: updates of the whole run.
+        warmup: as in :func:`learning_rate_factor`.
+        schedule: likewise.
+        peaks: the peak rate of each group of parameters.
+    """
+    if not any(peak > 0 for peak in peaks):
+        return "no weight will change: the learning rate is 0; --set train.learning_rate=2e-5 is usual"
+    if any(learning_rate_factor(update, total, warmup, schedule) > 0 for update in range(total)):
+        return None
+    steps = "the only step" if total == 1 else f"each of the {total} steps"
+    return (
+        f"no weight will change: {steps} has the learning rate 0, as the first step of a warm-up has; "
+        "train more steps, or --set train.warmup_ratio=0"
+    )

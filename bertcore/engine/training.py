@@ -85,6 +85,7 @@ class Trainer:
         seed: of dropout.
         progress: where the run stands; kept up to date.
         surroundings: the run around the loop.
+        best: the best evaluation so far, of a resumed run that had to make it again.
     """
 
     def __init__(
@@ -100,9 +101,10 @@ class Trainer:
         seed: int,
         progress: Progress,
         surroundings: Surroundings,
+        best: Evaluation | None = None,
     ) -> None:
         self.progress = progress
-        self.best: Evaluation | None = None
+        self.best = best
         self.seconds = 0.0
         self.rows = 0
         self._session = session

@@ -1,8 +1,9 @@
-"""What a person sees: lines on the terminal and in ``run.log``, and a progress bar on the terminal alone."""
+"""What a person sees: lines on the terminal and, with their time, in ``run.log``; a bar on the terminal alone."""
 
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import Any
 
 from tqdm import tqdm
@@ -73,7 +74,8 @@ class ConsoleTracker:
             # The terminal shows an error through whoever catches it; the log must hold it too.
             self._close_bar()
             remedy = event.remedy and f"remedy: {event.remedy}"
-            self._log.write("\n".join(filter(None, (event.details, f"error: {event.cause}", remedy))) + "\n")
+            for text in filter(None, (event.details, f"error: {event.cause}", remedy)):
+                self._write_log(text)
 
     def close(self) -> None:
         """Closes the log and removes the bar."""
@@ -91,4 +93,8 @@ class ConsoleTracker:
             self._bar.write(line, file=sys.stdout)
         else:
             print(line, flush=True)
-        self._log.write(line + "\n")
+        self._write_log(line)
+
+    def _write_log(self, text: str) -> None:
+        now = datetime.now()
+        self._log.write("".join(f"{now:%Y-%m-%d %H:%M:%S} {line}\n" for line in text.splitlines()))

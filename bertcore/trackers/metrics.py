@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 
 from bertcore.events import Evaluated, Event, RunStarted, StepLogged
-from bertcore.files import json_text
+from bertcore.files import atomic_write, json_text
 
 
 class MetricsTracker:
-    """Appends to ``metrics.jsonl``; a resumed run drops what lies after its checkpoint."""
+    """Appends to ``metrics.jsonl``; a resumed run begins it with what its checkpoint knows, and with nothing else."""
 
     def __init__(self, run: RunStarted) -> None:
         file = run.folder / "metrics.jsonl"
-        if run.resumed_from:
-            _keep_until(file, run.resumed_from)
+        if run.history or file.exists():
+            with atomic_write(file) as earlier:
+                earlier.write("".join(json_text(entry) + "\n" for entry in run.history).encode())
         self._file = open(file, "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in close
 
     def on_event(self, event: Event) -> None:
@@ -28,10 +27,3 @@ class MetricsTracker:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
-
-
-def _keep_until(file: Path, step: int) -> None:
-    if file.is_file():
-        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        file.write_text("".join(kept), encoding="utf-8")

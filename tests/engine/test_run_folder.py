@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -97,22 +98,40 @@ def test_content(finished: FinishedRun) -> None:
         "curves.png",
         "predictions.jsonl",
         "best_model.pt",
-        "checkpoint/state.json",
-        "checkpoint/optimizer.safetensors",
-        *(f"best/{name}" for name in model),
-        *(f"checkpoint/model/{name}" for name in model),
+        *(f"best/{name}" for name in model | {"bertcore_manifest.json"}),
+        *(
+            f"{checkpoint}/{name}"
+            for checkpoint in ("checkpoint", "checkpoint-3")  # of step 6, and the one before
+            for name in (
+                "state.json",
+                "optimizer.safetensors",
+                "bertcore_manifest.json",
+                *(f"model/{name}" for name in model),
+            )
+        ),
     }
 
 
-def test_log_is_what_the_terminal_showed(finished: FinishedRun) -> None:
-    assert (finished.folder / "run.log").read_text(encoding="utf-8") == finished.terminal
+def without_times(log: str) -> str:
+    """The lines of ``run.log`` as the terminal showed them; each must begin with its time."""
+    lines = [re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (.*)", line) for line in log.splitlines()]
+    assert all(lines), log
+    return "".join(f"{line[1]}\n" for line in lines if line)
+
+
+def test_log_is_what_the_terminal_showed_with_times(finished: FinishedRun) -> None:
+    log = (finished.folder / "run.log").read_text(encoding="utf-8")
+    assert without_times(log) == finished.terminal
+    times = [datetime.fromisoformat(line[:19]) for line in log.splitlines()]
+    assert times == sorted(times)
+    assert abs((times[-1] - datetime.fromtimestamp((finished.folder / "run.log").stat().st_mtime)).total_seconds()) < 2
 
 
 def test_log_is_readable_while_the_run_goes_on(finished: FinishedRun) -> None:
     assert sorted(finished.log_while_running) == [2, 4, 6]
     for step, text in finished.log_while_running.items():
-        assert text.splitlines()[-1].startswith(f"step {step}/6, ")
-        assert finished.terminal.startswith(text)
+        assert without_times(text).splitlines()[-1].startswith(f"step {step}/6, ")
+        assert finished.terminal.startswith(without_times(text))
 
 
 def test_header(finished: FinishedRun) -> None:
@@ -256,16 +275,16 @@ def test_the_best_model_is_of_one_step_in_all_its_forms(
     import torch
     from safetensors.torch import load_file
 
-    from bertcore.engine import run, training
+    from bertcore.engine import best_model, training
 
-    output, save = tmp_path / "full", run.save_weights
+    output, save = tmp_path / "full", best_model.save_weights
 
     def fail_the_second_time(file: Path, *arguments: Any) -> None:
         if (output / "predictions.jsonl").exists():
             raise OutputError(f"cannot write {file}: no space left on device", "free some space")
         save(file, *arguments)
 
-    monkeypatch.setattr(run, "save_weights", fail_the_second_time)
+    monkeypatch.setattr(best_model, "save_weights", fail_the_second_time)
     monkeypatch.setattr(training, "_better", lambda *arguments: True)
     settings = {"train.max_steps": 2, "train.batch_size": 8, "train.evaluate_steps": 1, "data.max_length": 32}
     with pytest.raises(OutputError, match=f"cannot write {output}/best_model.pt: no space"):

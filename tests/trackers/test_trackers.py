@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import io
 import json
-import struct
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bertcore.config import RunConfig
+from bertcore.data.tfrecord import read_records
 from bertcore.engine.tracking import Trackers
 from bertcore.errors import OutputError, UsageError
 from bertcore.events import (
@@ -34,8 +37,8 @@ from bertcore.trackers.console import ConsoleTracker
 from bertcore.trackers.metrics import MetricsTracker
 
 
-def started(folder: Path, resumed_from: int = 0) -> RunStarted:
-    return RunStarted(folder, {"task": "rte", "device": "cpu"}, 20, resumed_from, {})
+def started(folder: Path, resumed_from: int = 0, history: Sequence[Mapping[str, Any]] = ()) -> RunStarted:
+    return RunStarted(folder, {"task": "rte", "device": "cpu"}, 20, resumed_from, {}, history)
 
 
 def logged(step: int, loss: float = 0.5) -> StepLogged:
@@ -177,6 +180,13 @@ class Terminal(io.StringIO):
         return True
 
 
+def without_times(log: str) -> list[str]:
+    """The lines of ``run.log`` without the time that each begins with."""
+    for line in log.splitlines():
+        datetime.strptime(line[:19], "%Y-%m-%d %H:%M:%S")
+    return [line[20:] for line in log.splitlines()]
+
+
 def test_a_terminal_has_a_bar_and_the_log_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, err = io.StringIO(), Terminal()
     monkeypatch.setattr(sys, "stdout", out)
@@ -188,8 +198,8 @@ def test_a_terminal_has_a_bar_and_the_log_has_none(tmp_path: Path, monkeypatch: 
     assert "/20" in err.getvalue()
     log = (tmp_path / "run.log").read_text()
     assert "\r" not in log
-    assert log == out.getvalue()
-    assert log.splitlines()[-1] == "acc_num 1, total_num 2"
+    assert without_times(log) == out.getvalue().splitlines()
+    assert without_times(log)[-1] == "acc_num 1, total_num 2"
 
 
 def test_elsewhere_there_are_plain_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -211,12 +221,13 @@ def test_elsewhere_there_are_plain_lines(tmp_path: Path, capsys: pytest.CaptureF
 
 def test_a_failure_is_in_the_log_with_its_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     console = ConsoleTracker(started(tmp_path))
-    console.on_event(RunFailed("ZeroDivisionError: division by zero", "", "Traceback ..."))
+    console.on_event(RunFailed("ZeroDivisionError: division by zero", "", "Traceback ...\n  File ...\n"))
     console.on_event(RunFailed("no space", "free some"))
     console.close()
     assert capsys.readouterr().out == ""  # whoever catches the error shows it
-    assert (tmp_path / "run.log").read_text().splitlines() == [
+    assert without_times((tmp_path / "run.log").read_text()) == [
         "Traceback ...",
+        "  File ...",
         "error: ZeroDivisionError: division by zero",
         "error: no space",
         "remedy: free some",
@@ -226,14 +237,28 @@ def test_a_failure_is_in_the_log_with_its_traceback(tmp_path: Path, capsys: pyte
 # metrics.jsonl
 
 
-def test_a_resumed_run_drops_what_lies_after_its_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "lost",
+    [
+        lambda content: content + b'{"kind": "train", "st',  # the disk was full
+        lambda content: content[:40] + bytes(100),  # the power was cut
+        lambda content: b"",
+    ],
+)
+def test_a_resumed_run_has_what_its_checkpoint_knows_and_goes_on(
+    tmp_path: Path, lost: Callable[[bytes], bytes]
+) -> None:
+    file = tmp_path / "metrics.jsonl"
+    before = [("train", logged(1)), ("train", logged(2)), ("evaluation", evaluated(2))]
     tracker = MetricsTracker(started(tmp_path))
     for event in (logged(1), StepDone(2, 0.2, 4), logged(2), evaluated(2), logged(3)):
         tracker.on_event(event)
     tracker.close()
-    with open(tmp_path / "metrics.jsonl", "a") as file:
-        file.write('{"kind": "train", "st')  # the disk was full, or the power was cut
-    tracker = MetricsTracker(started(tmp_path, resumed_from=2))
+    whole = file.read_bytes()
+    file.write_bytes(lost(whole))
+    history = [{"kind": kind, **asdict(event)} for kind, event in before]
+    tracker = MetricsTracker(started(tmp_path, resumed_from=2, history=history))
+    assert file.read_bytes() == b"".join(whole.splitlines(keepends=True)[:3])
     tracker.on_event(logged(3, loss=0.25))
     tracker.close()
     entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -244,6 +269,15 @@ def test_a_resumed_run_drops_what_lies_after_its_checkpoint(tmp_path: Path) -> N
         ("train", 3),
     ]
     assert entries[3]["loss"] == 0.25
+
+
+def test_a_run_that_begins_again_has_nothing_of_the_one_before(tmp_path: Path) -> None:
+    for loss in (0.5, 0.25):
+        tracker = MetricsTracker(started(tmp_path))
+        tracker.on_event(logged(1, loss))
+        tracker.close()
+    (line,) = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["loss"] == 0.25
 
 
 # TensorBoard
@@ -259,7 +293,7 @@ def test_tensorboard_holds_what_was_logged(tmp_path: Path) -> None:
     tracker.close()
     (file,) = (tmp_path / "tensorboard").iterdir()
     found = {}
-    for record in records_of(file.read_bytes()):
+    for record in read_records(file):  # which compares the checksums
         event = event_pb2.Event.FromString(record)
         found |= {value.tag: (event.step, value.simple_value) for value in event.summary.value}
     assert found["train/loss"] == (1, 0.75)
@@ -271,25 +305,32 @@ def test_tensorboard_holds_what_was_logged(tmp_path: Path) -> None:
 
 def test_tensorboard_forgets_what_lies_after_the_checkpoint(tmp_path: Path) -> None:
     event_pb2: Any = pytest.importorskip("tensorboardX.proto.event_pb2")
-    Registry().tracker("tensorboard").open(started(tmp_path, resumed_from=8)).close()
+    starts = []
+    # Begun, killed before its first checkpoint, begun again, and gone on with from step 8.
+    for resumed_from in (0, 0, 8):
+        Registry().tracker("tensorboard").open(started(tmp_path, resumed_from)).close()
+        file = max((tmp_path / "tensorboard").iterdir())
+        events = [event_pb2.Event.FromString(record) for record in read_records(file)]
+        starts.append([event.step for event in events if event.session_log.status == event_pb2.SessionLog.START])
+    assert starts == [[], [1], [9]]
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 3
+
+
+def test_tensorboard_names_no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboardX")
+    monkeypatch.setattr(socket, "gethostname", lambda: "the-name-of-this-host")
+    tracker = Registry().tracker("tensorboard").open(started(tmp_path))
+    tracker.on_event(logged(1))
+    tracker.close()
     (file,) = (tmp_path / "tensorboard").iterdir()
-    events = [event_pb2.Event.FromString(record) for record in records_of(file.read_bytes())]
-    starts = [event.step for event in events if event.session_log.status == event_pb2.SessionLog.START]
-    assert starts == [9]
-
-
-def records_of(content: bytes) -> list[bytes]:
-    """The records of a TFRecord file: length, its checksum, data, its checksum."""
-    records, start = [], 0
-    while start < len(content):
-        (length,) = struct.unpack_from("<Q", content, start)
-        records.append(content[start + 12 : start + 12 + length])
-        start += 16 + length
-    return records
+    assert "tfevents" in file.name
+    assert "the-name-of-this-host" not in file.name
+    assert b"the-name-of-this-host" not in file.read_bytes()
 
 
 def test_tensorboard_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    for name in ("tensorboardX", "tensorboardX.proto"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UsageError) as caught:
         Registry().tracker("tensorboard").open(started(tmp_path))
     assert "pip install" in caught.value.remedy
@@ -304,7 +345,8 @@ def test_a_tracker_that_is_missing_something_ends_the_run_at_its_start(
     bertcore_command: Callable[..., Any],
 ) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    for name in ("tensorboardX", "tensorboardX.proto"):
+        monkeypatch.setitem(sys.modules, name, None)
     place = ["--task", "rte", "--backend", "torch", "--model", tiny_en, "--data", small_rte]
     options = ["--set", 'run.trackers=["console", "tensorboard"]', "--set", "train.max_steps=1"]
     outcome = bertcore_command("run", *place, "--output", tmp_path / "run", *options)
