@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from bertcore.config import RunConfig, Setting
 from bertcore.data.memory import WrittenRows, write_rows
-from bertcore.engine.run_folder import KEPT_DATA, RunFolder, require_free
+from bertcore.engine.run_folder import KEPT_DATA, RunFolder, remove_early_data, require_free
 from bertcore.errors import BertcoreError
 
 Found = TypeVar("Found")
@@ -105,7 +105,7 @@ def kept_in_run_folder(rows: GivenRows | None, config: RunConfig) -> Iterator[Ru
         return
     path = RunFolder.planned(config)
     require_free(path)
-    shutil.rmtree(path / KEPT_DATA, ignore_errors=True)  # of a run that was killed before it wrote its configuration
+    remove_early_data(path)
     try:
         with rows.errors_renamed():
             rows.write(path / KEPT_DATA)

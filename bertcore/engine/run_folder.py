@@ -12,7 +12,7 @@ from pathlib import Path
 from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_toml, gather_settings
 from bertcore.durable import make_folders
 from bertcore.engine.checkpoint import NEWEST, kept_checkpoints
-from bertcore.engine.run_lock import LOCK_FILE, run_lock
+from bertcore.engine.run_lock import LOCK_FILE, is_held, run_lock
 from bertcore.errors import OutputError, UsageError
 from bertcore.files import atomic_write, leftovers, remove_leftovers, restore_displaced
 from bertcore.manifest import verified_facts
@@ -69,6 +69,7 @@ class RunFolder:
         path = cls.planned(config) / suffix
         if not prepared:
             require_free(path)
+            remove_early_data(path)
         try:
             make_folders(path)
         except OSError as error:
@@ -92,7 +93,6 @@ class RunFolder:
         with run_lock(folder.path) as notes:
             if not prepared:
                 require_free(folder.path)
-                shutil.rmtree(folder.path / KEPT_DATA, ignore_errors=True)
             remove_leftovers(folder.path)
             yield folder, notes
 
@@ -156,6 +156,12 @@ class RunFolder:
             shutil.rmtree(self.path, ignore_errors=True)
 
 
+def remove_early_data(path: Path) -> None:
+    """Removes the data of a run that was killed before it wrote its configuration."""
+    if _was_killed_early(path):
+        shutil.rmtree(path / KEPT_DATA, ignore_errors=True)
+
+
 def require_free(path: Path) -> None:
     """Checks that a run folder can be made, before anything expensive is done.
 
@@ -185,6 +191,10 @@ def _is_run(path: Path) -> bool:
 def _content(path: Path) -> list[Path]:
     """What a folder holds, beside what a process left that was killed before it wrote its configuration."""
     ignored = {path / LOCK_FILE, *leftovers(path)}
-    if (path / LOCK_FILE).exists() and not (path / "config.toml").exists():
+    if _was_killed_early(path):
         ignored.add(path / KEPT_DATA)
     return [entry for entry in path.iterdir() if entry not in ignored]
+
+
+def _was_killed_early(path: Path) -> bool:
+    return (path / LOCK_FILE).exists() and not (path / "config.toml").exists() and not is_held(path)

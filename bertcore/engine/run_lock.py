@@ -49,6 +49,18 @@ def run_lock(folder: Path) -> Iterator[list[str]]:
         os.close(descriptor)
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process holds the lock of a run folder, this one or another."""
+    try:
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return _lock(descriptor) is None
+    finally:
+        os.close(descriptor)
+
+
 def _acquire(file: Path) -> tuple[int, bool]:
     """The descriptor of the locked file, and whether the file system could lock it."""
     while True:

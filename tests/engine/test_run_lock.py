@@ -132,11 +132,17 @@ def test_what_a_killed_process_left_is_in_nobodys_way(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".lock").write_text('{"host": "gone"}')
     (tmp_path / "run" / ".config.toml.0123abcd.tmp").write_text("half")
+    (tmp_path / "run" / "data").mkdir()
+    (tmp_path / "run" / "data" / "train.jsonl").write_text("half")
     with RunFolder.begin(config) as (folder, _):
         assert [path.name for path in folder.path.iterdir()] == [".lock"]
-    (tmp_path / "run" / ".hidden").write_text("the user's own")
-    with pytest.raises(OutputError, match="holds something already"), RunFolder.begin(config):
-        pytest.fail("a file of the user is overlooked")
+    for name in (".hidden", "data"):  # the user's own
+        own = tmp_path / "own" / name
+        own.mkdir(parents=True)
+        elsewhere = RunConfig.model_validate({"task": "rte", "run": {"output": str(tmp_path / "own")}})
+        with pytest.raises(OutputError, match="holds something already"), RunFolder.begin(elsewhere):
+            pytest.fail("a folder of the user is overlooked")
+        own.rmdir()
 
 
 def test_two_resumes_do_not_write_side_by_side(
