@@ -238,15 +238,16 @@ def test_a_failure_is_in_the_log_with_its_traceback(tmp_path: Path, capsys: pyte
 
 
 @pytest.mark.parametrize(
-    "lost",
+    ("lost", "goes_on"),
     [
-        lambda content: content + b'{"kind": "train", "st',  # the disk was full
-        lambda content: content[:40] + bytes(100),  # the power was cut
-        lambda content: b"",
+        (lambda content: content + b'{"kind": "train", "st', True),  # the disk was full
+        (lambda content: content[:40] + bytes(100), False),  # the power was cut
+        (lambda content: b"[]\n3\n" + content.replace(b'"accuracy": 0.75', b'"accuracy": 0.5'), False),  # another's
+        (lambda content: b"", False),
     ],
 )
 def test_a_resumed_run_has_what_its_checkpoint_knows_and_goes_on(
-    tmp_path: Path, lost: Callable[[bytes], bytes]
+    tmp_path: Path, lost: Callable[[bytes], bytes], goes_on: bool
 ) -> None:
     file = tmp_path / "metrics.jsonl"
     before = [("train", logged(1)), ("train", logged(2)), ("evaluation", evaluated(2))]
@@ -257,8 +258,12 @@ def test_a_resumed_run_has_what_its_checkpoint_knows_and_goes_on(
     whole = file.read_bytes()
     file.write_bytes(lost(whole))
     history = [{"kind": kind, **asdict(event)} for kind, event in before]
+    per_class = history[2].pop("per_class")  # a checkpoint does not hold it
     tracker = MetricsTracker(started(tmp_path, resumed_from=2, history=history))
-    assert file.read_bytes() == b"".join(whole.splitlines(keepends=True)[:3])
+    entries = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [entry.get("per_class") for entry in entries] == [None, None, per_class if goes_on else None]
+    expected = [json.loads(line) for line in whole.splitlines()[:3]]
+    assert [entry | {"per_class": None} for entry in entries] == [entry | {"per_class": None} for entry in expected]
     tracker.on_event(logged(3, loss=0.25))
     tracker.close()
     entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
