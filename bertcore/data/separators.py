@@ -52,7 +52,7 @@ def find_separator(content: bytes, suffix: str, least_columns: int) -> str:
     if own is not None and shares.get(own, 0.0) >= _SHARE:
         return own
     enough = _SURE_SHARE if own in shares else _SHARE
-    others = [name for name in shares if name != own and shares[name] >= enough]
+    others = [name for name in shares if name != own and (shares[name] >= enough or own is None)]
     return max(others, key=lambda name: (shares[name], name == TAB, widths[name]), default=own or TAB)
 
 

@@ -7,17 +7,15 @@ it is meant, :class:`TableForm` says it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bertcore.data.delimited import Delimited, read_delimited
 from bertcore.data.encodings import utf8_content
 from bertcore.data.file_kinds import refuse_other_kinds
 from bertcore.data.json_lists import json_records
 from bertcore.data.tables import Record, read_content
-from bertcore.errors import DataError
 
 JSON_SUFFIXES = (".jsonl", ".json", ".ndjson")
 
@@ -112,11 +110,6 @@ def parse_table(content: bytes, name: str, form: TableForm | None = None, suffix
     return _table(utf8_content(content, name, form.encoding), name, suffix, form)
 
 
-def table_of_rows(rows: Iterable[Mapping[str, Any]], name: str) -> Table:
-    """A table of rows that a program holds: the one place at which they enter; row 1 stands at ``name:1``."""
-    return _table_of_records([(row, f"{name}:{number}") for number, row in enumerate(rows, 1)], name)
-
-
 def _table(content: bytes, name: str, suffix: str, form: TableForm) -> Table:
     records = json_records(content, name, certain=suffix in JSON_SUFFIXES)
     if records is not None:
@@ -135,8 +128,4 @@ def _table(content: bytes, name: str, suffix: str, form: TableForm) -> Table:
 
 def _table_of_records(records: Sequence[Record], name: str) -> Table:
     # Of all records: a second text or a label must not be passed over because the first object lacks it.
-    columns = dict.fromkeys(key for fields, _ in records for key in fields)
-    wrong = next((key for key in columns if not isinstance(key, str)), None)
-    if wrong is not None:
-        raise DataError(f"{name}: the column {wrong!r} has no text as its name", "name every column by a text")
-    return Table(name, records, tuple(columns))
+    return Table(name, records, tuple(dict.fromkeys(key for fields, _ in records for key in fields)))

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bertcore.data.bad_examples import gather_errors
-from bertcore.data.table_files import TableForm, parse_table, read_table, table_of_rows
+from bertcore.data.table_files import TableForm, parse_table, read_table
 from bertcore.errors import DataError
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -312,14 +312,6 @@ def test_json_is_told_by_its_content_too():
 )
 def test_json_of_another_form_is_named(content, words):
     assert words in fails(content, ".json").cause
-
-
-def test_rows_of_a_program_are_a_table_too():
-    table = table_of_rows([{"text": "a"}, {"text": "b", "label": 1}], "train")
-    assert table.columns == ("text", "label")
-    assert table.records == [({"text": "a"}, "train:1"), ({"text": "b", "label": 1}, "train:2")]
-    with pytest.raises(DataError, match="the column 0 has no text as its name"):
-        table_of_rows([{0: "a"}], "train")
 
 
 # Encodings and other kinds of files

@@ -132,3 +132,20 @@ def test_a_table_that_nothing_parts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no column numbers the sentences, and no empty line parts them") as caught:
         opened(file)
     assert "--set data.sentence=NAME" in caught.value.remedy
+
+
+def test_such_tables_are_predicted_too(tmp_path: Path) -> None:
+    task = Registry().task("ner")
+    file = tmp_path / "input.csv"
+    file.write_text(table(first_rows_only(ROWS)), encoding="utf-8")
+    read = task.read_input(file, task.data_config())
+    assert read is not None
+    assert [record["tokens"] for record, _ in read] == WORDS
+    assert [record["tags"] for record, _ in read] == [["B-org", "I-org", "O"], ["O", "B-geo"], ["B-geo"]]
+    assert [example.words for example in task.parse_input(read, task.data_config())] == WORDS  # type: ignore[attr-defined]
+    file.write_text(table([row[:2] for row in ROWS], header=("s", "form")), encoding="utf-8")
+    read = task.read_input(file, task.data_config(sentence="s", text="form"))
+    assert read is not None
+    assert [(record, origin) for record, origin in read][2] == ({"tokens": ["Paris"]}, f"{file}:7")
+    file.write_text("text\nParis sleeps.\n", encoding="utf-8")
+    assert task.read_input(file, task.data_config()) is None, "texts are no tokens"

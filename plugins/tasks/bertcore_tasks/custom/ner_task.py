@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from bertcore.config import DataConfig
 from bertcore.data.table_files import TableForm
+from bertcore.data.tables import Record
 from bertcore.errors import DataError
 from bertcore.tagging import scheme_tags
 from bertcore.task import Dataset, Example
@@ -16,9 +17,10 @@ from pydantic import Field
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask
 from bertcore_tasks.ner.column_task import read_column_split, tagged_sentences
-from bertcore_tasks.ner.columns import Columns
+from bertcore_tasks.ner.columns import Columns, TaggedLines
+from bertcore_tasks.ner.input_columns import input_records
 from bertcore_tasks.ner.spans import read_span_file
-from bertcore_tasks.ner.token_tables import TokenColumns, is_token_table, read_token_table
+from bertcore_tasks.ner.token_tables import TokenColumns, is_token_table, numbers_sentences, read_token_table
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units, unit_of_sentences, unit_of_texts
 from bertcore_tasks.own_files import OwnFilesConfig, own_files
 
@@ -81,6 +83,14 @@ class OwnNerTask(NerTask):
         labels = scheme_tags(_scheme(file, data), types)
         return Dataset(files, read, labels, discovered=True, notes=notes, options={"unit": settled.unit})
 
+    def read_input(self, file: Path, data: DataConfig) -> list[Record] | None:
+        """Tables with a row for each token, too; see :meth:`bertcore.task.Task.read_input`."""
+        assert isinstance(data, OwnNerConfig)
+        named = data.sentence is not None and file.suffix.lower() not in JSON_LINES
+        if not named and not numbers_sentences(file, data.encoding):
+            return super().read_input(file, data)
+        return input_records(_read_tokens(file, data, tagged=False, notes=[]), file)
+
     def scheme_of(self, labels: tuple[str, ...], examples: Sequence[Example], data: NerDataConfig) -> str:
         """That of the labels; where the examples have no entity, so that there are none, that of their file."""
         assert isinstance(data, OwnNerConfig)
@@ -100,9 +110,7 @@ def _read(file: Path, data: OwnNerConfig, split: str, notes: list[str]) -> list[
         unit = data.unit or "character"
         return read_span_file(file, unit, text_field=data.text or "text", label_field=data.label, labeled=labeled)
     if data.sentence is not None or is_token_table(file, data.encoding):
-        named = TokenColumns(data.sentence, data.text, data.label)
-        form = TableForm(separator=data.separator, encoding=data.encoding)
-        read = read_token_table(file, named, form, tagged=labeled, notes=notes)
+        read = _read_tokens(file, data, tagged=labeled, notes=notes)
         return tagged_sentences(file, read, _scheme(file, data), types=None, repair=data.repair, notes=notes)
     columns = Columns(_column(data.text, 0), _column(data.label, -1), data.encoding)
     return read_column_split(
@@ -114,6 +122,12 @@ def _read(file: Path, data: OwnNerConfig, split: str, notes: list[str]) -> list[
         notes=notes,
         columns=columns,
     )
+
+
+def _read_tokens(file: Path, data: OwnNerConfig, *, tagged: bool, notes: list[str]) -> list[TaggedLines]:
+    columns = TokenColumns(data.sentence, data.text, data.label)
+    form = TableForm(separator=data.separator, encoding=data.encoding)
+    return read_token_table(file, columns, form, tagged=tagged, notes=notes)
 
 
 def _has_spans(file: Path) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from bertcore.data.tables import read_lines
+from bertcore.data.tables import Record, read_lines
 
-from bertcore_tasks.ner.columns import BLANK, DOCUMENT, Clean, Columns, read_columns
+from bertcore_tasks.ner.columns import BLANK, DOCUMENT, Clean, Columns, TaggedLines, read_columns
 
 SUFFIXES = (".bio", ".bioes", ".bilou", ".bmes", ".conll", ".iob", ".iob2")
 """What is always a file of columns."""
@@ -22,7 +23,7 @@ _LINES = 1000
 """How many lines are looked at to tell a file of columns from one of texts."""
 
 
-def read_input_columns(file: Path, columns: Columns, clean: Clean | None) -> list[tuple[dict[str, Any], str]] | None:
+def read_input_columns(file: Path, columns: Columns, clean: Clean | None) -> list[Record] | None:
     """Reads sentences as ``{"tokens": [...]}``, and where the file has tags, ``"tags": [...]`` with them.
 
     Args:
@@ -41,9 +42,15 @@ def read_input_columns(file: Path, columns: Columns, clean: Clean | None) -> lis
         return None
     read = read_columns(file, columns, tagged=False)
     units = [sentence.words for sentence in read] if clean is None else clean(read)
+    return input_records([replace(one, words=words) for one, words in zip(read, units, strict=True)], file)
+
+
+def input_records(sentences: Sequence[TaggedLines], file: Path) -> list[Record]:
+    """The sentences of a file as ``bertcore predict`` takes them."""
     return [
-        ({"tokens": words, **({} if sentence.tags is None else {"tags": sentence.tags})}, f"{file}:{sentence.lines[0]}")
-        for sentence, words in zip(read, units, strict=True)
+        ({"tokens": sentence.words, **({} if sentence.tags is None else {"tags": sentence.tags})}, f"{file}:{line}")
+        for sentence in sentences
+        for line in sentence.lines[:1]
     ]
 
 

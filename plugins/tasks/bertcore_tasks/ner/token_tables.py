@@ -37,8 +37,11 @@ class TokenColumns:
 
 def is_token_table(file: Path, encoding: str | None = None) -> bool:
     """Whether a file is such a table and not one of columns without names: a ``.csv``, or by its header."""
-    if file.suffix.lower() == ".csv":
-        return True
+    return file.suffix.lower() == ".csv" or numbers_sentences(file, encoding)
+
+
+def numbers_sentences(file: Path, encoding: str | None = None) -> bool:
+    """Whether the header of a file names a column of sentences and one of words."""
     try:
         with file.open("rb") as stream:
             head = utf8_content(stream.read(_HEAD) if encoding is None else file.read_bytes(), str(file), encoding)
