@@ -15,11 +15,12 @@ from bertcore.converters.rules import joined_actions
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.families import BertConfig, ModelFamily
+from bertcore.family_choice import find_family, with_model_type
 from bertcore.files import staged
 from bertcore.heads import Regression
 from bertcore.manifest import verified_facts
 from bertcore.model_tensors import ModelTensors, canonical_weights, with_strangers, without_strangers
-from bertcore.models import find_converter, find_family
+from bertcore.models import find_converter
 from bertcore.near_misses import did_you_mean, nearest_path
 from bertcore.parameters import fit_parameters
 from bertcore.progress import describe
@@ -153,6 +154,7 @@ def convert(
     if config_json is None:
         weights, known = _without_config(weights, registry, str(source))
     else:
+        config_json = with_model_type(config_json, registry)
         family = find_family(config_json, registry, str(config or source))
         parsed = family.parse_config(config_json, str(config or source))
         known = ModelTensors(family, parsed)

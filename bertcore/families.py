@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from bertcore.data.tokenization.classes import BuiltTokenizer
 
 HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu")
+_SAME_ACTIVATIONS = {
+    "gelu_python": "gelu",
+    "gelu_pytorch_tanh": "gelu_new",
+    "gelu_python_tanh": "gelu_new",
+    "gelu_fast": "gelu_new",
+    "gelu_accurate": "gelu_new",
+}
+"""Further names in transformers of the same functions, up to the order in which they round."""
 
 HeadVariant = Literal["pooler", "dense"]
 HeadActivation = Literal["tanh", "gelu"]
@@ -167,10 +175,12 @@ class ModelFamily:
                 f"{origin}: position_embedding_type {config['position_embedding_type']!r} is not supported",
                 "use a model with absolute position embeddings",
             )
-        if config.get("hidden_act", "gelu") not in HIDDEN_ACTIVATIONS:
+        stated = config.get("hidden_act", "gelu")
+        activation = _SAME_ACTIVATIONS.get(stated, stated) if isinstance(stated, str) else stated
+        if activation not in HIDDEN_ACTIVATIONS:
             raise ModelError(
-                f"{origin}: hidden_act {config['hidden_act']!r} is not supported",
-                f"use a model with one of {', '.join(HIDDEN_ACTIVATIONS)}",
+                f"{origin}: hidden_act {stated!r} is not supported",
+                f"use a model with one of {', '.join((*HIDDEN_ACTIVATIONS, *_SAME_ACTIVATIONS))}",
             )
         values: dict[str, Any] = {}
         for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
@@ -192,7 +202,7 @@ class ModelFamily:
             )
         return BertConfig(
             **values,
-            hidden_act=config.get("hidden_act", "gelu"),
+            hidden_act=activation,
             family=self.name,
             prefix=self.prefix,
             position_offset=self.position_offset,

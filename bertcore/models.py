@@ -18,6 +18,7 @@ from bertcore.converters.tensor_files import write_weights
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import ModelError, UsageError
 from bertcore.families import BertConfig, ModelFamily, RepeatedLabelError, head_from_config
+from bertcore.family_choice import find_family, with_model_type
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
 from bertcore.manifest import verified_facts
@@ -191,7 +192,7 @@ def open_model(
             f"{folder}: no config.json",
             did_you_mean(meant, "give a model folder with a config.json, or copy it there"),
         )
-    config_json = read_config(config_file)
+    config_json = with_model_type(read_config(config_file), registry)
     family = find_family(config_json, registry, str(config_file), backend)
     config = family.parse_config(config_json, str(config_file))
     weights = WeightSet({}, config_json, folder, notes=notes)
@@ -199,46 +200,6 @@ def open_model(
         read = find_converter(path, registry).read(path)
         weights = canonical_weights(replace(read, notes=notes), ModelTensors(family, config), str(path))
     return ModelSource(name, folder, family, config, config_json, weights)
-
-
-def find_family(config: Mapping[str, Any], registry: Registry, origin: str, backend: str | None = None) -> ModelFamily:
-    """The family that a ``config.json`` names, or else one that stands in for every other.
-
-    Args:
-        config: content of ``config.json``.
-        registry: where families are looked up.
-        origin: where the configuration stands, for the message.
-        backend: name of the backend that shall compute the model; None where nothing is computed.
-
-    Raises:
-        ModelError: no plugin brings this family, or the backend does not compute it.
-        PluginError: the plugin of this name is broken; shows its error in full.
-    """
-    families = {name: entry.item for name, entry in sorted(registry.families.items())}
-    named = ", ".join(name for name, family in families.items() if not family.any_model_type) or "none"
-    model_type = config.get("model_type")
-    if not isinstance(model_type, str):
-        raise ModelError(f"{origin}: no model_type", f"name one of {named}")
-    try:
-        family = registry.family(model_type)
-    except UsageError:
-        stand_in = next((family for family in families.values() if family.any_model_type), None)
-        if stand_in is None:
-            raise ModelError(
-                f"{origin}: model_type {model_type!r} is not known", f"known are {named}; a plugin can add a family"
-            ) from None
-        family = stand_in
-    if backend is not None and family.backends is not None and backend not in family.backends:
-        able = [
-            name
-            for name, other in families.items()
-            if not other.any_model_type and (other.backends is None or backend in other.backends)
-        ]
-        raise ModelError(
-            f"{origin}: model_type is {model_type!r}, and {backend} computes {', '.join(able) or 'none'}",
-            f"use --backend {' or '.join(family.backends)}",
-        )
-    return family.bound(config, origin)
 
 
 def find_converter(path: Path, registry: Registry) -> WeightConverter:

@@ -15,11 +15,13 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertcore.conversion import convert
 from bertcore.errors import ModelError
 from bertcore.families import HEAD_ENTRIES, BertConfig, BertFamily, ModelFamily, head_from_config
+from bertcore.family_choice import find_family
 from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.hookspecs import hookimpl
-from bertcore.models import find_family, open_model
+from bertcore.models import open_model
 from bertcore.plugins import Plugins
 from bertcore.registry import Registry
 from bertcore.testing.backend_suite import reference_model
@@ -497,3 +499,69 @@ def test_entries_of_heads_are_all_known() -> None:
     heads += [TokenClassification(("O", "B-X", "I-X"), crf=True, scheme="BIO")]
     for head in heads:
         assert set(head.config_entries()) <= set(HEAD_ENTRIES), head
+
+
+# What other programs and old releases write in a config.json.
+
+
+@pytest.mark.parametrize("name", ["gelu_python", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_fast", "gelu_accurate"])
+def test_other_names_of_an_activation_are_the_function_that_transformers_has_for_them(name: str) -> None:
+    from transformers.activations import ACT2FN
+
+    from bertcore.testing.reference import ACTIVATIONS
+
+    x = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    if name not in ACT2FN:
+        pytest.skip(f"transformers {transformers.__version__} has no {name}")
+    parsed = FAMILY.parse_config({**SIZES, "hidden_act": name}).hidden_act
+    found = ACTIVATIONS[parsed][0](x.numpy())
+    np.testing.assert_allclose(found, ACT2FN[name](x).numpy(), atol=1e-7)
+    other = {"gelu": "gelu_new", "gelu_new": "gelu"}[parsed]
+    assert not np.allclose(ACTIVATIONS[other][0](x.numpy()), found, atol=1e-5)
+
+
+def test_an_activation_that_computes_something_else_is_refused() -> None:
+    for name in ("quick_gelu", "gelu_10", "silu", ["gelu"]):
+        with pytest.raises(ModelError, match="is not supported"):
+            FAMILY.parse_config({**SIZES, "hidden_act": name})
+
+
+def old_model(folder: Path, model_class: Any, **changes: Any) -> Path:
+    """A model of transformers with changes of its config.json; None takes an entry away."""
+    model_class(model_class.config_class(**{**SIZES, "pad_token_id": 1})).save_pretrained(folder)
+    content = {**json.loads((folder / "config.json").read_text()), **changes}
+    (folder / "config.json").write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("model_class", "family"),
+    [
+        (transformers.BertForMaskedLM, "bert"),
+        (transformers.BertModel, "bert"),
+        (transformers.RobertaForMaskedLM, "roberta"),
+        (transformers.XLMRobertaForMaskedLM, "xlm-roberta"),
+        (transformers.CamembertModel, "camembert"),
+        (transformers.ElectraForPreTraining, "electra"),
+    ],
+)
+def test_a_config_without_model_type_has_the_family_of_its_architecture(
+    tmp_path: Path, model_class: Any, family: str
+) -> None:
+    """As bert-base-chinese and the models of HFL had it in 2019."""
+    registry = Registry()
+    folder = old_model(tmp_path / "old", model_class, model_type=None)
+    assert open_model(str(folder), registry).family.name == family
+    report = convert(folder, tmp_path / "out", registry)
+    assert report.counts["skipped"] == 0
+    assert transformers.AutoConfig.from_pretrained(tmp_path / "out").model_type == family
+
+
+def test_a_config_with_an_unknown_architecture_alone_names_it(tmp_path: Path) -> None:
+    folder = old_model(tmp_path / "old", transformers.BertModel, model_type=None, architectures=["BertweetTagger"])
+    with pytest.raises(ModelError, match="no model_type, and no family has the architecture BertweetTagger"):
+        open_model(str(folder), Registry())
+    old_model(tmp_path / "older", transformers.BertModel, model_type=None, architectures=None)
+    with pytest.raises(ModelError, match="no model_type") as caught:
+        open_model(str(tmp_path / "older"), Registry())
+    assert '"model_type": "bert"' in caught.value.remedy

@@ -21,9 +21,10 @@ from bertcore.converters.mindspore_ckpt import MindSporeCheckpointConverter
 from bertcore.converters.rules import RenameRule
 from bertcore.errors import ModelError
 from bertcore.families import BertConfig, BertFamily, ElectraFamily, ModelFamily, RobertaFamily
+from bertcore.family_choice import find_family
 from bertcore.heads import Head, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.hookspecs import hookimpl
-from bertcore.models import find_family, open_model
+from bertcore.models import open_model
 from bertcore.plugins import installed_plugins
 from bertcore.registry import Registry
 from bertcore.verification import compute, verify
