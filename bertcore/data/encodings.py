@@ -21,6 +21,8 @@ _CHUNK = 1 << 20
 _GUESSED = 1 << 18  # bytes that tell an encoding
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _NUL_RATIO = 0.2
+_NO_LEADS = bytes(range(0xC0))  # each further byte begins a character of UTF-8
+_SURE = 8
 
 
 def utf8_content(content: bytes, name: str, encoding: str | None = None) -> bytes:
@@ -29,21 +31,34 @@ def utf8_content(content: bytes, name: str, encoding: str | None = None) -> byte
     Args:
         content: the bytes of the file.
         name: of the file, for errors.
-        encoding: as Python names it; None for UTF-8, or UTF-16 and UTF-32 where a byte-order mark tells them. The
-            bytes of a file that is taken for UTF-8 are returned as they are, valid or not.
+        encoding: of a file that is neither UTF-8 nor has a byte-order mark, as Python names it. The bytes of a file
+            that is taken for UTF-8 are returned as they are, valid or not.
 
     Raises:
         DataError: the file is not in this encoding (with the line), there is no such encoding, or the content is
             UTF-16 without a mark.
     """
     codec = _codec(encoding) if encoding is not None else "utf-8"
-    marked = next(((mark, by_mark) for mark, by_mark in _MARKS if content.startswith(mark)), None)
-    if marked is not None and (encoding is None or codec.startswith(("utf-16", "utf-32"))):
-        return _decoded(content[len(marked[0]) :], name, marked[1])
+    for mark, by_mark in _MARKS:
+        if content.startswith(mark):
+            return _decoded(content[len(mark) :], name, by_mark)
+    if content.startswith(codecs.BOM_UTF8):
+        return content.removeprefix(codecs.BOM_UTF8)
     if codec in ("utf-8", "utf-8-sig"):
         _refuse_unmarked_utf16(content, name)
-        return content.removeprefix(codecs.BOM_UTF8)
-    return _decoded(content, name, codec)
+        return content
+    return content if _is_surely_utf8(content, codec) else _decoded(content, name, codec)
+
+
+def _is_surely_utf8(content: bytes, codec: str) -> bool:
+    """Whether content that is said to be in another encoding is UTF-8, of which that would make other characters.
+
+    A file of UTF-8 may stand beside one of another encoding. Chinese or Western text is UTF-8 by chance where it is no
+    more than a word (in GBK, 1 in 10 characters is), and UTF-16 never lacks a zero byte: its line ends have one.
+    """
+    if codec.startswith(("utf-16", "utf-32")):
+        return b"\0" not in content and is_utf8(content)
+    return is_utf8(content) and len(content.translate(None, _NO_LEADS)) >= _SURE
 
 
 def _codec(encoding: str) -> str:

@@ -343,6 +343,21 @@ def test_other_encodings_are_read_by_name_and_named_when_they_are_likely(file, c
     assert rows_of(file, TableForm(encoding=likely)) == expected
 
 
+@pytest.mark.parametrize("named", ["gb18030", "cp1252", "utf-16", "utf-16-le", "latin-1"])
+@pytest.mark.parametrize("text", [CHINESE, "text,label\nplain,x\n"])
+def test_utf8_beside_files_of_another_encoding_stays_itself(file, named, text):
+    """Read as GBK or Latin-1 it would give other characters, and no error."""
+    for codec in ("utf-8", "utf-8-sig", "utf-16"):
+        file.write_bytes(text.encode(codec))
+        assert rows_of(file, TableForm(encoding=named)) == [tuple(line.split(",")) for line in text.splitlines()[1:]]
+
+
+def test_a_word_that_is_utf8_by_chance_is_read_as_it_is_said_to_be(file):
+    file.write_bytes("text,label\n摹模,x\n".encode("gbk"))
+    assert file.read_bytes().decode("utf-8")
+    assert rows_of(file, TableForm(encoding="gbk")) == [("摹模", "x")]
+
+
 KOREAN = (
     "text,label\n" + "\uc624\ub298\uc740 \ub0a0\uc528\uac00 \uc544\uc8fc \uc88b\uc2b5\ub2c8\ub2e4,\uc88b\uc74c\n" * 4
 )
