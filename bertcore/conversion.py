@@ -13,7 +13,7 @@ from bertcore.converters.model_folder import TOKENIZER_FILES, find_config, is_th
 from bertcore.converters.model_places import chosen_checkpoint
 from bertcore.converters.rules import joined_actions
 from bertcore.data.tokenizer import Tokenizer
-from bertcore.errors import ModelError, OutputError, UsageError
+from bertcore.errors import ModelError, OutputError, UsageError, printable
 from bertcore.families import BertConfig, ModelFamily
 from bertcore.family_choice import find_family, with_model_type
 from bertcore.files import staged
@@ -90,8 +90,9 @@ class ConversionReport:
 
     def table(self) -> str:
         """One line for each key, in columns."""
-        rows = [("source", "canonical", "target", "action")]
-        rows += [(key.source, key.canonical or "-", key.target or "-", key.action) for key in self.keys]
+        rows: list[tuple[str, ...]] = [("source", "canonical", "target", "action")]
+        shown = [(key.source, key.canonical or "-", key.target or "-", key.action) for key in self.keys]
+        rows += [tuple(printable(cell, 300) for cell in row) for row in shown]
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -275,11 +276,13 @@ def _check_destination(source: Path, destination: Path, force: bool) -> None:
 def _check_encoder(weights: WeightSet, family: ModelFamily, config: BertConfig, origin: str) -> None:
     """Compares the encoder with the table of the config; heads are free, since the config does not tell their names."""
     table = family.parameter_table(config, Regression())
+    inside = {name: tensor for name, tensor in weights.tensors.items() if name.startswith(family.prefix)}
     fit_parameters(
         {name: spec for name, spec in table.items() if name.startswith(family.prefix)},
-        {name: tensor for name, tensor in weights.tensors.items() if name.startswith(family.prefix)},
+        inside or weights.tensors,  # where no name is right, all of them are shown
         skip_rules=family.skip_rules,
         origin=origin,
+        encoder=family.prefix,
     )
 
 

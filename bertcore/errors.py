@@ -5,6 +5,34 @@ Everything else that is raised is a defect of bertcore or of a plugin and keeps 
 
 from __future__ import annotations
 
+import unicodedata
+
+LONGEST_LINE = 4000
+"""Characters of the longest line that an error shows; of a longer one the middle is left out."""
+
+
+def printable(text: str, longest: int = LONGEST_LINE, keep: str = "") -> str:
+    """Text from a file as a terminal and a log can show it: nothing in it moves a cursor, changes colours or hides.
+
+    Args:
+        text: any text.
+        longest: how many characters are shown; the middle of a longer one is left out.
+        keep: control characters that stay.
+
+    Returns:
+        the text with control, format and line-breaking characters and lone surrogates escaped, as ``\\x1b``.
+    """
+    if len(text) > longest:
+        text = f"{text[: longest * 2 // 3]}...{text[len(text) - longest // 3 :]}"
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") and character not in keep
+        else character
+        for character in text
+    )
+
 
 class BertcoreError(Exception):
     """Base of all errors that a user can cause.
@@ -18,8 +46,8 @@ class BertcoreError(Exception):
 
     def __init__(self, cause: str, remedy: str = "") -> None:
         super().__init__(cause)
-        self.cause = cause
-        self.remedy = remedy
+        self.cause = printable(cause)
+        self.remedy = printable(remedy)
 
     def __str__(self) -> str:
         return f"{self.cause}\n{self.remedy}" if self.remedy else self.cause
@@ -56,9 +84,13 @@ class DeviceError(BertcoreError):
 
 
 class PluginError(BertcoreError):
-    """A plugin that failed to load, or that broke its contract (exit code 7)."""
+    """A plugin that failed to load, or that broke its contract (exit code 7); its cause may hold a traceback."""
 
     exit_code = 7
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(cause, remedy)
+        self.cause = printable(cause, longest=20 * LONGEST_LINE, keep="\n\t")
 
 
 class OutputError(BertcoreError):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bertcore.converter import KeyReport, WeightSet
 from bertcore.converters.rules import ENCODER_PARTS, joined_actions, renamed
 from bertcore.converters.wrappers import encoder_prefixes, one_encoder, parents, set_aside_copies
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, printable
 from bertcore.families import BertConfig, ModelFamily
 from bertcore.heads import Regression
 
@@ -149,6 +149,7 @@ def _grouped(names: Sequence[str], most: int = 8) -> str:
         f"{first}.* ({len(members)} tensors)" if len(members) > 2 else ", ".join(members)
         for first, members in groups.items()
     ]
+    texts = [printable(text, 300) for text in texts]
     more = f" and {len(texts) - most} more groups of names" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +12,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, printable
+
+_MOST_NAMED = 8
+_LONGEST_NAME = 200
 
 Parameters = dict[str, NDArray[np.float32]]
 """Canonical name to float32 array; linear weights are ``[out, in]``."""
@@ -81,11 +85,11 @@ def fit_parameters(
         encoder: what names of the encoder begin with; others are of a head, which may be replaced.
 
     Raises:
-        ModelError: a key is missing, unexpected or of another shape; all of them are listed.
+        ModelError: keys are missing, unexpected or of another shape; the first of each kind are named.
     """
     parameters: Parameters = {}
     initialized: dict[str, str] = {}
-    problems: list[str] = []
+    missing, misshapen = [], []
     for name, spec in table.items():
         if name in new:
             initialized[name] = "made new on request"
@@ -94,36 +98,61 @@ def fit_parameters(
                 # A copy: whoever gets the parameters may change them, and the source may be a file map.
                 parameters[name] = np.array(source[name], dtype=np.float32, order="C")
                 continue
-            problems.append(f"{name}: shape {list(source[name].shape)} instead of {list(spec.shape)}")
+            misshapen.append(name)
             continue
         elif spec.optional is not None:
             initialized[name] = spec.optional
         else:
-            problems.append(f"{name}: missing")
+            missing.append(name)
             continue
         parameters[name] = initial_value(name, spec, initializer_range, seed)
     skipped: dict[str, str] = {}
+    unexpected = []
     for name in source:
         if name in table:
             continue
         reason = next((rule.reason for rule in skip_rules if re.fullmatch(rule.pattern, name)), None)
         if reason is None:
-            problems.append(f"{name}: unexpected")
+            unexpected.append(name)
         else:
             skipped[name] = reason
-    if problems:
-        head = any(
-            problem.startswith(("classifier.", "crf.", "qa_outputs.")) or not problem.startswith(encoder)
-            for problem in problems
+    if missing or misshapen or unexpected:
+        shapes = [
+            f"{name}: shape {list(source[name].shape)} instead of {list(table[name].shape)}" for name in misshapen
+        ]
+        parts = [
+            *_some([f"{printable(name, _LONGEST_NAME)}: missing" for name in missing], "missing"),
+            *_some(shapes, "of another shape"),
+            *_some([f"{printable(name, _LONGEST_NAME)}: unexpected" for name in unexpected], "unexpected"),
+        ]
+        odd = [*missing, *misshapen, *unexpected]
+        of_head = all(
+            name.startswith(("classifier.", "crf.", "qa_outputs.")) or not name.startswith(encoder) for name in odd
         )
         raise ModelError(
-            f"{origin} does not fit the model: " + "; ".join(problems),
+            f"{origin} does not fit the model: {'; '.join(parts)}{_beginnings(missing, unexpected)}",
             "for another head, start a new one with --set model.new_head=true"
-            if head
+            if of_head
             else "check that config.json and the weights belong together",
         )
     loaded = tuple(name for name in table if name not in initialized)
     return parameters, FitReport(loaded, initialized, skipped)
+
+
+def _some(problems: list[str], kind: str) -> list[str]:
+    """The first problems of a kind and the last one, and how many there are between."""
+    if len(problems) <= _MOST_NAMED:
+        return problems
+    return [*problems[: _MOST_NAMED - 1], f"{len(problems) - _MOST_NAMED} more {kind}", problems[-1]]
+
+
+def _beginnings(missing: list[str], unexpected: list[str]) -> str:
+    """What names that are unexpected begin with, where others are missing: they may be the same under other names."""
+    if not missing or not unexpected:
+        return ""
+    counts = Counter(name.partition(".")[0] for name in unexpected).most_common(3)
+    found = ", ".join(f"{printable(first, _LONGEST_NAME)}. ({count})" for first, count in counts)
+    return f"; names of the file begin with {found}, those of the model with {missing[0].partition('.')[0]}."
 
 
 def initial_value(name: str, spec: ParameterSpec, initializer_range: float, seed: int) -> NDArray[np.float32]:

@@ -289,9 +289,56 @@ def test_a_config_of_another_model_is_refused_with_keys_and_shapes(
 ) -> None:
     with pytest.raises(ModelError) as error:
         convert(tiny_en, tmp_path / "folder", registry, config=chinese_l12 / "config.json")
-    assert "bert.encoder.layer.11.output.dense.bias: missing" in error.value.cause
+    assert "bert.encoder.layer.2.attention.self.query.weight: missing" in error.value.cause
+    assert "152 more missing; bert.encoder.layer.11.output.LayerNorm.bias: missing" in error.value.cause
     assert "shape [128] instead of [384]" in error.value.cause
     assert not (tmp_path / "folder").exists()
+
+
+def test_names_that_do_not_fit_are_shown_beside_those_that_are_missing(
+    tiny_en: Path, registry: Registry, tmp_path: Path
+) -> None:
+    """And what they begin with; the file may be one of another program."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    (tmp_path / "in").mkdir()
+    network = GPT2LMHeadModel(GPT2Config(vocab_size=9, n_positions=8, n_embd=8, n_layer=1, n_head=1))
+    torch.save(network.state_dict(), tmp_path / "in" / "pytorch_model.bin")
+    shutil.copy(tiny_en / "config.json", tmp_path / "in")
+    with pytest.raises(ModelError) as error:
+        convert(tmp_path / "in", tmp_path / "out", registry)
+    assert "bert.embeddings.word_embeddings.weight: missing" in error.value.cause
+    assert "transformer.wte.weight: unexpected" in error.value.cause
+    assert "names of the file begin with transformer. (" in error.value.cause
+    assert error.value.cause.endswith("those of the model with bert.")
+    assert "belong together" in error.value.remedy
+    with pytest.raises(ModelError, match=r"transformer\.wte\.weight: unexpected") as error:
+        open_model(str(tmp_path / "in"), registry).fit(SequenceClassification(("a", "b")), seed=0)
+    assert "belong together" in error.value.remedy
+
+
+def test_a_name_that_would_move_the_cursor_is_shown_escaped(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    odd = {
+        "\x1b[2J\x1b[Hpwned.weight": np.ones(2, "f4"),
+        "\u202egnp.bias": np.ones(2, "f4"),
+        "x" * 9000: np.ones(2, "f4"),
+    }
+    tensors = CONVERTER.read(tiny_en).tensors
+    (tmp_path / "in").mkdir()
+    shutil.copy(tiny_en / "config.json", tmp_path / "in")
+    save_file({**tensors, **odd}, tmp_path / "in" / "model.safetensors")
+    report = convert(tmp_path / "in", tmp_path / "out", registry)
+    shown = report.table() + "".join(report.notes)
+    assert "\\x1b[2J\\x1b[Hpwned.weight" in shown
+    assert all(character.isprintable() or character == "\n" for character in shown)
+    assert len(max(shown.splitlines(), key=len)) < 2000
+    with pytest.raises(ModelError) as error:
+        open_model(str(tmp_path / "in"), registry).fit(SequenceClassification(("a", "b")), seed=0)
+    assert error.value.cause.isprintable()
+    assert len(error.value.cause) < 2000
 
 
 def test_a_file_of_another_layout_than_the_one_that_is_named(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:

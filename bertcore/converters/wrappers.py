@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from bertcore.converter import KeyReport
 from bertcore.converters.rules import Tensors
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, printable
 
 
 def encoder_prefixes(names: Iterable[str], is_of_encoder: Callable[[str], bool]) -> Counter[str]:
@@ -116,7 +116,9 @@ def _copy_of(name: str, names: Tensors, copies: Iterable[tuple[str, str]]) -> st
     """The reason why a name is a copy: of the same name under another prefix, or without what follows it."""
     for before, own in copies:
         if name.startswith(before) and own + name[len(before) :] in names:
-            return f"a copy of the model under {before[:-1]}, as gradients, moments and averages are saved"
+            return (
+                f"a copy of the model under {printable(before[:-1], 200)}, as gradients, moments and averages are saved"
+            )
     parts = name.split(".")
     stem = next((stem for end in range(1, len(parts)) if (stem := ".".join(parts[:end])) in names), None)
-    return None if stem is None else f"kept beside {stem}, as an optimizer does"
+    return None if stem is None else f"kept beside {printable(stem, 200)}, as an optimizer does"
