@@ -29,7 +29,7 @@ class ConsoleTracker:
     def __init__(self, run: RunStarted) -> None:
         self._log = open(run.folder / "run.log", "a", encoding="utf-8", buffering=1)  # noqa: SIM115 - closed in close
         self._steps = run.steps
-        self._work = ProgressDisplay(self._print)
+        self._work = ProgressDisplay(self._print, delay=0.5)  # checkpoints of small models would flicker
         self._bar: tqdm[Any] | None = None
         if run.steps and sys.stderr.isatty():
             self._bar = tqdm(total=run.steps, initial=run.resumed_from, unit="step", dynamic_ncols=True, leave=False)

@@ -26,10 +26,12 @@ class ProgressDisplay:
     ten seconds at most, where another tenth is done or a minute has passed; short work has none.
 
     Args:
-        write: takes a line.
+        write: takes a line; by default it goes to standard error.
+        delay: seconds that work must last to have a bar.
     """
 
-    def __init__(self, write: Callable[[str], None] | None = None) -> None:
+    def __init__(self, write: Callable[[str], None] | None = None, delay: float = 0.0) -> None:
+        self._delay = delay
         self._write = write or (lambda line: print(line, file=sys.stderr, flush=True))
         self._has_terminal = sys.stderr.isatty()
         self._bars: dict[str, tqdm[Any]] = {}
@@ -50,7 +52,7 @@ class ProgressDisplay:
     def _draw(self, event: WorkProgress) -> None:
         bar = self._bars.get(event.activity)
         if bar is None:
-            if event.ended:
+            if event.ended or event.seconds < self._delay:
                 return
             bar = self._bars[event.activity] = tqdm(
                 total=1.0, desc=f"{event.activity}:", bar_format=BAR, dynamic_ncols=True, leave=False, mininterval=0
