@@ -21,8 +21,7 @@ _CHUNK = 1 << 20
 _GUESSED = 1 << 18  # bytes that tell an encoding
 _HIGH_RUN = re.compile(rb"[\x80-\xff]+")
 _NUL_RATIO = 0.2
-_NO_LEADS = bytes(range(0xC0))  # each further byte begins a character of UTF-8
-_SURE = 8
+_SURE_LONG, _SURE = 2, 5  # characters of UTF-8 of three bytes and more, and of two and more
 
 
 def utf8_content(content: bytes, name: str, encoding: str | None = None) -> bytes:
@@ -53,12 +52,17 @@ def utf8_content(content: bytes, name: str, encoding: str | None = None) -> byte
 def _is_surely_utf8(content: bytes, codec: str) -> bool:
     """Whether content that is said to be in another encoding is UTF-8, of which that would make other characters.
 
-    A file of UTF-8 may stand beside one of another encoding. Chinese or Western text is UTF-8 by chance where it is no
-    more than a word (in GBK, 1 in 10 characters is), and UTF-16 never lacks a zero byte: its line ends have one.
+    A file of UTF-8 may stand beside one of another encoding. UTF-16 never lacks a zero byte: its line ends have one.
+    In an encoding of single bytes no word looks like UTF-8. In GBK one in six characters looks like a UTF-8 character
+    of two bytes, but hardly two ever like those of three, which UTF-8 needs for Chinese.
     """
     if codec.startswith(("utf-16", "utf-32")):
         return b"\0" not in content and is_utf8(content)
-    return is_utf8(content) and len(content.translate(None, _NO_LEADS)) >= _SURE
+    if content.isascii() or not is_utf8(content):
+        return False
+    is_single = len(b"\xc3\xa9".decode(codec, errors="replace")) > 1
+    long, every = (len(content.translate(None, bytes(range(lead)))) for lead in (0xE0, 0xC0))
+    return is_single or long >= _SURE_LONG or every >= _SURE
 
 
 def _codec(encoding: str) -> str:

@@ -344,7 +344,7 @@ def test_other_encodings_are_read_by_name_and_named_when_they_are_likely(file, c
 
 
 @pytest.mark.parametrize("named", ["gb18030", "cp1252", "utf-16", "utf-16-le", "latin-1"])
-@pytest.mark.parametrize("text", [CHINESE, "text,label\nplain,x\n"])
+@pytest.mark.parametrize("text", [CHINESE, FRENCH, "text,label\nplain,x\n", "text,label\n只有,另一\n"])
 def test_utf8_beside_files_of_another_encoding_stays_itself(file, named, text):
     """Read as GBK or Latin-1 it would give other characters, and no error."""
     for codec in ("utf-8", "utf-8-sig", "utf-16"):
@@ -383,8 +383,9 @@ def test_a_byte_that_was_damaged_says_nothing_of_the_encoding(shared):
 
 
 def test_a_wrong_encoding_is_named_with_its_line():
-    error = fails(FRENCH.encode(), form=TableForm(encoding="ascii"))
+    error = fails(FRENCH.encode("latin-1"), form=TableForm(encoding="ascii"))
     assert error.cause == "a.csv:2: byte 18 of the file is not ascii"
+    assert error.remedy == "its encoding is likely cp1252: --set data.encoding=cp1252"
     assert "there is no encoding 'chinese-ish'" in fails(b"a,b\n", form=TableForm(encoding="chinese-ish")).cause
     assert "is no encoding of text" in fails(b"a,b\n", form=TableForm(encoding="base64")).cause
 

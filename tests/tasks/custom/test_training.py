@@ -174,3 +174,43 @@ def test_what_the_training_file_decided_holds_for_what_is_predicted(
     (tmp_path / "in.csv").write_text("It rains.\nIt pours.\n", encoding="utf-8")
     outcome = bertcore_command("predict", headerless, "--input", tmp_path / "in.csv")
     assert [json.loads(line)["1"] for line in outcome.out.splitlines()] == ["It rains.", "It pours."]
+
+
+def test_corpora_are_trained_on_as_they_are(
+    tiny_en: Path, tmp_path: Path, bertcore_command: Callable[..., Any]
+) -> None:
+    """A column for each label and hidden labels (Jigsaw), pairs without header (LCQMC) in GBK, and what comes later."""
+
+    def train(name: str, **data: str | bool) -> Path:
+        settings = {**SETTINGS, "train.max_steps": 1, **{f"data.{key}": value for key, value in data.items()}}
+        files = {split: tmp_path / f"{name}.{split}" for split in ("train", "dev", "test")}
+        bertcore.run(
+            task="classification", backend="torch", model=tiny_en, output=tmp_path / name, settings=settings, **files
+        )
+        return tmp_path / name
+
+    jigsaw = "id,comment_text,toxic,obscene,insult\n1,You fool,1,0,1\n2,Nice,0,0,0\n3,Bad word,1,0,0\n"
+    hidden = "id,comment_text,toxic,obscene,insult\n4,What,-1,-1,-1\n5,That,-1,-1,-1\n"
+    for split, content in (("train", jigsaw), ("dev", jigsaw), ("test", hidden)):
+        (tmp_path / f"jigsaw.{split}").write_text(content, encoding="utf-8")
+    folder = train("jigsaw", multi_label=True, text="comment_text", label="toxic,obscene,insult")
+    found = predictions(folder / "test_predictions.jsonl")
+    assert [(row["id"], "label" in row) for row in found] == [("4", False), ("5", False)]
+    assert all(list(row["probabilities"]) == ["toxic", "obscene", "insult"] for row in found)  # type: ignore[call-overload]
+    assert [row["label"] for row in predictions(folder / "predictions.jsonl")] == [["toxic", "insult"], [], ["toxic"]]
+
+    pairs = "怎么办, 理证明\t证明怎么办\t1\n她是美女吗\t什么歌\t0\n人和畜生\t人与畜生\t1\n"
+    for split, content in (("train", pairs), ("dev", pairs), ("test", "只有, 文字\t另一个\n")):
+        (tmp_path / f"lcqmc.{split}").write_bytes(content.encode("gb18030"))
+    folder = train("lcqmc", encoding="gb18030")
+    (row,) = predictions(folder / "test_predictions.jsonl")
+    assert (row["1"], row["2"]) == ("只有, 文字", "另一个")
+    for name, content in (
+        ("in.csv", '"只有, 文字",另一个\n'.encode()),
+        ("in.tsv", "只有, 文字\t另一个\n".encode("gbk")),
+    ):
+        (tmp_path / name).write_bytes(content)
+        outcome = bertcore_command("predict", folder, "--input", tmp_path / name)
+        (predicted,) = [json.loads(line) for line in outcome.out.splitlines()]
+        assert (predicted["1"], predicted["2"]) == ("只有, 文字", "另一个")
+        assert predicted["probabilities"] == row["probabilities"]
