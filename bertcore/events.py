@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-SHOWN_METRICS = 6
+SHOWN_METRICS = 4
 """Scores that a line or a figure has room for. A task may have more, the chief ones first; a report has them all."""
 
 

@@ -13,9 +13,11 @@ from typing import Any
 from bertcore.config import RunConfig
 from bertcore.engine.division import Division, choose_folds, whole_training_split
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
+from bertcore.engine.judgement import judged
 from bertcore.engine.preparation import find_task, open_undivided, settle_options
 from bertcore.engine.repeats import in_own_folder, outcome_of, removed_if_empty
-from bertcore.engine.report import write_json, write_json_lines
+from bertcore.engine.repeats_report import RepeatsReport, write_repeats_report
+from bertcore.engine.report import write_json_lines
 from bertcore.engine.run import RunResult, Workshop
 from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.errors import UsageError
@@ -28,7 +30,7 @@ class FoldsResult:
     """The outcome of a cross-validation.
 
     Attributes:
-        folder: holds a run folder for each fold, ``predictions.jsonl`` and ``report.json``.
+        folder: holds a run folder for each fold, ``predictions.jsonl``, ``report.json`` and ``report.md``.
         runs: one result per fold.
         mean: name of each metric to its mean over the folds.
         standard_deviation: of the sample (divided by n - 1).
@@ -84,11 +86,10 @@ def run_folds(config: RunConfig, registry: Registry, folds: int, rows: GivenRows
         summary += f"; all folds together: {evaluation.summary}"
     content = {
         **outcome.content,
-        "all_folds": None if evaluation is None else _scores(evaluation),
-        "summary": summary,
         "runs": [{"fold": number, **entry} for number, entry in enumerate(outcome.entries, 1)],
     }
-    write_json(parent / "report.json", content)
+    title = f"{config.task} on {config.backend}, {folds} folds"
+    write_repeats_report(parent, RepeatsReport(title, "fold", summary, content, evaluation))
     return FoldsResult(parent, tuple(results), outcome.mean, outcome.standard_deviation, evaluation, summary)
 
 
@@ -147,15 +148,4 @@ def _score(
             evaluation = task.score(named, dataset.labels, file, config.data)
         except UsageError:
             return None
-    return replace(evaluation, predictions=predictions)
-
-
-def _scores(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "metrics": dict(evaluation.metrics),
-        "baseline": dict(evaluation.baseline),
-        "total": evaluation.total,
-        "summary": evaluation.summary,
-        "per_class": {name: score.as_dict() for name, score in evaluation.per_class.items()},
-        "notes": list(evaluation.notes),
-    }
+    return judged(replace(evaluation, predictions=predictions), (task.metric,), {})

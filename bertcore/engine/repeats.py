@@ -12,7 +12,7 @@ from typing import Any
 
 from bertcore.config import RunConfig
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
-from bertcore.engine.report import write_json
+from bertcore.engine.repeats_report import RepeatsReport, write_repeats_report
 from bertcore.engine.run import RunResult, Workshop
 from bertcore.engine.run_folder import RunFolder
 from bertcore.errors import UsageError
@@ -25,7 +25,7 @@ class SeedsResult:
     """The outcome of the same run with several seeds.
 
     Attributes:
-        folder: holds a run folder for each seed, and ``report.json``.
+        folder: holds a run folder for each seed, ``report.json`` and ``report.md``.
         runs: one result per seed.
         mean: name of each metric to its mean.
         standard_deviation: of the sample (divided by n - 1); nan for one seed.
@@ -61,7 +61,8 @@ def run_seeds(
     outcome = outcome_of(results)
     summary = f"{outcome.scores}, seeds {len(seeds)}"
     runs = [{"seed": result.seed, **entry} for result, entry in zip(results, outcome.entries, strict=True)]
-    write_json(parent / "report.json", {**outcome.content, "summary": summary, "runs": runs})
+    title = f"{config.task} on {config.backend}, {len(seeds)} seeds"
+    write_repeats_report(parent, RepeatsReport(title, "seed", summary, {**outcome.content, "runs": runs}))
     return SeedsResult(parent, tuple(results), outcome.mean, outcome.standard_deviation, summary)
 
 

@@ -144,6 +144,7 @@ def _write_curves(file: Path, history: Sequence[Mapping[str, Any]]) -> bool:
     if not steps:
         return False
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     loss_axes, score_axes = figure.subplots(1, 2)
@@ -152,13 +153,13 @@ def _write_curves(file: Path, history: Sequence[Mapping[str, Any]]) -> bool:
     for name in list(evaluations[0]["metrics"])[:SHOWN_METRICS] if evaluations else ():
         values = [entry["metrics"][name] for entry in evaluations]
         (line,) = score_axes.plot([entry["step"] for entry in evaluations], values, marker="o", label=name)
-        if name in evaluations[0]["baseline"]:
-            score_axes.axhline(
-                evaluations[0]["baseline"][name], linestyle=":", color=line.get_color(), label=f"{name}, baseline"
-            )
+        if name in evaluations[-1]["baseline"]:
+            score_axes.axhline(evaluations[-1]["baseline"][name], linestyle=":", color=line.get_color())
     score_axes.set(xlabel="step", ylabel="score")
     if evaluations:
-        score_axes.legend()
+        score_axes.legend(title="dotted: baseline" if evaluations[-1]["baseline"] else None)
+    for axes in (loss_axes, score_axes):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     with atomic_write(file) as output:
         figure.savefig(output, format="png", dpi=110)
     return True

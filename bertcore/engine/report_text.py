@@ -26,14 +26,14 @@ LARGEST_MATRIX = 20
 def markdown(report: Report, has_curves: bool) -> str:
     """The whole report; ``has_curves`` says whether ``curves.png`` lies beside it."""
     evaluation = report.evaluation
-    lines = [f"# {report.title}", "", f"`{evaluation.summary}`", *_notes(evaluation)]
-    lines += _scores(evaluation, report.split)
+    lines = [f"# {report.title}", "", f"`{evaluation.summary}`", *notes_of(evaluation)]
+    lines += score_table(evaluation, report.split)
     evaluations = sum(1 for entry in report.history if entry.get("kind") == "evaluation")
     if evaluations:
         lines += ["", f"Best of {evaluations} evaluations on the same split, at step {report.best_step}."]
     if has_curves:
         lines += ["", "![loss and scores](curves.png)"]
-    lines += _details(evaluation, "##")
+    lines += details(evaluation, "##")
     if report.test is not None:
         lines += _test(report.test)
     for title, table in (
@@ -42,7 +42,7 @@ def markdown(report: Report, has_curves: bool) -> str:
         ("Configuration", report.options),
     ):
         lines += ["", f"## {title}", "", "| | |", "|---|---|"]
-        lines += [f"| {_cell(name)} | {_cell(value)} |" for name, value in table.items() if value is not None]
+        lines += [f"| {cell(name)} | {cell(value)} |" for name, value in table.items() if value is not None]
     return "\n".join(lines) + "\n"
 
 
@@ -63,24 +63,25 @@ def _test(test: ReportedTest) -> list[str]:
         return [*lines, f"{labeled} examples have a label, so that nothing is scored. {where}"]
     evaluation = test.evaluation
     return [
-        *(*lines, f"`{evaluation.summary}`", *_notes(evaluation)),
-        *_scores(evaluation, "test"),
+        *(*lines, f"`{evaluation.summary}`", *notes_of(evaluation)),
+        *score_table(evaluation, "test"),
         *("", f"Of the best checkpoint; nothing was chosen on this split. {where}"),
-        *_details(evaluation, "###"),
+        *details(evaluation, "###"),
     ]
 
 
-def _notes(evaluation: Evaluation) -> list[str]:
+def notes_of(evaluation: Evaluation) -> list[str]:
+    """What must be known beside the scores, where there is something."""
     return ["", f"**Note:** {_text('; '.join(evaluation.notes))}."] if evaluation.notes else []
 
 
-def _scores(evaluation: Evaluation, split: str) -> Iterator[str]:
+def score_table(evaluation: Evaluation, split: str) -> Iterator[str]:
     """The table of scores; a score that has no baseline has an empty cell, and without any there is no column."""
     baseline = evaluation.baseline
-    yield from ("", f"| score | {_cell(split)} |{' baseline |' if baseline else ''}")
+    yield from ("", f"| score | {cell(split)} |{' baseline |' if baseline else ''}")
     yield "|---|---:|" + "---:|" * bool(baseline)
     for name, value in evaluation.metrics.items():
-        cells = [_cell(name), f"{value:.6f}"]
+        cells = [cell(name), f"{value:.6f}"]
         if baseline:
             cells.append(f"{baseline[name]:.6f}" if name in baseline else "")
         yield f"| {' | '.join(cells)} |"
@@ -88,14 +89,15 @@ def _scores(evaluation: Evaluation, split: str) -> Iterator[str]:
         yield from ("", f"Predicted with the {name.replace('_', ' ')} {value:.6g}.")
 
 
-def _details(evaluation: Evaluation, heading: str) -> Iterator[str]:
+def details(evaluation: Evaluation, heading: str) -> Iterator[str]:
+    """Single classes, confusions and worst errors, each under a heading of this level."""
     if evaluation.per_class:
         yield from ("", f"{heading} Per class", "")
         header, *rows = class_table(evaluation.per_class)
         yield f"| {' | '.join(header)} |"
         yield "|---" + "|---:" * (len(header) - 1) + "|"
         for row in rows[:SHOWN_CLASSES]:
-            yield f"| {' | '.join(map(_cell, row))} |"
+            yield f"| {' | '.join(map(cell, row))} |"
         if len(rows) > SHOWN_CLASSES:
             yield from ("", f"{len(rows) - SHOWN_CLASSES} more in report.json.")
     if evaluation.confusion is not None:
@@ -109,10 +111,10 @@ def _details(evaluation: Evaluation, heading: str) -> Iterator[str]:
 def _confusion(labels: Sequence[str], counts: NDArray[np.int64], heading: str) -> Iterator[str]:
     if len(labels) <= LARGEST_MATRIX:
         yield from ("", f"{heading} Confusion matrix", "")
-        yield "| gold \\ predicted | " + " | ".join(map(_cell, labels)) + " |"
+        yield "| gold \\ predicted | " + " | ".join(map(cell, labels)) + " |"
         yield "|---" + "|---:" * len(labels) + "|"
         for label, row in zip(labels, counts, strict=True):
-            yield f"| {_cell(label)} | " + " | ".join(map(str, row)) + " |"
+            yield f"| {cell(label)} | " + " | ".join(map(str, row)) + " |"
         return
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
@@ -122,7 +124,7 @@ def _confusion(labels: Sequence[str], counts: NDArray[np.int64], heading: str) -
     yield from ("| gold | predicted | times |", "|---|---|---:|")
     for gold, predicted in pairs:
         if wrong[gold, predicted]:
-            yield f"| {_cell(labels[gold])} | {_cell(labels[predicted])} | {wrong[gold, predicted]} |"
+            yield f"| {cell(labels[gold])} | {cell(labels[predicted])} | {wrong[gold, predicted]} |"
 
 
 def _error(error: Mapping[str, Any]) -> Iterator[str]:
@@ -154,7 +156,8 @@ def _text(value: object) -> str:
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", re.sub(r"([\\`*\[\]<|])", r"\\\1", shown))
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as a cell of a table shows it."""
     shown = " ".join(str(value).splitlines()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<")
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", shown)
 

@@ -189,7 +189,7 @@ def test_every_example_is_predicted_by_the_run_that_did_not_train_on_it(folded: 
         of_text.setdefault(entry["text"], set()).add(entry["fold"])
     assert all(len(folds) == 1 for folds in of_text.values())
     assert sorted(item.name for item in folded.folder.iterdir()) == [
-        *("fold-1", "fold-2", "fold-3", "predictions.jsonl", "report.json")
+        *("fold-1", "fold-2", "fold-3", "predictions.jsonl", "report.json", "report.md")
     ]
 
 
@@ -201,6 +201,10 @@ def test_scores_over_folds_and_of_all_folds_together_are_those_of_scikit_learn(f
     by_fold = [run.metrics["accuracy"] for run in folded.runs]
     assert folded.mean["accuracy"] == pytest.approx(np.mean(by_fold))
     assert folded.standard_deviation["accuracy"] == pytest.approx(np.std(by_fold, ddof=1))
+    text = (folded.folder / "report.md").read_text("utf-8")
+    assert f"`{folded.summary}`" in text
+    assert "| [fold-1](fold-1/report.md) | [fold-2](fold-2/report.md) | [fold-3](fold-3/report.md) |" in text
+    assert f"| macro_f1 | {folded.evaluation.metrics['macro_f1']:.6f} |" in text.split("## All folds together")[1]
     report = json.loads((folded.folder / "report.json").read_text("utf-8"))
     assert report["all_folds"]["metrics"] == dict(folded.evaluation.metrics)
     assert [run["folder"] for run in report["runs"]] == ["fold-1", "fold-2", "fold-3"]

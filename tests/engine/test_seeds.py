@@ -28,7 +28,7 @@ def test_three_seeds(
     folder = tmp_path / "seeds"
     outcome = bertcore_command("run", *place, "--output", folder, "--seeds", "1,2,3", *ASSIGNMENTS)
     assert outcome.code == 0, outcome.err
-    assert {path.name for path in folder.iterdir()} == {"seed-1", "seed-2", "seed-3", "report.json"}
+    assert {path.name for path in folder.iterdir()} == {"seed-1", "seed-2", "seed-3", "report.json", "report.md"}
     reports = {seed: json.loads((folder / f"seed-{seed}" / "report.json").read_text()) for seed in (1, 2, 3)}
     scores = [reports[seed]["metrics"]["accuracy"] for seed in (1, 2, 3)]
     assert len(set(scores)) > 1
@@ -41,6 +41,15 @@ def test_three_seeds(
     assert [run["seed"] for run in report["runs"]] == [1, 2, 3]
     assert [run["metrics"]["accuracy"] for run in report["runs"]] == scores
     assert report["summary"] == expected
+    text = (folder / "report.md").read_text(encoding="utf-8").splitlines()
+    links = " | ".join(f"[seed-{seed}](seed-{seed}/report.md)" for seed in (1, 2, 3))
+    figures = " | ".join(f"{figure:.6f}" for figure in (mean, deviation, report["baseline"]["accuracy"], *scores))
+    assert text[0] == "# rte on torch, 3 seeds"
+    assert text[-3:] == [
+        f"| score | mean | standard deviation | baseline | {links} |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+        f"| accuracy | {figures} |",
+    ]
 
     # The third seed trained in a session that two others had used: it must give what it gives alone.
     alone = bertcore.run(
