@@ -19,6 +19,20 @@ SYNONYMS = {"training": "train", "validation": "dev", "valid": "dev", "val": "de
 
 _HEAD = 1 << 16
 
+_FOREIGN = {
+    ".ann": (
+        "brat's standoff annotations, which stand beside a text",
+        "convert both to columns, with brat's tools/anntoconll.py",
+    ),
+    ".spacy": (
+        "spaCy's binary documents",
+        'write JSON lines: {"text": doc.text, "entities": [[e.start_char, e.end_char, e.label_] for e in doc.ents]}',
+    ),
+    ".xmi": ("UIMA's XMI", "export the documents as CoNLL 2002 or CoNLL 2003"),
+    ".arrow": ("a table of the datasets library", "write JSON lines: dataset.to_json(FILE, force_ascii=False)"),
+}
+"""What other suffixes mean, and what helps."""
+
 
 class OwnFilesConfig(DataConfig):
     """Data options of a task on the user's own files."""
@@ -82,6 +96,9 @@ def own_files(
             raise DataError(f"{file}: no such file", did_you_mean(nearest_path(file), f"check --{split}"))
         if file.suffix.lower() not in suffixes and not any_suffix:
             _refuse_other_kinds(file)
+            if file.suffix.lower() in _FOREIGN:
+                what, remedy = _FOREIGN[file.suffix.lower()]
+                raise DataError(f"{file}: {what}, and not one of {known}", remedy)
             raise DataError(f"{file}: not one of {known}", "convert the file, or give it the suffix of its form")
     return files
 

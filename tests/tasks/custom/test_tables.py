@@ -382,7 +382,7 @@ def test_numbers_are_scored(regression: Task, tmp_path: Path) -> None:
         ("a.tsv", "text\tlabel\na\tb\tc\n", "a.tsv:2: 3 fields instead of 2"),
         ("a.jsonl", '{"text": "a", "label": "b"}\n{"text": "a"}\n', "a.jsonl:2: the field 'label' is missing"),
         ("a.jsonl", '{"text": "a", "label": "b"}\n{"label": "a"}\n', "a.jsonl:2: the field 'text' is missing"),
-        ("a.jsonl", '{"text": "a", "label": ["b"]}\n', "a.jsonl:1: ['b'] in the field 'label' is no label"),
+        ("a.jsonl", '{"text": "a", "label": ["b", "c"]}\n', "a.jsonl:1: ['b', 'c'] in the field 'label' is no label"),
         ("a.jsonl", '{"text": 5, "label": "b"}\n', "a.jsonl:1: the field 'text' is no text"),
         ("a.json", '[\n{"text": "a"}]\n', "a.json:1: "),
     ],

@@ -91,10 +91,11 @@ def test_texts_are_split_as_asked(tmp_path: Path, unit: str) -> None:
         ({"label": None}, "the field 'label' is neither an object nor a list"),
         ({"entities": [{"start": 0, "end": 99, "type": "name"}]}, "entities[0]: the span from 0 to 99"),
         ({"entities": [{"start": 0, "type": "name"}]}, "entities[0]: the field 'end' is missing"),
-        ({"entities": [{"start": 0, "end": 2.0, "type": "name"}]}, "entities[0]: start and end are no whole numbers"),
+        ({"entities": [{"start": 0, "end": 2.5, "type": "name"}]}, "entities[0]: start and end are no whole numbers"),
         ({"entities": [{"start": 0, "end": 2, "type": ""}]}, "entities[0]: the field 'type' is no text"),
         ({"entities": [{"start": 0, "end": 2, "type": "n", "text": "军"}]}, "there and not '军'"),
-        ({"entities": [[0, 2, "name"]]}, "entities[0]: no object"),
+        ({"entities": [[0, 2]]}, "entities[0]: no object, and no list of start, end and type"),
+        ({"entities": [[0, 2, 7]]}, "entities[0]: the field 'type' holds 7, which is no text"),
         ({"text": 7}, "the field 'text' is no text"),
     ],
 )

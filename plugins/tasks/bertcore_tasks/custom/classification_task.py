@@ -38,6 +38,7 @@ from bertcore_tasks.label_texts import AUTO, HIDDEN, refuse_two_spellings, settl
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.texts import encode_texts, read_predictions
 
+DOCCANO_SEPARATOR = "#"
 LABEL_COLUMNS = ("label", "labels", "gold_label")
 
 
@@ -75,6 +76,11 @@ class OwnClassificationTask(ClassificationTask):
                 opened.notes.append(
                     f"{files[TRAINING][0].name}: {HIDDEN!r} is read as a label like the others; where it stands for no "
                     f"label: --set data.ignore_labels={HIDDEN}"
+                )
+            if data.multi_label and data.label_separator == "," and any(DOCCANO_SEPARATOR in label for label in labels):
+                opened.notes.append(
+                    f"{files[TRAINING][0].name}: labels hold {DOCCANO_SEPARATOR!r}; where it parts labels, as in "
+                    f"doccano's CSV: --set data.label_separator={DOCCANO_SEPARATOR}"
                 )
         return Dataset(files, opened.read, labels, discovered=True, notes=opened.notes, options=opened.options)
 

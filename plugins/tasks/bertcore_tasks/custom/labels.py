@@ -95,6 +95,8 @@ class LabelReader:
         if column not in record:
             raise DataError(f"{origin}: the field {column!r} is missing", "give every example its label")
         value = record[column]
+        if isinstance(value, list) and len(value) < 2 and not self._form.several:
+            value = value[0] if value else None  # doccano lists the one label of a text
         text = value if isinstance(value, str) else plain_text(value)
         if text is None:
             return value

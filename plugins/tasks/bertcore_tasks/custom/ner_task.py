@@ -1,11 +1,11 @@
-"""Named entities in the user's own files: columns of units and tags, or JSON lines of spans."""
+"""Named entities in the user's own files: columns or tables of units and tags, and JSON of spans or tags."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from bertcore.config import DataConfig
 from bertcore.data.table_files import TableForm
@@ -16,17 +16,25 @@ from bertcore.task import Dataset, Example
 from pydantic import Field
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask
-from bertcore_tasks.ner.column_task import read_column_split, tagged_sentences
-from bertcore_tasks.ner.columns import Columns, TaggedLines
+from bertcore_tasks.ner.column_task import tagged_sentences
+from bertcore_tasks.ner.columns import Columns, TaggedLines, found_scheme, read_columns
 from bertcore_tasks.ner.input_columns import input_records
-from bertcore_tasks.ner.spans import read_span_file
+from bertcore_tasks.ner.invisible import notes_on_invisible
+from bertcore_tasks.ner.json_files import SUFFIXES, JsonForm, is_annotated_table, read_annotated, split_texts
 from bertcore_tasks.ner.token_tables import TokenColumns, is_token_table, numbers_sentences, read_token_table
-from bertcore_tasks.ner.units import Sentence, UnitKind, split_units, unit_of_sentences, unit_of_texts
+from bertcore_tasks.ner.units import Sentence, UnitKind, unit_of_sentences, unit_of_texts
 from bertcore_tasks.own_files import OwnFilesConfig, own_files
 
-SCHEME_OF_SUFFIX = {".bio": "BIO", ".bioes": "BIOES", ".bmes": "BMES"}
+SCHEME_OF_SUFFIX = {
+    ".bio": "BIO",
+    ".iob2": "BIO",
+    ".iob1": "IOB1",
+    ".bioes": "BIOES",
+    ".iobes": "BIOES",
+    ".bmes": "BMES",
+    ".bilou": "BILOU",
+}
 COLUMNS = (*SCHEME_OF_SUFFIX, ".txt", ".conll", ".tsv", ".csv")
-JSON_LINES = (".jsonl", ".json")
 
 
 class OwnNerConfig(OwnFilesConfig, NerDataConfig):
@@ -48,55 +56,66 @@ class OwnNerConfig(OwnFilesConfig, NerDataConfig):
         None, description="column that numbers the sentences of a table with a row for each token, by name or number"
     )
     separator: str | None = Field(None, description="what stands between two columns of such a table; default: found")
+    tag_names: str | None = Field(
+        None,
+        description="names of tags that are numbers in JSON, in their order: between commas, or a file; default: "
+        "dataset_info.json or labels.txt beside the data",
+    )
+    span_end: Literal["behind", "inside"] | None = Field(
+        None,
+        description="what the end of a span in a list names: the character behind the last, or the last itself; "
+        "default: behind, but inside for end_idx",
+    )
 
 
 class OwnNerTask(NerTask):
     """Named entities whose types are read from the training file."""
 
     name = "ner"
-    description = "your own named entities, from columns (.bio, .bmes, .txt) or JSON lines of spans: entity F1"
+    description = "your own named entities, from columns (.bio, .bmes, .txt) or JSON of spans or tokens: entity F1"
     data_config: ClassVar[type[DataConfig]] = OwnNerConfig
     own_files: ClassVar[bool] = True
 
     def open(self, data: DataConfig) -> Dataset:
         """Finds the files and reads the types of the entities; see :meth:`bertcore.task.Task.open`."""
         assert isinstance(data, OwnNerConfig)
-        files = own_files(data, (*COLUMNS, *JSON_LINES))
+        files = own_files(data, (*COLUMNS, *SUFFIXES))
         known_from = next(iter(files))
         file = files[known_from][0]
         notes: list[str] = []
-        sentences = _read(file, data, known_from, notes)
-        settled = data.model_copy(update={"unit": data.unit or _unit(file, sentences)})
-        splits = {known_from: _split_anew(sentences, settled) if _has_spans(file) else sentences}
+        first = _read(file, data, known_from, notes)
+        unit = data.unit or _unit(first)
+        splits = {known_from: first.in_units(unit)}
 
         def read(split: str) -> list[Sentence]:
             if split not in splits:
-                splits[split] = _read(files[split][0], settled, split, notes)
+                splits[split] = _read(files[split][0], data, split, notes).in_units(unit)
             return splits[split]
 
-        types = _types(read(known_from))
+        types = _types(splits[known_from])
         if not types and known_from == "train":
             raise DataError(
-                f"{file}: no entity in {len(sentences)} texts",
+                f"{file}: no entity in {len(first.sentences)} texts",
                 "check the column or the field of the tags: --set data.label=NAME",
             )
-        labels = scheme_tags(_scheme(file, data), types)
-        return Dataset(files, read, labels, discovered=True, notes=notes, options={"unit": settled.unit})
+        labels = scheme_tags(first.scheme, types)
+        return Dataset(files, read, labels, discovered=True, notes=notes, options={"unit": unit})
 
     def read_input(self, file: Path, data: DataConfig) -> list[Record] | None:
         """Tables with a row for each token, too; see :meth:`bertcore.task.Task.read_input`."""
         assert isinstance(data, OwnNerConfig)
-        named = data.sentence is not None and file.suffix.lower() not in JSON_LINES
+        named = data.sentence is not None and file.suffix.lower() not in SUFFIXES
         if not named and not numbers_sentences(file, data.encoding):
             return super().read_input(file, data)
         return input_records(_read_tokens(file, data, tagged=False, notes=[]), file)
 
     def scheme_of(self, labels: tuple[str, ...], examples: Sequence[Example], data: NerDataConfig) -> str:
-        """That of the labels; where the examples have no entity, so that there are none, that of their file."""
+        """That of the labels; that of the examples' file where they have no entity, and so no labels, or in IOB1."""
         assert isinstance(data, OwnNerConfig)
-        if len(labels) > 1:
+        of_file = _scheme(Path(examples[0].origin.rpartition(":")[0]), data, (), [])
+        if len(labels) > 1 and of_file != "IOB1":  # whose labels are those of BIO
             return super().scheme_of(labels, examples, data)
-        return _scheme(Path(examples[0].origin.rpartition(":")[0]), data)
+        return of_file
 
     def prediction_columns(self, data: NerDataConfig) -> Columns:
         """The column of the text as the options name it, and the last one."""
@@ -104,24 +123,43 @@ class OwnNerTask(NerTask):
         return Columns(_column(data.text, 0), -1)
 
 
-def _read(file: Path, data: OwnNerConfig, split: str, notes: list[str]) -> list[Sentence]:
+@dataclass(frozen=True)
+class _Reading:
+    """What was read of a file.
+
+    Attributes:
+        sentences: with their entities.
+        scheme: of the file's tags, or the one that spans are learned in.
+        has_units: whether the file says what carries a tag.
+    """
+
+    sentences: list[Sentence]
+    scheme: str
+    has_units: bool
+
+    def in_units(self, unit: UnitKind) -> list[Sentence]:
+        """The sentences, split into these units where the file does not split them."""
+        return self.sentences if self.has_units else split_texts(self.sentences, unit)
+
+
+def _read(file: Path, data: OwnNerConfig, split: str, notes: list[str]) -> _Reading:
     labeled = split != "test"
-    if _has_spans(file):
-        unit = data.unit or "character"
-        return read_span_file(file, unit, text_field=data.text or "text", label_field=data.label, labeled=labeled)
-    if data.sentence is not None or is_token_table(file, data.encoding):
-        read = _read_tokens(file, data, tagged=labeled, notes=notes)
-        return tagged_sentences(file, read, _scheme(file, data), types=None, repair=data.repair, notes=notes)
-    columns = Columns(_column(data.text, 0), _column(data.label, -1), data.encoding)
-    return read_column_split(
-        file,
-        _scheme(file, data),
-        types=None,
-        repair=data.repair,
-        tagged=labeled,
-        notes=notes,
-        columns=columns,
-    )
+    if file.suffix.lower() in SUFFIXES or is_annotated_table(file, data.encoding):
+        end_inside = None if data.span_end is None else data.span_end == "inside"
+        form = JsonForm(data.text, data.label, data.tag_names, end_inside, data.encoding)
+        lines, texts = read_annotated(file, form, labeled=labeled, notes=notes)
+        if texts:
+            notes.extend(note for note in notes_on_invisible(texts, file.name) if note not in notes)
+            return _Reading(texts, data.scheme or "BIO", has_units=False)
+    elif data.sentence is not None or is_token_table(file, data.encoding):
+        lines = _read_tokens(file, data, tagged=labeled, notes=notes)
+    else:
+        columns = Columns(_column(data.text, 0), _column(data.label, -1), data.encoding)
+        lines = read_columns(file, columns, labeled, notes)
+    scheme = _scheme(file, data, [tag for sentence in lines for tag in sentence.tags or ()], notes)
+    sentences = tagged_sentences(file, lines, scheme, types=None, repair=data.repair, notes=notes)
+    notes.extend(note for note in notes_on_invisible(sentences, file.name) if note not in notes)
+    return _Reading(sentences, scheme, has_units=True)
 
 
 def _read_tokens(file: Path, data: OwnNerConfig, *, tagged: bool, notes: list[str]) -> list[TaggedLines]:
@@ -130,23 +168,22 @@ def _read_tokens(file: Path, data: OwnNerConfig, *, tagged: bool, notes: list[st
     return read_token_table(file, columns, form, tagged=tagged, notes=notes)
 
 
-def _has_spans(file: Path) -> bool:
-    return file.suffix.lower() in JSON_LINES
+def _unit(reading: _Reading) -> UnitKind:
+    if reading.has_units:
+        return unit_of_sentences(reading.sentences)
+    return unit_of_texts(sentence.text for sentence in reading.sentences)
 
 
-def _unit(file: Path, sentences: Sequence[Sentence]) -> UnitKind:
-    if _has_spans(file):
-        return unit_of_texts(sentence.text for sentence in sentences)
-    return unit_of_sentences(sentences)
-
-
-def _split_anew(sentences: Sequence[Sentence], data: OwnNerConfig) -> list[Sentence]:
-    assert data.unit is not None
-    return [replace(sentence, units=split_units(sentence.text, data.unit)) for sentence in sentences]
-
-
-def _scheme(file: Path, data: OwnNerConfig) -> str:
-    return data.scheme or SCHEME_OF_SUFFIX.get(file.suffix.lower(), "BIO")
+def _scheme(file: Path, data: OwnNerConfig, tags: Sequence[str], notes: list[str]) -> str:
+    """That of the options, of the suffix, or of the tags themselves."""
+    said = data.scheme or SCHEME_OF_SUFFIX.get(file.suffix.lower())
+    if said is not None:
+        return said
+    found = found_scheme(tags)
+    note = f"{file.name}: its tags are read as {found}; another scheme: --set data.scheme=NAME"
+    if found != "BIO" and note not in notes:
+        notes.append(note)
+    return found
 
 
 def _column(wanted: str | None, default: int) -> int | str:

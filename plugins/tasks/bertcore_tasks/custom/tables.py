@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.data.bad_examples import one_example
-from bertcore.data.table_files import Table, TableForm, read_table
+from bertcore.data.table_files import Table, TableForm
 from bertcore.data.tables import Record
 from bertcore.errors import DataError
 from bertcore.task import Example
 from pydantic import Field
 
+from bertcore_tasks.annotations.export import labeled_table
 from bertcore_tasks.custom.columns import IDENTIFIER, Chosen, choose_columns, header_test, is_number
 from bertcore_tasks.custom.labels import LabelForm, LabelReader, word_on_truth_values
 from bertcore_tasks.label_texts import AUTO, without_blanks
@@ -97,14 +98,16 @@ def read_split(split: str, file: Path, data: TableConfig, form: LabelForm) -> Re
 
     Args:
         split: ``train``, ``dev`` or ``test``.
-        file: of any form that :func:`bertcore.data.table_files.read_table` reads.
+        file: of any form that :func:`bertcore_tasks.annotations.export.labeled_table` reads.
         data: says which columns are read.
         form: of the labels.
 
     Raises:
         DataError: there is no example or no such column, or a field is missing or wrong (with its line).
     """
-    table = read_table(file, table_form(data, form.columns, labeled=split != "test"))
+    is_test = split == "test"
+    written = table_form(data, form.columns, labeled=not is_test)
+    table = labeled_table(file, written, data.label, keep_unlabeled=is_test)
     if not table.records:
         raise DataError(
             f"{file}: no examples{' behind the header' if table.header else ''}", "give it a row for each example"

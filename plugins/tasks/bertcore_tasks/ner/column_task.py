@@ -25,6 +25,7 @@ from bertcore_tasks.ner.columns import (
     read_columns,
     read_spans,
 )
+from bertcore_tasks.ner.invisible import bare, shown
 from bertcore_tasks.ner.units import Sentence, join_units
 
 
@@ -156,7 +157,7 @@ def read_column_split(
     Raises:
         DataError: something is wrong (file and line).
     """
-    read = read_columns(file, columns or Columns(), tagged)
+    read = read_columns(file, columns or Columns(), tagged, notes)
     if other_names:
         read = [_renamed(sentence, other_names) for sentence in read]
     return tagged_sentences(file, read, scheme, types=types, repair=repair, notes=notes, clean=clean)
@@ -186,13 +187,15 @@ def tagged_sentences(
     Raises:
         DataError: a tag is wrong (file and line).
     """
+    read = _with_bare_tags(file, read, notes)
     words = [sentence.words for sentence in read] if clean is None else clean(read)
     repaired: list[list[int]] = []
     sentences: list[Sentence] = []
     for number, (lines, units_of_text) in enumerate(zip(read, words, strict=True)):
         with one_example:
             text, units = join_units(units_of_text)
-            sentence = Sentence(str(number), {"text": text}, origin=f"{file}:{lines.lines[0]}", units=units)
+            identifier = str(number) if lines.identifier is None else lines.identifier
+            sentence = Sentence(identifier, {"text": text}, origin=f"{file}:{lines.lines[0]}", units=units)
             if lines.tags is not None:
                 check_tags(file, lines, scheme, types)
                 spans, problems = read_spans(file, lines, scheme, repair)
@@ -211,6 +214,25 @@ def tagged_sentences(
         if note not in notes:
             notes.append(note)
     return sentences
+
+
+def _with_bare_tags(file: Path, read: Sequence[TaggedLines], notes: list[str]) -> Sequence[TaggedLines]:
+    """Takes blanks and invisible characters from the ends of tags, which would make types of their own."""
+    distinct = {tag for sentence in read for tag in sentence.tags or ()}
+    changed = {tag: bare(tag) for tag in distinct if bare(tag) != tag}
+    if not changed:
+        return read
+    lines = [line for one in read for line, tag in zip(one.lines, one.tags or (), strict=False) if tag in changed]
+    unseen = shown("".join(changed)) or "blanks"
+    note = (
+        f"{file.name}: {len(lines)} tag{'s' * (len(lines) != 1)} with {unseen} at an end, read without (first in line "
+        f"{lines[0]})"
+    )
+    notes.extend([note] if note not in notes else [])
+    return [
+        sentence if sentence.tags is None else replace(sentence, tags=[changed.get(tag, tag) for tag in sentence.tags])
+        for sentence in read
+    ]
 
 
 def _renamed(sentence: TaggedLines, names: Mapping[str, str]) -> TaggedLines:

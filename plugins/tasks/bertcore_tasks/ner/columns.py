@@ -23,6 +23,8 @@ from bertcore.tagging import (
     tags_to_spans,
 )
 
+from bertcore_tasks.ner.invisible import bare, shown
+
 LONGEST_UNIT = 1000
 """Characters of the longest character or word; a longer one is a sign of another kind of file."""
 
@@ -32,6 +34,7 @@ BLANK = " \t\r"
 DOCUMENT = "-DOCSTART-"
 
 _SPACES = re.compile(" +")
+_KEYED = re.compile(r"#\s?[\w.:-]+ = |#FORMAT=")
 
 
 @dataclass(frozen=True)
@@ -62,27 +65,33 @@ class TaggedLines:
         words: its units.
         tags: one for each, or None where the file has one column only.
         lines: the number of each line.
+        identifier: what the file calls the sentence; None where it has no names.
     """
 
     words: list[str]
     tags: list[str] | None
     lines: list[int]
+    identifier: str | None = None
 
 
 Clean = Callable[[Sequence[TaggedLines]], list[list[str]]]
 """Turns the units of a file into those of the text."""
 
 
-def read_columns(file: Path, columns: Columns, tagged: bool = True) -> list[TaggedLines]:
+def read_columns(
+    file: Path, columns: Columns, tagged: bool = True, notes: list[str] | None = None
+) -> list[TaggedLines]:
     """Reads the sentences of a file.
 
     Fields are parted by a tab where the line has one, else by spaces; a line that begins with a space has the space as
-    its unit. A line ``-DOCSTART-`` and blank lines part sentences.
+    its unit. A line ``-DOCSTART-`` and blank lines part sentences. A line that begins with ``#`` is a comment where it
+    has no tag, or is CoNLL-U's ``# key = value``.
 
     Args:
         file: the file.
         columns: which column holds what.
         tagged: whether each line must have a tag; where not, a file with one column has no tags.
+        notes: told how many comments there are.
 
     Raises:
         DataError: the file is missing, not UTF-8 or empty, a line has too few columns or a unit is empty or gigantic.
@@ -90,9 +99,13 @@ def read_columns(file: Path, columns: Columns, tagged: bool = True) -> list[Tagg
     lines = read_lines_of_examples(file, header=columns.has_header, encoding=columns.encoding)
     text, label = _column_numbers(file, lines, columns)
     sentences: list[TaggedLines] = []
-    for block in _blocks(lines):
+    comments: list[int] = []
+    for block in _blocks(_without_comments(file, lines, label, tagged, comments)):
         with one_example:
             sentences.append(_sentence(file, block, text, label, tagged))
+    if comments and notes is not None:
+        note = f"{file.name}: {len(comments)} comment line{'s' * (len(comments) != 1)} not read, as line {comments[0]}"
+        notes.extend([note] if note not in notes else [])
     if not sentences:
         raise DataError(f"{file}: no sentence", "write a unit and its tag a line, and a blank line between sentences")
     return sentences
@@ -203,6 +216,36 @@ def _column_numbers(file: Path, lines: Iterator[tuple[int, str]], columns: Colum
     return number(columns.text), number(columns.label)
 
 
+def _without_comments(
+    file: Path, lines: Iterator[tuple[int, str]], label: int, tagged: bool, comments: list[int]
+) -> Iterator[tuple[int, str]]:
+    """Yields the lines that are no comments, and tells where those are."""
+    for number, line in lines:
+        if not line.startswith("#") or not _is_comment(line.rstrip(BLANK), label, tagged):
+            yield number, line
+        elif line.startswith("#FORMAT=WebAnno"):
+            raise DataError(
+                f"{file}:{number}: the TSV of WebAnno and INCEpTION, whose columns depend on the project",
+                "export the documents as CoNLL 2002 or CoNLL 2003",
+            )
+        else:
+            comments.append(number)
+
+
+def _is_comment(line: str, label: int, tagged: bool) -> bool:
+    """Whether a line that begins with ``#`` is no unit: such a sign or word would have a tag."""
+    if _KEYED.match(line):
+        return True
+    fields = line.split()
+    has_label = -len(fields) <= label < len(fields)
+    return tagged and len(fields) > 2 and not (has_label and _is_any_tag(fields[label]))
+
+
+@lru_cache(maxsize=1024)
+def _is_any_tag(tag: str) -> bool:
+    return any(check_tag(tag, scheme) is None for scheme in SCHEMES)
+
+
 def _blocks(lines: Iterator[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
     """Yields the numbered lines of each sentence."""
     block: list[tuple[int, str]] = []
@@ -227,10 +270,7 @@ def _sentence(file: Path, block: list[tuple[int, str]], text: int, label: int, t
         if len(fields) >= needed:
             tags.append(fields[label])
         elif tagged or len(fields) > 1:
-            raise DataError(
-                f"{file}:{number}: {len(fields)} column{'s' * (len(fields) > 1)} instead of at least {needed}",
-                "write a character or word, a tab or space, and its tag",
-            )
+            raise _too_few(f"{file}:{number}", line, len(fields), needed)
         word = fields[text] if len(fields) >= for_text else fields[0]
         if not word:
             raise DataError(f"{file}:{number}: no character in front of the tag", "put it back, or delete the line")
@@ -246,6 +286,17 @@ def _sentence(file: Path, block: list[tuple[int, str]], text: int, label: int, t
             "give every line a tag, or none",
         )
     return TaggedLines(words, tags or None, [number for number, _ in block])
+
+
+def _too_few(origin: str, line: str, found: int, needed: int) -> DataError:
+    """The error about a line with too few columns, which also names what nobody can see in it."""
+    cause = f"{origin}: {found} column{'s' * (found > 1)} instead of at least {needed}"
+    unseen = shown(line)
+    if not unseen:
+        return DataError(cause, "write a character or word, a tab or space, and its tag")
+    if not bare(line):
+        return DataError(f"{cause}: the line holds {unseen} alone", "empty it where it parts sentences, else delete it")
+    return DataError(f"{cause}; the line holds {unseen}", "write a tab or a plain space between two columns")
 
 
 def _split(line: str) -> list[str]:

@@ -15,6 +15,7 @@ from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
 from bertcore.tagging import Span
 
+from bertcore_tasks.ner.span_lists import SpanReport, checked_span, read_span_list
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units
 from bertcore_tasks.texts import identifier_of
 
@@ -27,8 +28,6 @@ def read_span_file(
     file: Path,
     unit: UnitKind,
     *,
-    text_field: str = "text",
-    label_field: str | None = None,
     labeled: bool = True,
     types: Sequence[str] | None = None,
 ) -> list[Sentence]:
@@ -37,27 +36,23 @@ def read_span_file(
     Args:
         file: JSON lines.
         unit: how texts are split.
-        text_field: the field of the text.
-        label_field: the field of the entities; ``label``, else ``entities``, where None.
         labeled: whether each line must have its entities.
         types: that they may have; None for any.
 
     Raises:
         DataError: the file holds nothing, or a line is wrong (file, line and field).
     """
-    fields = GOLD_FIELDS if label_field is None else (label_field,)
     sentences: list[Sentence] = []
     for number, (record, origin) in enumerate(read_json_lines(file)):
         with one_example:
-            text = record.get(text_field)
+            text = record.get("text")
             if not isinstance(text, str):
-                problem = "is no text" if text_field in record else "is missing"
-                remedy = 'write {"text": "...", "label": {...}}'
-                raise DataError(f"{origin}: the field {text_field!r} {problem}", remedy)
-            entities = read_entities(record, text, origin, fields)
+                problem = "is no text" if "text" in record else "is missing"
+                raise DataError(f"{origin}: the field 'text' {problem}", 'write {"text": "...", "label": {...}}')
+            entities = read_entities(record, text, origin, GOLD_FIELDS)
             if entities is None and labeled:
                 raise DataError(
-                    f"{origin}: the field {fields[0]!r} is missing", "name the entities of each text, {} for none"
+                    f"{origin}: the field 'label' is missing", "name the entities of each text, {} for none"
                 )
             unknown = next((span.type for span in entities or () if types is not None and span.type not in types), None)
             if unknown is not None:
@@ -69,7 +64,16 @@ def read_span_file(
     return sentences
 
 
-def read_entities(record: Mapping[str, Any], text: str, origin: str, fields: Sequence[str]) -> tuple[Span, ...] | None:
+def read_entities(
+    record: Mapping[str, Any],
+    text: str,
+    origin: str,
+    fields: Sequence[str],
+    report: SpanReport | None = None,
+    *,
+    end_inside: bool | None = None,
+    in_utf16: bool = False,
+) -> tuple[Span, ...] | None:
     """Reads the entities of a line.
 
     Args:
@@ -77,6 +81,9 @@ def read_entities(record: Mapping[str, Any], text: str, origin: str, fields: Seq
         text: that they must agree with.
         origin: where the line stands.
         fields: that may hold the entities; the first that is there does.
+        report: told what was repaired in lists of spans; None: nothing is.
+        end_inside: whether the ends in lists name the last character; None: as their names say.
+        in_utf16: whether the offsets in lists count an emoji as two, as JavaScript does.
 
     Returns:
         The entities in order, each once; None where the line has none of the fields.
@@ -91,7 +98,7 @@ def read_entities(record: Mapping[str, Any], text: str, origin: str, fields: Seq
     if isinstance(value, dict):
         spans = _from_surfaces(value, text, f"{origin}: {name}")
     elif isinstance(value, list):
-        spans = [_from_object(item, text, f"{origin}: {name}[{number}]") for number, item in enumerate(value)]
+        spans = read_span_list(value, text, f"{origin}: {name}", report, end_inside=end_inside, in_utf16=in_utf16)
     else:
         raise DataError(
             f"{origin}: the field {name!r} is neither an object nor a list",
@@ -119,47 +126,9 @@ def _from_surfaces(label: Mapping[str, Any], text: str, origin: str) -> list[Spa
             if not isinstance(places, list) or not all(_is_pair(place) for place in places):
                 raise DataError(f"{where}: no list of [first, last]", "name the first and the last character, from 0")
             for first, last in places:
-                spans.append(_checked(Span(first, last + 1, kind), surface, text, where))
+                spans.append(checked_span(Span(first, last + 1, kind), surface, text, where))
     return spans
 
 
-def _from_object(item: Any, text: str, origin: str) -> Span:
-    remedy = 'write {"start": first character from 0, "end": the one behind the last, "type": "..."}'
-    if not isinstance(item, dict):
-        raise DataError(f"{origin}: no object", remedy)
-    for field in ("start", "end", "type"):
-        if field not in item:
-            raise DataError(f"{origin}: the field {field!r} is missing", remedy)
-    if not _is_pair([item["start"], item["end"]]):
-        raise DataError(f"{origin}: start and end are no whole numbers", remedy)
-    if not isinstance(item["type"], str) or not item["type"]:
-        raise DataError(f"{origin}: the field 'type' is no text", remedy)
-    surface = item.get("text")
-    return _checked(Span(item["start"], item["end"], item["type"]), surface, text, origin)
-
-
-def _checked(span: Span, surface: Any, text: str, origin: str) -> Span:
-    if not 0 <= span.start < span.end:
-        raise DataError(
-            f"{origin}: the span from {span.start} to {span.end} (exclusive) is empty or begins before the text",
-            "count characters from 0",
-        )
-    if span.end > len(text):
-        raise DataError(
-            f"{origin}: the span from {span.start} to {span.end} (exclusive) leaves the text of {len(text)} characters",
-            "count characters, not bytes or tokens",
-        )
-    if surface is not None and text[span.start : span.end] != surface:
-        raise DataError(
-            f"{origin}: the text says {text[span.start : span.end]!r} there and not {surface!r}",
-            "correct the offsets; they count characters, not bytes or tokens",
-        )
-    return span
-
-
 def _is_pair(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 2
-        and all(isinstance(number, int) and not isinstance(number, bool) for number in value)
-    )
+    return isinstance(value, list) and len(value) == 2 and all(type(number) is int for number in value)

@@ -1,0 +1,1 @@
+"""What tools for annotating texts export, as plain records that the tasks read."""

@@ -1,0 +1,176 @@
+"""Named entities in JSON: texts with spans, or tokens with tags, as people and their tools write them.
+
+One object a line, or one list of objects: bertcore's and CLUENER's forms, doccano's, Label Studio's and prodigy's
+exports, spaCy's training data, and what transformers' ``run_ner.py`` takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bertcore.data.bad_examples import one_example
+from bertcore.data.json_lists import json_records
+from bertcore.data.table_files import TableForm, read_table
+from bertcore.data.tables import Record, read_content
+from bertcore.errors import DataError
+
+from bertcore_tasks.annotations.export import plain_records
+from bertcore_tasks.annotations.label_studio import is_minimal, is_tasks
+from bertcore_tasks.annotations.spacy import is_documents, sentences_of_documents, spacy_records
+from bertcore_tasks.ner.columns import TaggedLines
+from bertcore_tasks.ner.span_lists import SpanReport
+from bertcore_tasks.ner.spans import read_entities
+from bertcore_tasks.ner.token_records import read_token_records, token_field
+from bertcore_tasks.ner.units import Sentence, UnitKind, split_units
+from bertcore_tasks.texts import identifier_of
+
+SUFFIXES = (".jsonl", ".json", ".ndjson")
+TEXTS = ("text", "sentence", "content", "data")
+SPANS = ("label", "labels", "entities", "spans")
+"""Where texts and their spans are looked for, in this order: bertcore's own predictions have gold as ``label``."""
+
+
+@dataclass(frozen=True)
+class JsonForm:
+    """How a file is read, as far as its content does not say.
+
+    Attributes:
+        text: the field of the text, or of the tokens.
+        label: the field of the spans or tags, or the control of Label Studio.
+        tag_names: of tags that are numbers; see :func:`bertcore_tasks.ner.token_records.tag_names`.
+        end_inside: whether the end of a span names its last character; None: as its name says.
+        encoding: of the file.
+        in_utf16: whether offsets count an emoji as two, as Label Studio's do.
+    """
+
+    text: str | None = None
+    label: str | None = None
+    tag_names: str | None = None
+    end_inside: bool | None = None
+    encoding: str | None = None
+    in_utf16: bool = False
+
+
+def is_annotated_table(file: Path, encoding: str | None) -> bool:
+    """Whether a CSV or TSV file is an export of Label Studio: whether its header is."""
+    if file.suffix.lower() not in (".csv", ".tsv"):
+        return False
+    header = read_content(file, encoding).partition(b"\n")[0].decode("utf-8", "replace").strip()
+    separator = "\t" if "\t" in header else ","
+    return is_minimal(field.strip().strip('"') for field in header.split(separator))
+
+
+def read_annotated(
+    file: Path, form: JsonForm, *, labeled: bool, notes: list[str]
+) -> tuple[list[TaggedLines], list[Sentence]]:
+    """Reads a file.
+
+    Args:
+        file: of JSON, or a table of Label Studio.
+        form: how it is read.
+        labeled: whether each text must have its entities.
+        notes: told what was repaired, chosen or left out.
+
+    Returns:
+        Sentences in units with their tags, or texts in characters with their spans; one of the two is empty.
+
+    Raises:
+        DataError: the file holds nothing, or a record is wrong (file, line and field).
+    """
+    records: Sequence[Record] = _records(file, form.encoding)
+    if not records:
+        raise DataError(f"{file}: no text", "write one JSON object a line")
+    if "result_list" in records[0][0] and "prompt" in records[0][0]:
+        raise DataError(
+            f"{records[0][1]}: a question of UIE (content, prompt, result_list), and no text with all its entities",
+            "give the export of doccano or Label Studio that it was made of",
+        )
+    is_export = is_tasks(records[0][0]) or is_minimal(records[0][0])
+    records, told = plain_records(records, file.name, "spans", form.label, keep_unlabeled=not labeled)
+    _tell(notes, told)
+    if is_export:  # what its control marked is the field "label" now
+        form = replace(form, label=None, in_utf16=True)
+    if not records:
+        raise DataError(f"{file}: no text has an annotation", "annotate some, or give the file as --test")
+    if is_documents(records[0][0]):
+        records = sentences_of_documents(records)
+    fields = records[0][0]
+    tokens = token_field(fields, form.text)
+    if tokens is not None and not _has_text_and_spans(fields, form):
+        lines, told = read_token_records(records, file, tokens, form.label, form.tag_names, tagged=labeled)
+        _tell(notes, told)
+        return lines, []
+    return [], _texts(records, file, form, labeled, notes)
+
+
+def split_texts(sentences: Sequence[Sentence], unit: UnitKind) -> list[Sentence]:
+    """Texts in characters, split into the units that carry tags."""
+    return [
+        Sentence(one.identifier, one.texts, one.label, one.origin, split_units(one.text, unit)) for one in sentences
+    ]
+
+
+def _records(file: Path, encoding: str | None) -> list[Record]:
+    if file.suffix.lower() not in SUFFIXES:
+        return list(read_table(file, TableForm(encoding=encoding)).records)
+    content = read_content(file, encoding)
+    found = spacy_records(content, str(file))
+    return found if found is not None else json_records(content, str(file), certain=True) or []
+
+
+def _texts(records: Sequence[Record], file: Path, form: JsonForm, labeled: bool, notes: list[str]) -> list[Sentence]:
+    report, relations = SpanReport(), 0
+    sentences: list[Sentence] = []
+    for number, (fields, origin) in enumerate(records):
+        with one_example:
+            name = form.text or next((name for name in TEXTS if isinstance(fields.get(name), str)), TEXTS[0])
+            text = fields.get(name)
+            if not isinstance(text, str):
+                raise _no_text(fields, name, origin)
+            names = SPANS if form.label is None else (form.label,)
+            entities = read_entities(
+                fields, text, origin, names, report, end_inside=form.end_inside, in_utf16=form.in_utf16
+            )
+            if entities is None and labeled:
+                raise DataError(
+                    f"{origin}: the field {names[0]!r} is missing", "name the entities of each text, {} for none"
+                )
+            relations += len(fields["relations"]) if isinstance(fields.get("relations"), list) else 0
+            identifier = identifier_of(fields, "id", number)
+            sentences.append(Sentence(identifier, {"text": text}, entities, origin, split_units(text, "character")))
+    if not sentences:
+        raise DataError(f"{file}: no text", "write one JSON object a line")
+    told = report.notes(file.name)
+    _tell(notes, [*told, f"{file.name}: {relations} relations are not read"] if relations else told)
+    return sentences
+
+
+def _no_text(fields: Mapping[str, Any], name: str, origin: str) -> DataError:
+    problem = "is no text" if name in fields else "is missing"
+    others = [key for key, value in fields.items() if isinstance(value, str)]
+    if others and name not in fields:
+        return DataError(
+            f"{origin}: the field {name!r} {problem}; there {'is' if len(others) == 1 else 'are'} "
+            f"{', '.join(map(repr, others[:5]))}",
+            f"name the field of the text: --set data.text={others[0]}",
+        )
+    return DataError(f"{origin}: the field {name!r} {problem}", 'write {"text": "...", "label": {...}}')
+
+
+def _has_text_and_spans(fields: Mapping[str, Any], form: JsonForm) -> bool:
+    if form.text is not None:
+        return isinstance(fields.get(form.text), str)
+    if not any(isinstance(fields.get(name), str) for name in TEXTS):
+        return False
+    names = SPANS if form.label is None else (form.label,)
+    spans = next((fields[name] for name in names if fields.get(name)), None)
+    if spans is None:  # no entity in the first text; tags would be there
+        return not any(isinstance(fields.get(name), list) and fields[name] for name in ("ner_tags", "ner", "tags"))
+    return isinstance(spans, dict) or (isinstance(spans, list) and isinstance(spans[0], dict | list))
+
+
+def _tell(notes: list[str], told: Sequence[str]) -> None:
+    notes.extend(note for note in told if note not in notes)
