@@ -33,6 +33,9 @@ _SAME_ACTIVATIONS = {
 HeadVariant = Literal["pooler", "dense"]
 HeadActivation = Literal["tanh", "gelu"]
 
+_MOST_LAYERS = 10_000
+_LARGEST_SIZE = 2**31
+
 _KIND = r"\.(weight|bias)"
 _CLS = rf"cls\.(predictions\.(bias|(decoder|transform\.(dense|LayerNorm)){_KIND})|seq_relationship{_KIND})"
 _LM_HEAD = rf"lm_head\.(bias|(dense|layer_norm|decoder){_KIND})"
@@ -185,6 +188,12 @@ class ModelFamily:
         values: dict[str, Any] = {}
         for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
             values[key] = _whole_number(config, key, origin)
+        layers = values["num_hidden_layers"]
+        if layers > _MOST_LAYERS:
+            raise ModelError(
+                f"{origin}: num_hidden_layers is {layers}, and no encoder has more than {_MOST_LAYERS}",
+                "correct the config.json of the model",
+            )
         for key in ("max_position_embeddings", "type_vocab_size"):
             if key in config:
                 values[key] = _whole_number(config, key, origin)
@@ -432,9 +441,10 @@ def _layer_norm(name: str, size: int) -> dict[str, ParameterSpec]:
 
 def _whole_number(config: Mapping[str, Any], key: str, origin: str, least: int = 1) -> int:
     value = config.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < _LARGEST_SIZE:
         raise ModelError(
-            f"{origin}: {key} is {value!r}, not a whole number from {least} on", "correct the model's config.json"
+            f"{origin}: {key} is {value!r}, not a whole number from {least} on that an array can have",
+            "correct the model's config.json",
         )
     return value
 

@@ -97,15 +97,12 @@ def fit_parameters(
             if tuple(source[name].shape) == spec.shape:
                 # A copy: whoever gets the parameters may change them, and the source may be a file map.
                 parameters[name] = np.array(source[name], dtype=np.float32, order="C")
-                continue
-            misshapen.append(name)
-            continue
+            else:
+                misshapen.append(name)
         elif spec.optional is not None:
             initialized[name] = spec.optional
         else:
             missing.append(name)
-            continue
-        parameters[name] = initial_value(name, spec, initializer_range, seed)
     skipped: dict[str, str] = {}
     unexpected = []
     for name in source:
@@ -135,8 +132,10 @@ def fit_parameters(
             if of_head
             else "check that config.json and the weights belong together",
         )
-    loaded = tuple(name for name in table if name not in initialized)
-    return parameters, FitReport(loaded, initialized, skipped)
+    # Made last, when every size is known to be one that the file has.
+    made = {name: initial_value(name, table[name], initializer_range, seed) for name in initialized}
+    parameters = {name: made[name] if name in made else parameters[name] for name in table}
+    return parameters, FitReport(tuple(name for name in table if name not in made), initialized, skipped)
 
 
 def _some(problems: list[str], kind: str) -> list[str]:

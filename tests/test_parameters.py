@@ -92,6 +92,15 @@ def test_all_that_does_not_fit_is_listed_at_once():
     assert "\n" not in caught.value.cause
 
 
+def test_sizes_that_the_file_does_not_have_are_named_before_anything_is_made_of_that_size():
+    table = {
+        "bert.a.weight": ParameterSpec((2**30, 2**30)),
+        "bert.b.weight": ParameterSpec((2**30, 2**30), optional="b"),
+    }
+    with pytest.raises(ModelError, match=r"bert\.a\.weight: shape \[2, 3\] instead of \[1073741824, 1073741824\]"):
+        fit_parameters(table, {"bert.a.weight": np.ones((2, 3))})
+
+
 def test_a_head_of_another_size_is_answered_with_the_option():
     with pytest.raises(ModelError) as caught:
         fit_parameters(TABLE, {**SOURCE, "classifier.weight": np.ones((5, 3))})

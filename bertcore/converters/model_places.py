@@ -21,6 +21,10 @@ _WEIGHTS = (
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
 )
+_WEIGHT_SUFFIXES = (".safetensors", ".bin", ".pt", ".pth", ".ckpt")
+_STATES = ("optimizer.pt", "optimizer.bin", "scheduler.pt", "scheduler.bin", "training_args.bin", "rng_state.pth")
+"""What trainers leave beside the weights."""
+
 _OTHER_FORMATS = (".onnx", ".msgpack", ".h5", ".gguf", ".ot", ".pdparams", ".mindir", ".om", ".tflite", ".pb", ".npz")
 
 
@@ -84,6 +88,8 @@ def _folder_error(folder: Path) -> ModelError | None:
         or _pieces_of_processes(folder, names)
         or _adapter(folder, names)
         or _partial(folder)
+        or _state_of_accelerate(folder, names)
+        or _other_name(folder, names)
         or _other_format(folder, names)
     )
 
@@ -116,6 +122,29 @@ def _pieces_of_processes(folder: Path, names: list[str]) -> ModelError | None:
             f"python -m torch.distributed.checkpoint.format_utils dcp_to_torch {folder} pytorch_model.bin",
         )
     return None
+
+
+def _state_of_accelerate(folder: Path, names: list[str]) -> ModelError | None:
+    if not any(name.startswith("random_states_") for name in names) or not set(_WEIGHTS) & set(names):
+        return None
+    return ModelError(
+        f"{folder} is a state of accelerate, with weights but without a config.json",
+        "copy config.json and the tokenizer's files of the model that was trained into it",
+    )
+
+
+def _other_name(folder: Path, names: list[str]) -> ModelError | None:
+    """Weights under a name that no folder of transformers has."""
+    if set(_WEIGHTS) & set(names):
+        return None
+    files = [name for name in names if name.endswith(_WEIGHT_SUFFIXES) and name not in _STATES]
+    if not files:
+        return None
+    found = ", ".join([*files[:3], *["..."] * (len(files) > 3)])
+    return ModelError(
+        f"{folder} holds no {' or '.join(_WEIGHTS[::2])}, but {found}",
+        f"give the file itself: {folder / files[0]}",
+    )
 
 
 def _adapter(folder: Path, names: list[str]) -> ModelError | None:

@@ -122,3 +122,24 @@ def test_a_family_that_is_guessed_is_said(bertcore_command: Command, tiny_en: Pa
         "convert", tmp_path / "bare.safetensors", tmp_path / "y.ckpt", "--config", tiny_en / "config.json"
     )
     assert "taken for" not in found.out
+
+
+def test_a_wrapped_model_and_a_trainers_folder_are_evaluated_as_the_model_itself(
+    bertcore_command: Command, finished_run: Path, small_rte: Path, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    folder = tmp_path / "output" / "checkpoint-4"
+    shutil.copytree(finished_run / "best", folder, ignore=shutil.ignore_patterns("bertcore_manifest.json"))
+    state = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save({f"module._orig_mod.{name}": tensor for name, tensor in state.items()}, folder / "pytorch_model.bin")
+    arguments = ("--task", "rte", "--backend", "torch", "--data", small_rte)
+    expected = bertcore_command("evaluate", finished_run / "best", *arguments)
+    for given in (folder, folder.parent):
+        found = bertcore_command("evaluate", given, *arguments)
+        assert found.code == 0
+        assert found.last_line == expected.last_line
+        assert "the encoder's names begin with module._orig_mod.bert." in found.out + found.err
+    assert "checkpoint-4 is taken" in found.out + found.err

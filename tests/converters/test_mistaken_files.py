@@ -278,3 +278,20 @@ def test_folders_of_other_programs_are_named_with_the_command(
     error = both_refusals(folder, registry)
     assert kind in error.cause
     assert remedy.format(folder=folder) in error.remedy
+
+
+def test_a_state_of_accelerate_asks_for_the_config(tmp_path: Path, registry: Registry, tiny_en: Path) -> None:
+    for name in ("model.safetensors", "optimizer.bin", "random_states_0.pkl", "scheduler.bin"):
+        shutil.copy(tiny_en / "model.safetensors", tmp_path / name)
+    error = refusal(lambda: open_model(str(tmp_path), registry))
+    assert f"{tmp_path} is a state of accelerate" in error.cause
+    assert "copy config.json" in error.remedy
+
+
+def test_weights_of_another_name_in_a_folder_are_named(folder: Path, registry: Registry, tiny_en: Path) -> None:
+    shutil.copy(tiny_en / "model.safetensors", folder / "best.safetensors")
+    (folder / "optimizer.pt").write_bytes(b"of no interest")
+    error = both_refusals(folder, registry)
+    assert "holds no model.safetensors or pytorch_model.bin, but best.safetensors" in error.cause
+    assert error.remedy == f"give the file itself: {folder / 'best.safetensors'}"
+    assert open_model(str(folder / "best.safetensors"), registry).weights.tensors

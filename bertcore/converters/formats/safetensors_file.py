@@ -149,7 +149,7 @@ def _check_entry(path: str | os.PathLike[str], name: str, entry: Any) -> tuple[s
         case _:
             raise damaged(path, f"the header's entry for tensor {name} is not understood: {str(entry)[:200]}")
     if code not in _NUMBER_TYPES:
-        raise damaged(path, f"tensor {name} has the type {code}, which is not among {', '.join(_NUMBER_TYPES)}")
+        raise damaged(path, f"tensor {name} has the type {code[:40]}, which is not among {', '.join(_NUMBER_TYPES)}")
     if not 0 <= begin <= end:
         raise damaged(path, f"tensor {name} is said to lie between the bytes {begin} and {end}")
     expected = content_size(_NUMBER_TYPES[code], shape)

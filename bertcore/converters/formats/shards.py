@@ -61,6 +61,14 @@ def _weight_map(index_path: str | os.PathLike[str]) -> dict[str, str]:
     if not isinstance(weight_map, dict):
         raise damaged(index_path, "has no weight_map, from the name of each tensor to its file")
     for name, file in weight_map.items():
-        if not isinstance(file, str) or Path(file).name != file:
+        if not isinstance(file, str) or Path(file).name != file or not _is_file_name(file):
             raise damaged(index_path, f"names no file beside itself for the tensor {name}: {file!r}")
     return weight_map
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether the operating system can have a file of this name: no NUL, no half of a character."""
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False

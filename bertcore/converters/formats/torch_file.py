@@ -310,6 +310,8 @@ class _ZipReader(_Reader):
 class _LegacyReader(_Reader):
     """The format before torch 1.6: pickles (magic number, version, system, object, storage keys), then the storages."""
 
+    contents: Mapping[str, memoryview] = {}  # not known before the storages were found
+
     def read(self) -> Any:
         with open(self.path, "rb") as file:
             if self.read_object(file) != _LEGACY_MAGIC:
@@ -354,6 +356,8 @@ class _LegacyReader(_Reader):
         return contents
 
     def storage_content(self, key: str) -> memoryview:
+        if key not in self.contents:
+            raise damaged(self.path, f"truncated or damaged: its tensors refer to storage {key}, which is not there")
         return self.contents[key]
 
 

@@ -199,6 +199,13 @@ class TestShards:
         read = read_safetensors(tmp_path / "model.safetensors.index.json")
         assert_same(read, safetensors.numpy.load_file(tiny_en / "model.safetensors"))
 
+    def test_a_type_of_a_megabyte_is_cut(self, tmp_path: Path) -> None:
+        header = json.dumps({"a": {"dtype": "F" * 1_000_000, "shape": [1], "data_offsets": [0, 4]}}).encode()
+        (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+        with pytest.raises(ModelError, match="tensor a has the type FFFF") as caught:
+            read_safetensors(tmp_path / "x.safetensors")
+        assert len(caught.value.cause) < 500
+
     def test_a_missing_shard_is_named(self, index: Path) -> None:
         (index.parent / "model-2-of-2.safetensors").unlink()
         with pytest.raises(ModelError, match=r"names 2 files, of which 1 are missing: model-2-of-2\.safetensors"):
@@ -209,7 +216,18 @@ class TestShards:
         with pytest.raises(ModelError, match=r"model-2-of-2.safetensors: lacks the tensor c"):
             read_safetensors(index)
 
-    @pytest.mark.parametrize("content", ["", "[]", "{}", '{"weight_map": {"a": 1}}', '{"weight_map": {"a": "../b"}}'])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "",
+            "[]",
+            "{}",
+            '{"weight_map": {"a": 1}}',
+            '{"weight_map": {"a": "../b"}}',
+            '{"weight_map": {"a": "b\\u0000.safetensors"}}',
+            '{"weight_map": {"a": "b\\ud800.safetensors"}}',
+        ],
+    )
     def test_a_damaged_index_is_named(self, index: Path, content: str) -> None:
         index.write_text(content)
         with pytest.raises(

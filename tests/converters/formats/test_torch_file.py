@@ -379,6 +379,16 @@ class TestDamaged:
             archive.writestr("archive/data.pkl", b"\x80\x04" + before + b")" + b"\x85" * 200_000 + after)
         self.check(path, cause)
 
+    @pytest.mark.parametrize("pickles", ["01233", "31234", "03234", "01334"])
+    def test_a_legacy_file_with_a_tensor_before_its_storages_are_known(self, tmp_path: Path, pickles: str) -> None:
+        """Such as one that lost a part in the middle: each digit is one of the five pickles, 3 the saved object."""
+        content = save({"a": torch.ones(3)}, tmp_path / "whole.pt", zip_format=False).read_bytes()
+        starts = [index for index in range(len(content)) if content.startswith(b"\x80\x02", index)]
+        parts = [content[begin:end] for begin, end in zip(starts, [*starts[1:], len(content)], strict=True)]
+        assert len(parts) == 5
+        (tmp_path / "model.pt").write_bytes(b"".join(parts[int(digit)] for digit in pickles))
+        self.check(tmp_path / "model.pt")
+
     def test_other_files_are_told_apart(self, tmp_path: Path) -> None:
         path = tmp_path / "model.pt"
         with zipfile.ZipFile(path, "w") as archive:
