@@ -147,6 +147,20 @@ def test_quotes_between_tabs_are_text_unless_the_file_is_quoted_as_a_whole(suffi
     assert any("quotes enclose fields" in note for note in found.notes)
 
 
+@pytest.mark.parametrize(
+    "name", ["RTE/dev", "MRPC/train", "MRPC/test", "SST-2/dev", "STS-B/dev", "CoLA/dev", "CoLA/test"]
+)
+@pytest.mark.parametrize("suffix", [".tsv", ".csv", ".txt"])
+def test_real_tab_separated_files_are_read_as_the_csv_module_does_without_quoting(shared, name, suffix):
+    """MRPC's quote characters are text, and sentences are full of commas; the suffix is of no account."""
+    path = shared / "data" / "glue" / f"{name}.tsv"
+    header = name != "CoLA/dev"
+    with path.open(encoding="utf-8-sig", newline="\n") as stream:
+        expected = list(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))[header:]
+    table = parse_table(path.read_bytes(), name, TableForm(header=header, least_columns=2), suffix)
+    assert [list(fields.values()) for fields, _ in table.records] == expected
+
+
 # Headers and columns
 
 
