@@ -167,7 +167,11 @@ def test_an_unknown_name_comes_with_the_nearest_one() -> None:
     assert error.remedy == "did you mean 'settings'?"
     error = call(bertcore.run, **arguments_of(bertcore.run), learning_rate=1e-4)
     assert error.cause == "run() has no argument 'learning_rate'"
-    assert "settings=" in error.remedy
+    assert error.remedy == "write settings={'train.learning_rate': ...}"
+    error = call(bertcore.run, **arguments_of(bertcore.run), batch_size=8)
+    assert error.remedy == "write settings={'train.batch_size': ...}"
+    error = call(bertcore.convert, **arguments_of(bertcore.convert), learning_rate=8)
+    assert error.remedy.startswith("it takes source, destination, ")
 
 
 def test_missing_and_superfluous_arguments_are_named() -> None:

@@ -10,12 +10,12 @@ import functools
 import inspect
 import operator
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
-from bertcore.config import Setting, flatten
+from bertcore.config import RunConfig, Setting, flatten, known_keys
 from bertcore.data.memory import is_rows
 from bertcore.errors import UsageError
 from bertcore.files import path_error
@@ -127,11 +127,7 @@ def _bind(
     known = list(signature.parameters)
     unknown = next((name for name in named if name not in known), None)
     if unknown is not None:
-        nearest = difflib.get_close_matches(unknown, known, n=1, cutoff=0.5)
-        remedy = f"did you mean {nearest[0]!r}?" if nearest else f"it takes {', '.join(known)}"
-        if "settings" in known and not nearest:
-            remedy += '; keys of the configuration go into settings={"train.epochs": 2}'
-        raise UsageError(f"{function}() has no argument {unknown!r}", remedy)
+        raise UsageError(f"{function}() has no argument {unknown!r}", _remedy_of_unknown(unknown, known))
     by_position = [name for name, one in signature.parameters.items() if one.kind is not one.KEYWORD_ONLY]
     if len(arguments) > len(by_position):
         raise UsageError(
@@ -147,6 +143,18 @@ def _bind(
         if parameter.default is parameter.empty and name not in given:
             raise UsageError(f"{function}() needs {name!r}", f"give {name}={KINDS[name].example}")
     return given
+
+
+def _remedy_of_unknown(name: str, known: Sequence[str]) -> str:
+    keys = [key for key, _ in known_keys(RunConfig)] if "settings" in known else []
+    key = next((key for key in sorted(keys, reverse=True) if key.rpartition(".")[2] == name), None)
+    if key is not None:
+        return f"write settings={{{key!r}: ...}}"
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if nearest:
+        return f"did you mean {nearest[0]!r}?"
+    further = '; keys of the configuration go into settings={"train.epochs": 2}' if keys else ""
+    return f"it takes {', '.join(known)}{further}"
 
 
 def _read(function: str, signature: inspect.Signature, name: str, value: Any) -> Any:

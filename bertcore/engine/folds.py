@@ -20,7 +20,7 @@ from bertcore.engine.repeats_report import RepeatsReport, write_repeats_report
 from bertcore.engine.report import write_json_lines
 from bertcore.engine.run import RunResult, Workshop
 from bertcore.engine.run_folder import RunFolder, require_free
-from bertcore.errors import UsageError
+from bertcore.errors import BertcoreError, UsageError
 from bertcore.registry import Registry
 from bertcore.task import Dataset, Evaluation, Example, Task
 
@@ -34,8 +34,8 @@ class FoldsResult:
         runs: one result per fold.
         mean: name of each metric to its mean over the folds.
         standard_deviation: of the sample (divided by n - 1).
-        evaluation: scores of all training examples, each predicted by the run that did not train on it; None for a
-            task that scores no files.
+        evaluation: scores of all training examples, each predicted by the run that did not train on it; None where
+            the task cannot score a file of predictions.
         summary: the last line.
     """
 
@@ -79,11 +79,14 @@ def run_folds(config: RunConfig, registry: Registry, folds: int, rows: GivenRows
     by_fold = [_predictions(result.folder) for result in results]
     predictions = _in_order(by_fold, divisions, examples)
     write_json_lines(parent / "predictions.jsonl", predictions)
-    evaluation = _score(task, dataset, examples, predictions, settle_options(config, dataset))
     outcome = outcome_of(results)
     summary = f"{outcome.scores}, folds {folds}"
-    if evaluation is not None:
+    evaluation: Evaluation | None = None
+    try:
+        evaluation = _score(task, dataset, examples, predictions, settle_options(config, dataset))
         summary += f"; all folds together: {evaluation.summary}"
+    except BertcoreError as error:  # what was trained is kept and reported even so
+        summary += f"; all folds together are not scored: {error.cause}"
     content = {
         **outcome.content,
         "runs": [{"fold": number, **entry} for number, entry in enumerate(outcome.entries, 1)],
@@ -136,16 +139,17 @@ def _score(
     examples: Sequence[Example],
     predictions: Sequence[Mapping[str, Any]],
     config: RunConfig,
-) -> Evaluation | None:
-    """Scores all predictions at once, as ``bertcore score`` does a file; None where the task has no form of it."""
+) -> Evaluation:
+    """Scores all predictions at once, as ``bertcore score`` does a file.
+
+    Raises:
+        BertcoreError: the task has no form of such files, or cannot score this one.
+    """
     # Predictions are found by their names, which need not differ in training examples: their places do.
     named = [replace(example, identifier=str(place)) for place, example in enumerate(examples)]
     entries = [{**entry, "id": str(place)} for place, entry in enumerate(predictions)]
     with tempfile.TemporaryDirectory(prefix="bertcore-") as folder:
         file = Path(folder) / "predictions.jsonl"
         write_json_lines(file, entries)
-        try:
-            evaluation = task.score(named, dataset.labels, file, config.data)
-        except UsageError:
-            return None
+        evaluation = task.score(named, dataset.labels, file, config.data)
     return judged(replace(evaluation, predictions=predictions), (task.metric,), {})
