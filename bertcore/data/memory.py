@@ -24,6 +24,8 @@ _MISSING_KINDS = frozenset({"NAType", "NaTType"})
 
 _LEFT_OUT = object()
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
 
 @dataclass
 class WrittenRows:
@@ -123,7 +125,7 @@ def is_missing(value: Any) -> bool:
 def _write(rows: Any, output: BinaryIO, name: str, written: WrittenRows) -> None:
     names = _names_of_numbers(rows)
     for number, row in enumerate(_dictionaries(rows, name)):
-        if not isinstance(row, Mapping):
+        if type(row) is not dict and not isinstance(row, Mapping):
             raise DataError(f"{name}[{number}] is {kind_of(row)} and no dictionary", WANTED)
         line: dict[str, Any] = {}
         for key, value in row.items():
@@ -133,13 +135,16 @@ def _write(rows: Any, output: BinaryIO, name: str, written: WrittenRows) -> None
             if column in names:
                 value = _by_name(value, names[column])
                 written.named[column] = names[column]
+            if type(value) is str:  # most values by far
+                line[column] = value
+                continue
             found = "" if value is not None and is_missing(value) else _json(value)
             if found is _LEFT_OUT:
                 written.left_out.setdefault(column, kind_of(value))
             else:
                 line[column] = found
         try:
-            output.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            output.write(_ENCODER.encode(line).encode() + b"\n")
         except UnicodeEncodeError:
             raise DataError(f"{name}[{number}]: half a surrogate pair is no character", "repair the text") from None
         written.count += 1
