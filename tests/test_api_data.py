@@ -164,6 +164,8 @@ def test_rows_are_evaluated_and_scored_like_files(from_frame: Any, frame: pd.Dat
     assert by_test.evaluation.metrics == by_file.metrics
     assert by_test.evaluation.total == 20
     assert by_test.evaluation.errors[0]["origin"].startswith("test[")
+    assert by_test.folder == from_frame.folder / "evaluations" / "test-torch-test"
+    assert "bertcore-" not in (by_test.folder / "report.json").read_text("utf-8")
     predictions = tmp_path / "predictions.jsonl"
     predictions.write_text("".join(json.dumps(entry) + "\n" for entry in by_file.predictions), "utf-8")
     scored = bertcore.score(task="classification", predictions=predictions, dev=rows)

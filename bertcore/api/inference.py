@@ -52,8 +52,7 @@ def evaluate(
     with in_temporary_folder(rows) as kept:
         given = [*gather(settings, task=task, backend=backend, **files), *kept]
         trained = inference.TrainedModel(Path(folder), registry or Registry(), given)
-        result = trained.evaluate(split or (named[0] if len(named) == 1 else None))
-    return result if rows is None else rows.renamed(result)
+        return trained.evaluate(split or (named[0] if len(named) == 1 else None), rows=rows)
 
 
 @checked

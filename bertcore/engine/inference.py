@@ -21,6 +21,7 @@ from bertcore.data.split_part import SplitPart
 from bertcore.data.tables import Record
 from bertcore.engine.choice import open_accumulator
 from bertcore.engine.evaluations import changed_options, choose_folder, folder_name, identity
+from bertcore.engine.given_rows import GivenRows
 from bertcore.engine.judgement import judged, labels_of, learned_baseline, training_beside
 from bertcore.engine.model_settings import settings_of_model
 from bertcore.engine.open_model import OpenModel
@@ -147,12 +148,18 @@ class TrainedModel:
             "model": self.source.name,
         }
 
-    def evaluate(self, split: str | None = None, note: Callable[[str], None] = lambda text: None) -> EvaluationResult:
+    def evaluate(
+        self,
+        split: str | None = None,
+        note: Callable[[str], None] = lambda text: None,
+        rows: GivenRows | None = None,
+    ) -> EvaluationResult:
         """Scores a split of the configured data and, for a run, keeps the result in ``evaluations/``.
 
         Args:
             split: its name; by default the task's evaluation split.
             note: told what the user should read.
+            rows: the configured data, where no file holds it but for this call.
 
         Raises:
             UsageError: there is no such split.
@@ -198,8 +205,10 @@ class TrainedModel:
             options=config_values(self.config),
             environment=environment(self.place.backend.versions()),
         )
+        if rows is not None:
+            report = rows.renamed(report)
         folder = None if self.run_folder is None else self._keep(self.run_folder, encoded, report)
-        return EvaluationResult(folder, header, evaluation, timing.examples_per_second)
+        return EvaluationResult(folder, report.header, report.evaluation, timing.examples_per_second)
 
     def _keep(self, run: RunFolder, split: EncodedSplit, report: Report) -> Path:
         """Writes a report and its predictions where no other evaluation of the run lies, and returns the folder."""

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_values, flatten
+from bertcore.config import RunConfig, Setting, config_values, flatten
 from bertcore.converters.model_folder import config_beside
+from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
 from bertcore.registry import Registry
 
 ENTRY = "bertcore"
@@ -19,7 +20,7 @@ ENTRY = "bertcore"
 
 _SECTIONS = ("data", "head")
 _SINGLE = ("task", "backend", "evaluate.precision")
-_OF_A_MACHINE = {f"data.{name}" for name in (*FILE_OPTIONS, "cache", "stream_window")}
+_OF_A_MACHINE = {f"data.{name}" for name in OPTIONS_BESIDE_ROWS}
 
 
 def remembered_settings(config: RunConfig, max_length: int) -> dict[str, Any]:

@@ -92,6 +92,8 @@ def test_evaluating_and_going_on_have_the_very_same_examples(divided: Any) -> No
 
 
 def test_other_data_is_not_divided(divided: Any, table: Path) -> None:
+    assert "division" not in (divided.folder / "best" / "config.json").read_text("utf-8")
+    assert bertcore.evaluate(divided.folder / "best", data=table).evaluation.total == len(rows())
     assert bertcore.evaluate(divided.folder, data=table).evaluation.total == len(rows())
     assert bertcore.evaluate(divided.folder, dev=rows()[:5]).evaluation.total == 5
 
