@@ -172,7 +172,7 @@ def _replace_folder(new: Path, target: Path, keep_earlier: Path | None = None) -
         _sync_name(target)
         shutil.rmtree(new, ignore_errors=True)
         return
-    earlier = keep_earlier or _displaced(new)
+    earlier = keep_earlier or _displaced(_temporary_neighbour(target))
     try:
         with suppress(FileNotFoundError):
             target.rename(earlier)

@@ -128,7 +128,7 @@ class TrainedModel:
         self.config: RunConfig = resolve_run(changed_settings(own, settings, registry), registry).config
         self.task: Task = find_task(self.config, registry)
         self.place: Place = choose_place(self.config, registry)
-        model = path if self.run_folder is None else self.run_folder.best
+        model = path if self.run_folder is None else self.run_folder.found_best()
         if not model.is_dir():
             raise UsageError(f"{path}: no best/ yet", "the run must have reached its first evaluation")
         self.source: ModelSource = open_model(str(model), registry, backend=self.place.backend.name)

@@ -38,6 +38,12 @@ class RunFolder:
         """Hugging Face folder of the best checkpoint."""
         return self.path / "best"
 
+    def found_best(self) -> Path:
+        """:attr:`best`, put back where a process was killed while it gave way to a new one."""
+        if not self.best.exists() and not is_held(self.path):
+            restore_displaced(self.best)
+        return self.best
+
     @property
     def checkpoint(self) -> Path:
         """The last complete checkpoint, see :func:`bertcore.engine.checkpoint.kept_checkpoints` for those before."""

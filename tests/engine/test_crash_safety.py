@@ -162,6 +162,33 @@ def test_a_run_killed_at_any_file_operation_goes_on_to_the_bit(
         assert list(copy.rglob(".*")) == [], copy.name
 
 
+def test_without_an_exchange_of_names_a_killed_run_goes_on_and_its_best_model_is_found(
+    tiny_task: dict[str, Any], whole: dict[str, Any], tmp_path: Path, no_curves: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on NFS, where a folder has a hidden name for a moment before the new one takes its place."""
+    from bertcore import files
+
+    folder, copies = tmp_path / "run", tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setattr(files, "exchange", lambda one, other: False)
+    snapshots = Snapshots(folder, copies)
+    bertcore.run(**tiny_task, output=folder)
+    snapshots.stop()
+    without_best = [
+        copy
+        for copy in snapshots.copies.values()
+        if not (copy / "best").exists() and list(copy.glob(".best.*.old")) and list(copy.glob("checkpoint"))
+    ]
+    assert without_best
+    for copy in without_best:
+        again = shutil.copytree(copy, tmp_path / f"read-{copy.name}")
+        (prediction,) = bertcore.predict(again, [{"text": "a"}])
+        assert prediction["prediction"] in ("a", "b")
+        go_on(copy, tiny_task)
+        assert content(copy) == whole, copy.name
+        assert list(copy.rglob(".*")) == []
+
+
 KILLED = """
 import os, signal, sys
 import bertcore
