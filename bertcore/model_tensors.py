@@ -77,9 +77,15 @@ def canonical_weights(weights: WeightSet, known: ModelTensors, origin: str = "th
 
     Raises:
         ModelError: there are several encoders, a tensor is there with and without prefix, or one of the model holds no
-            floats and is no known buffer.
+            floats and is no known buffer; or the file holds an adapter (LoRA) beside the weights that it changes.
     """
     family, tensors = known.family, dict(weights.tensors)
+    adapter = next((name for name in tensors if re.search(r"\.(base_layer|lora_[AB](\.\w+)?)\.weight$", name)), None)
+    if adapter is not None:
+        raise ModelError(
+            f"{origin}: holds an adapter that is not merged into its weights: {printable(adapter, 200)}",
+            "merge it where it was trained: model.merge_and_unload().save_pretrained(OUT), then give OUT",
+        )
     found = encoder_prefixes(tensors, known.in_encoder)
     prefix = one_encoder(found, origin)
     kept, aside, skipped = set_aside_copies(tensors, prefix, found.keys() - {prefix + family.prefix})

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bertcore.converters.formats.mistaken import mistaken
 from bertcore.errors import ModelError
 from bertcore.files import atomic_write
 from bertcore.near_misses import did_you_mean, nearest_path
@@ -66,6 +67,9 @@ def read_config(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ModelError(f"{file}: cannot be read: {error.strerror}", "check the file's permissions") from error
     except (ValueError, RecursionError) as error:
+        known = mistaken(file)
+        if known is not None:
+            raise ModelError(f"{file} is {known.what}", known.remedy) from None
         raise ModelError(f"{file}: not valid JSON: {error}", "get the file again") from None
     if not isinstance(config, dict):
         raise ModelError(f"{file}: not a JSON object", "get the file again")

@@ -79,6 +79,8 @@ def _state_dict(file: Path, content: Any, report: list[KeyReport]) -> Tensors:
     while isinstance(content, Mapping):
         wrapper = next((name for name in _WRAPPERS if isinstance(content.get(name), Mapping | Inert)), None)
         if wrapper is None:
+            wrapper = _only_tensors(content)
+        if wrapper is None:
             break
         report += [
             KeyReport(str(name), None, f"skipped: not among the weights, which are in {wrapper!r}")
@@ -96,6 +98,18 @@ def _state_dict(file: Path, content: Any, report: list[KeyReport]) -> Tensors:
         if not isinstance(name, str) or not isinstance(value, np.ndarray):
             raise ModelError(f"{file}: {name!r} is {type(value).__name__}, no tensor", "save the model's state_dict")
     return dict(content)
+
+
+def _only_tensors(content: Mapping[Any, Any]) -> Any | None:
+    """The key of the one entry that holds tensors by name, beside which there is no tensor; else None."""
+    if any(isinstance(value, np.ndarray) for value in content.values()):
+        return None
+    holders = [
+        key
+        for key, value in content.items()
+        if isinstance(value, Mapping) and value and all(isinstance(entry, np.ndarray) for entry in value.values())
+    ]
+    return holders[0] if len(holders) == 1 else None
 
 
 def _module_tensors(content: Any) -> Any:

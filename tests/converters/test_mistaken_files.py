@@ -295,3 +295,37 @@ def test_weights_of_another_name_in_a_folder_are_named(folder: Path, registry: R
     assert "holds no model.safetensors or pytorch_model.bin, but best.safetensors" in error.cause
     assert error.remedy == f"give the file itself: {folder / 'best.safetensors'}"
     assert open_model(str(folder / "best.safetensors"), registry).weights.tensors
+
+
+def test_a_download_of_aria2_is_refused_though_its_size_is_whole(
+    folder: Path, tiny_en: Path, registry: Registry
+) -> None:
+    """aria2 reserves the space: what has not come yet reads as zeros, and would be taken for weights."""
+    content = bytearray((tiny_en / "model.safetensors").read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    (folder / "model.safetensors").write_bytes(content)
+    (folder / "model.safetensors.aria2").write_bytes(b"\x00\x01")
+    assert "model.safetensors.aria2 beside it says" in both_refusals(folder, registry).cause
+
+
+@pytest.mark.parametrize("content", [b"<!DOCTYPE html><html>Sign in</html>", POINTER, b""])
+def test_a_config_that_is_something_else_is_named(
+    folder: Path, tiny_en: Path, registry: Registry, content: bytes
+) -> None:
+    shutil.copy(tiny_en / "model.safetensors", folder)
+    (folder / "config.json").write_bytes(content)
+    assert both_refusals(folder, registry).cause.startswith(f"{folder / 'config.json'} is ")
+
+
+def test_an_adapter_that_is_not_merged_is_named(folder: Path, tiny_en: Path, registry: Registry) -> None:
+    """As peft wraps each layer: the names are those of PeftModel.state_dict()."""
+    tensors = load_file(tiny_en / "model.safetensors")
+    query = "bert.encoder.layer.0.attention.self.query"
+    wrapped = {f"base_model.model.{name}": tensor for name, tensor in tensors.items()}
+    wrapped[f"base_model.model.{query}.base_layer.weight"] = wrapped.pop(f"base_model.model.{query}.weight")
+    for part, shape in (("lora_A", (4, 128)), ("lora_B", (128, 4))):
+        wrapped[f"base_model.model.{query}.{part}.default.weight"] = np.ones(shape, "f4")
+    save_file(wrapped, folder / "model.safetensors")
+    error = both_refusals(folder, registry)
+    assert "holds an adapter that is not merged into its weights" in error.cause
+    assert "merge_and_unload" in error.remedy

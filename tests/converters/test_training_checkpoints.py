@@ -181,6 +181,17 @@ OBJECTS = st.recursive(
 )
 
 
+@pytest.mark.parametrize("key", ["params", "bert", 7])
+def test_weights_under_any_name_of_a_script_are_found(registry: Registry, tmp_path: Path, key: Any) -> None:
+    weights = {"bert.pooler.dense.weight": torch.ones(2, 3)}
+    torch.save({"epoch": 3, key: weights, "history": [1.0], "empty": {}}, tmp_path / "x.pt")
+    found = registry.converter("huggingface").read(tmp_path / "x.pt")
+    assert list(found.tensors) == list(weights)
+    torch.save({"student": weights, "teacher": weights}, tmp_path / "x.pt")
+    with pytest.raises(ModelError, match="'student' is dict, no tensor"):
+        registry.converter("huggingface").read(tmp_path / "x.pt")
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(beside=OBJECTS, before=st.booleans(), protocol=st.integers(2, 5), zip_format=st.booleans())
 def test_whatever_lies_beside_the_weights_they_are_read(

@@ -16,8 +16,11 @@ def map_weight_file(path: str | os.PathLike[str]) -> memoryview:
     replaced (not rewritten in place) while it is mapped keeps its old content for the reader.
 
     Raises:
-        ModelError: the file is missing, is a folder, or may not be read.
+        ModelError: the file is missing, is a folder, may not be read, or is a download of aria2 that is not complete:
+            such a file has its whole size from the start, and zeros where nothing has come yet.
     """
+    if os.path.exists(f"{os.fspath(path)}.aria2"):
+        raise damaged(path, "not complete")
     try:
         with open(path, "rb") as file:
             if os.fstat(file.fileno()).st_size == 0:  # nothing to map, which mmap refuses

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Under which names configurations of transformers have the dropout in front of a classifier.
 _HEAD_DROPOUTS = ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "cls_dropout")
 _OTHER_TASKS = ("QUESTION_ANSWERING", "MULTIPLE_CHOICE", "NEXT_SENTENCE_PREDICTION")
+_MOST_LAYERS = 10_000
 # For encoders whose positions have no table and no stated limit.
 _MAX_LENGTH = 512
 
@@ -226,6 +227,9 @@ def _read_config(config: Mapping[str, Any], origin: str) -> Any:
             f"{origin}: model_type {model_type!r} is not known, nor is it to transformers {transformers.__version__}",
             remedy,
         )
+    for key in ("num_hidden_layers", "n_layers", "num_layers", "n_layer"):
+        if isinstance(config.get(key), int) and config[key] > _MOST_LAYERS:
+            raise ModelError(f"{origin}: {key} is {config[key]}, and no encoder has more than {_MOST_LAYERS}", remedy)
     try:
         parsed = transformers.CONFIG_MAPPING[model_type].from_dict(dict(config))
     except Exception as error:
