@@ -23,6 +23,9 @@ from typing import Any, BinaryIO
 from bertcore.durable import exchange, make_folders, sync_file, sync_folder, sync_tree
 from bertcore.errors import BertcoreError, OutputError
 
+LEFT_OVER_AFTER = 24 * 3600.0
+"""Seconds after which what is half-written, where others may write too, is that of a process that was killed."""
+
 _LEFTOVER = re.compile(r"\.(?P<target>.+)\.[0-9a-f]{8}\.(?P<kind>tmp|old)")
 
 

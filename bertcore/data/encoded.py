@@ -17,15 +17,12 @@ from bertcore.config import DIVISION_OPTIONS, FILE_OPTIONS, DataConfig
 from bertcore.converters.formats.safetensors_file import read_safetensors, write_safetensors
 from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import BertcoreError
-from bertcore.files import remove_leftovers
+from bertcore.files import LEFT_OVER_AFTER, remove_leftovers
 from bertcore.heads import Head
 from bertcore.task import Encoding, Example, Task
 
 OPTIONS_BESIDE_ROWS = frozenset({*FILE_OPTIONS, *DIVISION_OPTIONS, "cache", "stream_window"})
 """Data options that say where data lies or how it is held, and not what its rows are."""
-
-LEFT_OVER_AFTER = 24 * 3600.0
-"""Seconds after which a half-written file of the cache is that of a process that was killed."""
 
 
 def encode_split(

@@ -40,7 +40,7 @@ from bertcore.engine.preparation import (
 )
 from bertcore.engine.report import Report, environment, write_json_lines, write_report
 from bertcore.engine.run import resolve_run
-from bertcore.engine.run_folder import RunFolder, no_run_folder
+from bertcore.engine.run_folder import EVALUATIONS, RunFolder, no_run_folder
 from bertcore.errors import ModelError, UsageError
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
@@ -217,7 +217,7 @@ class TrainedModel:
         own_task = self.task.name == self._own_task
         name = folder_name([*([] if own_task else [self.task.name]), split.name, backend], changed, names_data=own_task)
         same = identity(self.task.name, backend, split.name, split.examples, changed, run.best)
-        folder = choose_folder(run.path / "evaluations", name, same)
+        folder = choose_folder(run.path / EVALUATIONS, name, same)
         with atomic_folder(folder) as temporary:
             write_json_lines(temporary / "predictions.jsonl", report.evaluation.predictions)
             write_report(temporary, replace(report, identity=same))

@@ -14,9 +14,12 @@ from bertcore.durable import make_folders
 from bertcore.engine.checkpoint import NEWEST, kept_checkpoints
 from bertcore.engine.run_lock import LOCK_FILE, is_held, run_lock
 from bertcore.errors import OutputError, UsageError
-from bertcore.files import atomic_write, leftovers, remove_leftovers, restore_displaced
+from bertcore.files import LEFT_OVER_AFTER, atomic_write, leftovers, remove_leftovers, restore_displaced
 from bertcore.manifest import verified_facts
 from bertcore.near_misses import did_you_mean, nearest_path, other_level
+
+EVALUATIONS = "evaluations"
+"""Folder of the evaluations of a run."""
 
 KEPT_DATA = "data"
 """Folder of the data that a run keeps itself: rows that a program gave, and which examples a division chose."""
@@ -128,7 +131,10 @@ class RunFolder:
             if not kept_checkpoints(self.path):
                 restore_displaced(self.checkpoint)
             restore_displaced(self.best)
-            remove_leftovers(self.path)
+            for place in (self.path, self.path / KEPT_DATA):
+                remove_leftovers(place)
+            # Whoever evaluates holds no lock, and may be writing there.
+            remove_leftovers(self.path / EVALUATIONS, older_than=LEFT_OVER_AFTER)
             yield notes
 
     def settings(self) -> list[Setting]:

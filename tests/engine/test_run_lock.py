@@ -176,3 +176,29 @@ def test_two_resumes_do_not_write_side_by_side(
     finally:
         process.kill()
         process.communicate()
+
+
+def test_going_on_removes_what_was_half_written_but_not_what_others_write_now(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    for name in (".curves.png.0123abcd.tmp", "data/.division.json.0123abcd.tmp", "evaluations/.dev.0123abcd.tmp/x"):
+        (folder.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder.path / name).write_text("half")
+    (folder.path / ".checkpoint-3.0123abcd.old").mkdir()
+    kept = [
+        ".curves.png",
+        ".0123abcd.tmp",
+        "curves.0123abcd.tmp",
+        ".curves.png.0123ABCD.tmp",
+        ".curves.png.0123abcd.bak",
+    ]
+    for name in kept:
+        (folder.path / name).write_text("the user's own")
+    with folder.go_on():
+        pass
+    left = {str(path.relative_to(folder.path)) for path in folder.path.rglob("*")}
+    assert left == {*kept, "data", "evaluations", "evaluations/.dev.0123abcd.tmp", "evaluations/.dev.0123abcd.tmp/x"}
+    day_before = time.time() - 25 * 3600
+    os.utime(folder.path / "evaluations" / ".dev.0123abcd.tmp", (day_before, day_before))
+    with folder.go_on():
+        pass
+    assert list((folder.path / "evaluations").iterdir()) == []
