@@ -244,7 +244,8 @@ def _read_config(config: Mapping[str, Any], origin: str) -> Any:
 def _model_class(config: Any) -> Any:
     import transformers
 
-    return transformers.MODEL_MAPPING[type(config)]
+    found = transformers.MODEL_MAPPING[type(config)]
+    return found[0] if isinstance(found, tuple) else found  # the first is the one with an output for each token
 
 
 def _makes_pooler(model_class: Any) -> bool:
@@ -256,6 +257,7 @@ def _build(config: Any, pooler: bool) -> Any:
     import transformers
 
     choice = {"add_pooling_layer": pooler} if _makes_pooler(_model_class(config)) else {}
+    config.architectures = config.architectures or []  # which transformers goes through for some models
     return transformers.AutoModel.from_config(config, dtype=torch.float32, **choice)
 
 

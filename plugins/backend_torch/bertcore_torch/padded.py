@@ -15,6 +15,7 @@ from bertcore_torch.devices import DeviceKind
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
 from bertcore_torch.layout import HeadBatch, PaddedRows, pad_rows
+from bertcore_torch.probe import padding_matters
 
 
 class PaddedModel(nn.Module):
@@ -30,6 +31,8 @@ class PaddedModel(nn.Module):
         self.embedding_width: int = self.encoder.get_input_embeddings().embedding_dim
         takes_types = "token_type_ids" in inspect.signature(self.encoder.forward).parameters
         self._gives_types = takes_types and config.reads_token_types
+        on_meta = next(self.encoder.parameters()).is_meta
+        self._padding_matters = not on_meta and padding_matters(self.encoder, config, self._gives_types)
 
     def lay_out(self, batch: Batch, device: torch.device) -> PaddedRows:
         """Puts the tokens of a batch, which has rows, on a device."""
@@ -42,13 +45,9 @@ class PaddedModel(nn.Module):
         if layout is None:
             hidden = next(self.encoder.parameters()).new_empty(0, self.config.hidden_size)
         else:
-            encoded = self._encode(self._inputs(layout, offset), dropout)
-            if self.head.reads == "pooled":
-                hidden = encoded.pooler_output
-            elif self.head.reads == "first_token":
-                hidden = encoded.last_hidden_state[:, 0]
-            else:
-                hidden = encoded.last_hidden_state.flatten(0, 1).index_select(0, layout.token_of_batch)
+            hidden = self._encode(self._inputs(layout, offset), dropout)
+            if self.head.reads not in ("pooled", "first_token"):
+                hidden = hidden.flatten(0, 1).index_select(0, layout.token_of_batch)
         return self.head.outputs(hidden, batch, dropout)
 
     def canonical_names(self) -> dict[str, tuple[str, ...]]:
@@ -70,17 +69,40 @@ class PaddedModel(nn.Module):
             inputs["inputs_embeds"] = moved.view_as(embeddings)
         return inputs
 
-    def _encode(self, inputs: dict[str, Tensor], dropout: Dropout) -> Any:
+    def _encode(self, inputs: dict[str, Tensor], dropout: Dropout) -> Tensor:
         """Runs the encoder; its own dropout draws from torch's generator, which is seeded for each pass and restored.
 
         So a run repeats and resumes to the bit, as with bertcore's own masks.
+
+        Returns:
+            ``[rows, hidden]`` for heads on the first token, else ``[rows, length, hidden]``.
         """
         self.encoder.train(dropout.place is not None)
         if dropout.place is None:
-            return self.encoder(**inputs, return_dict=True)
+            return self._hidden(inputs)
         device = inputs["attention_mask"].device
         # Beside that of the CPU, which is always restored; mps has one that cannot be, and it stays seeded.
         restored = [device] if device.type in ("cuda", "npu") else []
         with torch.random.fork_rng(restored, device_type=device.type if restored else "cuda"):
             torch.manual_seed(dropout.key(randomness.FOREIGN_ENCODER))
-            return self.encoder(**inputs, return_dict=True)
+            return self._hidden(inputs)
+
+    def _hidden(self, inputs: dict[str, Tensor]) -> Tensor:
+        """What the head reads of all rows at once, or of those of one length after the other where padding matters."""
+        if not self._padding_matters:
+            return self._read(self.encoder(**inputs, return_dict=True))
+        lengths = inputs["attention_mask"].sum(dim=1)
+        parts, places = [], []
+        for length in lengths.unique().tolist():
+            rows = (lengths == length).nonzero()[:, 0]
+            part = self._read(self.encoder(**{name: x[rows, :length] for name, x in inputs.items()}, return_dict=True))
+            if part.dim() == 3:
+                part = nn.functional.pad(part, (0, 0, 0, inputs["attention_mask"].shape[1] - length))
+            parts.append(part)
+            places.append(rows)
+        return torch.cat(parts).index_select(0, torch.cat(places).argsort())
+
+    def _read(self, encoded: Any) -> Tensor:
+        if self.head.reads == "pooled":
+            return encoded.pooler_output
+        return encoded.last_hidden_state[:, 0] if self.head.reads == "first_token" else encoded.last_hidden_state
