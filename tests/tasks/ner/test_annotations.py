@@ -205,7 +205,7 @@ def marked_texts(draw: st.DrawFn) -> tuple[list[str], Entities]:
 
 @pytest.mark.parametrize("form", FORMS)
 @given(marked=marked_texts())
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 def test_any_text_and_entities_come_back(
     tmp_path_factory: pytest.TempPathFactory, form: str, marked: tuple[list[str], Entities]
 ) -> None:
@@ -392,3 +392,67 @@ def test_other_forms_are_named(tmp_path: Path, name: str, content: str, cause: s
     assert cause in caught.value.cause
     assert remedy in caught.value.remedy
     assert "\n" not in caught.value.cause + caught.value.remedy
+
+
+def test_a_text_of_a_file_on_one_line_is_named_by_its_task(tmp_path: Path) -> None:
+    good, bad = result(ENTITIES[0][0], TEXTS[0]), result(ENTITIES[0][0], TEXTS[0])
+    bad["value"] |= {"end": 99}
+    file = tmp_path / "tasks.json"
+    file.write_text(json.dumps([task(n, TEXTS[0], annotation(n, [one])) for n, one in ((7, good), (8, bad))]))
+    with pytest.raises(DataError, match=r"tasks\.json:1: text 8: label\[0\]: the span from 0 to 99"):
+        opened(file)
+
+
+def test_offsets_that_count_as_javascript_are_told_where_the_surface_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text(lines([{"text": "😀 Anna", "entities": [{"start": 3, "end": 7, "label": "PER", "text": "Anna"}]}]))
+    _, entities, notes = read(file)
+    assert entities == [[Span(2, 6, "PER")]]
+    assert len(notes) == 1
+    assert "1 span whose offsets count an emoji as two characters" in notes[0]
+
+
+def test_predictions_in_iob1_are_scored_in_iob1(tmp_path: Path) -> None:
+    data, predictions = tmp_path / "dev.txt", tmp_path / "predicted.txt"
+    data.write_text("Bob I-PER\nAnna B-PER\nleft O\n")
+    predictions.write_text("Bob I-PER\nAnna B-PER\nleft I-PER\n")
+    found = Registry().task("ner")
+    options = found.data_config(path=str(data), scheme="IOB1")
+    dataset = found.open(options)
+    result = found.score(dataset.split("dev"), dataset.labels, predictions, options)  # type: ignore[arg-type]
+    # Predicted are Bob and "Anna left"; Bob is right: precision 1/2, recall 1/2.
+    assert result.metrics["f1"] == 0.5
+
+
+JUNK = [None, True, -1, 2.5, "", " ", "x", [], {}, [[]], [{}], ["a"], [1], 10**30, [None], "\u200b"]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The path to every part of a JSON value."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for key, part in inner for found in places(part, (*path, key)))]
+
+
+@given(st.sampled_from([name for name, (file, _) in FORMS.items() if file.startswith("a.json")]), st.data())
+@settings(deadline=None, max_examples=80)
+def test_a_damaged_export_is_read_or_named(
+    tmp_path_factory: pytest.TempPathFactory, form: str, data: st.DataObject
+) -> None:
+    """Any part of a file may hold anything: the reader gives texts, or an error of one line that names the file."""
+    name, write = FORMS[form]
+    content = write(TEXTS, ENTITIES)
+    by_lines = not form.startswith(("Label Studio", "spaCy", "the web")) or "lines" in form
+    values = [json.loads(line) for line in content.splitlines()] if by_lines else json.loads(content)
+    *path, key = data.draw(st.sampled_from(places(values)[1:]))
+    part = values
+    for step in path:
+        part = part[step]
+    part[key] = data.draw(st.sampled_from(JUNK))
+    file = tmp_path_factory.mktemp("damaged") / name
+    file.write_text(lines(values) if by_lines else json.dumps(values), encoding="utf-8")
+    error = None
+    try:
+        read(file)
+    except DataError as caught:
+        error = caught
+    assert error is None or (file.name in error.cause and "\n" not in error.cause + error.remedy)

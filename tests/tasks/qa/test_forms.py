@@ -191,8 +191,8 @@ def test_placeholders_of_a_test_file_are_no_labels(registry: Registry, tmp_path:
     dataset, examples = opened(registry, file)
     assert [example.label for example in examples] == [None, None]
     assert dataset.notes == [
-        "dev.json: the answers of 2 questions are empty or stand nowhere, as in a test file: read as unlabeled "
-        "(first: a)"
+        "dev.json: the answers of 2 questions are empty or stand nowhere, as in a test file: read as unlabeled; what "
+        "has no answer needs is_impossible true (first: a)"
     ]
 
 

@@ -95,7 +95,7 @@ def of_minimal(records: Sequence[Record], name: str, kind: Kind, label: str | No
     for fields, origin in chosen:
         plain = dict(fields)
         if kind == "spans":
-            plain[LABEL] = _merged({key: fields.get(key) or [] for key in controls}, control)
+            plain[LABEL] = _merged({key: _list_of_spans(fields.get(key), key, origin) for key in controls}, control)
         elif control is not None:
             value = fields.get(control)
             plain[control] = value["choices"] if isinstance(value, dict) and "choices" in value else value
@@ -121,9 +121,10 @@ def _values_of_task(task: Mapping[str, Any], origin: str, kind: Kind, report: _R
         answers = [_comparable(one, kind) for one in valid]
         report.differing += any(answer != answers[0] for answer in answers)
     values: dict[str, Any] = {}
-    for result in chosen.get("result") or []:
-        if not isinstance(result, dict):
-            raise DataError(f"{origin}: a result that is no object", "export the project from Label Studio again")
+    results = chosen.get("result") or []
+    if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
+        raise DataError(f"{origin}: 'result' is no list of objects", "export the project from Label Studio again")
+    for result in results:
         _add_result(values, result, origin, kind, report)
     return values
 
@@ -152,6 +153,12 @@ def _span(value: Mapping[str, Any], of_type: str, origin: str) -> dict[str, Any]
         )
     span = {"start": place["start"], "end": place["end"], "labels": value.get(of_type) or value.get("labels") or []}
     return {**span, "text": value["text"]} if "text" in value and place is value else span
+
+
+def _list_of_spans(value: Any, name: str, origin: str) -> list[Any]:
+    if value not in (None, "") and not isinstance(value, list):
+        raise DataError(f"{origin}: the field {name!r} is no list of spans", "export the project again")
+    return value or []
 
 
 def _merged(values: Mapping[str, Any], control: str | None) -> list[Any]:

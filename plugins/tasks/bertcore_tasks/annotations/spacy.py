@@ -47,12 +47,21 @@ def spacy_records(content: bytes, name: str) -> list[Record] | None:
 def is_documents(fields: Any) -> bool:
     """Whether a record is a document of spaCy's version 2."""
     paragraphs = fields.get("paragraphs")
-    return isinstance(paragraphs, list) and all(isinstance(p, dict) and "sentences" in p for p in paragraphs)
+    return isinstance(paragraphs, list) and all(
+        isinstance(paragraph, dict) and isinstance(paragraph.get("sentences"), list) for paragraph in paragraphs
+    )
 
 
 def sentences_of_documents(records: Sequence[Record]) -> list[Record]:
     """The sentences of documents, each with its tokens and their tags, BILUO as spaCy writes them."""
-    return [(fields, origin) for document, origin in records for fields in _sentences(document, origin)]
+    sentences: list[Record] = []
+    for document, origin in records:
+        if not is_documents(document):
+            raise DataError(f"{origin}: no document with 'paragraphs' of 'sentences'", "write it with spaCy's convert")
+        sentences += [(fields, origin) for fields in _sentences(document, origin)]
+    if not sentences:
+        raise DataError(f"{records[0][1]}: no sentence in its documents", "check the file")
+    return sentences
 
 
 def _sentences(document: Any, origin: str) -> Iterator[dict[str, Any]]:

@@ -123,23 +123,25 @@ def _records(file: Path, encoding: str | None) -> list[Record]:
 
 def _texts(records: Sequence[Record], file: Path, form: JsonForm, labeled: bool, notes: list[str]) -> list[Sentence]:
     report, relations = SpanReport(), 0
+    on_one_line = len(records) > 1 and records[0][1] == records[-1][1]  # where the line does not tell the record
     sentences: list[Sentence] = []
     for number, (fields, origin) in enumerate(records):
         with one_example:
+            identifier = identifier_of(fields, "id", number)
+            place = f"{origin}: text {identifier}" if on_one_line else origin
             name = form.text or next((name for name in TEXTS if isinstance(fields.get(name), str)), TEXTS[0])
             text = fields.get(name)
             if not isinstance(text, str):
-                raise _no_text(fields, name, origin)
+                raise _no_text(fields, name, place)
             names = SPANS if form.label is None else (form.label,)
             entities = read_entities(
-                fields, text, origin, names, report, end_inside=form.end_inside, in_utf16=form.in_utf16
+                fields, text, place, names, report, end_inside=form.end_inside, in_utf16=form.in_utf16
             )
             if entities is None and labeled:
                 raise DataError(
-                    f"{origin}: the field {names[0]!r} is missing", "name the entities of each text, {} for none"
+                    f"{place}: the field {names[0]!r} is missing", "name the entities of each text, {} for none"
                 )
             relations += len(fields["relations"]) if isinstance(fields.get("relations"), list) else 0
-            identifier = identifier_of(fields, "id", number)
             sentences.append(Sentence(identifier, {"text": text}, entities, origin, split_units(text, "character")))
     if not sentences:
         raise DataError(f"{file}: no text", "write one JSON object a line")

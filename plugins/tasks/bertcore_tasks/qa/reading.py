@@ -101,7 +101,11 @@ class _Report:
     def notes(self, name: str) -> list[str]:
         """The report in words, each with the number of questions and the first one; ``name`` is that of the file."""
         told = (
-            (self.withheld, "the answers of {} are empty or stand nowhere, as in a test file: read as unlabeled"),
+            (
+                self.withheld,
+                "the answers of {} are empty or stand nowhere, as in a test file: read as unlabeled; what has no "
+                "answer needs is_impossible true",
+            ),
             (self.contradicting, "{} with is_impossible and answers; the answers count"),
             (self.without_answer, "the answers of {} are empty, but is_impossible is not true; read as having none"),
             (self.moved, "the answers of {} do not stand at their answer_start; the nearest occurrence is taken"),
