@@ -21,6 +21,9 @@ from typing import Any
 from bertcore.data.label_spelling import other_spelling
 from bertcore.errors import DataError
 
+_LONGEST_SHOWN = 80
+"""Characters of a label that an error shows."""
+
 _gathered: ContextVar[dict[str, DataError] | None] = ContextVar("gathered", default=None)
 
 
@@ -57,11 +60,14 @@ one_example = _OneExample()
 def unknown_label(origin: str, label: Any, labels: Sequence[str], field: str = "") -> DataError:
     """The error about a label that is not among the known ones; names the one that it may be in another spelling."""
     place = f" in the field {field!r}" if field else ""
-    shown = ", ".join(map(repr, labels[:20])) + (", ..." if len(labels) > 20 else "")
+    known = "known labels are " + ", ".join(map(_shown, labels[:20])) + (", ..." if len(labels) > 20 else "")
     alike = other_spelling(label, labels) if isinstance(label, str) else None
-    if alike is not None:
-        return DataError(
-            f"{origin}: unknown label {label!r}{place}, likely {alike!r} in another spelling",
-            f"write it as {alike!r}; known labels are {shown}",
-        )
-    return DataError(f"{origin}: unknown label {label!r}{place}", f"known labels are {shown}")
+    cause = f"{origin}: unknown label {_shown(label)}{place}"
+    if alike is None:
+        return DataError(cause, known)
+    return DataError(f"{cause}, likely {_shown(alike)} in another spelling", f"write it as {_shown(alike)}; {known}")
+
+
+def _shown(label: Any) -> str:
+    shown = repr(label)
+    return shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + "..."

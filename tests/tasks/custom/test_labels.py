@@ -74,7 +74,7 @@ def test_blanks_around_a_label_make_no_class_and_are_counted(classification: Tas
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [("1", "1.0"), ("Good", "good"), ("a b", "a  b"), ("０", "0"), ("-0", "0"), ("True", "true")]
+    ("one", "other"), [("1", "1.0"), ("-1", "-1."), ("Good", "good"), ("a b", "a  b"), ("０", "0"), ("True", "true")]
 )
 def test_two_spellings_of_a_label_are_refused_in_training_and_named_elsewhere(
     classification: Task, tmp_path: Path, one: str, other: str
@@ -92,11 +92,29 @@ def test_two_spellings_of_a_label_are_refused_in_training_and_named_elsewhere(
     assert caught.value.remedy.startswith(f"write it as {one!r}; known labels are ")
 
 
-@given(number=st.integers(-1000, 1000) | st.floats(-1e6, 1e6), label=st.text(max_size=8))
-def test_spellings_agree_where_numbers_or_folded_texts_do(number: float, label: str) -> None:
-    assert spelling(str(number)) == spelling(f" {float(number)!r} ") == spelling(f"{float(number):.20e}")
+@pytest.mark.parametrize("labels", [["1.1", "1.10"], ["01", "1"], ["1e2", "100"], ["1_1", "11"], ["ß", "s"]])
+def test_codes_that_are_equal_as_numbers_alone_stay_two_labels(
+    classification: Task, tmp_path: Path, labels: list[str]
+) -> None:
+    dataset = opened(classification, train=table(tmp_path / "train.csv", labels * 2))
+    assert sorted(dataset.labels) == sorted(labels)
+
+
+@given(number=st.integers(-(10**6), 10**6), zeros=st.integers(0, 5), label=st.text(max_size=8))
+def test_spellings_agree_where_folded_texts_or_whole_numbers_do(number: int, zeros: int, label: str) -> None:
+    assert spelling(f" {number}.{'0' * zeros}") == spelling(str(number)) == str(number)
+    assert other_spelling(f"{number}.0", ["x", str(number)]) == str(number)
+    assert other_spelling(f"{number:+}", [f"{number}.00"]) == f"{number}.00", "a hint takes equal numbers, too"
     assert spelling(label) == spelling(f" {label}\t") == spelling(spelling(label))
     assert other_spelling(label, [label]) is None
+
+
+def test_a_column_that_is_no_column_of_labels_is_said(classification: Task, tmp_path: Path) -> None:
+    file = tmp_path / "train.csv"
+    file.write_text("text,label\n" + "".join(f"text {n},label {n}\n" for n in range(60)), encoding="utf-8")
+    (note,) = opened(classification, train=str(file)).notes
+    assert note.startswith("train.csv: 60 labels in 60 examples")
+    assert "--set data.label=NAME" in note
 
 
 # Marks that stand for no label

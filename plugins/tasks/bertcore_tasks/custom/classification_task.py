@@ -39,6 +39,7 @@ from bertcore_tasks.own_files import own_files
 from bertcore_tasks.texts import encode_texts, read_predictions
 
 DOCCANO_SEPARATOR = "#"
+_FEW = 50
 LABEL_COLUMNS = ("label", "labels", "gold_label")
 
 
@@ -72,16 +73,7 @@ class OwnClassificationTask(ClassificationTask):
         labels = () if first == "test" else _labels(opened.first)
         if first == TRAINING:
             _check_labels(opened.first, labels, data)
-            if not data.multi_label and data.ignore_labels == AUTO and _may_hide(labels):
-                opened.notes.append(
-                    f"{files[TRAINING][0].name}: {HIDDEN!r} is read as a label like the others; where it stands for no "
-                    f"label: --set data.ignore_labels={HIDDEN}"
-                )
-            if data.multi_label and data.label_separator == "," and any(DOCCANO_SEPARATOR in label for label in labels):
-                opened.notes.append(
-                    f"{files[TRAINING][0].name}: labels hold {DOCCANO_SEPARATOR!r}; where it parts labels, as in "
-                    f"doccano's CSV: --set data.label_separator={DOCCANO_SEPARATOR}"
-                )
+            opened.notes.extend(_words_on_labels(opened.first, labels, data))
         return Dataset(files, opened.read, labels, discovered=True, notes=opened.notes, options=opened.options)
 
     def choose_head(self, dataset: Dataset, data: DataConfig, options: HeadConfig) -> Head:
@@ -172,10 +164,22 @@ def _check_labels(reading: Reading, labels: tuple[str, ...], data: LabelsConfig)
         refuse_two_spellings(reading.first_places)
 
 
-def _may_hide(labels: tuple[str, ...]) -> bool:
-    """Whether the labels are -1 and the numbers from 0, as where -1 stands for an example without label."""
+def _words_on_labels(reading: Reading, labels: tuple[str, ...], data: LabelsConfig) -> list[str]:
+    """What is to be said of the labels of a training file that may not be what was meant."""
+    name, words = Path(reading.table.name).name, []
     others = [label for label in labels if label != HIDDEN]
-    return len(others) < len(labels) and others == [str(number) for number in range(len(others))]
+    are_numbers = others == [str(number) for number in range(len(others))]
+    if data.ignore_labels == AUTO and HIDDEN in labels and are_numbers and not data.multi_label:
+        words.append(
+            f"{name}: {HIDDEN!r} is read as a label like the others; where it stands for no label: "
+            f"--set data.ignore_labels={HIDDEN}"
+        )
+    if len(labels) > max(_FEW, len(reading.examples) // 2) and len(reading.columns.labels) == 1:
+        words.append(
+            f"{name}: {len(labels)} labels in {len(reading.examples)} examples, read from the column "
+            f"{reading.columns.labels[0]!r}; another one: --set data.label=NAME"
+        )
+    return words
 
 
 def _label_set(value: Any, origin: str, field: str, data: LabelsConfig) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ TEXTS = {
 """Columns that are read where none is named: the text, and what holds its pair where it is there, too."""
 IDENTIFIER = "id"
 _LONGEST_LABEL = 40
+_LISTED = 20
 
 
 class ColumnOptions(Protocol):
@@ -193,6 +194,10 @@ def _is_finite(text: str) -> bool:
         return False
 
 
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= _LONGEST_LABEL else name[:_LONGEST_LABEL] + "...")
+
+
 def _alike(table: Table, name: str) -> list[str]:
     return [column for column in table.columns if column.lower() == name.lower()]
 
@@ -210,5 +215,6 @@ def missing(table: Table, names: Sequence[str], key: str) -> DataError:
         remedy += " or NUMBER"
     if table.header:
         remedy += "; where the first line is no header: --set data.header=false"
-    shown = ", ".join(map(repr, table.columns)) or "none"
+    shown = ", ".join(map(_shown, table.columns[:_LISTED])) or "none"
+    shown += ", ..." if len(table.columns) > _LISTED else ""
     return DataError(f"{origin}: no column {' or '.join(map(repr, names))} among {shown}", remedy)
