@@ -100,6 +100,25 @@ def test_two_columns_without_header_are_a_text_and_its_label(
     assert read(opened(regression, train=train)) == [(text, float(label)) for text, label in rows]
 
 
+def test_the_label_may_stand_before_two_texts_or_one(classification: Task, tmp_path: Path) -> None:
+    """AG News and its kin in CSV, and the SMS Spam Collection, which has no suffix."""
+    news = '3,"Stocks, up","They ""rose"" today"\n4,Chips,A new one\n3,Oil,"Cheap, again"\n4,Web,A site\n'
+    train = written(tmp_path / "train.csv", news)
+    assert read(opened(classification, train=train)) == [
+        ("Stocks, up", 'They "rose" today', "3"),
+        ("Chips", "A new one", "4"),
+        ("Oil", "Cheap, again", "3"),
+        ("Web", "A site", "4"),
+    ]
+    spam = written(tmp_path / "SMSSpamCollection", "ham\tOk, lar...\nspam\tFree entry, now\nham\tU dun\nspam\tWIN\n")
+    assert read(opened(classification, train=spam)) == [
+        ("Ok, lar...", "ham"),
+        ("Free entry, now", "spam"),
+        ("U dun", "ham"),
+        ("WIN", "spam"),
+    ]
+
+
 def test_columns_by_number_with_and_without_header(classification: Task, tmp_path: Path) -> None:
     rows = "yes,q1,a1\nno,q2,a2\nyes,q3,a3\n"
     options = {"text": "2", "text_pair": "3", "label": "1"}
@@ -134,8 +153,8 @@ def test_what_only_a_person_can_tell_of_a_first_row_is_said(classification: Task
 
 @pytest.mark.parametrize(
     "content",
-    ["good,x\nbad,y\n", "a,b,c,d\ne,f,g,d\n", "1,2\n2,1\n1,2\n", "x,a,b\ny,c,d\nx,e,f\n"],
-    ids=["every label once", "four columns", "two numbers", "the label first"],
+    ["good,x\nbad,y\n", "a,b,c,d\ne,f,g,d\n", "1,2\n2,1\n1,2\n", "7,a,b\n8,c,d\n9,e,f\n", "7,a,1\n8,b,0\n9,c,1\n"],
+    ids=["every label once", "four columns", "two numbers", "numbers and two texts", "numbers around a text"],
 )
 def test_a_table_that_could_be_read_in_two_ways_is_not_guessed_at(
     classification: Task, tmp_path: Path, content: str

@@ -161,25 +161,27 @@ def _label_columns(table: Table, data: ColumnOptions, label_columns: Sequence[st
 
 
 def _of_table_without_header(table: Table) -> Chosen | None:
-    """A text and its label, a label and its text, or two texts and their label; None for any other table."""
+    """A text or two and their label, before or behind them; None for any other table."""
     values = [[str(fields[column]) for fields, _ in table.records] for column in table.columns]
     are_labels = [_look_like_labels(column) for column in values]
     if are_labels == [False, True]:
-        chosen = Chosen(("1",), ("2",), "the text is column 1, its label column 2")
-    elif are_labels == [True, False]:
-        chosen = Chosen(("2",), ("1",), "the text is column 2, its label column 1")
-    elif are_labels == [False, False, True]:
-        chosen = Chosen(("1", "2"), ("3",), "the texts are columns 1 and 2, their label column 3")
-    else:
-        return None
-    return chosen
+        return Chosen(("1",), ("2",), "the text is column 1, its label column 2")
+    if are_labels == [True, False]:
+        return Chosen(("2",), ("1",), "the text is column 2, its label column 1")
+    if are_labels == [False, False, True]:
+        return Chosen(("1", "2"), ("3",), "the texts are columns 1 and 2, their label column 3")
+    if are_labels == [True, False, False] and _repeat(values[0]):  # numbers that are all different are no labels
+        return Chosen(("2", "3"), ("1",), "the texts are columns 2 and 3, their label column 1")
+    return None
 
 
 def _look_like_labels(values: Sequence[str]) -> bool:
     kinds = {value.strip() for value in values}
-    if all(map(_is_finite, kinds)):
-        return True
-    return 2 * len(kinds) <= len(values) and max(map(len, kinds)) <= _LONGEST_LABEL
+    return all(map(_is_finite, kinds)) or (_repeat(values) and max(map(len, kinds)) <= _LONGEST_LABEL)
+
+
+def _repeat(values: Sequence[str]) -> bool:
+    return 2 * len({value.strip() for value in values}) <= len(values)
 
 
 def _is_label_of_others(rows: Sequence[Sequence[str]], place: int) -> bool:
