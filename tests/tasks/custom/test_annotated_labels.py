@@ -219,3 +219,14 @@ def test_the_text_of_a_task_may_have_another_name(tmp_path: Path) -> None:
     task = Registry().task("classification")
     dataset = task.open(task.data_config(train=str(file), text="reviewText"))
     assert [example.texts["reviewText"] for example in dataset.split("train")] == TEXTS  # type: ignore[union-attr]
+
+
+def test_tasks_are_read_for_predicting(tmp_path: Path) -> None:
+    from bertcore.engine.prediction_input import read_input
+
+    file = tmp_path / "input.json"
+    file.write_text(json.dumps(tasks(ONE)), encoding="utf-8")
+    found = Registry().task("classification")
+    options = found.data_config()
+    examples = found.parse_input(read_input(file, found, options).records, options)
+    assert [example.texts["text"] for example in examples] == TEXTS

@@ -285,14 +285,34 @@ def test_annotators_of_a_table_of_label_studio_are_chosen_among_as_well(tmp_path
 
 def test_conll_of_label_studio_is_a_file_of_columns(tmp_path: Path) -> None:
     """Its tokenizer parts words and signs, and its lines are ``token -X- _ tag``."""
-    tokens = [("Anna", "B-PER"), ("Stone", "I-PER"), ("lives", "O"), ("in", "O"), ("Paris", "B-LOC"), (".", "O")]
+    tokens = [("Anna", "B-PER"), ("Stone", "I-PER"), ("lives", "O"), ("in", "O"), ("Paris", "B-Big City"), (".", "O")]
     content = "-DOCSTART- -X- O\n" + "".join(f"{token} -X- _ {tag}\n" for token, tag in tokens) + "\n"
     file = tmp_path / "result.conll"
     file.write_text(content)
     texts, entities, notes = read(file)
     assert texts == ["Anna Stone lives in Paris ."]
-    assert entities == [ENTITIES[0]]
+    assert entities == [[ENTITIES[0][0], Span(20, 25, "Big City")]]
     assert notes == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        label_studio(TEXTS, ENTITIES),
+        json.dumps([{"id": n, "sentence": text} for n, text in enumerate(TEXTS)]),
+        lines([{"id": n, "text": text, "label": "whatever"} for n, text in enumerate(TEXTS)]),
+    ],
+    ids=["Label Studio", "another field", "labels are of no account"],
+)
+def test_texts_of_an_export_are_read_for_predicting(tmp_path: Path, content: str) -> None:
+    from bertcore.engine.prediction_input import read_input
+
+    file = tmp_path / "input.json"
+    file.write_text(content, encoding="utf-8")
+    found = Registry().task("ner")
+    options = found.data_config()
+    examples = found.parse_input(read_input(file, found, options).records, options)
+    assert [(example.identifier, example.texts["text"]) for example in examples] == [*zip("012", TEXTS, strict=True)]
 
 
 def test_what_prodigys_annotator_rejected_is_left_out(tmp_path: Path) -> None:

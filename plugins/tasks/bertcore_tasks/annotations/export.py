@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bertcore.data.json_lists import json_records
 from bertcore.data.table_files import Table, TableForm, read_table
 from bertcore.data.tables import Record, read_content
 
 from bertcore_tasks.annotations.fasttext import fasttext_records
-from bertcore_tasks.annotations.label_studio import Kind, is_minimal, is_tasks, of_minimal, of_tasks
+from bertcore_tasks.annotations.label_studio import Kind, is_minimal, is_tasks, of_minimal, of_tasks, text_of_task
 from bertcore_tasks.annotations.prodigy import is_prodigy, without_rejected
 
 
@@ -63,10 +64,24 @@ def labeled_table(file: Path, form: TableForm, label: str | None, *, keep_unlabe
     return table if records is table.records else _table(table.name, records, (*table.notes, *told))
 
 
+def unlabeled_records(file: Path, encoding: str | None) -> list[Record] | None:
+    """The texts of Label Studio's tasks, for ``bertcore predict``; None for any other file.
+
+    Raises:
+        DataError: the file is no JSON.
+    """
+    if file.suffix.lower() != ".json":
+        return None
+    records = json_records(read_content(file, encoding), str(file), certain=False)
+    if not records or not is_tasks(records[0][0]):
+        return None
+    return [(text_of_task(fields, origin), origin) for fields, origin in records]
+
+
 def _table(name: str, records: Sequence[Record], notes: Sequence[str]) -> Table:
     return Table(
         name, records, tuple(dict.fromkeys(key for fields, _ in records for key in fields)), notes=tuple(notes)
     )
 
 
-__all__ = ["Kind", "labeled_table", "plain_records"]
+__all__ = ["Kind", "labeled_table", "plain_records", "unlabeled_records"]

@@ -48,12 +48,10 @@ def of_tasks(
     found: list[tuple[Record, dict[str, Any] | None]] = []
     controls: dict[str, None] = {}
     for task, origin in records:
-        data = task.get("data")
-        if not isinstance(data, dict):
-            raise DataError(f"{origin}: no object 'data' with the text", "export the project from Label Studio again")
+        data = text_of_task(task, origin)
         values = _values_of_task(task, origin, kind, report)
         controls.update(dict.fromkeys(values or ()))
-        plain = {**data, "id": task.get("id", data.get("id"))}
+        plain = data
         if values is not None or keep_unlabeled:
             found.append(((plain, origin), values))
     control = _control([*controls], name, kind, label)
@@ -67,6 +65,18 @@ def of_tasks(
             plain[LABEL] = _merged(values, control)
         plain_records.append((plain, origin))
     return plain_records, report.notes(name, "unlabeled" if keep_unlabeled else "left out")
+
+
+def text_of_task(task: Mapping[str, Any], origin: str) -> dict[str, Any]:
+    """What is annotated in a task, with the task's ``id``.
+
+    Raises:
+        DataError: the task holds none.
+    """
+    data = task.get("data")
+    if not isinstance(data, dict):
+        raise DataError(f"{origin}: no object 'data' with the text", "export the project from Label Studio again")
+    return {**data, "id": task.get("id", data.get("id"))}
 
 
 def of_minimal(records: Sequence[Record], name: str, kind: Kind, label: str | None) -> tuple[list[Record], list[str]]:

@@ -17,6 +17,7 @@ from bertcore.heads import Head, SequenceClassification
 from bertcore.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric
 from pydantic import Field
 
+from bertcore_tasks.annotations.export import unlabeled_records
 from bertcore_tasks.classification import (
     ClassificationTask,
     MultiLabelAccumulator,
@@ -108,6 +109,11 @@ class OwnClassificationTask(ClassificationTask):
         """Reads the text columns; see :meth:`bertcore.task.Task.parse_input`."""
         assert isinstance(data, LabelsConfig)
         return parse_records(records, data)
+
+    def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], str]] | None:
+        """The tasks of Label Studio; see :meth:`bertcore.task.Task.read_input`."""
+        assert isinstance(data, LabelsConfig)
+        return unlabeled_records(file, data.encoding)
 
     def input_fields(self, data: DataConfig) -> tuple[str, ...]:
         """The text columns; see :meth:`bertcore.task.Task.input_fields`."""

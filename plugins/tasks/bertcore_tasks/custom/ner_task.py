@@ -20,7 +20,14 @@ from bertcore_tasks.ner.column_task import tagged_sentences
 from bertcore_tasks.ner.columns import Columns, TaggedLines, found_scheme, read_columns
 from bertcore_tasks.ner.input_columns import input_records
 from bertcore_tasks.ner.invisible import notes_on_invisible
-from bertcore_tasks.ner.json_files import SUFFIXES, JsonForm, is_annotated_table, read_annotated, split_texts
+from bertcore_tasks.ner.json_files import (
+    SUFFIXES,
+    JsonForm,
+    is_annotated_table,
+    read_annotated,
+    read_unlabeled,
+    split_texts,
+)
 from bertcore_tasks.ner.token_tables import TokenColumns, is_token_table, numbers_sentences, read_token_table
 from bertcore_tasks.ner.units import Sentence, UnitKind, unit_of_sentences, unit_of_texts
 from bertcore_tasks.own_files import OwnFilesConfig, own_files
@@ -102,9 +109,11 @@ class OwnNerTask(NerTask):
         return Dataset(files, read, labels, discovered=True, notes=notes, options={"unit": unit})
 
     def read_input(self, file: Path, data: DataConfig) -> list[Record] | None:
-        """Tables with a row for each token, too; see :meth:`bertcore.task.Task.read_input`."""
+        """Tables with a row for each token, too, and JSON; see :meth:`bertcore.task.Task.read_input`."""
         assert isinstance(data, OwnNerConfig)
-        named = data.sentence is not None and file.suffix.lower() not in SUFFIXES
+        if file.suffix.lower() in SUFFIXES:
+            return read_unlabeled(file, JsonForm(data.text, encoding=data.encoding))
+        named = data.sentence is not None
         if not named and not numbers_sentences(file, data.encoding):
             return super().read_input(file, data)
         return input_records(_read_tokens(file, data, tagged=False, notes=[]), file)

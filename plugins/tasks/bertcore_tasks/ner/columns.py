@@ -34,7 +34,9 @@ BLANK = " \t\r"
 DOCUMENT = "-DOCSTART-"
 
 _SPACES = re.compile(" +")
-_KEYED = re.compile(r"#\s?[\w.:-]+ = |#FORMAT=")
+_LABEL_STUDIO = " -X- _ "
+"""What stands between a word and its tag in Label Studio's CoNLL files."""
+_KEYED = re.compile(r"#\s?[\w.:-]+ = |#FORMAT=|# (?:id|newdoc|newpar) \S")
 
 
 @dataclass(frozen=True)
@@ -304,6 +306,9 @@ def _split(line: str) -> list[str]:
         return line.split("\t")
     if line.startswith("  "):
         return [" ", *_SPACES.split(line[2:])]
+    if _LABEL_STUDIO in line:  # whose types may hold spaces
+        word, _, tag = line.partition(_LABEL_STUDIO)
+        return [word, "-X-", "_", tag]
     return _SPACES.split(line) if "  " in line else line.split(" ")
 
 

@@ -18,7 +18,7 @@ from bertcore.data.tables import Record, read_content
 from bertcore.errors import DataError
 
 from bertcore_tasks.annotations.export import plain_records
-from bertcore_tasks.annotations.label_studio import is_minimal, is_tasks
+from bertcore_tasks.annotations.label_studio import is_minimal, is_tasks, text_of_task
 from bertcore_tasks.annotations.spacy import is_documents, sentences_of_documents, spacy_records
 from bertcore_tasks.ner.columns import TaggedLines
 from bertcore_tasks.ner.span_lists import SpanReport
@@ -104,6 +104,33 @@ def read_annotated(
         _tell(notes, told)
         return lines, []
     return [], _texts(records, file, form, labeled, notes)
+
+
+def read_unlabeled(file: Path, form: JsonForm) -> list[Record] | None:
+    """Reads what ``bertcore predict`` does not by itself: Label Studio's tasks, and fields of other names.
+
+    Returns:
+        ``{"text": ...}`` or ``{"tokens": [...]}`` of each record; None where the file has these fields already.
+
+    Raises:
+        DataError: the file is no JSON, or a record has neither.
+    """
+    records = _records(file, form.encoding)
+    first = records[0][0] if records else {}
+    if is_tasks(first):
+        records = [(text_of_task(fields, origin), origin) for fields, origin in records]
+    elif not records or "text" in first or "tokens" in first:
+        return None
+    return [_input(fields, origin, form) for fields, origin in records]
+
+
+def _input(fields: Mapping[str, Any], origin: str, form: JsonForm) -> Record:
+    tokens = token_field(fields, form.text)
+    name = next((name for name in (form.text, *TEXTS) if name and isinstance(fields.get(name), str)), None)
+    if tokens is None and name is None:
+        raise _no_text(fields, form.text or TEXTS[0], origin)
+    value = {"text": fields[name]} if name is not None else {"tokens": fields[tokens or ""]}
+    return {"id": fields.get("id"), **value}, origin
 
 
 def split_texts(sentences: Sequence[Sentence], unit: UnitKind) -> list[Sentence]:
