@@ -18,6 +18,7 @@ from typing import Any
 from bertcore.config import FILE_OPTIONS
 from bertcore.converters.huggingface import WEIGHTS_FILE
 from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
+from bertcore.manifest import MANIFEST_FILE
 from bertcore.task import Example
 
 LONGEST_PART = 40
@@ -74,7 +75,7 @@ def identity(
         "backend": backend,
         "split": split,
         "examples": digest.hexdigest(),
-        "model": [_digest(model / name) for name in (WEIGHTS_FILE, "config.json")],
+        "model": _digest_of_model(model),
         "settings": {key: str(value) for key, value in changed.items() if key not in _FILES},
     }
 
@@ -86,6 +87,13 @@ def choose_folder(parent: Path, name: str, wanted: Mapping[str, Any]) -> Path:
         number += 1
         folder = parent / f"{name}-{number}"
     return folder
+
+
+def _digest_of_model(folder: Path) -> list[str]:
+    # The manifest holds the checksums of all files, which were compared when the model was read.
+    manifest = folder / MANIFEST_FILE
+    files = [manifest] if manifest.is_file() else [folder / name for name in (WEIGHTS_FILE, "config.json")]
+    return [_digest(file) for file in files]
 
 
 def _digest(file: Path) -> str:

@@ -263,6 +263,9 @@ class TaskConformance:
         assert best.summary
         assert "\n" not in best.summary
         assert not best.errors
+        assert not best.notes
+        for one, score in best.per_class.items():
+            assert score.correct == score.predicted == score.support, one
         wrong = bench.evaluate([batch], [{key: -values for key, values in perfect.items()}])
         if "tags" not in perfect:  # minus a tag is no tag
             better, worse = (best, wrong) if bench.task.metric.greater_is_better else (wrong, best)
