@@ -185,6 +185,11 @@ def _words_on_labels(reading: Reading, labels: tuple[str, ...], data: LabelsConf
             f"{name}: {len(labels)} labels in {len(reading.examples)} examples, read from the column "
             f"{reading.columns.labels[0]!r}; another one: --set data.label=NAME"
         )
+    if data.multi_label and data.label_separator == "," and any(DOCCANO_SEPARATOR in label for label in labels):
+        words.append(
+            f"{name}: labels hold {DOCCANO_SEPARATOR!r}; where it parts labels, as in doccano's CSV: "
+            f"--set data.label_separator={DOCCANO_SEPARATOR}"
+        )
     return words
 
 
