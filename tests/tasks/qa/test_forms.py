@@ -212,6 +212,17 @@ def test_one_question_that_says_to_be_impossible_makes_the_others_count(registry
     ]
 
 
+@pytest.mark.parametrize("start", [{"answer_start": CASE.find("500元")}, {"answer_start": str(CASE.find("500元"))}, {}])
+def test_a_single_answer_may_stand_beside_the_question(
+    registry: Registry, tmp_path: Path, start: dict[str, Any]
+) -> None:
+    file = tmp_path / "dev.jsonl"
+    line = {"question": "多少？", "context": CASE, "answer": "500元", **start}
+    file.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    _, (example,) = opened(registry, file)
+    assert example.label == Gold(("500元",), (CASE.find("500元"), CASE.find("500元") + 4))
+
+
 CMRC_FIRST = [
     {
         "context_id": "DEV_0",

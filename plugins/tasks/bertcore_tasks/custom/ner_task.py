@@ -41,7 +41,7 @@ SCHEME_OF_SUFFIX = {
     ".bmes": "BMES",
     ".bilou": "BILOU",
 }
-COLUMNS = (*SCHEME_OF_SUFFIX, ".txt", ".conll", ".tsv", ".csv")
+COLUMNS = (*SCHEME_OF_SUFFIX, ".iob", ".txt", ".conll", ".tsv", ".csv")
 
 
 class OwnNerConfig(OwnFilesConfig, NerDataConfig):

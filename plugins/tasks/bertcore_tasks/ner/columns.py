@@ -34,6 +34,7 @@ BLANK = " \t\r"
 DOCUMENT = "-DOCSTART-"
 
 _SPACES = re.compile(" +")
+_OF_WORDS = re.compile(r".+/(?:o|n[rst])")
 _LABEL_STUDIO = " -X- _ "
 """What stands between a word and its tag in Label Studio's CoNLL files."""
 _KEYED = re.compile(r"#\s?[\w.:-]+ = |#FORMAT=|# (?:id|newdoc|newpar) \S")
@@ -132,7 +133,7 @@ def check_tags(file: Path, sentence: TaggedLines, scheme: str, types: Sequence[s
             continue
         cause = check_tag(tag, scheme)
         if cause is not None:
-            raise DataError(f"{file}:{line}: {cause}", _remedy(sentence.tags, scheme))
+            raise DataError(f"{file}:{line}: {cause}", _remedy(sentence.tags, scheme, tag, line))
         raise DataError(
             f"{file}:{line}: the tag {tag!r} has the unknown type {split_tag(tag)[1]!r}",
             f"known types: {', '.join(known or ())}",
@@ -317,11 +318,14 @@ def _needed(column: int) -> int:
     return column + 1 if column >= 0 else -column
 
 
-def _remedy(tags: Sequence[str], scheme: str) -> str:
+def _remedy(tags: Sequence[str], scheme: str, tag: str, line: int) -> str:
+    correct = f"correct the tag, or declare another scheme: --set data.scheme= with {', '.join(SCHEMES)}"
+    if _OF_WORDS.fullmatch(tag):
+        return "this is MSRA's first form, a word and its kind: give one character and its BIO tag a line"
+    if line == 1 and "-" not in tag:
+        return f"{correct}; where the first line names the columns: --set data.label={tag}"
     try:
         found = find_scheme(tags)
     except ValueError:
-        found = scheme
-    if found != scheme:
-        return f"declare the scheme of the file: --set data.scheme={found}"
-    return f"correct the tag, or declare another scheme: --set data.scheme= with {', '.join(SCHEMES)}"
+        return correct
+    return f"declare the scheme of the file: --set data.scheme={found}" if found != scheme else correct
