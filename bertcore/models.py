@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -273,7 +274,8 @@ def save_weights(file: Path, parameters: Parameters, converter: WeightConverter)
 
 def _locate(name: str, revision: str | None) -> Path:
     """The folder or file that a name means, downloaded if need be."""
-    path = _sample_folder() if name == SAMPLE else Path(name).expanduser()
+    # Not expanduser() of a path, which raises RuntimeError where there is no such user.
+    path = _sample_folder() if name == SAMPLE else Path(os.path.expanduser(name))
     if is_there(path):
         if revision is not None:
             raise UsageError(f"{name} is not on the hub and has no revision {revision!r}", "leave model.revision out")

@@ -27,7 +27,8 @@ def nearest_path(path: Path) -> Path | None:
     """The path that exists and is most like one that does not; None: there is none, or the path does exist."""
     if os.path.lexists(path):
         return None
-    for other in (path.expanduser(), Path(str(path).replace("\\", "/"))):
+    # Not expanduser() of a path, which raises RuntimeError where there is no such user.
+    for other in (Path(os.path.expanduser(path)), Path(str(path).replace("\\", "/"))):
         if other != path and other.exists():
             return other
     parts = path.parts

@@ -202,6 +202,15 @@ def test_a_path_that_is_too_long_is_an_error_with_a_remedy() -> None:
     assert isinstance(error, OutputError | UsageError)
 
 
+def test_the_home_of_a_user_who_does_not_exist_is_a_path_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.tsv").write_text("", encoding="utf-8")
+    for arguments in ({"folder": "~nobody-of-this-name/run"}, {"folder": Path("~nobody-of-this-name")}):
+        assert "~nobody-of-this-name" in call(bertcore.evaluate, **arguments).cause
+    error = call(bertcore.check_data, task="rte", data=tmp_path / "data", model="~nobody-of-this-name/model")
+    assert error.remedy
+
+
 def test_signatures_stay_those_of_the_functions() -> None:
     for name, function in FUNCTIONS.items():
         assert list(inspect.signature(function).parameters) == list(
