@@ -81,6 +81,11 @@ def identifier_of(record: Mapping[str, Any], field: str, number: int) -> str:
     return str(number if value in (None, "") else value)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, as ``1 text`` and ``2 texts``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def prediction_entry(
     example: Example, prediction: Any, probabilities: Mapping[str, float] | None = None
 ) -> dict[str, Any]:

@@ -172,8 +172,8 @@ def test_several_annotators_and_texts_without_a_label(tmp_path: Path) -> None:
         "a.json: 2 texts with several annotations, 1 of them with different ones: read is the ground truth, else the "
         "latest (first: task 1)",
         "a.json: 2 texts without an annotation left out (first: task 2)",
-        "a.json: 1 cancelled annotations are not read",
-        "a.json: predictions of a model in 1 texts are no labels and not read",
+        "a.json: 1 cancelled annotation not read",
+        "a.json: predictions of a model in 1 text are no labels and not read",
     ]
     examples, _ = read(file, "test")
     assert examples == [("a", "good"), ("b", None), ("c", "bad"), ("d", None)]

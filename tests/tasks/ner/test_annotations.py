@@ -243,10 +243,10 @@ def test_of_several_annotations_the_truth_or_the_latest_is_read(tmp_path: Path) 
         "tasks.json: 3 texts with several annotations, 2 of them with different ones: read is the ground truth, else "
         "the latest (first: task 1)",
         "tasks.json: 2 texts without an annotation left out (first: task 5)",
-        "tasks.json: 2 cancelled annotations are not read",
-        "tasks.json: predictions of a model in 1 texts are no labels and not read",
-        "tasks.json: 1 relations are not read",
-        "tasks.json: 1 results of other kinds are not read",
+        "tasks.json: 2 cancelled annotations not read",
+        "tasks.json: predictions of a model in 1 text are no labels and not read",
+        "tasks.json: 1 relation not read",
+        "tasks.json: 1 result of other kinds not read",
     ]
     texts, _, notes = read(file, "test")
     assert len(texts) == 8, "a file to predict is read whole"
@@ -280,7 +280,7 @@ def test_annotators_of_a_table_of_label_studio_are_chosen_among_as_well(tmp_path
     _, entities, notes = read(file)
     assert entities == [ENTITIES[0][:1]]
     assert len(notes) == 1
-    assert notes[0].startswith("a.json: 1 texts with several annotations, 1 of them with different ones")
+    assert notes[0].startswith("a.json: 1 text with several annotations, 1 of them with different ones")
 
 
 def test_conll_of_label_studio_is_a_file_of_columns(tmp_path: Path) -> None:
@@ -347,7 +347,7 @@ def test_relations_and_blanks_are_counted(tmp_path: Path) -> None:
     assert notes == [
         f"a.jsonl: 1 span with blanks at an end, which are not part of the entity: trimmed (first: {place}[0])",
         f"a.jsonl: 1 span of nothing but blanks left out (first: {place}[0])",
-        "a.jsonl: 2 relations are not read",
+        "a.jsonl: 2 relations not read",
     ]
 
 

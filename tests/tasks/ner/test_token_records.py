@@ -169,7 +169,7 @@ def test_records_without_tokens_are_counted_and_unlabeled_ones_predicted(tmp_pat
     file.write_text(lines({"tokens": ["Bob"], "ner_tags": ["B-PER"]}, {"tokens": [], "ner_tags": []}))
     sentences, notes, _ = read(file)
     assert len(sentences) == 1
-    assert notes == [f"a.jsonl: 1 records without any token left out (first: {file}:2)"]
+    assert notes == [f"a.jsonl: 1 record without any token left out (first: {file}:2)"]
     file.write_text(lines({"tokens": ["Bob"]}))
     ((sentence,), _, _) = read(file, "test")
     assert (sentence.words, sentence.label) == (["Bob"], None)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from bertcore.data.tables import Record
 from bertcore.errors import DataError
 
-from bertcore_tasks.texts import identifier_of
+from bertcore_tasks.texts import counted, identifier_of
 
 Kind = Literal["spans", "labels"]
 
@@ -239,17 +239,19 @@ class _Report:
         notes = []
         if self.several:
             notes.append(
-                f"{len(self.several)} texts with several annotations, {self.differing} of them with different ones: "
-                f"read is the ground truth, else the latest (first: task {self.several[0]})"
+                f"{counted(len(self.several), 'text')} with several annotations, {self.differing} of them with "
+                f"different ones: read is the ground truth, else the latest (first: task {self.several[0]})"
             )
         if self.without:
-            notes.append(f"{len(self.without)} texts without an annotation {fate} (first: task {self.without[0]})")
+            notes.append(
+                f"{counted(len(self.without), 'text')} without an annotation {fate} (first: task {self.without[0]})"
+            )
         if self.cancelled:
-            notes.append(f"{self.cancelled} cancelled annotations are not read")
+            notes.append(f"{counted(self.cancelled, 'cancelled annotation')} not read")
         if self.predicted and self.without:
-            notes.append(f"predictions of a model in {self.predicted} texts are no labels and not read")
+            notes.append(f"predictions of a model in {counted(self.predicted, 'text')} are no labels and not read")
         if self.relations:
-            notes.append(f"{self.relations} relations are not read")
+            notes.append(f"{counted(self.relations, 'relation')} not read")
         if self.others:
-            notes.append(f"{self.others} results of other kinds are not read")
+            notes.append(f"{counted(self.others, 'result')} of other kinds not read")
         return [f"{name}: {note}" for note in notes]

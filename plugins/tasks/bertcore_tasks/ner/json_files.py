@@ -25,7 +25,7 @@ from bertcore_tasks.ner.span_lists import SpanReport
 from bertcore_tasks.ner.spans import read_entities
 from bertcore_tasks.ner.token_records import read_token_records, token_field
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units
-from bertcore_tasks.texts import identifier_of
+from bertcore_tasks.texts import counted, identifier_of
 
 SUFFIXES = (".jsonl", ".json", ".ndjson")
 TEXTS = ("text", "sentence", "content", "data")
@@ -173,7 +173,7 @@ def _texts(records: Sequence[Record], file: Path, form: JsonForm, labeled: bool,
     if not sentences:
         raise DataError(f"{file}: no text", "write one JSON object a line")
     told = report.notes(file.name)
-    _tell(notes, [*told, f"{file.name}: {relations} relations are not read"] if relations else told)
+    _tell(notes, [*told, f"{file.name}: {counted(relations, 'relation')} not read"] if relations else told)
     return sentences
 
 

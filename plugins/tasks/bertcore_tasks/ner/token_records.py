@@ -18,7 +18,7 @@ from bertcore.tagging import spans_to_tags
 
 from bertcore_tasks.ner.columns import LONGEST_UNIT, TaggedLines
 from bertcore_tasks.ner.span_lists import read_span_list
-from bertcore_tasks.texts import identifier_of
+from bertcore_tasks.texts import counted, identifier_of
 
 TOKENS = ("tokens", "words", "tokenized_text")
 TAGS = ("ner_tags", "ner", "tags", "labels", "label", "bio_tags", "bio")
@@ -74,7 +74,9 @@ def read_token_records(
                 tags = [_name_of(tag, named, origin) for tag in tags]
             line = int(origin.rpartition(":")[2])
             sentences.append(TaggedLines(words, tags, [line] * len(words), identifier_of(fields, "id", number)))
-    left_out = f"{file.name}: {len(empty)} records without any token left out (first: {empty[0]})" if empty else ""
+    left_out = (
+        f"{file.name}: {counted(len(empty), 'record')} without any token left out (first: {empty[0]})" if empty else ""
+    )
     return sentences, [left_out] if left_out else []
 
 
