@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bertcore
+from bertcore.config import RunConfig, known_keys
 from bertcore.errors import BertcoreError, DataError, OutputError, UsageError
 
 pytest.importorskip("torch")
@@ -377,6 +378,33 @@ def test_any_input_is_predicted_or_refused(one_text: Path, inputs: Any) -> None:
         error = caught
     else:
         assert isinstance(predictions, list)
+        return
+    assert error.remedy
+    assert "\n" not in error.cause + error.remedy
+
+
+KEYS = [key for key, _ in known_keys(RunConfig) if not key.startswith(("run.output", "train."))]
+ODD_SETTING = st.tuples(st.sampled_from(KEYS), ODD_VALUES)
+
+
+@given(setting=ODD_SETTING, function=st.sampled_from(["evaluate", "predict", "check_data", "score"]))
+@settings(max_examples=40, deadline=None)
+def test_odd_settings_of_a_call_that_is_right_otherwise(
+    one_text: Path, setting: tuple[str, Any], function: str
+) -> None:
+    rows = [{"review": "good film", "label": "good"}, {"review": "bad film", "label": "bad"}] * 4
+    right: dict[str, dict[str, Any]] = {
+        "evaluate": {"folder": one_text},
+        "predict": {"folder": one_text, "inputs": ["a film"]},
+        "check_data": {"task": "classification", "train": rows},
+        "score": {"task": "classification", "dev": rows, "predictions": one_text / "predictions.jsonl"},
+    }
+    try:
+        result = getattr(bertcore, function)(**right[function], settings=dict([setting]))
+    except BertcoreError as caught:
+        error = caught
+    else:
+        assert result is not None
         return
     assert error.remedy
     assert "\n" not in error.cause + error.remedy
