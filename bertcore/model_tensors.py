@@ -130,7 +130,12 @@ def without_strangers(weights: WeightSet, known: ModelTensors) -> WeightSet:
             f"left out, as no {known.family.architecture} model has them: {_grouped(strangers)}; "
             "--keep-unknown keeps them",
         )
-        heads = [name for name in tensors if not name.startswith(known.family.prefix) and name not in strangers]
+        pretraining = re.compile(known.family.pretraining_heads)
+        heads = [
+            name
+            for name in tensors
+            if not name.startswith(known.family.prefix) and not pretraining.fullmatch(name) and name not in strangers
+        ]
         if heads:
             notes += (f"{_grouped(heads)} may have read what those layers gave, and not the encoder",)
     return replace(weights, tensors=tensors, report=report, notes=notes)

@@ -238,6 +238,10 @@ def test_a_head_that_is_kept_beside_layers_that_are_not_is_said_to_be(registry: 
     source = write(tmp_path / "x.pt", {**tensors, **OWN_LAYERS}, config_json)
     report = convert(source, tmp_path / "out", registry)
     assert any(note.startswith("classifier.weight, classifier.bias may have read") for note in report.notes)
+    encoder = {name: tensor for name, tensor in tensors.items() if name.startswith("bert.")}
+    encoder["cls.seq_relationship.bias"] = np.ones(2, "f4")
+    report = convert(write(tmp_path / "y.pt", {**encoder, **OWN_LAYERS}, config_json), tmp_path / "other", registry)
+    assert not any("may have read" in note for note in report.notes)
 
 
 @pytest.mark.parametrize(
