@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bertcore.api import submit as submit
     from bertcore.errors import BertcoreError as BertcoreError
     from bertcore.hookspecs import hookimpl as hookimpl
+    from bertcore.trackers.progress_display import show_progress as show_progress
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ _PUBLIC = {
     "run_folds": "bertcore.api",
     "run_seeds": "bertcore.api",
     "score": "bertcore.api",
+    "show_progress": "bertcore.trackers.progress_display",
     "submit": "bertcore.api",
 }
 
@@ -62,6 +64,7 @@ __all__ = [
     "run_folds",
     "run_seeds",
     "score",
+    "show_progress",
     "submit",
 ]
 

@@ -318,6 +318,14 @@ class TaskConformance:
         assert [example.label for example in parsed] == [None] * len(examples)
         assert [example.origin for example in parsed] == [origin for _, origin in records]
 
+    def test_plain_texts_find_their_fields(self, bench: Bench) -> None:
+        """Those that the task names, in the order in which the model reads them; it may leave the last one open."""
+        count = len(bench.examples[0].texts)
+        fields = bench.task.input_fields(bench.data)[:count]
+        texts = [f"text {number}" for number in range(count)]
+        (parsed,) = bench.task.parse_input([(dict(zip(fields, texts, strict=True)), "input")], bench.data)
+        assert list(parsed.texts.values()) == texts
+
     def test_input_without_a_field_is_a_data_error(self, bench: Bench) -> None:
         """Which names the line."""
         with pytest.raises(DataError) as caught:

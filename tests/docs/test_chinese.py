@@ -112,7 +112,7 @@ def replace(old: str, new: str) -> Callable[[str], str]:
         (replace("## Predict\n", "### Predict\n"), "### Predict"),
         (replace("--seeds 1,2 ", "--seeds 1,2,3 "), "--seeds 1,2,3"),
         (replace("stopped after step 2", "halted after step 2"), "halted after step"),
-        (replace('title="pairs.jsonl"', 'title="p.jsonl"'), "p.jsonl"),
+        (replace('title="pairs.csv"', 'title="p.csv"'), "p.csv"),
         (replace(". .venv/bin/activate", "make setup"), "make setup"),
         (replace("`train.save_steps`", "`train.steps`"), "`train.steps`"),
         (replace("0.36 points", "0.42 points"), "0.42"),
