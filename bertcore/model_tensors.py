@@ -103,7 +103,13 @@ def canonical_weights(weights: WeightSet, known: ModelTensors, origin: str = "th
     sources = {entry.target: entry.source for entry in weights.report}
     notes = weights.notes
     if prefix not in ("", family.prefix):
-        notes += (f"{origin}: the encoder's names begin with {prefix}",)
+        notes += (f"{origin}: the encoder's names begin with {printable(prefix, 200)}",)
+    zeros = _zero_matrices(canonical, known)
+    if zeros:
+        notes += (
+            f"{origin}: {len(zeros)} matrices of the encoder hold nothing but zeros, as {zeros[0]}; "
+            "was the file copied or downloaded to its end?",
+        )
     return replace(
         weights,
         tensors=canonical,
@@ -111,6 +117,21 @@ def canonical_weights(weights: WeightSet, known: ModelTensors, origin: str = "th
         left_out={**weights.left_out, **{sources.get(name, name): tensor for name, tensor in aside.items()}},
         notes=notes,
     )
+
+
+def _zero_matrices(tensors: Mapping[str, NDArray[np.generic]], known: ModelTensors) -> list[str]:
+    """Names of the encoder's matrices of zeros, which no training gives; a model without segments has such a table."""
+    prefix = known.family.prefix
+    return [
+        name
+        for name, tensor in tensors.items()
+        if tensor.ndim == 2
+        and name.startswith(prefix)
+        and known.in_encoder(name.removeprefix(prefix))
+        and "token_type" not in name
+        # Both ends first: they tell nearly always, and the whole matrix need not be read from the disk for it.
+        and not (tensor[:1, :64].any() or tensor[-1:, -64:].any() or tensor.any())
+    ]
 
 
 def without_strangers(weights: WeightSet, known: ModelTensors) -> WeightSet:

@@ -190,6 +190,20 @@ def test_a_shared_part_under_a_second_name_is_its_copy_and_a_head_beside_it_is_n
     assert "a copy of the model under scorer" in actions["scorer.bert.pooler.dense.bias"]
 
 
+def test_matrices_of_zeros_are_said_to_be(registry: Registry, tmp_path: Path) -> None:
+    """As a program leaves them that reserves the space of a download; not a model without segments, and no bias."""
+    tensors, config_json = model(BertFamily(), TEXTS)
+    tensors["bert.embeddings.token_type_embeddings.weight"] *= 0
+    tensors["bert.pooler.dense.bias"] *= 0
+    tensors["bert.embeddings.word_embeddings.weight"][[0, -1]] = 0
+    source = write(tmp_path / "x.safetensors", tensors, config_json)
+    assert open_model(str(source), registry).weights.notes == ()
+    for layer in (0, 1):
+        tensors[f"bert.encoder.layer.{layer}.output.dense.weight"] *= 0
+    notes = open_model(str(write(source, tensors, config_json)), registry).weights.notes
+    assert "2 matrices of the encoder hold nothing but zeros, as bert.encoder.layer." in notes[0]
+
+
 # A script's own layers.
 
 
