@@ -306,6 +306,7 @@ def _try(inner: tokenizers.Tokenizer) -> None:
         ValueError: they do not.
     """
     try:
+        inner.encode("a")
         inner.encode("a", "\U0010fffd")
     except (KeyboardInterrupt, SystemExit):
         raise

@@ -100,14 +100,13 @@ def _vocabulary_file(files: TokenizerFiles, vocabulary: Mapping[str, int]) -> It
         return
     first = next(iter(tokens), "")
     if files.serialized is not None and tokens != vocabulary:
-        other = {index: token for token, index in vocabulary.items()}
-        differing = [(index, token) for token, index in tokens.items() if vocabulary.get(token) != index]
-        differing += [(index, "") for token, index in vocabulary.items() if token not in tokens]
-        index, token = min(differing)
+        here, there = ({index: token for token, index in both.items()} for both in (tokens, vocabulary))
+        differing = sorted(index for index in here.keys() | there.keys() if here.get(index) != there.get(index))
+        index = differing[0]
         yield (
             f"vocab.txt and {TOKENIZER_FILE} differ in {len(differing)} tokens, first in line {index + 1}: "
-            f"{token or 'nothing'!s} there, {other.get(index, 'nothing')} in {TOKENIZER_FILE}, which counts, as in "
-            f"transformers; to use vocab.txt delete {TOKENIZER_FILE}"
+            f"{here.get(index, 'nothing')} there, {there.get(index, 'nothing')} in {TOKENIZER_FILE}, which counts, "
+            f"as in transformers; to use vocab.txt delete {TOKENIZER_FILE}"
         )
     elif lines > len(tokens):
         yield _repeated(file.read_text(encoding="utf-8").split("\n")[:lines], tokens)
