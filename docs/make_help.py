@@ -4,7 +4,8 @@
     python docs/make_help.py --check    says which pages are out of date (exit code 1 when one is)
 
 A generated part stands between ``<!-- generated: NAME -->`` and ``<!-- end of NAME -->``; the rest of a page is
-written by hand.
+written by hand. The Chinese pages have the same parts, with the sentences of ``docs/zh/generated.json``, English to
+Chinese; a sentence that is missing there is named.
 """
 
 from __future__ import annotations
@@ -162,30 +163,104 @@ PARTS: dict[str, Callable[[], str]] = {
 }
 
 
-def filled(text: str) -> str:
+class Chinese:
+    """Generated parts in Chinese: what a reader sees as prose is looked up, and everything else stays as it is.
+
+    Attributes:
+        missing: sentences that the catalogue lacks, in the order of the pages.
+        unused: sentences of the catalogue that no page has.
+    """
+
+    def __init__(self, catalogue: dict[str, str]) -> None:
+        self._catalogue = catalogue
+        self.missing: dict[str, str] = {}
+        self.unused = set(catalogue)
+
+    def part(self, markdown: str) -> str:
+        """A generated part: paragraphs, entries of lists, and the heads and last columns of tables are translated."""
+        lines: list[str] = []
+        fenced = False
+        for line in _joined(markdown.splitlines()):
+            fenced ^= line.startswith("```")
+            if fenced or not re.search("[A-Za-z]", line) or line.startswith(("```", "|---")):
+                lines.append(line)
+            elif line.startswith("#"):
+                marks, _, title = line.partition(" ")
+                lines.append(f"{marks} {self._sentence(title) if title in self._catalogue else title}")
+            elif line.startswith("|"):
+                lines.append(self._row(line, head=not (lines and lines[-1].startswith("|"))))
+            elif entry := re.fullmatch(r"(- `\w+`: )(.*)", line):
+                lines.append(entry[1] + self._sentence(entry[2]))
+            else:
+                lines.append(self._sentence(line))
+        return "\n".join(lines)
+
+    def _row(self, line: str, head: bool) -> str:
+        cells = re.split(r"(?<!\\)\|", line.strip()[1:-1])
+        for column, cell in enumerate(cells):
+            text = cell.strip()
+            if re.search("[A-Za-z]", text) and (head or column == len(cells) - 1):
+                cells[column] = f" {self._sentence(text)} "
+            elif text in self._catalogue:
+                cells[column] = f" {self._sentence(text)} "
+        return f"|{'|'.join(cells)}|"
+
+    def _sentence(self, text: str) -> str:
+        self.unused.discard(text)
+        if text not in self._catalogue:
+            self.missing[text] = ""
+        return self._catalogue.get(text, text)
+
+
+def _joined(lines: list[str]) -> Iterator[str]:
+    """Paragraphs and entries as one line each: in Chinese, a line break would show as a space."""
+    fenced = False
+    held = ""
+    for line in lines:
+        fenced ^= line.startswith("```")
+        starts = fenced or not line or line.startswith(("- ", "|", "#", "**", "```"))
+        if held and not starts:
+            held += f" {line.strip()}"
+            continue
+        if held:
+            yield held
+        held = "" if starts and not line.startswith("- ") else line
+        if not held:
+            yield line
+    if held:
+        yield held
+
+
+def filled(text: str, translate: Callable[[str], str] = str) -> str:
     """A page with its generated parts made anew."""
     for name, make in PARTS.items():
         begin, end = f"<!-- generated: {name} -->", f"<!-- end of {name} -->"
         if begin in text:
             before, rest = text.split(begin)
-            text = f"{before}{begin}\n\n{make()}\n\n{end}{rest.split(end)[1]}"
+            text = f"{before}{begin}\n\n{translate(make())}\n\n{end}{rest.split(end)[1]}"
     return text
 
 
 def main() -> int:
-    """Fills or checks all pages; returns 1 where a check found one that is out of date."""
+    """Fills or checks all pages; returns 1 where a check found one that is out of date, or a sentence is missing or unused."""
     check = sys.argv[1:] == ["--check"]
+    chinese = Chinese(json.loads((DOCS / "zh" / "generated.json").read_text(encoding="utf-8")))
     stale = []
-    for page in sorted(DOCS.glob("*.md")):
+    for page in [*sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("zh/*.md"))]:
         text = page.read_text(encoding="utf-8")
-        new = filled(text)
+        new = filled(text, chinese.part if page.parent != DOCS else str)
         if new != text:
-            stale.append(page.name)
+            stale.append(page.relative_to(DOCS).as_posix())
             if not check:
                 page.write_text(new, encoding="utf-8")
     if check and stale:
         print(f"out of date: {', '.join(stale)}; run python docs/make_help.py", file=sys.stderr)
-    return int(check and bool(stale))
+    if chinese.missing:
+        print("docs/zh/generated.json lacks:", file=sys.stderr)
+        print(json.dumps(chinese.missing, indent=2, ensure_ascii=False), file=sys.stderr)
+    for sentence in sorted(chinese.unused):
+        print(f"docs/zh/generated.json translates what no page says: {sentence}", file=sys.stderr)
+    return int(bool(check and stale or chinese.missing or chinese.unused))
 
 
 if __name__ == "__main__":
