@@ -199,9 +199,7 @@ class Chinese:
         cells = re.split(r"(?<!\\)\|", line.strip()[1:-1])
         for column, cell in enumerate(cells):
             text = cell.strip()
-            if re.search("[A-Za-z]", text) and (head or column == len(cells) - 1):
-                cells[column] = f" {self._sentence(text)} "
-            elif text in self._catalogue:
+            if (re.search("[A-Za-z]", text) and (head or column == len(cells) - 1)) or text in self._catalogue:
                 cells[column] = f" {self._sentence(text)} "
         return f"|{'|'.join(cells)}|"
 
@@ -242,7 +240,7 @@ def filled(text: str, translate: Callable[[str], str] = str) -> str:
 
 
 def main() -> int:
-    """Fills or checks all pages; returns 1 where a check found one that is out of date, or a sentence is missing or unused."""
+    """Fills or checks all pages; returns 1 where one is out of date or a sentence is missing or unused."""
     check = sys.argv[1:] == ["--check"]
     chinese = Chinese(json.loads((DOCS / "zh" / "generated.json").read_text(encoding="utf-8")))
     stale = []
@@ -260,7 +258,7 @@ def main() -> int:
         print(json.dumps(chinese.missing, indent=2, ensure_ascii=False), file=sys.stderr)
     for sentence in sorted(chinese.unused):
         print(f"docs/zh/generated.json translates what no page says: {sentence}", file=sys.stderr)
-    return int(bool(check and stale or chinese.missing or chinese.unused))
+    return int(bool((check and stale) or chinese.missing or chinese.unused))
 
 
 if __name__ == "__main__":

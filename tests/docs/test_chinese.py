@@ -122,7 +122,10 @@ def replace(old: str, new: str) -> Callable[[str], str]:
         (replace("`train.save_steps`", "`train.steps`"), "`train.steps`"),
         (replace("0.36 points", "0.42 points"), "0.42"),
         (replace("See [Tasks](tasks.md).", ""), "docs/tasks.md"),
-        (replace("models-and-weights.md#strictness", "models-and-weights.md#convert"), "docs/models-and-weights.md, section"),
+        (
+            replace("models-and-weights.md#strictness", "models-and-weights.md#convert"),
+            "models-and-weights.md, section",
+        ),
         (replace("- `MODEL` is", "- `MODEL`.\n- It is"), "list of 3"),
         (replace("## Several seeds\n", "## Several seeds\n\nOne more paragraph.\n"), "## Several seeds"),
     ],
