@@ -26,7 +26,7 @@ class _Launcher:
 
 _LAUNCHERS = (
     _Launcher("torchrun", "WORLD_SIZE", "RANK"),
-    _Launcher("msrun", "MS_WORKER_NUM", "MS_ROLE"),
+    _Launcher("msrun", "MS_WORKER_NUM"),
     _Launcher("mpirun", "OMPI_COMM_WORLD_SIZE"),
     _Launcher("srun", "SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
     # MPICH, Intel MPI and srun with its PMI.
