@@ -151,6 +151,7 @@ def test_a_model_folder_needs_a_task_and_a_backend(
     config = json.loads((model / "config.json").read_text())
     del config["bertcore"]  # as in a folder that another tool fine-tuned
     (model / "config.json").write_text(json.dumps(config))
+    (model / "bertcore_manifest.json").unlink()
     outcome = bertcore_command("predict", model, "--input", input_file)
     assert outcome.code == 2
     assert "no task" in outcome.err
