@@ -125,7 +125,15 @@ def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_function_of_the_interface_is_a_public_name() -> None:
     functions = {name for name in api.__all__ if name.islower()}
-    assert set(bertcore.__all__) == {"__version__", "BertcoreError", "api", "errors", "hookimpl", *functions}
+    assert set(bertcore.__all__) == {
+        "__version__",
+        "BertcoreError",
+        "api",
+        "errors",
+        "hookimpl",
+        "show_progress",
+        *functions,
+    }
     assert set(bertcore.__all__) <= set(dir(bertcore))
     assert {name for name in dir(bertcore) if not name.startswith("_")} == set(bertcore.__all__) - {"__version__"}
     for name in bertcore.__all__:
