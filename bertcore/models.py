@@ -189,7 +189,8 @@ def open_model(
     config_file = find_config(folder)
     if config_file is None:
         meant = other_level(folder, lambda other: find_config(other) is not None)
-        raise without_weights(path) or ModelError(
+        is_inside = meant is not None and meant.parent == folder
+        raise (None if is_inside else without_weights(path)) or ModelError(
             f"{folder}: no config.json",
             did_you_mean(meant, "give a model folder with a config.json, or copy it there"),
         )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bertcore.backend import Session
 from bertcore.batch import Batch
-from bertcore.config import DIVISION_OPTIONS, FILE_OPTIONS, RunConfig, Setting, config_model, config_values, known_keys
+from bertcore.config import RunConfig, Setting, config_values
 from bertcore.converters.model_places import chosen_checkpoint
 from bertcore.data.record_folder import RecordedSplit
 from bertcore.data.split_part import SplitPart
@@ -41,6 +41,7 @@ from bertcore.engine.preparation import (
 from bertcore.engine.report import Report, environment, write_json_lines, write_report
 from bertcore.engine.run import resolve_run
 from bertcore.engine.run_folder import EVALUATIONS, RunFolder, no_run_folder
+from bertcore.engine.run_settings import changed_settings
 from bertcore.errors import ModelError, UsageError
 from bertcore.files import atomic_folder
 from bertcore.heads import Head
@@ -71,32 +72,6 @@ class EvaluationResult:
     def summary(self) -> str:
         """The last line."""
         return self.evaluation.summary
-
-
-def changed_settings(own: Sequence[Setting], changes: Sequence[Setting], registry: Registry) -> list[Setting]:
-    """The settings of a run with changes, and without those of its own that the changes put out of place.
-
-    Raises:
-        UsageError: there is no task of the name that is given.
-    """
-    keys = {setting.key for setting in changes}
-    stale: set[str] = set()
-    if "backend" in keys:
-        stale.add("run.device")  # another backend must not be asked for the device of the first
-    files = {f"data.{name}" for name in FILE_OPTIONS}
-    if "data.path" in keys:
-        stale |= files  # single files would win over the folder
-    if "data.path" in keys or keys & {"data.train", "data.dev"}:
-        stale |= {f"data.{name}" for name in DIVISION_OPTIONS}  # it is of the examples of the run
-    if keys & files and "data.path" not in keys:
-        # A file of the run that is gone is not missed where another split is named.
-        stale |= {setting.key for setting in own if setting.key in files and not Path(str(setting.value)).exists()}
-    if "task" in keys:
-        name = next(setting.value for setting in reversed(changes) if setting.key == "task")
-        task = registry.task(str(name))
-        known = {key for key, _ in known_keys(config_model(task.data_config, task.head_config))}
-        stale |= {setting.key for setting in own if setting.key.startswith(("data.", "head."))} - known
-    return [*(setting for setting in own if setting.key not in stale), *changes]
 
 
 class TrainedModel:

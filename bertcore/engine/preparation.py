@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
 from bertcore.backend import Backend, Precision, Session, SessionSpecification, TrainingSpecification, Workload
 from bertcore.batch import Batch
-from bertcore.config import FILE_OPTIONS, DataConfig, ModelConfig, RunConfig, Setting
+from bertcore.config import FILE_OPTIONS, DataConfig, ModelConfig, RunConfig
 from bertcore.data.encoded import encode_split
 from bertcore.data.record_folder import RecordedSplit, holds_records, open_records
 from bertcore.data.split_part import SplitPart
 from bertcore.data.tokenizer import Tokenizer
+from bertcore.engine.backend_choice import no_backend
 from bertcore.engine.division import divided
 from bertcore.engine.judgement import TRAINING_SPLIT
 from bertcore.errors import DataError, DeviceError, UsageError
@@ -62,38 +62,6 @@ class Place:
         return ", ".join([self.backend.name, *(f"{name} {version}" for name, version in versions.items())])
 
 
-def with_only_backend(settings: Sequence[Setting], registry: Registry) -> Sequence[Setting]:
-    """Adds the backend that is installed, where the settings name none and there is no other."""
-    if any(setting.key == "backend" and setting.value is not None for setting in settings):
-        return settings
-    installed = _installed_backends(registry)
-    return [*settings, Setting("backend", installed[0], "the only one installed")] if len(installed) == 1 else settings
-
-
-def _installed_backends(registry: Registry) -> list[str]:
-    """Backends whose packages are installed; nothing is imported to find out."""
-    known = sorted(registry.backends.items())
-    return [name for name, entry in known if all(map(_is_installed, entry.item.packages))]
-
-
-def _no_backend(registry: Registry) -> UsageError:
-    """The error about a backend that is not named and cannot be guessed."""
-    installed = _installed_backends(registry)
-    if installed:
-        names = ", ".join(installed)
-        return UsageError(f"no backend is named, and {names} are installed", f"give --backend with one of {names}")
-    needs = [f"{name} needs {', '.join(entry.item.packages)}" for name, entry in sorted(registry.backends.items())]
-    return UsageError("; ".join(["no backend is installed", *needs]), "pip install 'bertcore[torch]'")
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
 def choose_place(config: RunConfig, registry: Registry) -> Place:
     """Finds the backend and a device of this machine.
 
@@ -102,7 +70,7 @@ def choose_place(config: RunConfig, registry: Registry) -> Place:
         DeviceError: the backend cannot run here, or the device or a precision is absent.
     """
     if config.backend is None:
-        raise _no_backend(registry)
+        raise no_backend(registry)
     backend = registry.backend(config.backend)
     problem = backend.problem()
     if problem:

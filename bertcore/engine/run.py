@@ -23,6 +23,7 @@ from bertcore.config import (
     resolve_config,
 )
 from bertcore.data.record_folder import recorded_settings
+from bertcore.engine.backend_choice import with_only_backend
 from bertcore.engine.best_model import BestModel
 from bertcore.engine.checkpoint import Checkpoint, Progress, newest_checkpoint, remove_checkpoints, save_checkpoint
 from bertcore.engine.choice import choose_metric, describe, open_accumulator
@@ -47,7 +48,6 @@ from bertcore.engine.preparation import (
     open_data,
     open_session,
     settle_options,
-    with_only_backend,
 )
 from bertcore.engine.report import Report, ReportedTest, environment, write_json_lines, write_report
 from bertcore.engine.run_folder import RunFolder, require_free

@@ -114,7 +114,7 @@ class RunFolder:
         """
         folder = cls(path)
         if not folder.config.is_file():
-            raise no_run_folder(path, "is no run folder: it has no config.toml")
+            raise no_run_folder(path, "is no run folder")
         return folder
 
     @contextmanager
@@ -191,9 +191,8 @@ def require_free(path: Path) -> None:
 def no_run_folder(path: Path, problem: str) -> UsageError:
     """The error about a path that is not what it should be, with the run folder that was probably meant."""
     meant = other_level(path, _is_run) if path.is_dir() else nearest_path(path)
-    if not path.exists():
-        problem = "does not exist"
-    return UsageError(f"{path} {problem}", did_you_mean(meant, "give the --output of an earlier run"))
+    reason = "has no config.toml" if path.exists() else "does not exist"
+    return UsageError(f"{path} {problem}: it {reason}", did_you_mean(meant, "give the --output of an earlier run"))
 
 
 def _is_run(path: Path) -> bool:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from bertcore.benchmarks import Benchmark
 from bertcore.config import RunConfig, Setting
-from bertcore.engine.inference import TrainedModel, changed_settings
+from bertcore.engine.inference import TrainedModel
 from bertcore.engine.preparation import data_names, find_task, open_data
 from bertcore.engine.run import resolve_run
 from bertcore.engine.run_folder import RunFolder
+from bertcore.engine.run_settings import changed_settings
 from bertcore.errors import DataError, OutputError, UsageError
 from bertcore.files import atomic_folder
 from bertcore.progress import about, describe
