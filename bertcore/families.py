@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from bertcore.errors import ModelError
 from bertcore.heads import NEW_HEAD, Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.parameters import ParameterSpec, SkipRule
-from bertcore.tagging import SCHEMES
+from bertcore.tagging import OUTSIDE, SCHEMES
 
 if TYPE_CHECKING:
     from bertcore.data.tokenization.classes import BuiltTokenizer
@@ -373,7 +373,7 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
     """The head that a ``config.json`` of a fine-tuned model describes.
 
     Raises:
-        RepeatedLabelError: two labels of a text have one name.
+        RepeatedLabelError: two labels have one name. ``O`` may be there twice: no entity has it, and nothing is lost.
         ModelError: ``architectures`` names no head, the labels are incomplete, a threshold is no number, or the tag
             scheme is unknown.
     """
@@ -393,8 +393,10 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
             raise ModelError(
                 f"{origin}: tag_scheme is {scheme!r}, none of {', '.join(SCHEMES)}", "correct the model's config.json"
             )
+        labels = _labels(config, origin)
+        _refuse_repeated(labels, origin, besides=OUTSIDE)
         return TokenClassification(
-            _labels(config, origin),
+            labels,
             crf=config.get("crf") is True,
             scheme=scheme,
             forbid=config.get("crf_forbid", "decoding"),
@@ -419,9 +421,9 @@ def _labels(config: Mapping[str, Any], origin: str) -> tuple[str, ...]:
         raise ModelError(f"{origin}: id2label has no label {error}", "number the labels from 0") from None
 
 
-def _refuse_repeated(labels: Sequence[str], origin: str) -> None:
+def _refuse_repeated(labels: Sequence[str], origin: str, besides: str | None = None) -> None:
     for index, label in enumerate(labels):
-        if label in labels[:index]:
+        if label in labels[:index] and label != besides:
             raise RepeatedLabelError(
                 f"{origin}: the labels {labels.index(label)} and {index} of id2label are both named {label!r}",
                 "give each a name of its own in id2label, as its probabilities are shown by name",

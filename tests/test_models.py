@@ -364,6 +364,16 @@ def test_two_labels_of_one_name_are_refused(tiny_en: Path, registry: Registry, t
     assert source.fit(SequenceClassification(("bad", "good")), seed=0, new_head=True)[1].initialized
 
 
+def test_two_tags_of_one_name_are_refused_but_for_o(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
+    """The probability of an entity would be that of one of them alone; ``O`` names no entity."""
+    folder = finished(open_model(str(tiny_en), registry), TokenClassification(("O", "B-PER", "X")), tmp_path / "best")
+    change_config(folder, id2label={"0": "O", "1": "B-PER", "2": "B-PER"})
+    with pytest.raises(ModelError, match="the labels 1 and 2 of id2label are both named 'B-PER'"):
+        open_model(str(folder), registry).head()
+    change_config(folder, id2label={"0": "O", "1": "B-PER", "2": "O"})
+    assert open_model(str(folder), registry).head() == TokenClassification(("O", "B-PER", "O"))
+
+
 @pytest.mark.parametrize("names", [None, {"0": "LABEL_0", "1": "LABEL_1"}])
 def test_default_names_of_labels_fit_any(tiny_en: Path, registry: Registry, tmp_path: Path, names: Any) -> None:
     folder = finished(open_model(str(tiny_en), registry), RTE, tmp_path / "best")
