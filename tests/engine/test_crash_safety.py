@@ -255,8 +255,7 @@ class Disk:
 
     root: Path
     contents: dict[int, bytes] = field(default_factory=dict)
-    names: dict[int, dict[str, int]] = field(default_factory=dict)
-    folders: set[int] = field(default_factory=set)
+    names: dict[int, dict[str, tuple[int, bool]]] = field(default_factory=dict)
 
     def sync(self, descriptor: int) -> None:
         path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
@@ -269,19 +268,15 @@ class Disk:
     def after_a_cut(self, destination: Path, *, all_names: bool) -> None:
         self._restore(self.root, os.stat(self.root).st_ino, destination, all_names)
 
-    def _entries(self, folder: Path) -> dict[str, int]:
-        entries = {}
-        for entry in os.scandir(folder):
-            entries[entry.name] = entry.inode()
-            if entry.is_dir():
-                self.folders.add(entry.inode())
-        return entries
+    def _entries(self, folder: Path) -> dict[str, tuple[int, bool]]:
+        """The number of each entry, and whether it is a folder: a number may be given again, to a file."""
+        return {entry.name: (entry.inode(), entry.is_dir()) for entry in os.scandir(folder)}
 
     def _restore(self, now: Path, number: int, destination: Path, all_names: bool) -> None:
         destination.mkdir()
         entries = self._entries(now) if all_names else self.names.get(number, {})
-        for name, child in entries.items():
-            if child in self.folders:
+        for name, (child, is_folder) in entries.items():
+            if is_folder:
                 self._restore(now / name, child, destination / name, all_names)
             else:
                 (destination / name).write_bytes(self.contents.get(child, b""))

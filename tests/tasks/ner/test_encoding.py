@@ -305,7 +305,8 @@ def test_entities_that_units_cannot_tell_are_counted_and_still_scored(task: NerT
     assert all("scored all the same" in note for note in encoding.notes)
     assert encoding.batch.columns["labels"].values.tolist() == [3, 1, 2, 0]
     accumulator = task.accumulator([sentence], head_of(crf=True), NerDataConfig())
-    accumulator.add(encoding.batch, {"tags": encoding.batch.columns["labels"].values})
+    tags = encoding.batch.columns["labels"].values
+    accumulator.add(encoding.batch, {"tags": tags, "logits": np.zeros((len(tags), head_of().output_size), np.float32)})
     metrics = accumulator.result().metrics
     assert (metrics["precision"], metrics["recall"]) == (1.0, 2 / 5)
 
