@@ -23,8 +23,8 @@ import torch
 import torchcrf
 from bertcore_torch import crf
 
-from bertcore.crf import batched, host, kernel
-from bertcore.heads import TokenClassification
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.numerics.crf import batched, host, kernel
 
 
 def candidates(rows: int, positions: int, size: int) -> dict[str, dict[str, Callable[[], Any]]]:

@@ -23,11 +23,17 @@ import torch
 import transformers
 from bertcore_mindspore.backend import MindSporeBackend
 
-from bertcore.backend import ParameterGroup, SessionSpecification, StepContext, TrainingSpecification, Workload
-from bertcore.batch import Batch, Column, from_rows
-from bertcore.data.tokenizer import Tokenizer
-from bertcore.families import BertFamily
-from bertcore.heads import SequenceClassification
+from bertcore.contracts.backend import (
+    ParameterGroup,
+    SessionSpecification,
+    StepContext,
+    TrainingSpecification,
+    Workload,
+)
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.families.bert import BertFamily
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.tokenization.tokenizer import Tokenizer
 
 HEAD = SequenceClassification(("entailment", "not_entailment"))
 BATCH_SIZE = 32

@@ -22,7 +22,7 @@ import torch
 import transformers
 from bertcore_torch.session import TorchSession
 
-from bertcore.backend import (
+from bertcore.contracts.backend import (
     ParameterGroup,
     Precision,
     SessionSpecification,
@@ -30,11 +30,11 @@ from bertcore.backend import (
     TrainingSpecification,
     Workload,
 )
-from bertcore.batch import Batch, Column, from_rows
+from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.data.plans import plan_training
-from bertcore.data.tokenizer import Tokenizer
-from bertcore.families import BertFamily
-from bertcore.heads import SequenceClassification
+from bertcore.families.bert import BertFamily
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.tokenization.tokenizer import Tokenizer
 
 HEAD = SequenceClassification(("entailment", "not_entailment"))
 RATE = 2e-5

@@ -10,8 +10,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bertcore import api as api
-    from bertcore import errors as errors
     from bertcore.api import check_data as check_data
     from bertcore.api import convert as convert
     from bertcore.api import convert_data as convert_data
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from bertcore.api import score as score
     from bertcore.api import submit as submit
     from bertcore.errors import BertcoreError as BertcoreError
-    from bertcore.hookspecs import hookimpl as hookimpl
+    from bertcore.plugins.hookspecs import hookimpl as hookimpl
     from bertcore.trackers.progress_display import show_progress as show_progress
 
 __version__ = "0.1.0"
@@ -35,7 +33,7 @@ _PUBLIC = {
     "convert": "bertcore.api",
     "convert_data": "bertcore.api",
     "evaluate": "bertcore.api",
-    "hookimpl": "bertcore.hookspecs",
+    "hookimpl": "bertcore.plugins.hookspecs",
     "predict": "bertcore.api",
     "resume": "bertcore.api",
     "run": "bertcore.api",

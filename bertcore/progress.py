@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
 
-from bertcore.events import Described, Event, WorkProgress
+from bertcore.contracts.events import Described, Event, WorkProgress
 
 Listener = Callable[[Event], None]
 Item = TypeVar("Item")
@@ -52,7 +52,7 @@ def about(subject: str) -> Iterator[None]:
 
 
 def describe(**header: str) -> None:
-    """Tells what is going to be done, before it is; see :class:`bertcore.events.Described`."""
+    """Tells what is going to be done, before it is; see :class:`bertcore.contracts.events.Described`."""
     listener = _listener.get()
     if listener is not None:
         listener(Described(header))

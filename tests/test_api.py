@@ -11,11 +11,11 @@ import pytest
 
 import bertcore
 from bertcore import api
+from bertcore.commands.check_data.presentation import report_json
 from bertcore.config import gather_settings
-from bertcore.engine.data_check import report_json
+from bertcore.contracts.task import Evaluation
 from bertcore.errors import BertcoreError, ConfigError, DataError, ModelError, UsageError
-from bertcore.files import json_text
-from bertcore.task import Evaluation
+from bertcore.files.writing import json_text
 
 pytest.importorskip("torch")
 
@@ -92,7 +92,7 @@ def test_predict(result: api.RunResult) -> None:
 
 
 def test_a_model_is_opened_once_for_many_predictions(result: api.RunResult) -> None:
-    from bertcore.registry import Registry
+    from bertcore.plugins.registry import Registry
 
     trained = api.TrainedModel(result.folder, Registry())
     first = trained.predict([({"sentence1": "a", "sentence2": "b"}, "here")])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcore.batch import Batch, Column, from_rows
+from bertcore.contracts.batch import Batch, Column, from_rows
 
 
 @dataclass(frozen=True)

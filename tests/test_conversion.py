@@ -9,19 +9,23 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bertcore.conversion import convert
-from bertcore.converter import WeightSet
-from bertcore.converters.formats.mindspore_ckpt import read_ckpt
-from bertcore.converters.huggingface import HuggingFaceConverter
-from bertcore.converters.mindspore_ckpt import MindSporeCheckpointConverter
+from bertcore.commands.convert_weights import convert
+from bertcore.contracts.converter import WeightSet
+from bertcore.contracts.family import BertConfig
+from bertcore.contracts.parameters import initial_value
 from bertcore.errors import ModelError, OutputError, UsageError
-from bertcore.families import BertConfig, BertFamily
-from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.hookspecs import hookimpl
-from bertcore.models import open_model
-from bertcore.parameters import initial_value
-from bertcore.plugins import installed_plugins
-from bertcore.registry import Registry
+from bertcore.families.bert import BertFamily
+from bertcore.formats.mindspore_ckpt import read_ckpt
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.discovery import installed_plugins
+from bertcore.plugins.hookspecs import hookimpl
+from bertcore.plugins.registry import Registry
+from bertcore.weights.converters.huggingface import HuggingFaceConverter
+from bertcore.weights.converters.mindspore_ckpt import MindSporeCheckpointConverter
+from bertcore.weights.opening import open_model
 
 CONVERTER = HuggingFaceConverter()
 

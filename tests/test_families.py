@@ -15,17 +15,23 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.conversion import convert
+from bertcore.commands.convert_weights import convert
+from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.head import Head
 from bertcore.errors import ModelError
-from bertcore.families import HEAD_ENTRIES, BertConfig, BertFamily, ModelFamily, head_from_config
-from bertcore.family_choice import find_family
-from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.hookspecs import hookimpl
-from bertcore.models import open_model
-from bertcore.plugins import Plugins
-from bertcore.registry import Registry
+from bertcore.families.bert import BertFamily
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.stored import HEAD_ENTRIES, head_from_config
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.discovery import Plugins
+from bertcore.plugins.hookspecs import hookimpl
+from bertcore.plugins.registry import Registry
 from bertcore.testing.backend_suite import reference_model
 from bertcore.testing.reference import ReferenceModel
+from bertcore.weights.family_choice import find_family
+from bertcore.weights.opening import open_model
 
 FAMILY = BertFamily()
 SIZES = {

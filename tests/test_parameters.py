@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertcore.contracts.parameters import ParameterSpec, SkipRule, fit_parameters, initial_value
 from bertcore.errors import ModelError
-from bertcore.parameters import ParameterSpec, SkipRule, fit_parameters, initial_value
 
 TABLE = {
     "bert.a.weight": ParameterSpec((2, 3)),

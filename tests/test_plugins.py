@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from bertcore import hookimpl
-from bertcore.converters.formats.safetensors_file import read_safetensors, write_safetensors
-from bertcore.families import ModelFamily
-from bertcore.heads import SequenceClassification
-from bertcore.parameters import initial_value
-from bertcore.plugins import Plugins, installed_plugins
+from bertcore.contracts.family import ModelFamily
+from bertcore.contracts.parameters import initial_value
+from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.plugins.discovery import Plugins, installed_plugins
 
 TESTS = Path(__file__).parent
 EXAMPLE = TESTS / "plugin_example"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertcore import progress
-from bertcore.events import Described, Event, WorkProgress
+from bertcore.contracts.events import Described, Event, WorkProgress
 from bertcore.progress import about, describe, listening, tracked, work
 
 

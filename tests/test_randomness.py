@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bertcore import randomness
+from bertcore.numerics import randomness
 
 PLACE = {"seed": 3, "step": 5, "micro_batch": 1, "rank": 0, "site": 8, "forward_pass": 0}
 

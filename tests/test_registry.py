@@ -11,15 +11,16 @@ from typing import Any, ClassVar
 import pytest
 
 from bertcore import hookimpl
-from bertcore.data.records import RecordFormat
+from bertcore.contracts.events import TrackerFactory
+from bertcore.contracts.implementations import HeadImplementation, ObjectiveImplementation, load_target
+from bertcore.contracts.objective import HeadLoss, Objective
+from bertcore.contracts.record_format import RecordFormat
 from bertcore.errors import PluginError, UsageError
-from bertcore.events import TrackerFactory
-from bertcore.families import BertFamily
-from bertcore.heads import Regression, SequenceClassification
-from bertcore.implementations import HeadImplementation, ObjectiveImplementation, load_target
-from bertcore.objectives import HeadLoss, Objective
-from bertcore.plugins import Plugins
-from bertcore.registry import Registry
+from bertcore.families.bert import BertFamily
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.plugins.discovery import Plugins
+from bertcore.plugins.registry import Registry
 
 
 def plugin_with(hook: str, implementation: Callable[[], Any]) -> object:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from seqeval.metrics.sequence_labeling import get_entities
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
-from bertcore.tagging import (
+from bertcore.contracts.tagging import (
     POSITIONS,
     SCHEMES,
     Span,

@@ -10,24 +10,30 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertcore.conversion import convert
-from bertcore.converter import ModelParts, WeightConverter, WeightSet
-from bertcore.converters import bert4torch, mindformers
-from bertcore.converters.bert4torch import Bert4TorchConverter
-from bertcore.converters.formats.mindspore_ckpt import read_ckpt
-from bertcore.converters.huggingface import HuggingFaceConverter
-from bertcore.converters.mindformers import MindFormers01Converter, MindFormersConverter
-from bertcore.converters.mindspore_ckpt import MindSporeCheckpointConverter
-from bertcore.converters.rules import RenameRule
+from bertcore.commands.convert_weights import convert
+from bertcore.contracts.converter import ModelParts, WeightConverter, WeightSet
+from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.head import Head
 from bertcore.errors import ModelError
-from bertcore.families import BertConfig, BertFamily, ElectraFamily, ModelFamily, RobertaFamily
-from bertcore.family_choice import find_family
-from bertcore.heads import Head, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.hookspecs import hookimpl
-from bertcore.models import open_model
-from bertcore.plugins import installed_plugins
-from bertcore.registry import Registry
-from bertcore.verification import compute, verify
+from bertcore.families.bert import BertFamily
+from bertcore.families.electra import ElectraFamily
+from bertcore.families.roberta import RobertaFamily
+from bertcore.formats.mindspore_ckpt import read_ckpt
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.discovery import installed_plugins
+from bertcore.plugins.hookspecs import hookimpl
+from bertcore.plugins.registry import Registry
+from bertcore.weights.converters import bert4torch, mindformers
+from bertcore.weights.converters.bert4torch import Bert4TorchConverter
+from bertcore.weights.converters.huggingface import HuggingFaceConverter
+from bertcore.weights.converters.mindformers import MindFormers01Converter, MindFormersConverter
+from bertcore.weights.converters.mindspore_ckpt import MindSporeCheckpointConverter
+from bertcore.weights.converters.rules import RenameRule
+from bertcore.weights.family_choice import find_family
+from bertcore.weights.opening import open_model
+from bertcore.weights.verification import compute, verify
 
 TEXTS = SequenceClassification(("no", "yes", "maybe"))
 TAGS = TokenClassification(("O", "B-X", "I-X"), crf=True)

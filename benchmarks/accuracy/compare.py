@@ -89,8 +89,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="file of JSON lines that every run is added to")
     arguments = parser.parse_args()
 
-    from bertcore.models import open_model
-    from bertcore.registry import Registry
+    from bertcore.plugins.registry import Registry
+    from bertcore.weights.opening import open_model
 
     sides = arguments.sides.split(",")
     metric = METRICS.get(arguments.task, "accuracy")

@@ -11,15 +11,15 @@ from bertcore.api.data import check_data, convert_data, score
 from bertcore.api.inference import evaluate, predict, submit
 from bertcore.api.training import resume, run, run_folds, run_seeds
 from bertcore.api.weights import convert
-from bertcore.conversion import ConversionReport
-from bertcore.engine.data_check import DataReport
-from bertcore.engine.data_convert import DataConversion
-from bertcore.engine.folds import FoldsResult
-from bertcore.engine.inference import EvaluationResult, TrainedModel
-from bertcore.engine.repeats import SeedsResult
-from bertcore.engine.run import RunResult
-from bertcore.engine.scoring import ScoreResult
-from bertcore.engine.submission import SubmissionArchive, SubmissionFile, SubmissionResult
+from bertcore.commands.check_data.findings import DataReport
+from bertcore.commands.convert_data import DataConversion
+from bertcore.commands.convert_weights import ConversionReport
+from bertcore.commands.run_folds import FoldsResult
+from bertcore.commands.run_seeds import SeedsResult
+from bertcore.commands.score import ScoreResult
+from bertcore.commands.submit import SubmissionArchive, SubmissionFile, SubmissionResult
+from bertcore.commands.trained_model import EvaluationResult, TrainedModel
+from bertcore.engine.seed_run import RunResult
 
 __all__ = [
     "ConversionReport",

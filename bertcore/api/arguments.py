@@ -18,8 +18,8 @@ from typing import Any, ParamSpec, TypeVar
 from bertcore.config import RunConfig, Setting, flatten, known_keys
 from bertcore.data.memory import is_rows
 from bertcore.errors import UsageError
-from bertcore.files import path_error
-from bertcore.registry import Registry
+from bertcore.files.writing import path_error
+from bertcore.plugins.registry import Registry
 
 PathOrText = str | os.PathLike[str]
 
@@ -314,6 +314,6 @@ KINDS: dict[str, Kind] = {
     "verify": Kind("True or False", "True", _flag),
     "keep_unknown": Kind("True or False", "True", _flag),
     "settings": Kind("a dictionary of dotted keys", '{"train.epochs": 2}', _settings),
-    "registry": Kind("a bertcore.registry.Registry", "Registry()", _registry),
+    "registry": Kind("a bertcore.plugins.registry.Registry", "Registry()", _registry),
 }
 """By the name of a parameter, which means the same in every function."""

@@ -9,13 +9,15 @@ from typing import Any
 
 from bertcore.api.arguments import PathOrText, checked, gather
 from bertcore.api.data_arguments import Data, sort_data
-from bertcore.engine import data_check, data_convert, scoring
-from bertcore.engine import run as training
-from bertcore.engine.data_check import DataReport
-from bertcore.engine.data_convert import DataConversion
+from bertcore.commands import convert_data as data_convert
+from bertcore.commands import run as training
+from bertcore.commands import score as scoring
+from bertcore.commands.check_data import check as data_check
+from bertcore.commands.check_data.findings import DataReport
+from bertcore.commands.convert_data import DataConversion
+from bertcore.commands.score import ScoreResult
 from bertcore.engine.given_rows import in_temporary_folder
-from bertcore.engine.scoring import ScoreResult
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 
 
 @checked

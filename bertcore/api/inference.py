@@ -9,11 +9,12 @@ from typing import Any
 from bertcore.api.arguments import PathOrText, checked, gather
 from bertcore.api.data_arguments import Data, sort_data
 from bertcore.api.inputs import Inputs, records_of
-from bertcore.engine import inference, submission
+from bertcore.commands import submit as submission
+from bertcore.commands import trained_model as inference
+from bertcore.commands.submit import SubmissionResult
+from bertcore.commands.trained_model import EvaluationResult
 from bertcore.engine.given_rows import in_temporary_folder
-from bertcore.engine.inference import EvaluationResult
-from bertcore.engine.submission import SubmissionResult
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 
 
 @checked

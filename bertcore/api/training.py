@@ -8,13 +8,13 @@ from typing import Any
 
 from bertcore.api.arguments import PathOrText, checked, gather
 from bertcore.api.data_arguments import Data, placeholders, sort_data
-from bertcore.engine import folds as cross_validation
-from bertcore.engine import repeats
-from bertcore.engine import run as training
-from bertcore.engine.folds import FoldsResult
-from bertcore.engine.repeats import SeedsResult
-from bertcore.engine.run import RunResult
-from bertcore.registry import Registry
+from bertcore.commands import run as training
+from bertcore.commands import run_folds as cross_validation
+from bertcore.commands import run_seeds as repeats
+from bertcore.commands.run_folds import FoldsResult
+from bertcore.commands.run_seeds import SeedsResult
+from bertcore.engine.seed_run import RunResult
+from bertcore.plugins.registry import Registry
 
 
 @checked

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bertcore import conversion
 from bertcore.api.arguments import PathOrText, checked
-from bertcore.conversion import ConversionReport
-from bertcore.registry import Registry
+from bertcore.commands import convert_weights as conversion
+from bertcore.commands.convert_weights import ConversionReport
+from bertcore.plugins.registry import Registry
 
 
 @checked

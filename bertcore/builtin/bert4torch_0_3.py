@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore.hookspecs import hookimpl
+from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.converter import WeightConverter
+    from bertcore.contracts.converter import WeightConverter
 
 
 @hookimpl
 def bertcore_register_converters() -> list[WeightConverter]:
     """bert4torch's weight files, by the names up to release 0.3.5."""
-    from bertcore.converters.bert4torch import OldBert4TorchConverter
+    from bertcore.weights.converters.bert4torch import OldBert4TorchConverter
 
     return [OldBert4TorchConverter()]

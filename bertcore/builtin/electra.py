@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore.hookspecs import hookimpl
+from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.families import ModelFamily
+    from bertcore.contracts.family import ModelFamily
 
 
 @hookimpl
 def bertcore_register_families() -> list[ModelFamily]:
     """ELECTRA."""
-    from bertcore.families import ElectraFamily
+    from bertcore.families.electra import ElectraFamily
 
     return [ElectraFamily()]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore.hookspecs import hookimpl
+from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.converter import WeightConverter
+    from bertcore.contracts.converter import WeightConverter
 
 
 @hookimpl
 def bertcore_register_converters() -> list[WeightConverter]:
     """Hugging Face folders and weight files."""
-    from bertcore.converters.huggingface import HuggingFaceConverter
+    from bertcore.weights.converters.huggingface import HuggingFaceConverter
 
     return [HuggingFaceConverter()]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore.hookspecs import hookimpl
+from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.converter import WeightConverter
+    from bertcore.contracts.converter import WeightConverter
 
 
 @hookimpl
 def bertcore_register_converters() -> list[WeightConverter]:
     """mindformers' checkpoints, by the names of releases 0.2 to 1.2."""
-    from bertcore.converters.mindformers import MindFormersConverter
+    from bertcore.weights.converters.mindformers import MindFormersConverter
 
     return [MindFormersConverter()]

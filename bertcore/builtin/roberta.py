@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore.hookspecs import hookimpl
+from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.families import ModelFamily
+    from bertcore.contracts.family import ModelFamily
 
 
 @hookimpl
 def bertcore_register_families() -> list[ModelFamily]:
     """RoBERTa, and what is built as RoBERTa."""
-    from bertcore.families import CamembertFamily, RobertaFamily, XLMRobertaFamily
+    from bertcore.families.roberta import CamembertFamily, RobertaFamily, XLMRobertaFamily
 
     return [RobertaFamily(), XLMRobertaFamily(), CamembertFamily()]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore.hookspecs import hookimpl
+from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.events import TrackerFactory
+    from bertcore.contracts.events import TrackerFactory
 
 
 @hookimpl
 def bertcore_register_trackers() -> list[TrackerFactory]:
     """Writes event files for TensorBoard (needs tensorboardX)."""
-    from bertcore.events import TrackerFactory
+    from bertcore.contracts.events import TrackerFactory
     from bertcore.trackers.tensorboard import TensorBoardTracker
 
     return [

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore.hookspecs import hookimpl
+from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.data.records import RecordFormat
+    from bertcore.contracts.record_format import RecordFormat
 
 
 @hookimpl
 def bertcore_register_record_formats() -> list[RecordFormat]:
     """TFRecord files."""
-    from bertcore.data.tfrecord import TFRecordFormat
+    from bertcore.data.records.tfrecord import TFRecordFormat
 
     return [TFRecordFormat()]

@@ -92,7 +92,7 @@ def bertcore(context: click.Context, blocked: tuple[str, ...]) -> None:
     if names:
         from importlib import metadata
 
-        from bertcore.plugins import GROUP
+        from bertcore.plugins.discovery import GROUP
 
         for name in sorted(set(names) - metadata.entry_points(group=GROUP).names):
             click.echo(f"note: there is no plugin {name!r} to switch off, see bertcore plugins", err=True)
@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command; exits with the code of the error, if any."""
     from bertcore.engine.interrupt import Interrupted, orderly_termination
     from bertcore.errors import BertcoreError, OutputError
-    from bertcore.files import path_error
+    from bertcore.files.writing import path_error
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:

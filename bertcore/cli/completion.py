@@ -13,7 +13,7 @@ import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
 if TYPE_CHECKING:
-    from bertcore.registry import Registry
+    from bertcore.plugins.registry import Registry
 
 Completions = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -74,14 +74,14 @@ def blockable(context: click.Context, parameter: click.Parameter, incomplete: st
     """Offers the plugins for ``-p no:NAME``."""
     from importlib import metadata
 
-    from bertcore.plugins import GROUP
+    from bertcore.plugins.discovery import GROUP
 
     names = sorted(metadata.entry_points(group=GROUP).names)
     return _offered(((f"no:{name}", "") for name in names), incomplete)
 
 
 def _registry() -> Registry:
-    from bertcore.registry import Registry
+    from bertcore.plugins.registry import Registry
 
     return Registry()
 

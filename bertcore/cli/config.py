@@ -32,8 +32,8 @@ def show(
 ) -> None:
     """Show every value and where it comes from: default, file, environment, --set or command line."""
     from bertcore.config import config_values, gather_settings
-    from bertcore.engine.run import resolve_run
-    from bertcore.registry import Registry
+    from bertcore.engine.settings import resolve_run
+    from bertcore.plugins.registry import Registry
 
     resolved = resolve_run(gather_settings(file, None, assignments, settings), Registry(blocked=blocked))
     rows = [
@@ -54,7 +54,7 @@ def show(
 def schema(blocked: tuple[str, ...], task: str | None, as_json: bool) -> None:
     """List every key with its meaning, default and type; as JSON, the JSON Schema of the configuration."""
     from bertcore.config import RunConfig, config_model, config_values, key_descriptions, known_keys
-    from bertcore.registry import Registry
+    from bertcore.plugins.registry import Registry
 
     model = RunConfig
     if task is not None:

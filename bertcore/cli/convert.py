@@ -53,8 +53,8 @@ def convert(
     """
     from dataclasses import asdict
 
-    from bertcore.conversion import convert as convert_weights
-    from bertcore.registry import Registry
+    from bertcore.commands.convert_weights import convert as convert_weights
+    from bertcore.plugins.registry import Registry
 
     with shown_work(stdout_is_data=True):
         report = convert_weights(

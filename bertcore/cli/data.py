@@ -52,10 +52,12 @@ def check(
     """
     from dataclasses import replace
 
-    from bertcore.engine.data_check import check_data, draw_report, report_json, report_lines
+    from bertcore.commands.check_data.check import check_data
+    from bertcore.commands.check_data.picture import draw_report
+    from bertcore.commands.check_data.presentation import report_json, report_lines
     from bertcore.errors import DataError
-    from bertcore.files import json_text
-    from bertcore.registry import Registry
+    from bertcore.files.writing import json_text
+    from bertcore.plugins.registry import Registry
 
     registry = Registry(blocked=blocked)
     with shown_work(stdout_is_data=True):
@@ -95,8 +97,8 @@ def convert(
     """
     from dataclasses import asdict
 
-    from bertcore.engine.data_convert import convert_data
-    from bertcore.registry import Registry
+    from bertcore.commands.convert_data import convert_data
+    from bertcore.plugins.registry import Registry
 
     registry = Registry(blocked=blocked)
     config = _config(registry, settings, file, assignments)
@@ -115,6 +117,6 @@ def convert(
 
 def _config(registry: Any, settings: dict[str, Any], file: Path | None, assignments: tuple[str, ...]) -> Any:
     from bertcore.config import gather_settings
-    from bertcore.engine.run import resolve_run
+    from bertcore.engine.settings import resolve_run
 
     return resolve_run(gather_settings(file, None, assignments, settings), registry).config

@@ -13,7 +13,7 @@ from bertcore import __version__
 from bertcore.cli.options import json_option
 
 if TYPE_CHECKING:
-    from bertcore.backend import Backend
+    from bertcore.contracts.backend import Backend
 
 CORE_PACKAGES = ("numpy", "tokenizers", "safetensors", "huggingface_hub", "pydantic", "pluggy", "click")
 
@@ -26,7 +26,7 @@ def doctor(blocked: tuple[str, ...], as_json: bool) -> int:
 
     Exits with 1 where something needs repair.
     """
-    from bertcore.registry import Registry
+    from bertcore.plugins.registry import Registry
 
     registry = Registry(blocked=blocked)
     registry.gather_all()

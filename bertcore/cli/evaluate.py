@@ -44,10 +44,10 @@ def evaluate(
 
     RUN is a run folder, or a fine-tuned Hugging Face folder. The last line is the score.
     """
+    from bertcore.commands.trained_model import TrainedModel
     from bertcore.config import gather_settings
-    from bertcore.engine.inference import TrainedModel
-    from bertcore.events import SHOWN_METRICS
-    from bertcore.registry import Registry
+    from bertcore.contracts.events import SHOWN_METRICS
+    from bertcore.plugins.registry import Registry
 
     trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, settings))
     with shown_work():

@@ -16,7 +16,7 @@ from bertcore.cli.options import json_option
 @click.pass_obj
 def tasks(blocked: tuple[str, ...], as_json: bool) -> None:
     """List the tasks."""
-    from bertcore.registry import Registry
+    from bertcore.plugins.registry import Registry
 
     rows = [
         {
@@ -35,7 +35,7 @@ def tasks(blocked: tuple[str, ...], as_json: bool) -> None:
 @click.pass_obj
 def backends(blocked: tuple[str, ...], as_json: bool) -> None:
     """List the backends; bertcore doctor says which of their devices this machine has."""
-    from bertcore.registry import Registry
+    from bertcore.plugins.registry import Registry
 
     rows = [
         {
@@ -59,7 +59,7 @@ def plugins(blocked: tuple[str, ...], as_json: bool) -> None:
     """List the plugins, what they provide, and why one takes no part."""
     from dataclasses import asdict
 
-    from bertcore.registry import Registry
+    from bertcore.plugins.registry import Registry
 
     registry = Registry(blocked=blocked)
     registry.gather_all()

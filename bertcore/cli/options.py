@@ -15,7 +15,7 @@ import click
 from bertcore.cli.completion import devices, paths, registered, setting_keys
 
 if TYPE_CHECKING:
-    from bertcore.class_scores import ClassScore
+    from bertcore.contracts.class_score import ClassScore
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -130,7 +130,7 @@ def shown_work(*, stdout_is_data: bool = False) -> Iterator[None]:
         stdout_is_data: whether standard output is for other programs: then the header goes to a terminal alone, on
             standard error as progress does.
     """
-    from bertcore.events import Described, Event, WorkProgress
+    from bertcore.contracts.events import Described, Event, WorkProgress
     from bertcore.progress import listening
     from bertcore.trackers.progress_display import ProgressDisplay
 

@@ -19,7 +19,7 @@ from bertcore.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from bertcore.engine.inference import TrainedModel
+    from bertcore.commands.trained_model import TrainedModel
     from bertcore.engine.prediction_input import Inputs
 
 
@@ -65,12 +65,12 @@ def predict(
     of texts is parted by a tab.
     """
     from bertcore.cli import standard_input
+    from bertcore.commands.trained_model import TrainedModel
     from bertcore.config import gather_settings
-    from bertcore.engine.inference import TrainedModel
     from bertcore.engine.prediction_output import PredictionFile
     from bertcore.errors import UsageError
+    from bertcore.plugins.registry import Registry
     from bertcore.progress import describe
-    from bertcore.registry import Registry
 
     if texts and source is not None:
         raise UsageError("--text and --input exclude each other", "give the texts by one of them")
@@ -137,7 +137,7 @@ def _answer(trained: TrainedModel) -> None:
 
 
 def _print(predictions: Sequence[dict[str, Any]]) -> None:
-    from bertcore.files import json_text
+    from bertcore.files.writing import json_text
 
     for prediction in predictions:
         click.echo(json_text(prediction))
@@ -145,6 +145,6 @@ def _print(predictions: Sequence[dict[str, Any]]) -> None:
 
 
 def _has_tags(trained: TrainedModel) -> bool:
-    from bertcore.heads import TokenClassification
+    from bertcore.heads.token_classification import TokenClassification
 
     return isinstance(trained.source.head(), TokenClassification)

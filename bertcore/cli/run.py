@@ -68,13 +68,13 @@ def run(
 
     The last line is the score of the best checkpoint, which lies in best/ of the run folder.
     """
+    from bertcore.commands import run as training
+    from bertcore.commands import run_folds as cross_validation
+    from bertcore.commands import run_seeds as repeats
     from bertcore.config import gather_settings
-    from bertcore.engine import folds as cross_validation
-    from bertcore.engine import repeats
-    from bertcore.engine import run as training
     from bertcore.engine.tracking import with_trackers
     from bertcore.errors import UsageError
-    from bertcore.registry import Registry
+    from bertcore.plugins.registry import Registry
 
     if output is not None:
         settings["run.output"] = str(output)

@@ -44,11 +44,11 @@ def score(
 
     The last line is the score, as that of an evaluation.
     """
+    from bertcore.commands import score as scoring
     from bertcore.config import gather_settings
-    from bertcore.engine import scoring
     from bertcore.engine.report import evaluation_content
-    from bertcore.files import json_text
-    from bertcore.registry import Registry
+    from bertcore.files.writing import json_text
+    from bertcore.plugins.registry import Registry
 
     given = gather_settings(file, {}, assignments, settings)
     notes: list[str] = []

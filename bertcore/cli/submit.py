@@ -10,7 +10,7 @@ import click
 from bertcore.cli.options import place_options, prediction_size_option, settings_options, shown_work
 
 if TYPE_CHECKING:
-    from bertcore.engine.submission import SubmissionArchive
+    from bertcore.commands.submit import SubmissionArchive
 
 
 @click.command()
@@ -34,9 +34,9 @@ def submit(
 
     The best checkpoint of each RUN predicts the test files of its data. All files are written, or none.
     """
+    from bertcore.commands import submit as submission
     from bertcore.config import gather_settings
-    from bertcore.engine import submission
-    from bertcore.registry import Registry
+    from bertcore.plugins.registry import Registry
 
     given = gather_settings(file, {}, assignments, settings)
     with shown_work():

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 import bertcore
-from bertcore.batch import Batch, Column
 from bertcore.config import DIVISION_OPTIONS, FILE_OPTIONS, DataConfig
-from bertcore.converters.formats.safetensors_file import read_safetensors, write_safetensors
-from bertcore.data.tokenizer import Tokenizer
+from bertcore.contracts.batch import Batch, Column
+from bertcore.contracts.head import Head
+from bertcore.contracts.task import Encoding, Example, Task
 from bertcore.errors import BertcoreError
-from bertcore.files import LEFT_OVER_AFTER, remove_leftovers
-from bertcore.heads import Head
-from bertcore.task import Encoding, Example, Task
+from bertcore.files.writing import LEFT_OVER_AFTER, remove_leftovers
+from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
+from bertcore.tokenization.tokenizer import Tokenizer
 
 OPTIONS_BESIDE_ROWS = frozenset({*FILE_OPTIONS, *DIVISION_OPTIONS, "cache", "stream_window"})
 """Data options that say where data lies or how it is held, and not what its rows are."""

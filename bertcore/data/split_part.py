@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.task import Encoding, Example
+from bertcore.contracts.task import Encoding, Example
 
 
 class SplitPart(Sequence[Example]):

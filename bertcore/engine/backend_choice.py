@@ -7,7 +7,7 @@ from importlib import metadata
 
 from bertcore.config import Setting
 from bertcore.errors import UsageError
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 
 
 def with_only_backend(settings: Sequence[Setting], registry: Registry) -> Sequence[Setting]:

@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bertcore.backend import Backend
-from bertcore.data.tokenizer import Tokenizer
-from bertcore.durable import sync_tree
+from bertcore.contracts.backend import Backend
+from bertcore.contracts.head import Head
+from bertcore.contracts.parameters import Parameters
 from bertcore.engine.checkpoint import Progress, kept_checkpoints
 from bertcore.engine.model_settings import ENTRY
 from bertcore.engine.report import write_json_lines
 from bertcore.engine.run_folder import RunFolder
 from bertcore.errors import ModelError
-from bertcore.files import staged
-from bertcore.heads import Head
-from bertcore.manifest import verified_facts, write_manifest
-from bertcore.models import ModelSource, open_model, save_model, save_weights
-from bertcore.parameters import Parameters
-from bertcore.registry import Registry
+from bertcore.files.durable import sync_tree
+from bertcore.files.manifest import verified_facts, write_manifest
+from bertcore.files.writing import staged
+from bertcore.plugins.registry import Registry
+from bertcore.tokenization.tokenizer import Tokenizer
+from bertcore.weights.opening import ModelSource, open_model, save_model, save_weights
 
 
 class BestModel:

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from bertcore.backend import OptimizerState
-from bertcore.converters.formats.safetensors_file import read_safetensors, write_safetensors
+from bertcore.contracts.backend import OptimizerState
+from bertcore.contracts.parameters import Parameters
 from bertcore.errors import BertcoreError, ModelError
-from bertcore.files import atomic_folder, remove
-from bertcore.manifest import verified_facts, write_manifest
-from bertcore.parameters import Parameters
+from bertcore.files.manifest import verified_facts, write_manifest
+from bertcore.files.writing import atomic_folder, remove
+from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
 
 FORMAT = 1
 NEWEST = "checkpoint"

@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bertcore.backend import Outputs
-from bertcore.batch import Batch
-from bertcore.class_scores import CLASS_FIGURES
 from bertcore.config import RunConfig
+from bertcore.contracts.backend import Outputs
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.class_score import CLASS_FIGURES
+from bertcore.contracts.head import Head
+from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.tagging import entity_types
+from bertcore.contracts.task import Accumulator, Evaluation, Example, ExampleStream, Metric, Split, Task
 from bertcore.errors import ConfigError
-from bertcore.heads import Head, SequenceClassification, TokenClassification
-from bertcore.parameters import Parameters
-from bertcore.tagging import entity_types
-from bertcore.task import Accumulator, Evaluation, Example, ExampleStream, Metric, Split, Task
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.token_classification import TokenClassification
 
 LOSS = Metric("loss", greater_is_better=False)
 """Of the head, on average over what it counts in training. It is computed where it chooses, and not otherwise."""

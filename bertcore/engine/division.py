@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.config import DataConfig, RunConfig
+from bertcore.contracts.task import Dataset, Example, ExampleStream, Split, Task
 from bertcore.data.split_part import SplitPart
 from bertcore.data.splitting import fold_numbers, groups_of, part_of, strata_of
 from bertcore.engine.judgement import TRAINING_SPLIT
 from bertcore.engine.report import write_json
 from bertcore.engine.run_folder import KEPT_DATA, RunFolder
 from bertcore.errors import DataError, UsageError
-from bertcore.task import Dataset, Example, ExampleStream, Split, Task
 
 FILE_NAME = "division.json"
 FORMAT = 1

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.config import FILE_OPTIONS
-from bertcore.converters.huggingface import WEIGHTS_FILE
+from bertcore.contracts.task import Example
 from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
-from bertcore.manifest import MANIFEST_FILE
-from bertcore.task import Example
+from bertcore.files.manifest import MANIFEST_FILE
+from bertcore.weights.converters.huggingface import WEIGHTS_FILE
 
 LONGEST_PART = 40
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bertcore.config import DataConfig
+from bertcore.contracts.head import Head
+from bertcore.contracts.task import Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
 from bertcore.errors import BertcoreError, UsageError
-from bertcore.heads import Head
-from bertcore.task import Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
 
 TRAINING_SPLIT = "train"
 
@@ -26,7 +26,7 @@ def learned_baseline(
     labels: tuple[str, ...],
     data: DataConfig,
 ) -> dict[str, float]:
-    """The scores of what remembers the training split, see :meth:`bertcore.task.Task.baseline`.
+    """The scores of what remembers the training split, see :meth:`bertcore.contracts.task.Task.baseline`.
 
     Args:
         task: knows what is worth remembering.

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.config import RunConfig, Setting, config_values, flatten
-from bertcore.converters.model_folder import config_beside
 from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
+from bertcore.weights.converters.model_folder import config_beside
 
 ENTRY = "bertcore"
 """Name of the entry of ``config.json``."""

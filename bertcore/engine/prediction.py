@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bertcore.backend import Session
-from bertcore.batch import Batch
+from bertcore.contracts.backend import Session
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.task import Accumulator
 from bertcore.data.plans import plan_prediction
 from bertcore.errors import PluginError
 from bertcore.progress import work
-from bertcore.task import Accumulator
 
 
 @dataclass(frozen=True)

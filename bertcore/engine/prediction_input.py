@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcore.config import DataConfig
+from bertcore.contracts.task import Task
 from bertcore.data.table_files import TableForm, read_table
 from bertcore.data.tables import Record, read_lines
 from bertcore.errors import UsageError
-from bertcore.task import Task
 
 EVERYDAY_NAMES = ("text", "text_pair")
 """What the first and the second text may be called whatever the training file calls them."""
@@ -77,7 +77,7 @@ def record_of_texts(texts: Sequence[str], fields: Sequence[str], origin: str) ->
 
     Args:
         texts: in the order in which the model reads them.
-        fields: of the task (:meth:`bertcore.task.Task.input_fields`).
+        fields: of the task (:meth:`bertcore.contracts.task.Task.input_fields`).
         origin: where the texts stand.
 
     Raises:

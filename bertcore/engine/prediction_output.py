@@ -11,7 +11,7 @@ from bertcore.data.tables import Record
 from bertcore.engine.prediction_input import Inputs
 from bertcore.engine.report import write_json_lines
 from bertcore.errors import DataError, OutputError, UsageError
-from bertcore.files import atomic_write, json_text
+from bertcore.files.writing import atomic_write, json_text
 
 JSON_SUFFIXES = ("", ".jsonl", ".json", ".ndjson")
 TABLE_SUFFIXES = (".csv", ".tsv")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import bertcore
+from bertcore.contracts.events import SHOWN_METRICS
+from bertcore.contracts.task import Evaluation
 from bertcore.engine.report_text import markdown
-from bertcore.events import SHOWN_METRICS
-from bertcore.files import atomic_write, json_text
-from bertcore.task import Evaluation
+from bertcore.files.writing import atomic_write, json_text
 
 
 @dataclass(frozen=True)

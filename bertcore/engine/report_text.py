@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.class_scores import ClassScore
-from bertcore.task import Evaluation
+from bertcore.contracts.class_score import ClassScore
+from bertcore.contracts.task import Evaluation
 
 if TYPE_CHECKING:
     from bertcore.engine.report import Report, ReportedTest

@@ -10,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 
 from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_toml, gather_settings
-from bertcore.durable import make_folders
 from bertcore.engine.checkpoint import NEWEST, kept_checkpoints
 from bertcore.engine.run_lock import LOCK_FILE, is_held, run_lock
 from bertcore.errors import OutputError, UsageError
-from bertcore.files import LEFT_OVER_AFTER, atomic_write, leftovers, remove_leftovers, restore_displaced
-from bertcore.manifest import verified_facts
+from bertcore.files.durable import make_folders
+from bertcore.files.manifest import verified_facts
+from bertcore.files.writing import LEFT_OVER_AFTER, atomic_write, leftovers, remove_leftovers, restore_displaced
 from bertcore.near_misses import did_you_mean, nearest_path, other_level
 
 EVALUATIONS = "evaluations"

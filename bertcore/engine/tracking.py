@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from bertcore.config import Setting
+from bertcore.contracts.events import Event, Note, RunStarted, Tracker
 from bertcore.errors import BertcoreError, OutputError
-from bertcore.events import Event, Note, RunStarted, Tracker
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

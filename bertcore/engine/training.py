@@ -8,18 +8,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bertcore.backend import ParameterGroup, Session, StepContext, StepResult, TrainingSpecification
 from bertcore.config import TrainConfig
+from bertcore.contracts.backend import ParameterGroup, Session, StepContext, StepResult, TrainingSpecification
+from bertcore.contracts.events import Evaluated, Event, Note, StepDone, StepLogged
+from bertcore.contracts.head import Head
+from bertcore.contracts.objective import Objective
+from bertcore.contracts.task import Evaluation, Metric
 from bertcore.engine.checkpoint import Progress
 from bertcore.engine.interrupt import Interrupted, StopRequest
 from bertcore.engine.prediction import PredictionTiming
 from bertcore.engine.schedule import learning_rate_factor, warmup_steps
 from bertcore.engine.training_data import StepRows, TrainingData
 from bertcore.errors import TrainingError
-from bertcore.events import Evaluated, Event, Note, StepDone, StepLogged
-from bertcore.heads import Head
-from bertcore.objectives import Objective
-from bertcore.task import Evaluation, Metric
 
 
 def training_specification(

@@ -13,11 +13,11 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.batch import Batch
 from bertcore.config import TrainConfig
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.task import Encoding, Example, ExampleStream
 from bertcore.data.plans import plan_training
 from bertcore.errors import DataError
-from bertcore.task import Encoding, Example, ExampleStream
 
 
 @dataclass(frozen=True)

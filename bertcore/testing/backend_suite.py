@@ -1,4 +1,4 @@
-"""Conformance of a backend: the contract of :mod:`bertcore.backend`, against the equations in numpy float64.
+"""Conformance of a backend: the contract of :mod:`bertcore.contracts.backend`, against the equations in numpy float64.
 
 Everything is observed through the contract alone. A gradient is read from the optimizer's state: with ``betas[0] = 0``
 the first moment after a step from zero is the gradient itself.
@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bertcore.backend import (
+from bertcore.contracts.backend import (
     PRECISIONS,
     Backend,
     OptimizerState,
@@ -30,14 +30,18 @@ from bertcore.backend import (
     TrainingSpecification,
     Workload,
 )
-from bertcore.batch import Batch, Column, from_rows
-from bertcore.crf import reference as crf_reference
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.head import Head
+from bertcore.contracts.objective import HeadLoss
+from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.tagging import LegalTransitions
 from bertcore.errors import DeviceError
-from bertcore.families import BertConfig, ModelFamily
-from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.objectives import HeadLoss
-from bertcore.parameters import Parameters
-from bertcore.tagging import LegalTransitions
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.numerics.crf import reference as crf_reference
 from bertcore.testing import reference
 from bertcore.testing.plugin_under_test import imported_modules, load_plugin, only
 from bertcore.testing.reference import ReferenceModel

@@ -1,4 +1,4 @@
-"""Conformance of a weight converter: the contract of :mod:`bertcore.converter`, on models of random sizes."""
+"""Conformance of a weight converter: the contract of :mod:`bertcore.contracts.converter`, on models of random sizes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.converter import MADE, WeightConverter, WeightSet
-from bertcore.converters.transformers_parts import transformers_parts
+from bertcore.contracts.converter import MADE, WeightConverter, WeightSet
+from bertcore.contracts.family import BertConfig
+from bertcore.contracts.head import Head
+from bertcore.contracts.parameters import Parameters
 from bertcore.errors import ModelError, OutputError
-from bertcore.families import BertConfig, BertFamily
-from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.parameters import Parameters
+from bertcore.families.bert import BertFamily
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
 from bertcore.testing.plugin_under_test import (
     CUTS,
     FRAMEWORKS,
@@ -28,7 +32,8 @@ from bertcore.testing.plugin_under_test import (
     only,
     small_files_only,
 )
-from bertcore.verification import verify
+from bertcore.weights.converters.transformers_parts import transformers_parts
+from bertcore.weights.verification import verify
 
 HEADS: tuple[Head, ...] = (
     SequenceClassification(("no", "yes")),

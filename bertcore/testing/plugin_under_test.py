@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
-from bertcore.data.tokenizer import Tokenizer
-from bertcore.plugins import GROUP, Plugins
-from bertcore.registry import Registry
+from bertcore.plugins.discovery import GROUP, Plugins
+from bertcore.plugins.registry import Registry
+from bertcore.tokenization.tokenizer import Tokenizer
 
 FRAMEWORKS = ("torch", "mindspore", "tensorflow", "transformers")
 """What tasks and converters work without."""

@@ -1,4 +1,4 @@
-"""Conformance of a record format: the contract of :class:`bertcore.data.records.RecordFormat`, on random records."""
+"""Conformance of a record format: the contract of :class:`bertcore.contracts.record_format.RecordFormat`, on random records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.data.records import Record, RecordFormat
+from bertcore.contracts.record_format import Record, RecordFormat
 from bertcore.errors import DataError, OutputError
 from bertcore.testing.plugin_under_test import (
     CUTS,

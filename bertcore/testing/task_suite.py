@@ -1,4 +1,4 @@
-"""Conformance of a task: the contract of :mod:`bertcore.task`, without any model."""
+"""Conformance of a task: the contract of :mod:`bertcore.contracts.task`, without any model."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bertcore.backend import Outputs
-from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
+from bertcore.contracts.backend import Outputs
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.head import Head
+from bertcore.contracts.task import Dataset, Encoding, Evaluation, Example, Task
 from bertcore.errors import DataError, UsageError
-from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.task import Dataset, Encoding, Evaluation, Example, Task
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
 from bertcore.testing.plugin_under_test import FRAMEWORKS, character_tokenizer, imported_modules, load_plugin, only
 
 LONG, SHORT = 4096, 16

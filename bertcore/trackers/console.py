@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bertcore.events import (
+from bertcore.contracts.events import (
     SHOWN_METRICS,
     Evaluated,
     Event,

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bertcore.events import Evaluated, Event, RunStarted, StepLogged
-from bertcore.files import atomic_write, json_text
+from bertcore.contracts.events import Evaluated, Event, RunStarted, StepLogged
+from bertcore.files.writing import atomic_write, json_text
 
 
 class MetricsTracker:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bertcore.events import Event, WorkProgress
+from bertcore.contracts.events import Event, WorkProgress
 from bertcore.progress import listening
 
 SECONDS_BETWEEN_LINES = 10.0

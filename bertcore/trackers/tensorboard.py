@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bertcore.contracts.events import Evaluated, Event, RunStarted, StepLogged
 from bertcore.errors import UsageError
-from bertcore.events import Evaluated, Event, RunStarted, StepLogged
 
 
 class TensorBoardTracker:

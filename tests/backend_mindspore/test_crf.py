@@ -16,11 +16,18 @@ from bertcore_mindspore.optimizer import copy_into
 from bertcore_mindspore.shapes import Shape
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
-from bertcore.backend import ParameterGroup, SessionSpecification, StepContext, TrainingSpecification, Workload
-from bertcore.batch import Batch, Column, from_rows
-from bertcore.crf import reference
-from bertcore.families import BertConfig, BertFamily
-from bertcore.heads import TokenClassification
+from bertcore.contracts.backend import (
+    ParameterGroup,
+    SessionSpecification,
+    StepContext,
+    TrainingSpecification,
+    Workload,
+)
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.family import BertConfig
+from bertcore.families.bert import BertFamily
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.numerics.crf import reference
 
 pytestmark = pytest.mark.mindspore
 

@@ -19,11 +19,21 @@ import torch
 from bertcore_mindspore.backend import MindSporeBackend
 
 import bertcore
-from bertcore import randomness
-from bertcore.backend import ParameterGroup, SessionSpecification, StepContext, TrainingSpecification, Workload
-from bertcore.batch import Batch, Column, from_rows
-from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.registry import Registry
+from bertcore.contracts.backend import (
+    ParameterGroup,
+    SessionSpecification,
+    StepContext,
+    TrainingSpecification,
+    Workload,
+)
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.head import Head
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.numerics import randomness
+from bertcore.plugins.registry import Registry
 
 pytestmark = pytest.mark.mindspore
 

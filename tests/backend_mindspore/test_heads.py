@@ -14,9 +14,10 @@ from bertcore_mindspore.dropout import DropoutPlan
 from bertcore_mindspore.shapes import Shape
 from mindspore import Parameter, Tensor
 
-from bertcore.families import BertConfig
-from bertcore.heads import SpanExtraction, TokenClassification
-from bertcore.randomness import EMBEDDINGS, HEAD, HEAD_DENSE
+from bertcore.contracts.family import BertConfig
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.numerics.randomness import EMBEDDINGS, HEAD, HEAD_DENSE
 
 pytestmark = pytest.mark.mindspore
 

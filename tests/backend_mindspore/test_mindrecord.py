@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import bertcore
+from bertcore.commands.convert_data import convert_data
 from bertcore.config import gather_settings
-from bertcore.data.record_folder import RecordedSplit
-from bertcore.data.records import Record
-from bertcore.engine.data_convert import convert_data
+from bertcore.contracts.record_format import Record
+from bertcore.data.records.split import RecordedSplit
 from bertcore.engine.preparation import open_data
-from bertcore.engine.run import resolve_run
+from bertcore.engine.settings import resolve_run
 from bertcore.errors import DataError
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 from bertcore.testing import RecordFormatConformance
 
 pytestmark = pytest.mark.mindspore

@@ -20,7 +20,7 @@ import transformers
 from bertcore_mindspore.backend import MindSporeBackend
 from mindspore import nn
 
-from bertcore.backend import (
+from bertcore.contracts.backend import (
     ParameterGroup,
     Session,
     SessionSpecification,
@@ -28,12 +28,14 @@ from bertcore.backend import (
     TrainingSpecification,
     Workload,
 )
-from bertcore.batch import Batch, Column, from_rows
-from bertcore.data.tokenizer import Tokenizer
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.head import Head
+from bertcore.contracts.parameters import Parameters
 from bertcore.errors import ConfigError
-from bertcore.families import BertFamily
-from bertcore.heads import Head, SequenceClassification, TokenClassification
-from bertcore.parameters import Parameters
+from bertcore.families.bert import BertFamily
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.tokenization.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.mindspore
 

@@ -15,12 +15,14 @@ import torch
 import transformers
 from bertcore_torch.session import TorchSession
 
-from bertcore.backend import ParameterGroup, SessionSpecification, TrainingSpecification, Workload
-from bertcore.batch import Batch, Column, from_rows
-from bertcore.data.tokenizer import Tokenizer
-from bertcore.families import BertConfig, BertFamily
-from bertcore.heads import Head, SequenceClassification
-from bertcore.parameters import Parameters
+from bertcore.contracts.backend import ParameterGroup, SessionSpecification, TrainingSpecification, Workload
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.family import BertConfig
+from bertcore.contracts.head import Head
+from bertcore.contracts.parameters import Parameters
+from bertcore.families.bert import BertFamily
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.tokenization.tokenizer import Tokenizer
 
 HEADS = {
     "sequence_classification": "bertcore_torch.heads:SequenceClassificationHead",

@@ -14,11 +14,11 @@ from bertcore_torch.attention import bucket_attention, first_token_attention
 from bertcore_torch.dropout import Dropout, Place
 from bertcore_torch.layout import lay_out
 
-from bertcore import randomness
-from bertcore.backend import StepContext, TrainingSpecification
-from bertcore.batch import Column, from_rows
-from bertcore.families import BertConfig
-from bertcore.heads import SequenceClassification
+from bertcore.contracts.backend import StepContext, TrainingSpecification
+from bertcore.contracts.batch import Column, from_rows
+from bertcore.contracts.family import BertConfig
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.numerics import randomness
 
 HEADS, SIZE, RATE, SITE = 3, 4, 0.25, 8
 HIDDEN = HEADS * SIZE

@@ -22,13 +22,16 @@ from bertcore_torch.objectives import Forward
 from bertcore_torch.session import TorchSession
 
 import bertcore
-from bertcore.backend import StepContext, TrainingSpecification
-from bertcore.batch import Batch, Column, from_rows
-from bertcore.converters.formats.safetensors_file import read_safetensors
+from bertcore.contracts.backend import StepContext, TrainingSpecification
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.head import Head
 from bertcore.errors import ModelError
-from bertcore.heads import Head, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.models import ModelSource, open_model
-from bertcore.registry import Registry
+from bertcore.formats.safetensors_file import read_safetensors
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.registry import Registry
+from bertcore.weights.opening import ModelSource, open_model
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48},
@@ -422,7 +425,7 @@ def test_a_head_of_transformers_is_not_taken_for_ours(make: Any, registry: Regis
 
 def test_a_bert_needs_no_transformers() -> None:
     code = (
-        "import sys, bertcore_torch.session\nfrom bertcore.registry import Registry\nRegistry().gather_all()\n"
+        "import sys, bertcore_torch.session\nfrom bertcore.plugins.registry import Registry\nRegistry().gather_all()\n"
         "assert 'transformers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -15,13 +15,13 @@ import transformers
 from bertcore_torch import crf
 
 import bertcore
-from bertcore.backend import ParameterGroup, StepContext, TrainingSpecification
-from bertcore.batch import Batch, Column, from_rows
-from bertcore.converters.formats.safetensors_file import read_safetensors
-from bertcore.crf import reference
-from bertcore.families import BertFamily
-from bertcore.heads import TokenClassification
-from bertcore.tagging import LegalTransitions, legal_transitions, transition_scores
+from bertcore.contracts.backend import ParameterGroup, StepContext, TrainingSpecification
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.tagging import LegalTransitions, legal_transitions, transition_scores
+from bertcore.families.bert import BertFamily
+from bertcore.formats.safetensors_file import read_safetensors
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.numerics.crf import reference
 
 BIO = ("O", "B-X", "I-X", "B-Y", "I-Y")
 LENGTHS = [5, 0, 1, 33, 2, 0, 12]

@@ -13,9 +13,9 @@ import torch
 from bertcore_torch import devices
 from bertcore_torch.backend import TorchBackend
 
+from bertcore.contracts.family import BertConfig
 from bertcore.errors import DeviceError
-from bertcore.families import BertConfig
-from bertcore.heads import SequenceClassification
+from bertcore.heads.sequence_classification import SequenceClassification
 
 CONFIG = BertConfig(
     vocab_size=20,

@@ -12,10 +12,12 @@ from bertcore_torch.heads import SequenceClassificationHead, SpanExtractionHead,
 from bertcore_torch.plain import PlainModel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bertcore.backend import StepContext, TrainingSpecification
-from bertcore.batch import Batch, Column, from_rows
-from bertcore.families import BertConfig
-from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.contracts.backend import StepContext, TrainingSpecification
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.family import BertConfig
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
 
 TINY = BertConfig(
     vocab_size=60,

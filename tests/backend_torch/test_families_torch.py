@@ -23,14 +23,18 @@ from bertcore_torch.objectives import Forward
 from bertcore_torch.session import TorchSession
 
 import bertcore
-from bertcore import randomness
-from bertcore.backend import StepContext, TrainingSpecification
-from bertcore.batch import Batch, Column, from_rows
+from bertcore.contracts.backend import StepContext, TrainingSpecification
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.family import ModelFamily
+from bertcore.contracts.head import Head
 from bertcore.errors import ModelError
-from bertcore.families import ModelFamily
-from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.models import open_model
-from bertcore.registry import Registry
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.numerics import randomness
+from bertcore.plugins.registry import Registry
+from bertcore.weights.opening import open_model
 
 FAMILIES = ["roberta", "electra"]
 CLASSIFICATION = SequenceClassification(("a", "b", "c"))

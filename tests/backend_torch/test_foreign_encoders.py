@@ -14,11 +14,12 @@ import torch
 import transformers
 from bertcore_torch.session import TorchSession
 
-from bertcore.batch import Batch, from_rows
+from bertcore.contracts.batch import Batch, from_rows
 from bertcore.errors import ModelError
-from bertcore.heads import SequenceClassification, TokenClassification
-from bertcore.models import open_model
-from bertcore.registry import Registry
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.registry import Registry
+from bertcore.weights.opening import open_model
 
 TAGS = TokenClassification(("a", "b", "c"))
 LENGTHS = (9, 2, 17, 3, 3, 28, 2)

@@ -12,10 +12,13 @@ from bertcore_torch.devices import KINDS
 from bertcore_torch.encoder import PackedModel
 from bertcore_torch.heads import HeadModule
 
-from bertcore.batch import Batch, Column
+from bertcore.contracts.batch import Batch, Column
+from bertcore.contracts.family import BertConfig
 from bertcore.errors import ModelError
-from bertcore.families import BertConfig
-from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
 
 
 def with_columns(batch: Batch, **columns: Column) -> Batch:

@@ -8,7 +8,7 @@ from bertcore_torch.layout import MOST_BUCKETS, lay_out
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.batch import from_rows
+from bertcore.contracts.batch import from_rows
 
 
 @settings(deadline=None, max_examples=60)

@@ -11,11 +11,11 @@ import torch
 from bertcore_torch import devices
 from bertcore_torch.optimizer import AdamW, FlatParameters
 
-from bertcore.backend import ParameterGroup, StepContext, TrainingSpecification
+from bertcore.contracts.backend import ParameterGroup, StepContext, TrainingSpecification
+from bertcore.contracts.family import BertConfig
 from bertcore.errors import ConfigError
-from bertcore.families import BertConfig
-from bertcore.heads import SequenceClassification
-from bertcore.optimization import STEPS_TO_GROW
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.numerics.optimization import STEPS_TO_GROW
 
 HEAD = SequenceClassification(("a", "b", "c"))
 CONFIG = BertConfig(
@@ -127,7 +127,7 @@ def test_the_norm_of_many_values_is_exact(open_session: Callable[..., Any]) -> N
 
 def scaled_optimizer() -> AdamW:
     """With loss scaling, as fp16 has it on an accelerator; here over one parameter on the CPU."""
-    from bertcore.parameters import ParameterSpec
+    from bertcore.contracts.parameters import ParameterSpec
 
     parameters = FlatParameters(
         {"w": ParameterSpec((3,))}, {"w": ("w",)}, (ParameterGroup("all", ".", 0.1, 0.0),), torch.device("cpu")

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from bertcore.backend import ParameterGroup, StepContext, TrainingSpecification
-from bertcore.batch import Batch, Column, from_rows
-from bertcore.families import BertConfig
-from bertcore.heads import SequenceClassification, TokenClassification
+from bertcore.contracts.backend import ParameterGroup, StepContext, TrainingSpecification
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.family import BertConfig
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.token_classification import TokenClassification
 
 HEAD = SequenceClassification(("a", "b"))
 TAGS = TokenClassification(("a", "b", "c"))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bertcore.config import RunConfig, known_keys
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 
 Command = Callable[..., Any]
 Offered = Callable[[str], list[str]]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.converters import mindformers
-from bertcore.converters.mindformers import MindFormersConverter
-from bertcore.converters.rules import RenameRule
+from bertcore.weights.converters import mindformers
+from bertcore.weights.converters.mindformers import MindFormersConverter
+from bertcore.weights.converters.rules import RenameRule
 
 Command = Callable[..., object]
 

@@ -36,10 +36,11 @@ def checked(command: Command, *arguments: object, code: int = 0) -> dict[str, An
 @pytest.fixture(scope="module")
 def rte_report(rte_dir: Path, tiny_en: Path) -> dict[str, Any]:
     """What is found in the whole of RTE, with the tokens of a model."""
+    from bertcore.commands.check_data.check import check_data
+    from bertcore.commands.check_data.presentation import report_json
     from bertcore.config import gather_settings
-    from bertcore.engine.data_check import check_data, report_json
-    from bertcore.engine.run import resolve_run
-    from bertcore.registry import Registry
+    from bertcore.engine.settings import resolve_run
+    from bertcore.plugins.registry import Registry
 
     registry = Registry()
     options = {"task": "rte", "data.path": str(rte_dir), "model.path": str(tiny_en), "data.max_length": 128}
@@ -313,10 +314,11 @@ def test_a_picture_shows_lengths_and_shares(odd_rte: Path, monkeypatch: pytest.M
     """The bars are the shares of the labels, the steps those of the lengths, the dotted line the limit."""
     from matplotlib.figure import Figure
 
+    from bertcore.commands.check_data.check import check_data
+    from bertcore.commands.check_data.picture import draw_report
     from bertcore.config import gather_settings
-    from bertcore.engine.data_check import check_data, draw_report
-    from bertcore.engine.run import resolve_run
-    from bertcore.registry import Registry
+    from bertcore.engine.settings import resolve_run
+    from bertcore.plugins.registry import Registry
 
     drawn: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))

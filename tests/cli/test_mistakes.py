@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertcore.converters.formats.safetensors_file import read_safetensors, write_safetensors
+from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
 
 pytest.importorskip("torch")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bertcore.api import resume
-from bertcore.converters.formats.safetensors_file import read_safetensors
+from bertcore.formats.safetensors_file import read_safetensors
 
 pytest.importorskip("torch")
 
@@ -160,7 +160,9 @@ TorchSession.train_step = slow_step
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("place", ["bertcore.engine.run:open_data", "bertcore.engine.run:Workshop._open_session"])
+@pytest.mark.parametrize(
+    "place", ["bertcore.commands.run:open_data", "bertcore.engine.prepared_run:Workshop._open_session"]
+)
 def test_before_the_first_step_nothing_is_left(
     start: Start, tmp_path: Path, number: int, code: int, place: str
 ) -> None:

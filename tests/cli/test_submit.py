@@ -14,7 +14,7 @@ from bertcore_tasks.benchmarks import CLUE, GLUE
 
 import bertcore
 from bertcore.errors import UsageError
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 
 pytest.importorskip("torch")
 Command = Callable[..., Any]

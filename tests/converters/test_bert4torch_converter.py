@@ -9,16 +9,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertcore.conversion import convert
-from bertcore.converter import WeightSet
-from bertcore.converters.bert4torch import Bert4TorchConverter, OldBert4TorchConverter
-from bertcore.converters.formats.torch_file import write_torch_file
-from bertcore.converters.huggingface import HuggingFaceConverter
+from bertcore.commands.convert_weights import convert
+from bertcore.contracts.converter import WeightSet
+from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.head import Head
 from bertcore.errors import ModelError, OutputError
-from bertcore.families import BertConfig, BertFamily, ElectraFamily, ModelFamily, RobertaFamily
-from bertcore.heads import Head, Regression, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.models import find_converter, open_model
-from bertcore.registry import Registry
+from bertcore.families.bert import BertFamily
+from bertcore.families.electra import ElectraFamily
+from bertcore.families.roberta import RobertaFamily
+from bertcore.formats.torch_file import write_torch_file
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.registry import Registry
+from bertcore.weights.converters.bert4torch import Bert4TorchConverter, OldBert4TorchConverter
+from bertcore.weights.converters.huggingface import HuggingFaceConverter
+from bertcore.weights.opening import find_converter, open_model
 
 CONVERTER = Bert4TorchConverter()
 TAGS = TokenClassification(("O", "B-PER", "I-PER"), crf=True)

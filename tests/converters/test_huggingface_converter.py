@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertcore.converter import WeightSet
-from bertcore.converters.huggingface import HuggingFaceConverter
+from bertcore.contracts.converter import WeightSet
 from bertcore.errors import ModelError
+from bertcore.weights.converters.huggingface import HuggingFaceConverter
 
 CONVERTER = HuggingFaceConverter()
 

@@ -9,17 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertcore.conversion import convert
-from bertcore.converter import WeightSet
-from bertcore.converters.formats.mindspore_ckpt import read_ckpt, write_ckpt
-from bertcore.converters.formats.safetensors_file import read_safetensors
-from bertcore.converters.huggingface import HuggingFaceConverter
-from bertcore.converters.mindformers import MindFormers01Converter, MindFormersConverter
+from bertcore.commands.convert_weights import convert
+from bertcore.contracts.converter import WeightSet
+from bertcore.contracts.family import BertConfig
+from bertcore.contracts.head import Head
 from bertcore.errors import ModelError, OutputError, UsageError
-from bertcore.families import BertConfig, BertFamily
-from bertcore.heads import Head, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.models import find_converter, open_model
-from bertcore.registry import Registry
+from bertcore.families.bert import BertFamily
+from bertcore.formats.mindspore_ckpt import read_ckpt, write_ckpt
+from bertcore.formats.safetensors_file import read_safetensors
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.registry import Registry
+from bertcore.weights.converters.huggingface import HuggingFaceConverter
+from bertcore.weights.converters.mindformers import MindFormers01Converter, MindFormersConverter
+from bertcore.weights.opening import find_converter, open_model
 
 CONVERTER = MindFormersConverter()
 TEXTS = SequenceClassification(("no", "yes"))

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertcore.conversion import convert
-from bertcore.converter import WeightSet
-from bertcore.converters.huggingface import HuggingFaceConverter
-from bertcore.converters.mindformers import MindFormersConverter
-from bertcore.converters.mindspore_ckpt import MindSporeCheckpointConverter
-from bertcore.converters.mindspore_zoo import MindSporeZooConverter
-from bertcore.models import find_converter
-from bertcore.registry import Registry
+from bertcore.commands.convert_weights import convert
+from bertcore.contracts.converter import WeightSet
+from bertcore.plugins.registry import Registry
+from bertcore.weights.converters.huggingface import HuggingFaceConverter
+from bertcore.weights.converters.mindformers import MindFormersConverter
+from bertcore.weights.converters.mindspore_ckpt import MindSporeCheckpointConverter
+from bertcore.weights.converters.mindspore_zoo import MindSporeZooConverter
+from bertcore.weights.opening import find_converter
 
 pytestmark = pytest.mark.mindspore
 

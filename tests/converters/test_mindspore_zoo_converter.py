@@ -11,15 +11,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from bertcore.conversion import convert
-from bertcore.converter import WeightSet
-from bertcore.converters.formats.mindspore_ckpt import read_ckpt, write_ckpt
-from bertcore.converters.mindspore_zoo import MindSporeZooConverter
+from bertcore.commands.convert_weights import convert
+from bertcore.contracts.converter import WeightSet
+from bertcore.contracts.family import BertConfig
+from bertcore.contracts.head import Head
 from bertcore.errors import ModelError, OutputError
-from bertcore.families import BertConfig, BertFamily
-from bertcore.heads import Head, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.models import find_converter, open_model
-from bertcore.registry import Registry
+from bertcore.families.bert import BertFamily
+from bertcore.formats.mindspore_ckpt import read_ckpt, write_ckpt
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.registry import Registry
+from bertcore.weights.converters.mindspore_zoo import MindSporeZooConverter
+from bertcore.weights.opening import find_converter, open_model
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 TEXTS = SequenceClassification(("no", "yes", "maybe"))

@@ -22,10 +22,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from bertcore.conversion import convert
+from bertcore.commands.convert_weights import convert
 from bertcore.errors import ModelError
-from bertcore.models import open_model
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
+from bertcore.weights.opening import open_model
 
 POINTER = b"""version https://git-lfs.github.com/spec/v1
 oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcore.converters.rules import OLD_LAYER_NORM, RenameRule, to_canonical, to_foreign
+from bertcore.contracts.parameters import SkipRule
 from bertcore.errors import ModelError
-from bertcore.parameters import SkipRule
+from bertcore.weights.converters.rules import OLD_LAYER_NORM, RenameRule, to_canonical, to_foreign
 
 # A layout of the kind that other libraries use: other names, and some matrices the other way round.
 RULES = (

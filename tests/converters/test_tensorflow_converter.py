@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertcore.conversion import convert
-from bertcore.converters import tensorflow1
-from bertcore.converters.huggingface import HuggingFaceConverter
-from bertcore.converters.rules import RenameRule
-from bertcore.converters.tensorflow1 import TensorFlow1Converter
+from bertcore.commands.convert_weights import convert
 from bertcore.errors import ModelError, OutputError, UsageError
-from bertcore.models import find_converter, open_model
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
+from bertcore.weights.converters import tensorflow1
+from bertcore.weights.converters.huggingface import HuggingFaceConverter
+from bertcore.weights.converters.rules import RenameRule
+from bertcore.weights.converters.tensorflow1 import TensorFlow1Converter
+from bertcore.weights.opening import find_converter, open_model
 
 Writer = Callable[..., Path]
 CONVERTER = TensorFlow1Converter()

@@ -25,10 +25,10 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from transformers import BertConfig, BertForSequenceClassification
 
-from bertcore.conversion import convert
+from bertcore.commands.convert_weights import convert
 from bertcore.errors import ModelError
-from bertcore.models import find_converter, open_model
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
+from bertcore.weights.opening import find_converter, open_model
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_a_checkpoint_of_lightning_is_read_and_none_of_its_objects_made(
 
 
 def open_head(network: BertForSequenceClassification) -> Any:
-    from bertcore.heads import SequenceClassification
+    from bertcore.heads.sequence_classification import SequenceClassification
 
     return SequenceClassification(tuple(network.config.id2label.values()))
 

@@ -16,12 +16,12 @@ import pytest
 import torch
 import torchcrf
 
-from bertcore.crf import batched, host, kernel, reference
-from bertcore.crf.reference import Scores
+from bertcore.contracts.parameters import fit_parameters
+from bertcore.contracts.tagging import LegalTransitions, TransitionScores, legal_transitions
 from bertcore.errors import ModelError
-from bertcore.heads import TokenClassification
-from bertcore.parameters import fit_parameters
-from bertcore.tagging import LegalTransitions, TransitionScores, legal_transitions
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.numerics.crf import batched, host, kernel, reference
+from bertcore.numerics.crf.reference import Scores
 
 BIO = ("O", "B-X", "I-X", "B-Y", "I-Y")
 BMES = ("O", "B-X", "M-X", "E-X", "S-X", "B-Y", "M-Y", "E-Y", "S-Y")
@@ -293,16 +293,19 @@ def test_a_softmax_on_the_weights_of_a_crf_is_told_to_start_a_new_head() -> None
 def test_numba_is_imported_when_a_loss_is_computed_and_not_before() -> None:
     code = (
         "import sys, numpy as np\n"
-        "import bertcore.heads, bertcore.crf.reference\n"
-        "from bertcore.crf import host\n"
-        "from bertcore.tagging import TransitionScores\n"
+        "import bertcore.contracts.head, bertcore.numerics.crf.reference\n"
+        "from bertcore.numerics.crf import host\n"
+        "from bertcore.contracts.tagging import TransitionScores\n"
         "assert 'numba' not in sys.modules\n"
         "BLOCK\n"
         "scores = TransitionScores(np.zeros(2, 'f4'), np.zeros((2, 2), 'f4'), np.zeros(2, 'f4'))\n"
         "print(host.decode(np.eye(2, dtype='f4'), np.array([0, 2]), scores), host.implementation().__name__)\n"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for block, name in (("", "bertcore.crf.kernel"), ("sys.modules['numba'] = None", "bertcore.crf.batched")):
+    for block, name in (
+        ("", "bertcore.numerics.crf.kernel"),
+        ("sys.modules['numba'] = None", "bertcore.numerics.crf.batched"),
+    ):
         process = subprocess.run(
             [sys.executable, "-c", code.replace("BLOCK", block)], capture_output=True, text=True, env=environment
         )

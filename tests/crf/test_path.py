@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.crf import path, reference
-from bertcore.crf.path import path_log_probabilities
-from bertcore.crf.reference import Scores
-from bertcore.tagging import LegalTransitions, TransitionScores, legal_transitions
+from bertcore.contracts.tagging import LegalTransitions, TransitionScores, legal_transitions
+from bertcore.numerics.crf import path, reference
+from bertcore.numerics.crf.path import path_log_probabilities
+from bertcore.numerics.crf.reference import Scores
 
 LABELS = ("O", "B-X", "I-X", "B-Y", "I-Y")
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertcore.batch import Batch, Column, from_rows
 from bertcore.config import DataConfig, HeadConfig
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.head import Head
+from bertcore.contracts.task import Accumulator, Dataset, Encoding, Example, Metric, Task
 from bertcore.data import encoded
 from bertcore.data.encoded import cache_folder, encode_split
-from bertcore.data.tokenizer import Tokenizer
-from bertcore.heads import Head, SequenceClassification
-from bertcore.task import Accumulator, Dataset, Encoding, Example, Metric, Task
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.tokenization.tokenizer import Tokenizer
 
 HEAD = SequenceClassification(("no", "yes"))
 EXAMPLES = [
@@ -184,7 +185,7 @@ def test_a_damaged_file_is_made_anew_with_a_note(split, damage):
     (file,) = cached_files()
     content = file.read_bytes()
     if damage == "another tensor file":
-        from bertcore.converters.formats.safetensors_file import write_safetensors
+        from bertcore.formats.safetensors_file import write_safetensors
 
         write_safetensors(file, {"something": np.zeros(3, dtype=np.float32)})
     else:

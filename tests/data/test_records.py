@@ -19,22 +19,28 @@ from hypothesis import strategies as st
 
 import bertcore
 from bertcore import hookimpl
-from bertcore.batch import Batch, Column, from_rows
+from bertcore.commands.convert_data import convert_data
 from bertcore.config import DataConfig, gather_settings
-from bertcore.data.json_records import JsonLinesFormat
-from bertcore.data.record_folder import RecordedSplit
-from bertcore.data.records import Record, RecordFormat, layout_of, records_of, rows_of
-from bertcore.data.tfrecord import TFRecordFormat
-from bertcore.data.tokenizer import Tokenizer
-from bertcore.engine.data_convert import convert_data
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.record_format import Record, RecordFormat
+from bertcore.contracts.task import ExampleStream
+from bertcore.data.records.json_lines import JsonLinesFormat
+from bertcore.data.records.layout import layout_of
+from bertcore.data.records.reading import rows_of
+from bertcore.data.records.split import RecordedSplit
+from bertcore.data.records.tfrecord import TFRecordFormat
+from bertcore.data.records.writing import records_of
 from bertcore.engine.preparation import encode_examples, open_data
-from bertcore.engine.run import resolve_run
+from bertcore.engine.settings import resolve_run
 from bertcore.errors import BertcoreError, DataError, DeviceError, OutputError, UsageError
-from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
-from bertcore.models import open_model
-from bertcore.plugins import installed_plugins
-from bertcore.registry import Registry
-from bertcore.task import ExampleStream
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.discovery import installed_plugins
+from bertcore.plugins.registry import Registry
+from bertcore.tokenization.tokenizer import Tokenizer
+from bertcore.weights.opening import open_model
 
 tfrecord = pytest.importorskip("tfrecord")
 
@@ -880,7 +886,7 @@ def test_a_stopped_conversion_leaves_nothing(
     failure: BaseException,
     raised: type[BaseException],
 ) -> None:
-    from bertcore.data import tfrecord as module
+    from bertcore.data.records import tfrecord as module
 
     write, written = module.write_record, []
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
+from bertcore.contracts.tagging import Span
+from bertcore.contracts.task import Example
 from bertcore.data.splitting import fold_numbers, groups_of, part_of, strata_of
-from bertcore.registry import Registry
-from bertcore.tagging import Span
-from bertcore.task import Example
+from bertcore.plugins.registry import Registry
 
 LABELS = st.lists(st.sampled_from("aaabbcd"), min_size=2, max_size=80)
 SEEDS = st.integers(0, 1000)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcore.data.records import Record
-from bertcore.data.tfrecord import TFRecordFormat, decode_example, encode_example, read_records
+from bertcore.contracts.record_format import Record
+from bertcore.data.records.tfrecord import TFRecordFormat, decode_example, encode_example, read_records
 from bertcore.errors import DataError
 
 tfrecord = pytest.importorskip("tfrecord")
@@ -170,7 +170,7 @@ def test_every_cut_is_found_and_its_record_named(file: Path) -> None:
 
 
 def test_a_length_beyond_the_file_asks_for_no_memory(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bertcore.data import tfrecord as module
+    from bertcore.data.records import tfrecord as module
 
     monkeypatch.setattr(module, "masked_crc32c", lambda data: 0)
     file.write_bytes(struct.pack("<QI", 2**62, 0) + b"x" * 100)
@@ -193,7 +193,7 @@ def test_what_is_no_tfrecord_file(file: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"\x0a\x05ab", b"\x0b", b"\x0a", b"\xff" * 11, b"\x08\x01\x0a\x02\x0a\x7f"])
 def test_a_record_that_is_no_example_is_named(file: Path, data: bytes) -> None:
-    from bertcore.data.tfrecord import write_record
+    from bertcore.data.records.tfrecord import write_record
 
     with file.open("ab") as output:
         write_record(output, data)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore.data.tables import read_json_lines, read_tsv
-from bertcore.data.tokenizer import CHUNK, Tokenizer
 from bertcore.errors import ModelError
+from bertcore.tokenization.tokenizer import CHUNK, Tokenizer
 
 MODELS = ["minilm", "tiny_en", "chinese_l12"]
 NASTY = [

@@ -14,9 +14,9 @@ import transformers
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from bertcore.converters.model_folder import copy_tokenizer
-from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import ModelError
+from bertcore.tokenization.tokenizer import Tokenizer
+from bertcore.weights.converters.model_folder import copy_tokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = [

@@ -14,8 +14,9 @@ import click
 import pytest
 import yaml
 
-from bertcore import errors, hookspecs
+from bertcore import errors
 from bertcore.cli import bertcore as command_line
+from bertcore.plugins import hookspecs
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

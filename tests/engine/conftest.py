@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from bertcore.config import TrainConfig
-from bertcore.converters.formats.safetensors_file import write_safetensors
 from bertcore.data.plans import plan_training
-from bertcore.heads import SequenceClassification
-from bertcore.registry import Registry
+from bertcore.formats.safetensors_file import write_safetensors
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.plugins.registry import Registry
 
 LABELS = ("entailment", "not_entailment")
 LOSS_TOLERANCE = 1e-4

@@ -144,7 +144,7 @@ def test_a_run_killed_at_any_file_operation_goes_on_to_the_bit(
     folder, copies = tmp_path / "run", tmp_path / "copies"
     copies.mkdir()
     snapshots = Snapshots(folder, copies)
-    from bertcore import durable
+    from bertcore.files import durable
 
     synced = durable.os.fsync
     with pytest.MonkeyPatch.context() as patch:
@@ -166,7 +166,7 @@ def test_without_an_exchange_of_names_a_killed_run_goes_on_and_its_best_model_is
     tiny_task: dict[str, Any], whole: dict[str, Any], tmp_path: Path, no_curves: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on NFS, where a folder has a hidden name for a moment before the new one takes its place."""
-    from bertcore import files
+    from bertcore.files import writing as files
 
     folder, copies = tmp_path / "run", tmp_path / "copies"
     copies.mkdir()
@@ -288,8 +288,9 @@ def disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
     Each comes with the step of the last checkpoint that the run had called complete by then.
     """
-    from bertcore import durable, files
-    from bertcore.engine import run
+    from bertcore.commands import run
+    from bertcore.files import durable
+    from bertcore.files import writing as files
 
     root, copies = tmp_path / "disk", tmp_path / "copies"
     root.mkdir()

@@ -12,9 +12,9 @@ import pytest
 
 import bertcore
 from bertcore.api import RunResult
-from bertcore.converters.formats.safetensors_file import read_safetensors
-from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError, UsageError
+from bertcore.formats.safetensors_file import read_safetensors
+from bertcore.tokenization.tokenizer import Tokenizer
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -13,7 +13,7 @@ import pytest
 
 import bertcore
 from bertcore.api import RunResult, resume
-from bertcore.converters.formats.safetensors_file import read_safetensors
+from bertcore.formats.safetensors_file import read_safetensors
 
 pytestmark = pytest.mark.mindspore
 

@@ -13,11 +13,11 @@ import pytest
 import bertcore
 from bertcore.api import RunResult, resume
 from bertcore.config import DataConfig
-from bertcore.converters.formats.safetensors_file import read_safetensors
+from bertcore.contracts.task import Dataset, Example, ExampleStream, Task
 from bertcore.errors import DataError, UsageError
-from bertcore.plugins import installed_plugins
-from bertcore.registry import Registry
-from bertcore.task import Dataset, Example, ExampleStream, Task
+from bertcore.formats.safetensors_file import read_safetensors
+from bertcore.plugins.discovery import installed_plugins
+from bertcore.plugins.registry import Registry
 
 pytest.importorskip("torch")
 

@@ -11,11 +11,20 @@ import pytest
 
 import bertcore
 from bertcore.api import RunResult, resume
-from bertcore.converters.formats.safetensors_file import read_safetensors
+from bertcore.contracts.events import (
+    CheckpointSaved,
+    Evaluated,
+    Event,
+    Note,
+    RunStarted,
+    StepDone,
+    StepLogged,
+    TrackerFactory,
+)
 from bertcore.errors import ConfigError, UsageError
-from bertcore.events import CheckpointSaved, Evaluated, Event, Note, RunStarted, StepDone, StepLogged, TrackerFactory
-from bertcore.plugins import installed_plugins
-from bertcore.registry import Registry
+from bertcore.formats.safetensors_file import read_safetensors
+from bertcore.plugins.discovery import installed_plugins
+from bertcore.plugins.registry import Registry
 
 pytest.importorskip("torch")
 

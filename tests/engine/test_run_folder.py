@@ -15,10 +15,10 @@ import pytest
 
 import bertcore
 from bertcore.config import RunConfig
+from bertcore.contracts.events import Event, RunStarted, StepLogged, TrackerFactory
 from bertcore.errors import OutputError
-from bertcore.events import Event, RunStarted, StepLogged, TrackerFactory
-from bertcore.plugins import installed_plugins
-from bertcore.registry import Registry
+from bertcore.plugins.discovery import installed_plugins
+from bertcore.plugins.registry import Registry
 
 pytest.importorskip("torch")
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import bertcore
-from bertcore.converters.formats.safetensors_file import read_safetensors
 from bertcore.engine.schedule import nothing_is_learned, warmup_steps
+from bertcore.formats.safetensors_file import read_safetensors
 
 pytest.importorskip("torch")
 

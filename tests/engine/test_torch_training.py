@@ -11,7 +11,7 @@ import pytest
 
 import bertcore
 from bertcore.api import resume
-from bertcore.converters.formats.safetensors_file import read_safetensors
+from bertcore.formats.safetensors_file import read_safetensors
 
 pytest.importorskip("torch")
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.batch import Batch, Column, from_rows
 from bertcore.config import TrainConfig
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.task import Encoding, Example, ExampleStream
 from bertcore.data.plans import plan_training
 from bertcore.engine.training_data import SizedTrainingData, StepRows, StreamedTrainingData
 from bertcore.errors import DataError
-from bertcore.task import Encoding, Example, ExampleStream
 
 deadline_free = settings(deadline=None, max_examples=60)
 

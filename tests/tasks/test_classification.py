@@ -8,8 +8,8 @@ from bertcore_tasks.classification import ClassificationAccumulator, softmax
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.batch import from_rows
-from bertcore.task import Evaluation, Example
+from bertcore.contracts.batch import from_rows
+from bertcore.contracts.task import Evaluation, Example
 
 LABELS = ("negative", "neutral", "positive")
 

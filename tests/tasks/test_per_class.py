@@ -12,8 +12,8 @@ from bertcore_tasks.regression import evaluate_numbers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcore.class_scores import ClassScore
-from bertcore.task import Evaluation, Example
+from bertcore.contracts.class_score import ClassScore
+from bertcore.contracts.task import Evaluation, Example
 
 LABELS = ("a", "b", "c", "d")
 

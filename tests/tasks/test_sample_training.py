@@ -19,7 +19,7 @@ import pytest
 import bertcore
 from bertcore.api import RunResult
 from bertcore.config import Setting, gather_settings
-from bertcore.converters.formats.safetensors_file import read_safetensors, write_safetensors
+from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
 
 pytestmark = pytest.mark.slow
 

@@ -14,7 +14,7 @@ import pytest
 
 import bertcore
 from bertcore import progress
-from bertcore.events import Note, RunStarted, WorkProgress
+from bertcore.contracts.events import Note, RunStarted, WorkProgress
 from bertcore.trackers.console import ConsoleTracker
 from bertcore.trackers.progress_display import ProgressDisplay, show_progress
 
@@ -188,7 +188,7 @@ def test_a_header_comes_before_what_is_computed(
     bertcore_command: Callable[..., Any], tiny_en: Path, small_rte: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     pytest.importorskip("torch")
-    from bertcore.engine import inference
+    from bertcore.commands import trained_model as inference
 
     settings = {"train.max_steps": 1, "run.trackers": []}
     folder = bertcore.run(

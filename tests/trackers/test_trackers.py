@@ -16,10 +16,7 @@ from typing import Any
 import pytest
 
 from bertcore.config import RunConfig
-from bertcore.data.tfrecord import read_records
-from bertcore.engine.tracking import Trackers
-from bertcore.errors import OutputError, UsageError
-from bertcore.events import (
+from bertcore.contracts.events import (
     Evaluated,
     Event,
     Note,
@@ -30,9 +27,12 @@ from bertcore.events import (
     StepLogged,
     TrackerFactory,
 )
-from bertcore.hookspecs import hookimpl
-from bertcore.plugins import Plugins, installed_plugins
-from bertcore.registry import Registry
+from bertcore.data.records.tfrecord import read_records
+from bertcore.engine.tracking import Trackers
+from bertcore.errors import OutputError, UsageError
+from bertcore.plugins.discovery import Plugins, installed_plugins
+from bertcore.plugins.hookspecs import hookimpl
+from bertcore.plugins.registry import Registry
 from bertcore.trackers.console import ConsoleTracker
 from bertcore.trackers.metrics import MetricsTracker
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
-from bertcore.backend import Backend, CheckResult, Precision, Session, SessionSpecification
+from bertcore.contracts.backend import Backend, CheckResult, Precision, Session, SessionSpecification
 from bertcore.errors import DeviceError
 from bertcore_mindspore import devices
 

@@ -13,7 +13,7 @@ import mindspore
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from bertcore.families import BertConfig
+from bertcore.contracts.family import BertConfig
 
 _BLOCKED = -1e9
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal
 
-from bertcore.backend import Precision
+from bertcore.contracts.backend import Precision
 from bertcore.errors import DeviceError
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
-from bertcore.backend import StepContext
-from bertcore.batch import Per
-from bertcore.families import BertConfig
-from bertcore.randomness import (
+from bertcore.contracts.backend import StepContext
+from bertcore.contracts.batch import Per
+from bertcore.contracts.family import BertConfig
+from bertcore.numerics.randomness import (
     EMBEDDINGS,
     HEAD,
     HEAD_DENSE,

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import mindspore
 from mindspore import Parameter, Tensor, nn, ops
 
-from bertcore.families import BertConfig
-from bertcore.randomness import EMBEDDINGS, attention_output, attention_probabilities, feed_forward_output
+from bertcore.contracts.family import BertConfig
+from bertcore.numerics.randomness import EMBEDDINGS, attention_output, attention_probabilities, feed_forward_output
 from bertcore_mindspore import blocks
 from bertcore_mindspore.blocks import Linear
 from bertcore_mindspore.devices import DeviceKind

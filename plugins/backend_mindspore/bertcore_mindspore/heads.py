@@ -24,10 +24,12 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
-from bertcore.batch import Per
-from bertcore.families import BertConfig
-from bertcore.heads import Head, SequenceClassification, TokenClassification
-from bertcore.randomness import HEAD, HEAD_DENSE
+from bertcore.contracts.batch import Per
+from bertcore.contracts.family import BertConfig
+from bertcore.contracts.head import Head
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.numerics.randomness import HEAD, HEAD_DENSE
 from bertcore_mindspore import blocks, crf
 from bertcore_mindspore.blocks import Linear, LogSoftmax
 from bertcore_mindspore.devices import DeviceKind

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.batch import Batch, Per
-from bertcore.families import BertConfig
+from bertcore.contracts.batch import Batch, Per
+from bertcore.contracts.family import BertConfig
 from bertcore_mindspore.shapes import Placement, Shape, place
 
 INPUT_NAMES = ("input_ids", "token_type_ids", "position_ids", "blocked", "first_tokens", "row_weights")

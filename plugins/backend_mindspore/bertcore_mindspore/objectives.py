@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from mindspore import Tensor, nn
 
-from bertcore.objectives import HeadLoss
+from bertcore.contracts.objective import HeadLoss
 from bertcore_mindspore.encoder import Inputs
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from numpy.typing import NDArray
 
-from bertcore.backend import OptimizerState, TrainingSpecification
-from bertcore.optimization import FIRST_LOSS_SCALE, LazyStepResult, LossScale, group_of
-from bertcore.parameters import Parameters
+from bertcore.contracts.backend import OptimizerState, TrainingSpecification
+from bertcore.contracts.parameters import Parameters
+from bertcore.numerics.optimization import FIRST_LOSS_SCALE, LazyStepResult, LossScale, group_of
 from bertcore_mindspore.devices import DeviceKind
 
 # Over parameters a graph maps, and does not loop: a loop is compiled as nested calls, which 24 layers make too many of.

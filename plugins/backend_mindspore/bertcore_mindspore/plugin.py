@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore.hookspecs import hookimpl
+from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.backend import Backend
-    from bertcore.data.records import RecordFormat
-    from bertcore.implementations import HeadImplementation, ObjectiveImplementation
+    from bertcore.contracts.backend import Backend
+    from bertcore.contracts.implementations import HeadImplementation, ObjectiveImplementation
+    from bertcore.contracts.record_format import RecordFormat
 
 
 @hookimpl
@@ -23,8 +23,11 @@ def bertcore_register_backends() -> list[Backend]:
 @hookimpl
 def bertcore_register_heads() -> list[HeadImplementation]:
     """Registers the heads that MindSpore computes."""
-    from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
-    from bertcore.implementations import HeadImplementation
+    from bertcore.contracts.implementations import HeadImplementation
+    from bertcore.heads.regression import Regression
+    from bertcore.heads.sequence_classification import SequenceClassification
+    from bertcore.heads.span_extraction import SpanExtraction
+    from bertcore.heads.token_classification import TokenClassification
 
     return [
         HeadImplementation(head, "mindspore", f"bertcore_mindspore.heads:{head.__name__}Head")
@@ -35,8 +38,8 @@ def bertcore_register_heads() -> list[HeadImplementation]:
 @hookimpl
 def bertcore_register_objectives() -> list[ObjectiveImplementation]:
     """Registers the objectives that MindSpore computes."""
-    from bertcore.implementations import ObjectiveImplementation
-    from bertcore.objectives import HeadLoss
+    from bertcore.contracts.implementations import ObjectiveImplementation
+    from bertcore.contracts.objective import HeadLoss
 
     return [ObjectiveImplementation(HeadLoss, "mindspore", "bertcore_mindspore.objectives:HeadLossObjective")]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bertcore.data.records import Feature, Record, RecordFormat
+from bertcore.contracts.record_format import Feature, Record, RecordFormat
 from bertcore.errors import DataError, OutputError
 from bertcore_mindspore import devices
 from bertcore_mindspore.backend import MindSporeBackend

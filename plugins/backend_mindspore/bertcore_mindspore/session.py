@@ -12,11 +12,11 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from numpy.typing import NDArray
 
-from bertcore.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
-from bertcore.batch import Batch
-from bertcore.implementations import load_target
-from bertcore.optimization import LazyStepResult
-from bertcore.parameters import Parameters
+from bertcore.contracts.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.implementations import load_target
+from bertcore.contracts.parameters import Parameters
+from bertcore.numerics.optimization import LazyStepResult
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan, MaskSource
 from bertcore_mindspore.encoder import Encoder, Inputs

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from bertcore import randomness
+from bertcore.numerics import randomness
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -29,7 +29,7 @@ def bucket_attention(
         layout: gives the buckets.
         heads: number of attention heads.
         dropout: drops attention probabilities at ``site`` with ``rate``.
-        site: see :mod:`bertcore.randomness`.
+        site: see :mod:`bertcore.numerics.randomness`.
         rate: probability of dropping.
 
     Returns:
@@ -61,7 +61,7 @@ def first_token_attention(
         layout: gives the buckets.
         heads: number of attention heads.
         dropout: drops attention probabilities at ``site`` with ``rate``.
-        site: see :mod:`bertcore.randomness`.
+        site: see :mod:`bertcore.numerics.randomness`.
         rate: probability of dropping.
 
     Returns:

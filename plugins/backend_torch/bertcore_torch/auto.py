@@ -18,11 +18,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertcore.data.tokenization.classes import BuiltTokenizer
+from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.head import Head
+from bertcore.contracts.parameters import ParameterSpec, SkipRule
 from bertcore.errors import ModelError
-from bertcore.families import HEAD_ENTRIES, BertConfig, ModelFamily
-from bertcore.heads import Head
-from bertcore.parameters import ParameterSpec, SkipRule
+from bertcore.heads.stored import HEAD_ENTRIES
+from bertcore.tokenization.classes import BuiltTokenizer
 
 if TYPE_CHECKING:
     from torch import nn

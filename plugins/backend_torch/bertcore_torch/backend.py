@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from bertcore.backend import Backend, CheckResult, Precision, Session, SessionSpecification
+from bertcore.contracts.backend import Backend, CheckResult, Precision, Session, SessionSpecification
 
 from bertcore_torch.devices import KINDS, available_devices, resolve_device
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from bertcore.backend import Precision
+from bertcore.contracts.backend import Precision
 from bertcore.errors import DeviceError
 
 if TYPE_CHECKING:

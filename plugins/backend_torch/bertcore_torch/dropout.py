@@ -1,4 +1,4 @@
-"""Dropout whose masks depend on nothing but where and when they are used (see :mod:`bertcore.randomness`)."""
+"""Dropout whose masks depend on nothing but where and when they are used (see :mod:`bertcore.numerics.randomness`)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from bertcore import randomness
+from bertcore.numerics import randomness
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Place:
-    """When and where one forward pass takes place; arguments of :func:`bertcore.randomness.mask_generator`."""
+    """When and where one forward pass takes place; arguments of :func:`bertcore.numerics.randomness.mask_generator`."""
 
     seed: int
     step: int

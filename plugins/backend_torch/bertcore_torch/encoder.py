@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
-from bertcore import randomness
-from bertcore.batch import Batch
-from bertcore.families import BertConfig
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.family import BertConfig
+from bertcore.numerics import randomness
 from torch import Tensor, nn
 
 from bertcore_torch.attention import bucket_attention, first_token_attention, nested_attention

@@ -19,9 +19,10 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bertcore import heads, randomness
+from bertcore.contracts import head as heads
+from bertcore.contracts.family import BertConfig
 from bertcore.errors import ModelError
-from bertcore.families import BertConfig
+from bertcore.numerics import randomness
 from torch import Tensor, nn
 
 from bertcore_torch.crf import ConditionalRandomField, Sequences
@@ -127,7 +128,7 @@ class _RowHead(_ClassifierHead):
 
 
 class SequenceClassificationHead(_RowHead):
-    """:class:`bertcore.heads.SequenceClassification`: cross entropy, or a sigmoid for each label."""
+    """:class:`bertcore.heads.sequence_classification.SequenceClassification`: cross entropy, or a sigmoid for each label."""
 
     def __init__(self, config: BertConfig, head: heads.SequenceClassification) -> None:
         super().__init__(config, head)
@@ -144,7 +145,7 @@ class SequenceClassificationHead(_RowHead):
 
 
 class RegressionHead(_RowHead):
-    """:class:`bertcore.heads.Regression`: squared error."""
+    """:class:`bertcore.heads.regression.Regression`: squared error."""
 
     def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
         """Gives one loss for each row."""
@@ -154,7 +155,7 @@ class RegressionHead(_RowHead):
 
 
 class TokenClassificationHead(_ClassifierHead):
-    """:class:`bertcore.heads.TokenClassification`: cross entropy at each label position, or a CRF over those of a row.
+    """:class:`bertcore.heads.token_classification.TokenClassification`: cross entropy at each label position, or a CRF over those of a row.
 
     With a CRF, ``tags`` are only given where no gradient is asked for: a training step does not need the best path.
     """
@@ -186,7 +187,7 @@ class TokenClassificationHead(_ClassifierHead):
 
 
 class SpanExtractionHead(HeadModule):
-    """:class:`bertcore.heads.SpanExtraction`: cross entropies of start and end over the tokens of a row."""
+    """:class:`bertcore.heads.span_extraction.SpanExtraction`: cross entropies of start and end over the tokens of a row."""
 
     reads: Reads = "tokens"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from bertcore.batch import Batch
+from bertcore.contracts.batch import Batch
 from numpy.typing import NDArray
 from torch import Tensor
 

@@ -13,8 +13,8 @@ that returns the loss sum of a micro-batch, a float32 scalar with its gradient g
 from __future__ import annotations
 
 import torch
-from bertcore.batch import Batch
-from bertcore.objectives import HeadLoss
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.objective import HeadLoss
 from torch import Tensor
 
 from bertcore_torch.dropout import Dropout, Place
@@ -85,7 +85,7 @@ class Forward:
 
 
 class HeadLossObjective:
-    """:class:`bertcore.objectives.HeadLoss`: the head's own loss, one forward pass."""
+    """:class:`bertcore.contracts.objective.HeadLoss`: the head's own loss, one forward pass."""
 
     def __init__(self, objective: HeadLoss) -> None:
         pass

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from bertcore.backend import OptimizerState, ParameterGroup, TrainingSpecification
-from bertcore.optimization import FIRST_LOSS_SCALE, LazyStepResult, LossScale, group_of
-from bertcore.parameters import Parameters, ParameterSpec
+from bertcore.contracts.backend import OptimizerState, ParameterGroup, TrainingSpecification
+from bertcore.contracts.parameters import Parameters, ParameterSpec
+from bertcore.numerics.optimization import FIRST_LOSS_SCALE, LazyStepResult, LossScale, group_of
 from torch import Tensor, nn
 
 FROZEN = -1

@@ -6,8 +6,8 @@ import inspect
 from typing import Any
 
 import torch
-from bertcore import randomness
-from bertcore.batch import Batch
+from bertcore.contracts.batch import Batch
+from bertcore.numerics import randomness
 from torch import Tensor, nn
 
 from bertcore_torch.auto import AutoConfig

@@ -10,8 +10,8 @@ import math
 
 import torch
 import torch.nn.functional as F
-from bertcore.batch import Batch
-from bertcore.families import BertConfig
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.family import BertConfig
 from torch import Tensor, nn
 
 from bertcore_torch.dropout import Dropout

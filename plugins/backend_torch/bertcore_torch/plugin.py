@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore.hookspecs import hookimpl
+from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.backend import Backend
-    from bertcore.families import ModelFamily
-    from bertcore.implementations import HeadImplementation, ObjectiveImplementation
+    from bertcore.contracts.backend import Backend
+    from bertcore.contracts.family import ModelFamily
+    from bertcore.contracts.implementations import HeadImplementation, ObjectiveImplementation
 
 
 @hookimpl
@@ -31,8 +31,11 @@ def bertcore_register_families() -> list[ModelFamily]:
 @hookimpl
 def bertcore_register_heads() -> list[HeadImplementation]:
     """The heads of the core on torch."""
-    from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
-    from bertcore.implementations import HeadImplementation
+    from bertcore.contracts.implementations import HeadImplementation
+    from bertcore.heads.regression import Regression
+    from bertcore.heads.sequence_classification import SequenceClassification
+    from bertcore.heads.span_extraction import SpanExtraction
+    from bertcore.heads.token_classification import TokenClassification
 
     return [
         HeadImplementation(SequenceClassification, "torch", "bertcore_torch.heads:SequenceClassificationHead"),
@@ -45,7 +48,7 @@ def bertcore_register_heads() -> list[HeadImplementation]:
 @hookimpl
 def bertcore_register_objectives() -> list[ObjectiveImplementation]:
     """The head's own loss on torch."""
-    from bertcore.implementations import ObjectiveImplementation
-    from bertcore.objectives import HeadLoss
+    from bertcore.contracts.implementations import ObjectiveImplementation
+    from bertcore.contracts.objective import HeadLoss
 
     return [ObjectiveImplementation(HeadLoss, "torch", "bertcore_torch.objectives:HeadLossObjective")]

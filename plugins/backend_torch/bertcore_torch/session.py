@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from bertcore.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
-from bertcore.batch import Batch
-from bertcore.implementations import load_target
-from bertcore.optimization import LazyStepResult
-from bertcore.parameters import Parameters
+from bertcore.contracts.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.implementations import load_target
+from bertcore.contracts.parameters import Parameters
+from bertcore.numerics.optimization import LazyStepResult
 from torch import Tensor
 
 from bertcore_torch.auto import AutoConfig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bertcore.benchmarks import Benchmark
+from bertcore.contracts.benchmark import Benchmark
 
 GLUE = Benchmark(
     "GLUE",

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bertcore.backend import Outputs
-from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
+from bertcore.contracts.backend import Outputs
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.head import Head
+from bertcore.contracts.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
 from bertcore.data.bad_examples import unknown_label
-from bertcore.data.tokenizer import Tokenizer
-from bertcore.heads import Head, SequenceClassification
-from bertcore.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.tokenization.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from bertcore_tasks import metrics
@@ -56,7 +57,7 @@ class ClassificationTask(Task):
         return ClassificationAccumulator(examples, head.labels, self.scores)
 
     def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
-        """The scores; see :meth:`bertcore.task.Task.metrics`."""
+        """The scores; see :meth:`bertcore.contracts.task.Task.metrics`."""
         return tuple(Metric(name) for name in self.scores)
 
     def score(

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from bertcore.class_scores import ClassScore
+from bertcore.contracts.class_score import ClassScore
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]

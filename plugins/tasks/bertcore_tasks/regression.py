@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bertcore.backend import Outputs
-from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
-from bertcore.data.tokenizer import Tokenizer
+from bertcore.contracts.backend import Outputs
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.head import Head
+from bertcore.contracts.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
 from bertcore.errors import DataError
-from bertcore.heads import Head, Regression
-from bertcore.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
+from bertcore.heads.regression import Regression
+from bertcore.tokenization.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from bertcore_tasks import metrics
@@ -50,7 +51,7 @@ class RegressionTask(Task):
         return RegressionAccumulator(examples, self.scores)
 
     def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
-        """The scores, of which errors are the better the smaller; see :meth:`bertcore.task.Task.metrics`."""
+        """The scores, of which errors are the better the smaller; see :meth:`bertcore.contracts.task.Task.metrics`."""
         return tuple(Metric(name, greater_is_better=name not in metrics.ERRORS) for name in self.scores)
 
     def score(

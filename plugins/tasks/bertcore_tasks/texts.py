@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertcore.batch import Column, from_rows
+from bertcore.contracts.batch import Column, from_rows
+from bertcore.contracts.task import Encoding, Example
 from bertcore.data.table_files import read_table
 from bertcore.data.tables import read_json_lines
-from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError
-from bertcore.task import Encoding, Example
+from bertcore.tokenization.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 WORST_ERRORS = 20

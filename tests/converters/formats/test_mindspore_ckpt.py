@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.converters.formats import mindspore_ckpt
-from bertcore.converters.formats.mindspore_ckpt import read_ckpt, write_ckpt
-from bertcore.converters.formats.safetensors_file import read_safetensors
 from bertcore.errors import ModelError, OutputError
+from bertcore.formats import mindspore_ckpt
+from bertcore.formats.mindspore_ckpt import read_ckpt, write_ckpt
+from bertcore.formats.safetensors_file import read_safetensors
 
 NUMBER_TYPES = [
     "float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertcore.converters.formats import mindspore_ckpt
-from bertcore.converters.formats.mindspore_ckpt import read_ckpt, write_ckpt
-from bertcore.converters.formats.safetensors_file import read_safetensors, write_safetensors
 from bertcore.errors import ModelError
+from bertcore.formats import mindspore_ckpt
+from bertcore.formats.mindspore_ckpt import read_ckpt, write_ckpt
+from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
 
 pytestmark = pytest.mark.mindspore
 

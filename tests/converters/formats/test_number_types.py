@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from bertcore.converters.formats.number_types import floats_to_float32
-from bertcore.converters.formats.safetensors_file import read_safetensors
+from bertcore.formats.number_types import floats_to_float32
+from bertcore.formats.safetensors_file import read_safetensors
 
 
 def test_real_float16_weights_become_float32_without_loss(chinese_l12: Path) -> None:

@@ -15,8 +15,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.converters.formats.safetensors_file import read_safetensors, write_safetensors
 from bertcore.errors import ModelError, OutputError
+from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
 
 NUMBER_TYPES = [
     "float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool",

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertcore.converters.formats.tensor_bundle import find_index, read_tensor_bundle
 from bertcore.errors import ModelError
+from bertcore.formats.tensor_bundle import find_index, read_tensor_bundle
 
 Writer = Callable[..., Path]
 NUMBER_TYPES = (

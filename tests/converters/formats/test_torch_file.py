@@ -18,8 +18,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.converters.formats.torch_file import read_torch_file, write_torch_file
 from bertcore.errors import ModelError, OutputError
+from bertcore.formats.torch_file import read_torch_file, write_torch_file
 
 BASE = torch.arange(24.0).reshape(2, 3, 4)
 TENSORS = {
@@ -435,7 +435,7 @@ class TestWriting:
 
     @pytest.mark.parametrize("mmap", [False, True])
     def test_a_real_model_is_equal_in_torch(self, tmp_path: Path, tiny_en: Path, mmap: bool) -> None:
-        from bertcore.converters.formats.safetensors_file import read_safetensors
+        from bertcore.formats.safetensors_file import read_safetensors
 
         tensors = read_safetensors(tiny_en / "model.safetensors")
         path = tmp_path / "best_model.pt"

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bertcore.backend import Outputs
-from bertcore.batch import Batch, Column, from_rows
 from bertcore.config import DataConfig, HeadConfig
+from bertcore.contracts.backend import Outputs
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.head import Head
+from bertcore.contracts.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric, Task
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Row, read_tsv
-from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError
-from bertcore.heads import Head, SequenceClassification
-from bertcore.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric, Task
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.tokenization.tokenizer import Tokenizer
 from pydantic import Field
 
 LABELS = ("cold", "warm")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bertcore.families import ModelFamily
+from bertcore.contracts.family import ModelFamily
 
 
 class ExampleBertFamily(ModelFamily):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from bertcore.data.records import Feature, Record, RecordFormat
+from bertcore.contracts.record_format import Feature, Record, RecordFormat
 from bertcore.errors import DataError
 
 

@@ -8,10 +8,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from bertcore.converter import KeyReport, WeightConverter, WeightSet
-from bertcore.converters.model_folder import config_beside
+from bertcore.contracts.converter import KeyReport, WeightConverter, WeightSet
 from bertcore.errors import ModelError
-from bertcore.files import atomic_write
+from bertcore.files.writing import atomic_write
+from bertcore.weights.converters.model_folder import config_beside
 
 
 class NpzConverter(WeightConverter):

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from bertcore import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.backend import Backend
-    from bertcore.converter import WeightConverter
-    from bertcore.data.records import RecordFormat
-    from bertcore.events import TrackerFactory
-    from bertcore.families import ModelFamily
-    from bertcore.implementations import HeadImplementation, ObjectiveImplementation
-    from bertcore.task import Task
+    from bertcore.contracts.backend import Backend
+    from bertcore.contracts.converter import WeightConverter
+    from bertcore.contracts.events import TrackerFactory
+    from bertcore.contracts.family import ModelFamily
+    from bertcore.contracts.implementations import HeadImplementation, ObjectiveImplementation
+    from bertcore.contracts.record_format import RecordFormat
+    from bertcore.contracts.task import Task
 
 
 class Colour:
@@ -46,8 +46,9 @@ class ReferenceNumpy:
     @hookimpl
     def bertcore_register_heads() -> list[HeadImplementation]:
         """The heads of the backend; their code is imported when a session first needs it."""
-        from bertcore.heads import Regression, SequenceClassification
-        from bertcore.implementations import HeadImplementation
+        from bertcore.contracts.implementations import HeadImplementation
+        from bertcore.heads.regression import Regression
+        from bertcore.heads.sequence_classification import SequenceClassification
 
         module = "bertcore_example.reference_heads"
         return [
@@ -59,8 +60,8 @@ class ReferenceNumpy:
     @hookimpl
     def bertcore_register_objectives() -> list[ObjectiveImplementation]:
         """The loss of the heads, which every backend must have; this one needs no code beside that of its heads."""
-        from bertcore.implementations import ObjectiveImplementation
-        from bertcore.objectives import HeadLoss
+        from bertcore.contracts.implementations import ObjectiveImplementation
+        from bertcore.contracts.objective import HeadLoss
 
         return [ObjectiveImplementation(HeadLoss, "reference-numpy", "bertcore_example.reference_heads:RowLoss")]
 
@@ -96,7 +97,7 @@ class RDrop:
     @hookimpl
     def bertcore_register_objectives() -> list[ObjectiveImplementation]:
         """The objective ``r_drop``: its description, and where its torch code is."""
-        from bertcore.implementations import ObjectiveImplementation
+        from bertcore.contracts.implementations import ObjectiveImplementation
 
         from bertcore_example.r_drop import RDropObjective
 
@@ -110,7 +111,7 @@ class LossCsv:
     @hookimpl
     def bertcore_register_trackers() -> list[TrackerFactory]:
         """The tracker ``loss_csv``, on when it is named in ``run.trackers``."""
-        from bertcore.events import TrackerFactory
+        from bertcore.contracts.events import TrackerFactory
 
         from bertcore_example.loss_csv import LossCsvTracker
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bertcore.objectives import Objective
+from bertcore.contracts.objective import Objective
 
 
 @dataclass(frozen=True)

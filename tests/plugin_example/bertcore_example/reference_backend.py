@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from bertcore.backend import (
+from bertcore.contracts.backend import (
     Backend,
     CheckResult,
     OptimizerState,
@@ -22,10 +22,10 @@ from bertcore.backend import (
     StepContext,
     StepResult,
 )
-from bertcore.batch import Batch
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.implementations import load_target
+from bertcore.contracts.parameters import Parameters
 from bertcore.errors import DeviceError, UsageError
-from bertcore.implementations import load_target
-from bertcore.parameters import Parameters
 from bertcore.testing.reference import ReferenceModel, adamw_update, clip_by_global_norm
 from numpy.typing import NDArray
 
@@ -72,7 +72,7 @@ class ReferenceBackend(Backend):
 
 @dataclass(frozen=True)
 class ReferenceStep:
-    """The outcome of a step, see :class:`bertcore.backend.StepResult`."""
+    """The outcome of a step, see :class:`bertcore.contracts.backend.StepResult`."""
 
     loss_sum: float
     gradient_norm: float

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from bertcore.heads import Head, SequenceClassification
+from bertcore.contracts.head import Head
+from bertcore.heads.sequence_classification import SequenceClassification
 from bertcore.testing import reference
 from numpy.typing import NDArray
 

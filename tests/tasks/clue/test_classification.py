@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import pytest
 
 from bertcore.config import DataConfig
+from bertcore.contracts.task import Dataset, Example
 from bertcore.errors import DataError
-from bertcore.registry import Registry
-from bertcore.task import Dataset, Example
+from bertcore.plugins.registry import Registry
 from bertcore.testing import TaskConformance
 
 TNEWS = Path(__file__).resolve().parents[4] / "shared" / "data" / "tnews"

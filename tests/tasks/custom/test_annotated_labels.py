@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bertcore.errors import DataError
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 
 TEXTS = ["Good, really good.", "Bad\nsoup", "到北京去"]
 ONE = [["good"], ["bad"], ["good"]]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from bertcore.contracts.task import Dataset, Task
 from bertcore.errors import BertcoreError
-from bertcore.registry import Registry
-from bertcore.task import Dataset, Task
+from bertcore.plugins.registry import Registry
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertcore.contracts.task import Dataset, Example, Task
 from bertcore.data.label_spelling import other_spelling, spelling
 from bertcore.errors import BertcoreError, DataError
-from bertcore.registry import Registry
-from bertcore.task import Dataset, Example, Task
+from bertcore.plugins.registry import Registry
 
 TEXTS = "abcdefghijkl"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bertcore.errors import DataError
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 
 
 def test_only_a_training_file_must_hold_entities(tmp_path: Path) -> None:

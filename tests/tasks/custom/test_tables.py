@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from bertcore.data.tokenizer import Tokenizer
+from bertcore.contracts.task import Dataset, Example, Task
 from bertcore.errors import BertcoreError, DataError, UsageError
-from bertcore.heads import Regression, SequenceClassification
-from bertcore.registry import Registry
-from bertcore.task import Dataset, Example, Task
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.plugins.registry import Registry
 from bertcore.testing import TaskConformance
+from bertcore.tokenization.tokenizer import Tokenizer
 
 CSV = '''text,label,source
 "Well, quite good",positive,web

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import bertcore
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 
 pytestmark = pytest.mark.mindspore
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import bertcore
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 
 pytest.importorskip("torch")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.registry import Registry
+from bertcore.plugins.registry import Registry
 
 PREMISES = [
     "A soccer game with multiple males playing .",

@@ -9,10 +9,10 @@ import pytest
 from bertcore_tasks.glue.base import GlueTask
 
 from bertcore.config import DataConfig, HeadConfig
-from bertcore.data.tokenizer import Tokenizer
+from bertcore.contracts.task import Example
 from bertcore.errors import DataError
-from bertcore.registry import Registry
-from bertcore.task import Example
+from bertcore.plugins.registry import Registry
+from bertcore.tokenization.tokenizer import Tokenizer
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bertcore.config import DataConfig
+from bertcore.contracts.task import Dataset, Example, Task
 from bertcore.errors import DataError, UsageError
-from bertcore.registry import Registry
-from bertcore.task import Dataset, Example, Task
+from bertcore.plugins.registry import Registry
 
 
 def opened(registry: Registry, name: str, path: Path) -> tuple[Task, Dataset]:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bertcore.config import DataConfig
+from bertcore.contracts.task import Evaluation, Example
 from bertcore.errors import DataError
-from bertcore.registry import Registry
-from bertcore.task import Evaluation, Example
+from bertcore.plugins.registry import Registry
 
 sklearn = pytest.importorskip("sklearn.metrics")
 stats = pytest.importorskip("scipy.stats")

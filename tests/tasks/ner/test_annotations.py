@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertcore.contracts.tagging import Span
+from bertcore.contracts.task import Dataset
 from bertcore.errors import DataError
-from bertcore.registry import Registry
-from bertcore.tagging import Span
-from bertcore.task import Dataset
+from bertcore.plugins.registry import Registry
 
 TEXTS = ["Anna Stone lives in Paris.", "Nobody is here.", "小明在北京见了Bob。"]
 ENTITIES = [

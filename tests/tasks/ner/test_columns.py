@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from bertcore_tasks.ner.units import Sentence
 
+from bertcore.contracts.tagging import Span
+from bertcore.contracts.task import Dataset
 from bertcore.errors import DataError
-from bertcore.registry import Registry
-from bertcore.tagging import Span
-from bertcore.task import Dataset
+from bertcore.plugins.registry import Registry
 
 GOOD = "北 B-LOC\n京 I-LOC\n\n好 O\n"
 

@@ -14,13 +14,13 @@ from bertcore_tasks.ner.windows import plan_windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.batch import Batch
-from bertcore.data.tokenizer import Tokenizer
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.tagging import Span, scheme_tags, spans_to_tags
+from bertcore.contracts.task import Encoding
 from bertcore.errors import UsageError
-from bertcore.heads import TokenClassification
-from bertcore.registry import Registry
-from bertcore.tagging import Span, scheme_tags, spans_to_tags
-from bertcore.task import Encoding
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.plugins.registry import Registry
+from bertcore.tokenization.tokenizer import Tokenizer
 
 CHARACTERS = st.one_of(
     st.characters(codec="utf-8"),

@@ -16,10 +16,10 @@ from bertcore_tasks.ner.units import Sentence, split_units
 from safetensors.numpy import load_file
 
 import bertcore
-from bertcore.batch import Column, from_rows
-from bertcore.crf import host
-from bertcore.heads import TokenClassification
-from bertcore.tagging import TransitionScores, legal_transitions, tags_to_spans
+from bertcore.contracts.batch import Column, from_rows
+from bertcore.contracts.tagging import TransitionScores, legal_transitions, tags_to_spans
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.numerics.crf import host
 
 pytest.importorskip("torch")
 

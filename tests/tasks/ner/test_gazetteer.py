@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bertcore
-from bertcore.registry import Registry
-from bertcore.tagging import Span, spans_to_tags
+from bertcore.contracts.tagging import Span, spans_to_tags
+from bertcore.plugins.registry import Registry
 
 
 def sentence(text: str, *entities: tuple[str, str]) -> Sentence:

@@ -13,9 +13,9 @@ from bertcore_tasks.ner.base import NerAccumulator
 from bertcore_tasks.ner.encoding import UNIT_COLUMN
 from bertcore_tasks.ner.units import Sentence, join_units
 
-from bertcore.batch import Column, from_rows
-from bertcore.heads import TokenClassification
-from bertcore.tagging import is_mark, legal_transitions
+from bertcore.contracts.batch import Column, from_rows
+from bertcore.contracts.tagging import is_mark, legal_transitions
+from bertcore.heads.token_classification import TokenClassification
 
 torch = pytest.importorskip("torch")
 

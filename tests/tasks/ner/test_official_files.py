@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from bertcore_tasks.ner.units import Sentence
 
+from bertcore.contracts.tagging import Span, scheme_tags, spans_to_tags
+from bertcore.contracts.task import Dataset, Task
 from bertcore.errors import DataError
-from bertcore.registry import Registry
-from bertcore.tagging import Span, scheme_tags, spans_to_tags
-from bertcore.task import Dataset, Task
+from bertcore.plugins.registry import Registry
 
 from .conftest import LAYOUTS, write_layout
 

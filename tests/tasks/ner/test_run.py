@@ -13,7 +13,7 @@ from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2, IOBES
 
 import bertcore
-from bertcore.tagging import Span, spans_to_tags
+from bertcore.contracts.tagging import Span, spans_to_tags
 
 pytest.importorskip("torch")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from bertcore.contracts.tagging import Span
+from bertcore.contracts.task import Dataset
 from bertcore.errors import DataError
-from bertcore.registry import Registry
-from bertcore.tagging import Span
-from bertcore.task import Dataset
+from bertcore.plugins.registry import Registry
 
 TEXT = "彭小军在台湾 ok"
 CLUENER = {"text": TEXT, "label": {"name": {"彭小军": [[0, 2]]}, "address": {"台湾": [[4, 5]]}}}

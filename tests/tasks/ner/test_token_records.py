@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
+from bertcore.contracts.tagging import Span, spans_to_tags
 from bertcore.errors import DataError
-from bertcore.registry import Registry
-from bertcore.tagging import Span, spans_to_tags
+from bertcore.plugins.registry import Registry
 
 WORDS = [["Anna", "lives", "in", "Paris", "."], ["Bob", "Stone", "left"]]
 TAGS = [["B-PER", "O", "O", "B-LOC", "O"], ["B-PER", "I-PER", "O"]]

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from bertcore.contracts.task import Dataset
 from bertcore.errors import DataError
-from bertcore.registry import Registry
-from bertcore.task import Dataset
+from bertcore.plugins.registry import Registry
 
 ROWS = [
     ("Sentence: 1", "Caf\u00e9", "NNP", "B-org"),

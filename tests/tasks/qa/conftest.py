@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bertcore.registry import Registry
-from bertcore.task import Example
+from bertcore.contracts.task import Example
+from bertcore.plugins.registry import Registry
 
 NORMANS = (
     "The Normans (Norman: Nourmands; French: Normands; Latin: Normanni) were the people who in the 10th and 11th "

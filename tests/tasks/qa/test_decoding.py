@@ -15,13 +15,13 @@ from bertcore_tasks.qa.metrics import squad_v2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.batch import Batch
-from bertcore.data.tokenizer import Tokenizer
-from bertcore.families import head_from_config
-from bertcore.heads import SpanExtraction
-from bertcore.registry import Registry
-from bertcore.task import Accumulator, Example
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.task import Accumulator, Example
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.stored import head_from_config
+from bertcore.plugins.registry import Registry
 from bertcore.testing.plugin_under_test import character_tokenizer
+from bertcore.tokenization.tokenizer import Tokenizer
 
 OUTPUTS = ("start_logits", "end_logits")
 # Whole numbers, so that many scores are equal.

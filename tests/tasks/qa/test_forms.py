@@ -14,9 +14,9 @@ from bertcore_tasks.qa.metrics import cmrc2018
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertcore.contracts.task import Dataset, Evaluation, Example
 from bertcore.errors import DataError
-from bertcore.registry import Registry
-from bertcore.task import Dataset, Evaluation, Example
+from bertcore.plugins.registry import Registry
 
 CASE = (
     "经审理查明:原告李x1与被告王x2于2009年6月1日登记结婚,2014年协议离婚,"

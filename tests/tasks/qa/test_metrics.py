@@ -12,9 +12,9 @@ from bertcore_tasks.qa.metrics import cmrc2018, normalize, segment, squad_v1, sq
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from bertcore.contracts.task import Example
 from bertcore.errors import DataError
-from bertcore.registry import Registry
-from bertcore.task import Example
+from bertcore.plugins.registry import Registry
 
 PUBLISHED = [
     ("BERT__ensemble___Google_AI_Language_.json", 86.206, 92.196, 0, 0),

@@ -13,9 +13,9 @@ from bertcore_tasks.qa.answers import Gold, locate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertcore.contracts.task import Example
 from bertcore.errors import DataError, UsageError
-from bertcore.registry import Registry
-from bertcore.task import Example
+from bertcore.plugins.registry import Registry
 
 
 def raw_questions(file: Path) -> list[tuple[dict[str, Any], str]]:

@@ -16,13 +16,13 @@ from bertcore_tasks.qa.windows import LOST, encode_windows
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bertcore.batch import Batch
-from bertcore.data.tokenizer import Tokenizer
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.task import Encoding, Example
 from bertcore.errors import ModelError, UsageError
-from bertcore.heads import SpanExtraction
-from bertcore.registry import Registry
-from bertcore.task import Encoding, Example
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.plugins.registry import Registry
 from bertcore.testing.plugin_under_test import character_tokenizer
+from bertcore.tokenization.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,12 @@ from bertcore_example.plugins import ReferenceNumpy
 from bertcore_example.reference_backend import ReferenceBackend, ReferenceSession
 
 from bertcore import hookimpl
-from bertcore.backend import OptimizerState
-from bertcore.converter import ModelParts, WeightSet
-from bertcore.converters.transformers_parts import transformers_parts
-from bertcore.data.records import Record
+from bertcore.contracts.backend import OptimizerState
+from bertcore.contracts.converter import ModelParts, WeightSet
+from bertcore.contracts.record_format import Record
+from bertcore.contracts.task import Encoding
 from bertcore.errors import DataError
-from bertcore.task import Encoding
+from bertcore.weights.converters.transformers_parts import transformers_parts
 
 FOUND_BY: dict[str, str] = {}
 

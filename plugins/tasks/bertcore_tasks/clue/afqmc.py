@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore.hookspecs import hookimpl
+from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.task import Task
+    from bertcore.contracts.task import Task
 
 
 @hookimpl

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bertcore.benchmarks import Benchmark
 from bertcore.config import DataConfig
+from bertcore.contracts.benchmark import Benchmark
+from bertcore.contracts.task import Dataset, Evaluation, Example, Metric
 from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
-from bertcore.files import json_text
-from bertcore.task import Dataset, Evaluation, Example, Metric
+from bertcore.files.writing import json_text
 
 from bertcore_tasks.benchmarks import CLUE
 from bertcore_tasks.classification import ClassificationTask
@@ -57,7 +57,7 @@ class ClueTask(ClassificationTask):
     file_names: Mapping[str, tuple[str, ...]] = field(default_factory=FILE_NAMES.copy)
 
     def open(self, data: DataConfig) -> Dataset:
-        """Finds the JSON files of a folder, or takes a single one; see :meth:`bertcore.task.Task.open`.
+        """Finds the JSON files of a folder, or takes a single one; see :meth:`bertcore.contracts.task.Task.open`.
 
         A single file is the split whose file has its name, or else the split that is evaluated.
         """
@@ -87,11 +87,11 @@ class ClueTask(ClassificationTask):
         return self.text_fields
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
-        """Reads objects with the text fields; see :meth:`bertcore.task.Task.parse_input`."""
+        """Reads objects with the text fields; see :meth:`bertcore.contracts.task.Task.parse_input`."""
         return text_examples(records, self.fields_read(data), ID)
 
     def input_fields(self, data: DataConfig) -> tuple[str, ...]:
-        """The text fields that are read; see :meth:`bertcore.task.Task.input_fields`."""
+        """The text fields that are read; see :meth:`bertcore.contracts.task.Task.input_fields`."""
         return self.fields_read(data)
 
     def submissions(self) -> Mapping[str, str]:

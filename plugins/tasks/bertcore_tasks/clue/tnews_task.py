@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from bertcore.config import DataConfig
+from bertcore.contracts.task import Example
 from bertcore.data.tables import parse_json_lines, read_lines
 from bertcore.errors import DataError
-from bertcore.task import Example
 from pydantic import Field
 
 from bertcore_tasks.clue.base import FILE_NAMES, ClueTask

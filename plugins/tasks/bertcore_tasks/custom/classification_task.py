@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from bertcore.config import DataConfig, HeadConfig
+from bertcore.contracts.head import Head
+from bertcore.contracts.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric
 from bertcore.data.bad_examples import unknown_label
-from bertcore.data.tokenizer import Tokenizer
 from bertcore.errors import DataError, UsageError
-from bertcore.heads import Head, SequenceClassification
-from bertcore.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.tokenization.tokenizer import Tokenizer
 from pydantic import Field
 
 from bertcore_tasks.annotations.export import unlabeled_records
@@ -63,7 +64,7 @@ class OwnClassificationTask(ClassificationTask):
     own_files: ClassVar[bool] = True
 
     def open(self, data: DataConfig) -> Dataset:
-        """Finds the files, and reads the labels of the training file; see :meth:`bertcore.task.Task.open`.
+        """Finds the files, and reads the labels of the training file; see :meth:`bertcore.contracts.task.Task.open`.
 
         Without a training file they are those of the file that is evaluated.
         """
@@ -106,17 +107,17 @@ class OwnClassificationTask(ClassificationTask):
         return super().accumulator(examples, head, data)
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
-        """Reads the text columns; see :meth:`bertcore.task.Task.parse_input`."""
+        """Reads the text columns; see :meth:`bertcore.contracts.task.Task.parse_input`."""
         assert isinstance(data, LabelsConfig)
         return parse_records(records, data)
 
     def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], str]] | None:
-        """The tasks of Label Studio; see :meth:`bertcore.task.Task.read_input`."""
+        """The tasks of Label Studio; see :meth:`bertcore.contracts.task.Task.read_input`."""
         assert isinstance(data, LabelsConfig)
         return unlabeled_records(file, data.encoding)
 
     def input_fields(self, data: DataConfig) -> tuple[str, ...]:
-        """The text columns; see :meth:`bertcore.task.Task.input_fields`."""
+        """The text columns; see :meth:`bertcore.contracts.task.Task.input_fields`."""
         assert isinstance(data, TableConfig)
         return input_fields(data)
 

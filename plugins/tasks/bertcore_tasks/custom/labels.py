@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bertcore.contracts.task import Example
 from bertcore.data.table_files import Table
 from bertcore.errors import DataError
-from bertcore.task import Example
 
 from bertcore_tasks.label_texts import LabelNotes, as_mark, marks_of, without_blanks
 from bertcore_tasks.texts import plain_text

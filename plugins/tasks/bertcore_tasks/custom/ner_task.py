@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from bertcore.config import DataConfig
+from bertcore.contracts.tagging import scheme_tags
+from bertcore.contracts.task import Dataset, Example
 from bertcore.data.table_files import TableForm
 from bertcore.data.tables import Record
 from bertcore.errors import DataError
-from bertcore.tagging import scheme_tags
-from bertcore.task import Dataset, Example
 from pydantic import Field
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask
@@ -84,7 +84,7 @@ class OwnNerTask(NerTask):
     own_files: ClassVar[bool] = True
 
     def open(self, data: DataConfig) -> Dataset:
-        """Finds the files and reads the types of the entities; see :meth:`bertcore.task.Task.open`."""
+        """Finds the files and reads the types of the entities; see :meth:`bertcore.contracts.task.Task.open`."""
         assert isinstance(data, OwnNerConfig)
         files = own_files(data, (*COLUMNS, *SUFFIXES))
         known_from = next(iter(files))
@@ -109,7 +109,7 @@ class OwnNerTask(NerTask):
         return Dataset(files, read, labels, discovered=True, notes=notes, options={"unit": unit})
 
     def read_input(self, file: Path, data: DataConfig) -> list[Record] | None:
-        """Tables with a row for each token, too, and JSON; see :meth:`bertcore.task.Task.read_input`."""
+        """Tables with a row for each token, too, and JSON; see :meth:`bertcore.contracts.task.Task.read_input`."""
         assert isinstance(data, OwnNerConfig)
         if file.suffix.lower() in SUFFIXES:
             return read_unlabeled(file, JsonForm(data.text, encoding=data.encoding))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from bertcore.config import DataConfig
-from bertcore.task import Dataset, Example, Metric
+from bertcore.contracts.task import Dataset, Example, Metric
 
 from bertcore_tasks.custom.labels import LabelForm
 from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, input_fields, open_splits, parse_records
@@ -27,18 +27,18 @@ class OwnRegressionTask(RegressionTask):
     own_files: ClassVar[bool] = True
 
     def open(self, data: DataConfig) -> Dataset:
-        """Finds the files; see :meth:`bertcore.task.Task.open`."""
+        """Finds the files; see :meth:`bertcore.contracts.task.Task.open`."""
         assert isinstance(data, TableConfig)
         files = own_files(data, SUFFIXES, any_suffix=True)
         opened = open_splits(files, data, NUMBERS, lambda reading: {})
         return Dataset(files, opened.read, notes=opened.notes, options=opened.options)
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
-        """Reads the text columns; see :meth:`bertcore.task.Task.parse_input`."""
+        """Reads the text columns; see :meth:`bertcore.contracts.task.Task.parse_input`."""
         assert isinstance(data, TableConfig)
         return parse_records(records, data)
 
     def input_fields(self, data: DataConfig) -> tuple[str, ...]:
-        """The text columns; see :meth:`bertcore.task.Task.input_fields`."""
+        """The text columns; see :meth:`bertcore.contracts.task.Task.input_fields`."""
         assert isinstance(data, TableConfig)
         return input_fields(data)

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from bertcore.contracts.task import Example
 from bertcore.data.bad_examples import one_example
 from bertcore.data.table_files import Table, TableForm
 from bertcore.data.tables import Record
 from bertcore.errors import DataError
-from bertcore.task import Example
 from pydantic import Field
 
 from bertcore_tasks.annotations.export import labeled_table

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bertcore.benchmarks import Benchmark
 from bertcore.config import DataConfig
+from bertcore.contracts.benchmark import Benchmark
+from bertcore.contracts.task import Dataset, Example, Metric, Task
 from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_tsv
-from bertcore.task import Dataset, Example, Metric, Task
 
 from bertcore_tasks.benchmarks import GLUE
 from bertcore_tasks.classification import ClassificationTask
@@ -66,7 +66,7 @@ class GlueFiles(Task):
         return None if self.sample is None else Path(__file__).parent / self.sample
 
     def open(self, data: DataConfig) -> Dataset:
-        """Finds the TSV files of a folder, or takes a single one; see :meth:`bertcore.task.Task.open`.
+        """Finds the TSV files of a folder, or takes a single one; see :meth:`bertcore.contracts.task.Task.open`.
 
         A single file is the split whose file has its name, or else the split that is evaluated.
         """
@@ -81,12 +81,12 @@ class GlueFiles(Task):
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"sentence1": ..., "sentence2": ...}``, or the columns of the official files.
 
-        See :meth:`bertcore.task.Task.parse_input`.
+        See :meth:`bertcore.contracts.task.Task.parse_input`.
         """
         return text_examples((self._renamed(record) for record in records), self._names, self.identifier_column)
 
     def input_fields(self, data: DataConfig) -> tuple[str, ...]:
-        """One or two sentences; see :meth:`bertcore.task.Task.input_fields`."""
+        """One or two sentences; see :meth:`bertcore.contracts.task.Task.input_fields`."""
         return self._names
 
     @property

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from bertcore.config import DataConfig
+from bertcore.contracts.task import Dataset, Example, Metric, Split
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_tsv
 from bertcore.errors import DataError
-from bertcore.task import Dataset, Example, Metric, Split
 
 from bertcore_tasks.glue.base import GlueTask
 
@@ -64,7 +64,7 @@ class DiagnosticTask(GlueTask):
         )
 
     def open(self, data: DataConfig) -> Dataset:
-        """Finds the files; see :meth:`bertcore.task.Task.open`."""
+        """Finds the files; see :meth:`bertcore.contracts.task.Task.open`."""
         found = super().open(data)
         return _Diagnostics(found.files, found.read, found.labels, notes=found.notes)
 
@@ -90,7 +90,7 @@ class _Diagnostics(Dataset):
     """Says what can be done with the file without labels, where the one with labels is asked for and absent."""
 
     def split(self, name: str) -> Split:
-        """See :meth:`bertcore.task.Dataset.split`."""
+        """See :meth:`bertcore.contracts.task.Dataset.split`."""
         if name == "full" and name not in self.files and "test" in self.files:
             raise DataError(
                 f"{self.files['test'][0]}: no labels: predict or submit",

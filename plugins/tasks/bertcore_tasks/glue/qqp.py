@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore.hookspecs import hookimpl
+from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.task import Task
+    from bertcore.contracts.task import Task
 
 
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``qqp``."""
-    from bertcore.task import Metric
+    from bertcore.contracts.task import Metric
 
     from bertcore_tasks.glue.base import GlueTask
 

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from bertcore.backend import Outputs
-from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
-from bertcore.data.tokenizer import Tokenizer
+from bertcore.contracts.backend import Outputs
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.head import Head
+from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.tagging import OUTSIDE, entity_types, find_scheme, is_mark, scheme_tags, tags_to_spans
+from bertcore.contracts.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
 from bertcore.errors import DataError
-from bertcore.heads import Head, TokenClassification
-from bertcore.parameters import Parameters
-from bertcore.tagging import OUTSIDE, entity_types, find_scheme, is_mark, scheme_tags, tags_to_spans
-from bertcore.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.tokenization.tokenizer import Tokenizer
 from pydantic import Field
 
 from bertcore_tasks.ner.columns import Clean, Columns
@@ -116,11 +117,11 @@ class NerTask(Task):
         return remembered(_sentences(training()), _sentences(examples), scheme, self.scores_names)
 
     def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
-        """All of :mod:`bertcore_tasks.ner.metrics` that are the task's; see :meth:`bertcore.task.Task.metrics`."""
+        """All of :mod:`bertcore_tasks.ner.metrics` that are the task's; see :meth:`bertcore.contracts.task.Task.metrics`."""
         return tuple(map(Metric, score_names(self.scores_names)))
 
     def traits(self, example: Example) -> tuple[str, ...]:
-        """The types of its entities; see :meth:`bertcore.task.Task.traits`."""
+        """The types of its entities; see :meth:`bertcore.contracts.task.Task.traits`."""
         return tuple(sorted({span.type for span in example.label or ()}))
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:

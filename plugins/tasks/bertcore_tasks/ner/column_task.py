@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bertcore.config import DataConfig
+from bertcore.contracts.tagging import scheme_tags, split_tag
+from bertcore.contracts.task import Dataset
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_lines
 from bertcore.errors import DataError
 from bertcore.near_misses import did_you_mean, nearest_path
-from bertcore.tagging import scheme_tags, split_tag
-from bertcore.task import Dataset
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask, Scheme
 from bertcore_tasks.ner.columns import (
@@ -73,7 +73,7 @@ class ColumnNerTask(NerTask):
     other_names: Mapping[str, str] = field(default_factory=dict)
 
     def open(self, data: DataConfig) -> Dataset:
-        """Finds the files of one of the layouts; see :meth:`bertcore.task.Task.open`."""
+        """Finds the files of one of the layouts; see :meth:`bertcore.contracts.task.Task.open`."""
         assert isinstance(data, NerDataConfig)
         known, files = self._find(Path(data.path or "."))
         notes: list[str] = []

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from bertcore.data.bad_examples import one_example
-from bertcore.data.tables import read_lines_of_examples
-from bertcore.errors import DataError
-from bertcore.tagging import (
+from bertcore.contracts.tagging import (
     OUTSIDE,
     SCHEMES,
     Span,
@@ -22,6 +19,9 @@ from bertcore.tagging import (
     split_tag,
     tags_to_spans,
 )
+from bertcore.data.bad_examples import one_example
+from bertcore.data.tables import read_lines_of_examples
+from bertcore.errors import DataError
 
 from bertcore_tasks.ner.invisible import bare, shown
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bertcore.tagging import Span
+from bertcore.contracts.tagging import Span
 
 from bertcore_tasks.ner.units import Sentence, align
 

@@ -18,15 +18,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from bertcore.class_scores import ClassScore
-from bertcore.tagging import OUTSIDE, Span
+from bertcore.contracts.class_score import ClassScore
+from bertcore.contracts.tagging import OUTSIDE, Span
 from numpy.typing import NDArray
 
 NO_ENTITY = "no entity"
 
 
 class Typed(Protocol):
-    """What can be counted: hashable, with a type, as :class:`~bertcore.tagging.Span` is."""
+    """What can be counted: hashable, with a type, as :class:`~bertcore.contracts.tagging.Span` is."""
 
     @property
     def type(self) -> str:

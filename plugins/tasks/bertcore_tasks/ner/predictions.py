@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bertcore.contracts.tagging import SCHEMES, Span, check_tag, chunks, spans_to_tags
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
-from bertcore.tagging import SCHEMES, Span, check_tag, chunks, spans_to_tags
 
 from bertcore_tasks.ner.columns import Clean, Columns, TaggedLines, check_tags, read_columns
 from bertcore_tasks.ner.scoring import Prediction

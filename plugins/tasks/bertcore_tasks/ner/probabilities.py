@@ -1,7 +1,7 @@
 """How probable the entities of a text are: that its units have the tags that the model gave them.
 
 With a softmax it is the product over the units, which are independent of one another. With a CRF it is the exact
-probability of this stretch of tags over all sequences that decoding may choose from (:mod:`bertcore.crf.path`). Of an
+probability of this stretch of tags over all sequences that decoding may choose from (:mod:`bertcore.numerics.crf.path`). Of an
 entity that lies in two windows of a long text, the parts are independent, too.
 """
 
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from bertcore.backend import Outputs
-from bertcore.crf.path import path_log_probabilities
-from bertcore.heads import TokenClassification
-from bertcore.parameters import Parameters
-from bertcore.tagging import Span, TransitionScores
+from bertcore.contracts.backend import Outputs
+from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.tagging import Span, TransitionScores
+from bertcore.heads.token_classification import TokenClassification
+from bertcore.numerics.crf.path import path_log_probabilities
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]

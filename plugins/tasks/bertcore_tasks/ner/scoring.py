@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bertcore.class_scores import ClassScore
-from bertcore.tagging import Span, chunks, spans_to_tags, tags_to_spans
-from bertcore.task import Evaluation
+from bertcore.contracts.class_score import ClassScore
+from bertcore.contracts.tagging import Span, chunks, spans_to_tags, tags_to_spans
+from bertcore.contracts.task import Evaluation
 
 from bertcore_tasks.ner.gazetteer import Gazetteer
 from bertcore_tasks.ner.metrics import Name, confusion, count_entities, count_tags, mean_f1, named, total

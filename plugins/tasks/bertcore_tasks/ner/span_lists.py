@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bertcore.contracts.tagging import Span
 from bertcore.errors import DataError
-from bertcore.tagging import Span
 
 from bertcore_tasks.ner.invisible import bare
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bertcore.benchmarks import Benchmark
 from bertcore.config import DataConfig
+from bertcore.contracts.benchmark import Benchmark
+from bertcore.contracts.tagging import scheme_tags
+from bertcore.contracts.task import Dataset
 from bertcore.errors import DataError
-from bertcore.files import json_text
+from bertcore.files.writing import json_text
 from bertcore.near_misses import did_you_mean, nearest_path
-from bertcore.tagging import scheme_tags
-from bertcore.task import Dataset
 
 from bertcore_tasks.benchmarks import CLUE
 from bertcore_tasks.ner.base import NerDataConfig, NerTask
@@ -42,7 +42,7 @@ class SpanNerTask(NerTask):
     submission_file: str
 
     def open(self, data: DataConfig) -> Dataset:
-        """Finds the three files; see :meth:`bertcore.task.Task.open`."""
+        """Finds the three files; see :meth:`bertcore.contracts.task.Task.open`."""
         assert isinstance(data, NerDataConfig)
         folder = Path(data.path or ".")
         if not folder.is_dir() and not folder.is_file():

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bertcore.contracts.tagging import Span
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
-from bertcore.tagging import Span
 
 from bertcore_tasks.ner.span_lists import SpanReport, checked_span, read_span_list
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units

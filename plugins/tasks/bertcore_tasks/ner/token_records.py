@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bertcore.contracts.tagging import spans_to_tags
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Record, read_content
 from bertcore.errors import DataError
-from bertcore.tagging import spans_to_tags
 
 from bertcore_tasks.ner.columns import LONGEST_UNIT, TaggedLines
 from bertcore_tasks.ner.span_lists import read_span_list

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from bertcore.backend import Outputs
-from bertcore.batch import Batch
 from bertcore.config import DataConfig, HeadConfig
-from bertcore.data.tokenizer import Tokenizer
-from bertcore.files import json_text
-from bertcore.heads import Head, SpanExtraction
-from bertcore.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric, Task
+from bertcore.contracts.backend import Outputs
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.head import Head
+from bertcore.contracts.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric, Task
+from bertcore.files.writing import json_text
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.tokenization.tokenizer import Tokenizer
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -109,15 +110,15 @@ class QuestionAnsweringTask(Task):
         return Dataset(files, read, notes=notes)
 
     def traits(self, example: Example) -> tuple[str, ...]:
-        """Whether it has an answer; see :meth:`bertcore.task.Task.traits`."""
+        """Whether it has an answer; see :meth:`bertcore.contracts.task.Task.traits`."""
         return ("answerable" if example.label is not None and example.label.answers else "unanswerable",)
 
     def group(self, example: Example) -> Hashable:
-        """The context: what is asked about one of them tells of it; see :meth:`bertcore.task.Task.group`."""
+        """The context: what is asked about one of them tells of it; see :meth:`bertcore.contracts.task.Task.group`."""
         return example.texts["context"]
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
-        """Reads ``{"question": ..., "context": ...}``; see :meth:`bertcore.task.Task.parse_input`."""
+        """Reads ``{"question": ..., "context": ...}``; see :meth:`bertcore.contracts.task.Task.parse_input`."""
         return text_examples(records, ("question", "context"), "id")
 
     def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], str]] | None:
@@ -131,7 +132,7 @@ class QuestionAnsweringTask(Task):
         ]
 
     def input_fields(self, data: DataConfig) -> tuple[str, ...]:
-        """The question and what it is asked of; see :meth:`bertcore.task.Task.input_fields`."""
+        """The question and what it is asked of; see :meth:`bertcore.contracts.task.Task.input_fields`."""
         return ("question", "context")
 
     # Learning
@@ -156,7 +157,7 @@ class QuestionAnsweringTask(Task):
         return SpanAccumulator(examples, head, data, self.scorer(data))
 
     def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
-        """Both scores, and those of questions with and without an answer; see :meth:`bertcore.task.Task.metrics`."""
+        """Both scores, and those of questions with and without an answer; see :meth:`bertcore.contracts.task.Task.metrics`."""
         return tuple(map(Metric, score_names(examples)))
 
     def scorer(self, data: QuestionAnsweringConfig) -> Scorer:
@@ -168,7 +169,7 @@ class QuestionAnsweringTask(Task):
     def score(
         self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
     ) -> Evaluation:
-        """Scores ``{"id": "text"}``; see :meth:`bertcore.task.Task.score`.
+        """Scores ``{"id": "text"}``; see :meth:`bertcore.contracts.task.Task.score`.
 
         A question without a prediction is wrong, as in the scripts of SQuAD v1.1 and CMRC 2018 (that of v2.0 leaves it
         out of the mean), and a prediction for another question counts for nothing; the summary says how many there are.
@@ -185,7 +186,7 @@ class QuestionAnsweringTask(Task):
         return self._submission_file
 
     def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
-        """``{"id": "text"}`` in the order of the examples; see :meth:`bertcore.task.Task.submission`.
+        """``{"id": "text"}`` in the order of the examples; see :meth:`bertcore.contracts.task.Task.submission`.
 
         Raises:
             DataError: two questions have the same name.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from bertcore.benchmarks import Benchmark
 from bertcore.config import DataConfig
+from bertcore.contracts.benchmark import Benchmark
 from pydantic import Field
 
 from bertcore_tasks.benchmarks import CLUE

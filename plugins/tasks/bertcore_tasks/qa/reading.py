@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bertcore.contracts.task import Example
 from bertcore.data.bad_examples import one_example
 from bertcore.errors import DataError
-from bertcore.task import Example
 
 from bertcore_tasks.qa.answers import NOWHERE, GivenAnswers, Gold, find_gold, is_judgement, read_answers
 from bertcore_tasks.qa.forms import Asked, read_asked

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bertcore.contracts.task import Evaluation, Example
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
-from bertcore.task import Evaluation, Example
 from numpy.typing import NDArray
 
 from bertcore_tasks.qa.answers import Gold

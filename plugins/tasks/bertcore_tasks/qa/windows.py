@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from bertcore.batch import Batch, Column
-from bertcore.data.tokenizer import TextTokens, Tokenizer
+from bertcore.contracts.batch import Batch, Column
+from bertcore.contracts.task import Encoding, Example
 from bertcore.errors import UsageError
-from bertcore.task import Encoding, Example
+from bertcore.tokenization.tokenizer import TextTokens, Tokenizer
 from numpy.typing import NDArray
 
 from bertcore_tasks.qa.answers import Gold

@@ -1,0 +1,1 @@
+"""``bertcore data check``."""

@@ -1,0 +1,319 @@
+"""Converts weights from one layout to another, with a report of every key: what ``bertcore convert`` does."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bertcore.contracts.converter import MADE, KeyReport, WeightConverter, WeightSet
+from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.parameters import fit_parameters
+from bertcore.errors import ModelError, OutputError, UsageError, printable
+from bertcore.files.manifest import verified_facts
+from bertcore.files.writing import staged
+from bertcore.heads.regression import Regression
+from bertcore.near_misses import did_you_mean, nearest_path
+from bertcore.plugins.registry import Registry
+from bertcore.progress import describe
+from bertcore.tokenization.files import TOKENIZER_FILES
+from bertcore.tokenization.tokenizer import Tokenizer
+from bertcore.weights.converters.model_folder import find_config, is_there, read_config
+from bertcore.weights.converters.model_places import chosen_checkpoint
+from bertcore.weights.converters.rules import joined_actions
+from bertcore.weights.family_choice import find_family, with_model_type
+from bertcore.weights.model_tensors import ModelTensors, canonical_weights, with_strangers, without_strangers
+from bertcore.weights.opening import find_converter
+from bertcore.weights.verification import Verification
+from bertcore.weights.verification import verify as compare
+
+_WORDS, _QUERY = "embeddings.word_embeddings.weight", "encoder.layer.0.attention.self.query.weight"
+"""What every encoder of BERT, RoBERTa and ELECTRA has."""
+
+
+@dataclass(frozen=True)
+class ConvertedKey:
+    """What became of one key.
+
+    Attributes:
+        source: key in the source.
+        canonical: its canonical name, None where it was skipped.
+        target: key in the destination, None where it was skipped.
+        action: what was done, with the reason where it was skipped.
+    """
+
+    source: str
+    canonical: str | None
+    target: str | None
+    action: str
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """What a conversion did.
+
+    Attributes:
+        source: what was read.
+        destination: what was written.
+        from_name: name of the converter that read.
+        to_name: name of the converter that wrote.
+        keys: every key of the source and of the destination.
+        files: names of the files that were written.
+        verification: what it was proved by, if that was asked for.
+        notes: what had to be guessed, and where the tokenizer's files disagree.
+    """
+
+    source: Path
+    destination: Path
+    from_name: str
+    to_name: str
+    keys: tuple[ConvertedKey, ...]
+    files: tuple[str, ...]
+    verification: Verification | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Number of keys read, written and skipped."""
+        return {
+            "read": len({key.source for key in self.keys} - {MADE}),
+            "written": len({key.target for key in self.keys if key.target is not None}),
+            "skipped": len({key.source for key in self.keys if key.target is None}),
+        }
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
+        return f"{self.source} ({self.from_name}) -> {self.destination} ({self.to_name}): {counts}"
+
+    def table(self) -> str:
+        """One line for each key, in columns."""
+        rows: list[tuple[str, ...]] = [("source", "canonical", "target", "action")]
+        shown = [(key.source, key.canonical or "-", key.target or "-", key.action) for key in self.keys]
+        rows += [tuple(printable(cell, 300) for cell in row) for row in shown]
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
+
+
+def convert(
+    source: Path,
+    destination: Path,
+    registry: Registry,
+    *,
+    from_name: str | None = None,
+    to_name: str | None = None,
+    config: Path | None = None,
+    force: bool = False,
+    verify: bool = False,
+    keep_unknown: bool = False,
+) -> ConversionReport:
+    """Converts a model folder or weight file into another layout; tensors keep their type and every bit.
+
+    A destination that is a folder gets ``config.json`` and the tokenizer's files, too; a file gets nothing beside it.
+    What no model has (gradients, moments, losses, a script's own layers) is left out, and listed in the report.
+
+    Args:
+        source: folder or file, or what the files of a TensorFlow checkpoint begin with.
+        destination: folder, or file with the suffix of a layout.
+        registry: where converters and families are looked up.
+        from_name: the converter that reads; by default the one that recognizes the source.
+        to_name: the converter that writes; by default the one that writes such a folder or suffix.
+        config: the model's ``config.json``; by default the one in the source's folder.
+        force: replace a destination that exists.
+        verify: compute the model from the source and from what was written, before that takes its place, and compare.
+        keep_unknown: write also what no model has, under the names of the source.
+
+    Raises:
+        ModelError: the source is missing, damaged, or fits no layout or not its config; or what was written computes
+            something else, and then nothing is left of it.
+        OutputError: the destination exists, or cannot be written.
+        UsageError: a converter's name is unknown, or none writes such a destination.
+    """
+    if not is_there(source):
+        raise ModelError(
+            f"{source}: no such folder or file", did_you_mean(nearest_path(source), "check the path of the source")
+        )
+    source, notes = chosen_checkpoint(source)
+    reader = find_converter(source, registry) if from_name is None else registry.converter(from_name)
+    writer = _writer_of(destination, registry) if to_name is None else registry.converter(to_name)
+    if not writer.writes:
+        raise UsageError(
+            f"the layout {writer.name} is read, not written",
+            f"choose one with --to NAME: {', '.join(_writers(registry))}",
+        )
+    _check_destination(source, destination, force)
+
+    describe(source=f"{source} ({reader.name})", destination=f"{destination} ({writer.name})")
+    verified_facts(source if source.is_dir() else source.parent)
+    weights = reader.read(source)
+    config_json = weights.config if config is None else read_config(config)
+    parsed = None
+    if config_json is None:
+        weights, known = _without_config(weights, registry, str(source))
+    else:
+        config_json = with_model_type(config_json, registry)
+        family = find_family(config_json, registry, str(config or source))
+        parsed = family.parse_config(config_json, str(config or source))
+        known = ModelTensors(family, parsed)
+        weights = canonical_weights(weights, known, str(source))
+        _check_encoder(weights, family, parsed, str(source))
+    weights = with_strangers(weights, known) if keep_unknown else without_strangers(weights, known)
+    tokenizer_folder = weights.folder
+    if config is not None and (tokenizer_folder is None or not _has_tokenizer(tokenizer_folder)):
+        tokenizer_folder = config.parent
+    weights = replace(weights, config=config_json, folder=tokenizer_folder)
+    verification = None
+    if verify:
+        with staged(destination) as unproved:
+            written = writer.write(weights, unproved)
+            verification = _verify(
+                reader, source, writer, unproved, parsed, tokenizer_folder, f"{source} -> {destination}"
+            )
+    else:
+        written = writer.write(weights, destination)
+    if destination.is_dir() and tokenizer_folder is not None:
+        notes += _tokenizer_notes(tokenizer_folder, config_json, registry)
+    files = [file.name for file in destination.iterdir()] if destination.is_dir() else [destination.name]
+    return ConversionReport(
+        source,
+        destination,
+        reader.name,
+        writer.name,
+        _joined(weights.report, written),
+        tuple(sorted(files)),
+        verification,
+        (*notes, *weights.notes),
+    )
+
+
+def _without_config(weights: WeightSet, registry: Registry, origin: str) -> tuple[WeightSet, ModelTensors]:
+    """Canonical weights of a file without a config: prefixes tell the family, and most files without hold a BERT."""
+    families = [entry.item for _, entry in sorted(registry.families.items()) if not entry.item.any_model_type]
+    named = (
+        family for family in families if any(f".{family.prefix}{_WORDS}" in f".{name}" for name in weights.tensors)
+    )
+    family = next(named, None)
+    if family is None:
+        note = f"{origin}: taken for a BERT, since there is no config.json; of another family, give --config FILE"
+        weights = replace(weights, notes=(*weights.notes, note))
+    known = ModelTensors(family or registry.family("bert"), None)
+    weights = canonical_weights(weights, known, origin)
+    prefix = known.family.prefix
+    inside = [name for name in weights.tensors if name.startswith(prefix)]
+    missing = [name for name in (_WORDS, _QUERY) if prefix + name not in inside]
+    odd = [name for name in inside if not known.has(name, ())]
+    if missing or odd:
+        seen = ", ".join((odd or list(weights.tensors))[:3])
+        raise ModelError(
+            f"{origin}: holds no {missing[0]}, but {seen}, ..." if missing else f"{origin}: no BERT has {seen}",
+            "name the layout that it has with --from NAME, or give --config FILE",
+        )
+    return weights, known
+
+
+def _verify(
+    reader: WeightConverter,
+    source: Path,
+    writer: WeightConverter,
+    written: Path,
+    config: BertConfig | None,
+    tokenizer_folder: Path | None,
+    origin: str,
+) -> Verification:
+    """Compares what both files compute."""
+    both = []
+    for converter, path in ((reader, source), (writer, written)):
+        parts = converter.parts(path)
+        if parts is None:
+            raise ModelError(f"{origin}: the layout {converter.name} cannot be verified", "leave --verify out")
+        both.append(parts)
+    return compare(both[0], both[1], config, tokenizer_folder, origin)
+
+
+def _writers(registry: Registry) -> list[str]:
+    """Names of the converters that write."""
+    return [name for name, entry in sorted(registry.converters.items()) if entry.item.writes]
+
+
+def _writer_of(destination: Path, registry: Registry) -> WeightConverter:
+    suffix = destination.suffix
+    known = {suffix for entry in registry.converters.values() for suffix in entry.item.suffixes}
+    if suffix not in known:
+        # A dot before a digit belongs to a folder's name, as in model-1.5.
+        if suffix[1:2].isalpha() and not destination.is_dir():
+            raise UsageError(
+                f"{destination}: no converter writes {suffix} files",
+                f"use one of {', '.join(sorted(known - {''}))}, or --to NAME; for a folder --to huggingface",
+            )
+        suffix = ""
+    names = [name for name, entry in sorted(registry.converters.items()) if suffix in entry.item.suffixes]
+    if len(names) != 1:
+        raise UsageError(
+            f"{destination}: {'no converter writes' if not names else ', '.join(names) + ' write'} such a destination",
+            f"choose one with --to NAME: {', '.join(_writers(registry)) or 'none is installed'}",
+        )
+    return registry.converter(names[0])
+
+
+def _check_destination(source: Path, destination: Path, force: bool) -> None:
+    """Refuses to replace what exists, unless forced, and a folder that is more than a model folder in any case."""
+    # Unlike Path.exists, this one takes a name that is too long for one that is not there; writing then says why.
+    if not os.path.exists(destination) or (destination.is_dir() and not any(destination.iterdir())):
+        return
+    if not force:
+        raise OutputError(f"{destination} exists", "choose another destination, or replace it with --force")
+    if destination.is_dir():
+        if destination.resolve() in (source.resolve(), *source.resolve().parents):
+            raise OutputError(f"{destination} holds the source", "choose another destination")
+        if find_config(destination) is None or any(entry.is_dir() for entry in destination.iterdir()):
+            raise OutputError(f"{destination} is no plain model folder", "choose another destination")
+
+
+def _check_encoder(weights: WeightSet, family: ModelFamily, config: BertConfig, origin: str) -> None:
+    """Compares the encoder with the table of the config; heads are free, since the config does not tell their names."""
+    table = family.parameter_table(config, Regression())
+    inside = {name: tensor for name, tensor in weights.tensors.items() if name.startswith(family.prefix)}
+    fit_parameters(
+        {name: spec for name, spec in table.items() if name.startswith(family.prefix)},
+        inside or weights.tensors,  # where no name is right, all of them are shown
+        skip_rules=family.skip_rules,
+        origin=origin,
+        encoder=family.prefix,
+    )
+
+
+def _has_tokenizer(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in TOKENIZER_FILES)
+
+
+def _tokenizer_notes(folder: Path, config: Mapping[str, object] | None, registry: Registry) -> tuple[str, ...]:
+    """What is to be said of the tokenizer's files, which are copied as they are."""
+    if not _has_tokenizer(folder):
+        return ()
+    family = registry.family("bert") if config is None else find_family(config, registry, str(folder))
+    try:
+        return Tokenizer.load(folder, model_type=family.name, built=family.read_tokenizer(folder)).notes
+    except ModelError as error:
+        return (error.cause,)
+
+
+def _joined(read: tuple[KeyReport, ...], written: tuple[KeyReport, ...]) -> tuple[ConvertedKey, ...]:
+    """One report of reading and writing, joined at the canonical names."""
+    writing = defaultdict(list)
+    for entry in written:
+        writing[entry.source].append(entry)
+    keys = []
+    for entry in read:
+        if entry.target is None:
+            keys.append(ConvertedKey(entry.source, None, None, entry.action))
+            continue
+        for then in writing[entry.target]:
+            keys.append(
+                ConvertedKey(entry.source, entry.target, then.target, joined_actions(entry.action, then.action))
+            )
+    return tuple(keys)

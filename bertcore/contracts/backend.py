@@ -1,0 +1,286 @@
+"""The contract of a backend: how to compute.
+
+A backend builds a model for a configuration and a head on one device, runs training steps and predictions on ragged
+batches, and hands parameters and optimizer state out and in as numpy arrays. It knows no task, no file and no
+schedule; the engine knows no framework.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.family import BertConfig
+from bertcore.contracts.head import Head
+from bertcore.contracts.objective import HeadLoss, Objective
+from bertcore.contracts.parameters import Parameters, ParameterSpec
+
+Precision = Literal["fp32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+
+Outputs = dict[str, NDArray[np.generic]]
+"""Name of an output to its values in row order: ``[rows, ...]``, ``[tokens, ...]`` or ``[label positions, ...]``, as
+the head declares. ``loss`` is float32 ``[rows]``, each row's part of the loss sum."""
+
+
+@dataclass(frozen=True)
+class ParameterGroup:
+    """One rule of the ordered rules by which parameters get their learning rate and decay; the first match counts.
+
+    Attributes:
+        name: shown in logs.
+        pattern: regular expression, searched in the canonical name.
+        learning_rate: peak learning rate of the group; 0 freezes it.
+        weight_decay: decoupled decay (Loshchilov and Hutter, arXiv 1711.05101), times the learning rate per step.
+    """
+
+    name: str
+    pattern: str
+    learning_rate: float
+    weight_decay: float
+
+
+@dataclass(frozen=True)
+class TrainingSpecification:
+    """All that the optimizer of a session is told, once.
+
+    Attributes:
+        groups: ordered rules; every parameter must match one.
+        betas: decay rates of the first and second moment.
+        eps: added to the root of the second moment.
+        clip_norm: largest global norm of all gradients after dividing by the denominator, or None. Definition of
+            ``torch.nn.utils.clip_grad_norm_``: the factor is ``min(1, clip_norm / (norm + 1e-6))``.
+        objective: what is minimized.
+        dropout: False sets every dropout to zero.
+    """
+
+    groups: tuple[ParameterGroup, ...]
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    clip_norm: float | None = 1.0
+    objective: Objective = field(default_factory=HeadLoss)
+    dropout: bool = True
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What the session will be fed, so that a backend with static shapes can choose them beforehand.
+
+    Attributes:
+        training_lengths: int64 ``[rows]``, tokens of every training row; empty where nothing is trained.
+        prediction_lengths: int64 ``[rows]``, tokens of every row to predict; empty where unknown.
+        batch_size: rows of a training micro-batch.
+        prediction_batch_size: rows of a prediction batch.
+        max_length: no row is longer, in tokens.
+    """
+
+    training_lengths: NDArray[np.int64]
+    prediction_lengths: NDArray[np.int64]
+    batch_size: int
+    prediction_batch_size: int
+    max_length: int
+
+
+@dataclass(frozen=True)
+class SessionSpecification:
+    """All that a session is opened with.
+
+    Attributes:
+        config: sizes of the encoder.
+        head: what stands on top of it.
+        table: canonical names and shapes of all parameters, in order.
+        device: one of the backend's devices, as ``cpu`` or ``cuda:1``.
+        precision: of training; the parameters that a session hands out are float32 always.
+        prediction_precision: of predictions.
+        workload: what the session will be fed.
+        training: None for a session that only predicts.
+        head_implementation: ``module:attribute`` of the backend's code for this head.
+        objective_implementation: the same for the objective.
+    """
+
+    config: BertConfig
+    head: Head
+    table: Mapping[str, ParameterSpec]
+    device: str
+    precision: Precision
+    prediction_precision: Precision
+    workload: Workload
+    training: TrainingSpecification | None = None
+    head_implementation: str = ""
+    objective_implementation: str = ""
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What changes from step to step.
+
+    Attributes:
+        step: optimizer steps done before this one, from 0.
+        seed: the run's seed; with step, micro-batch, rank and site it determines every dropout mask.
+        learning_rates: the current rate of each group, in the order of the groups.
+        loss_denominator: the loss sums of all micro-batches and ranks are divided by it, once.
+        rank: this process among those that train together.
+    """
+
+    step: int
+    seed: int
+    learning_rates: tuple[float, ...]
+    loss_denominator: float
+    rank: int = 0
+
+
+class StepResult(Protocol):
+    """The outcome of a training step, fetched from the device when a property is first read."""
+
+    @property
+    def loss_sum(self) -> float:
+        """Sum of the losses of all micro-batches of this rank, before the division."""
+
+    @property
+    def gradient_norm(self) -> float:
+        """Global norm of the gradient after the division and before clipping."""
+
+    @property
+    def finite(self) -> bool:
+        """Whether loss and gradient norm are finite; the parameters are untouched where they are not."""
+
+    @property
+    def skipped(self) -> bool:
+        """Whether fp16 loss scaling skipped the update; the schedule then does not advance."""
+
+
+@dataclass(frozen=True)
+class OptimizerState:
+    """The state of a session's optimizer, for a checkpoint that any backend continues from.
+
+    Attributes:
+        first_moment: canonical name to float32 array.
+        second_moment: canonical name to float32 array.
+        updates: updates done, for the bias correction.
+        loss_scale: current fp16 loss scale, 1 elsewhere.
+        good_steps: steps since the loss scale last changed.
+    """
+
+    first_moment: Parameters
+    second_moment: Parameters
+    updates: int
+    loss_scale: float = 1.0
+    good_steps: int = 0
+
+
+class Session(ABC):
+    """One model on one device, perhaps one rank of many."""
+
+    rank: int = 0
+    world_size: int = 1
+
+    @abstractmethod
+    def load(self, parameters: Parameters) -> None:
+        """Takes all parameters of the table and starts a new optimizer state (moments and update count zero)."""
+
+    @abstractmethod
+    def parameters(self) -> Parameters:
+        """Returns copies of all parameters, float32, in the order of the table."""
+
+    @abstractmethod
+    def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> StepResult:
+        """One optimizer step over the gradient of all micro-batches.
+
+        Adds the gradients of the loss sums, reduces them over the ranks, divides by ``context.loss_denominator``,
+        unscales (fp16), clips by the global norm and updates with AdamW. An empty micro-batch adds nothing.
+        """
+
+    @abstractmethod
+    def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
+        """Returns the named outputs of the head, and ``loss`` if wanted, in row order, without dropout."""
+
+    @abstractmethod
+    def state(self) -> OptimizerState:
+        """Returns copies of the optimizer's state."""
+
+    @abstractmethod
+    def restore(self, state: OptimizerState) -> None:
+        """Continues from a state of any backend; call :meth:`load` first."""
+
+    @property
+    def compile_seconds(self) -> float:
+        """Seconds spent on compiling graphs so far."""
+        return 0.0
+
+    def all_reduce(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns the sum over all ranks."""
+        return values
+
+    def gather(self, values: NDArray[np.generic]) -> list[NDArray[np.generic]]:
+        """Returns the arrays of all ranks, in the order of ranks."""
+        return [values]
+
+    def close(self) -> None:  # noqa: B027 - most backends have nothing to free
+        """Frees what can be freed; the session is not used afterwards."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one tested operation of ``bertcore doctor``.
+
+    Attributes:
+        operation: what was computed, in words.
+        passed: whether the result was right.
+        detail: the difference seen, or the error.
+    """
+
+    operation: str
+    passed: bool
+    detail: str
+
+
+class Backend(ABC):
+    """Base of all backends; an instance is registered by ``bertcore_register_backends``.
+
+    Creating an instance and reading its class attributes imports no framework.
+
+    Class attributes:
+        name: as in ``--backend torch``.
+        description: one line.
+        packages: distributions that the backend needs, as pip names them.
+        devices: kind of device to the precisions that it has; the order is that of preference for ``auto``.
+        distributed: whether several ranks can train together.
+        weight_file: name of the file beside ``best/`` (``best_model.pt``) and of the converter that writes it.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]]
+    devices: ClassVar[Mapping[str, tuple[Precision, ...]]]
+    distributed: ClassVar[bool] = False
+    weight_file: ClassVar[tuple[str, str]]
+
+    @abstractmethod
+    def problem(self) -> tuple[str, str] | None:
+        """Says in a line of cause and a line of remedy why the backend cannot run here, or None; imports it."""
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """Version of each package that the results depend on; imports the framework."""
+
+    @abstractmethod
+    def available_devices(self) -> list[str]:
+        """Devices of this machine, as ``cuda:0``, best first; imports the framework."""
+
+    @abstractmethod
+    def check(self, device: str) -> CheckResult:
+        """Computes one small operation on a device and compares it with numpy."""
+
+    @abstractmethod
+    def open(self, specification: SessionSpecification) -> Session:
+        """Opens a session; the first step may still compile.
+
+        Raises:
+            DeviceError: the device or the precision is absent.
+        """

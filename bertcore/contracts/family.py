@@ -1,0 +1,327 @@
+"""Model families: what a ``config.json`` means and which canonical parameters a model has.
+
+A family is everything in which BERT, RoBERTa and ELECTRA differ around one encoder: names, position offset, token
+types and the shape of the classification head. It is registered by a plugin, as heads and tasks are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from bertcore.contracts.head import NEW_HEAD, Head
+from bertcore.contracts.parameters import ParameterSpec, SkipRule
+from bertcore.errors import ModelError
+
+if TYPE_CHECKING:
+    from bertcore.tokenization.classes import BuiltTokenizer
+
+
+HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu")
+
+
+_SAME_ACTIVATIONS = {
+    "gelu_python": "gelu",
+    "gelu_pytorch_tanh": "gelu_new",
+    "gelu_python_tanh": "gelu_new",
+    "gelu_fast": "gelu_new",
+    "gelu_accurate": "gelu_new",
+}
+"""Further names in transformers of the same functions, up to the order in which they round."""
+
+
+HeadVariant = Literal["pooler", "dense"]
+
+
+HeadActivation = Literal["tanh", "gelu"]
+
+
+_MOST_LAYERS = 10_000
+
+
+_LARGEST_SIZE = 2**31
+
+
+_KIND = r"\.(weight|bias)"
+
+
+_CLS = rf"cls\.(predictions\.(bias|(decoder|transform\.(dense|LayerNorm)){_KIND})|seq_relationship{_KIND})"
+
+
+_LM_HEAD = rf"lm_head\.(bias|(dense|layer_norm|decoder){_KIND})"
+
+
+_ELECTRA_HEADS = (
+    rf"(discriminator_predictions\.(dense|dense_prediction)|generator_predictions\.(dense|LayerNorm)|generator_lm_head)"
+    rf"{_KIND}"
+)
+
+
+_HEADS = rf"(classifier|qa_outputs|sequence_summary\.summary){_KIND}|crf\.(start_|end_)?transitions"
+
+
+_DENSE_HEADS = rf"classifier\.(dense|out_proj){_KIND}"
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """The sizes and constants of one encoder, under the names of transformers' ``BertConfig``.
+
+    Further attributes, set by the family:
+        family: name of the family (``model_type``).
+        prefix: what stands before the encoder's canonical names.
+        position_offset: position id of a row's first token (RoBERTa counts from 2).
+        token_types: whether rows have token types; where they do not, every token is of type 0, whatever a tokenizer
+            says.
+        embedding_size: width of the embeddings, which a linear layer brings to ``hidden_size``; None where they have
+            that width themselves.
+        head_variant: what a head of one output per row stands on. ``pooler``: the pooled first token, dropout, the
+            linear layer ``classifier``. ``dense``: the first token, dropout, ``classifier.dense``, an activation,
+            dropout, ``classifier.out_proj``; there is no pooler.
+        head_activation: the activation between both layers of ``dense``.
+    """
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    classifier_dropout: float | None = None
+    layer_norm_eps: float = 1e-12
+    initializer_range: float = 0.02
+    pad_token_id: int = 0
+    family: str = "bert"
+    prefix: str = "bert."
+    position_offset: int = 0
+    token_types: bool = True
+    embedding_size: int | None = None
+    head_variant: HeadVariant = "pooler"
+    head_activation: HeadActivation = "tanh"
+
+    @property
+    def reads_token_types(self) -> bool:
+        """Whether a token's type matters; where it does not, all tokens are of type 0."""
+        return self.token_types and self.type_vocab_size > 1
+
+    @property
+    def embedding_width(self) -> int:
+        """Width of the three embeddings and of their LayerNorm."""
+        return self.hidden_size if self.embedding_size is None else self.embedding_size
+
+    @property
+    def head_dropout_prob(self) -> float:
+        """Dropout in front of the head's linear layers."""
+        return self.hidden_dropout_prob if self.classifier_dropout is None else self.classifier_dropout
+
+    @property
+    def max_length(self) -> int:
+        """Longest row, in tokens, that the position embeddings allow."""
+        return self.max_position_embeddings - self.position_offset
+
+
+class ModelFamily:
+    """Base of all families, and all that the family ``bert`` needs.
+
+    Class attributes:
+        name: ``model_type`` in ``config.json``.
+        prefix: what stands before the encoder's names in a Hugging Face folder, with the dot.
+        architecture: the stem of transformers' classes, as in ``BertForSequenceClassification``.
+        position_offset, token_types, head_variant, head_activation: see :class:`BertConfig`.
+        backends: names of the backends that compute it; None where every backend does that computes this encoder.
+        any_model_type: whether it stands in for each ``model_type`` that has no family of its own, by :meth:`bound`.
+        encoder_modules: the encoder's own modules, whose names stand without prefix in a file of the bare encoder.
+        pretraining_heads: pattern of the names that transformers' heads for pre-training have.
+        skip_rules: what files of this family hold beside the parameters.
+    """
+
+    name: ClassVar[str]
+    prefix: ClassVar[str]
+    architecture: ClassVar[str]
+    position_offset: ClassVar[int] = 0
+    token_types: ClassVar[bool] = True
+    head_variant: ClassVar[HeadVariant] = "pooler"
+    head_activation: ClassVar[HeadActivation] = "tanh"
+    backends: ClassVar[tuple[str, ...] | None] = None
+    any_model_type: ClassVar[bool] = False
+    encoder_modules: ClassVar[tuple[str, ...]] = ("embeddings", "encoder", "pooler")
+
+    pretraining_heads: ClassVar[str] = _CLS
+    skip_rules: ClassVar[tuple[SkipRule, ...]] = (
+        SkipRule(_CLS, "pre-training head"),
+        SkipRule(r".*\.position_ids", "buffer of position ids"),
+        SkipRule(r".*\.token_type_ids", "buffer of token types"),
+        SkipRule(r".*\.pooler\..*", "the head reads no pooler"),
+    )
+
+    def has_in_head(self, name: str) -> bool:
+        """Whether a canonical name is one of a head: of bertcore's, or of transformers' classes for this family."""
+        dense = f"|{_DENSE_HEADS}" if self.head_variant == "dense" else ""
+        return re.fullmatch(f"{_HEADS}|{self.pretraining_heads}{dense}", name) is not None
+
+    def bound(self, config: Mapping[str, Any], origin: str = "config.json") -> ModelFamily:
+        """Returns the family of the model with this ``config.json``: this one, unless it stands in for many.
+
+        Raises:
+            ModelError: the model is none that the family can stand in for.
+        """
+        return self
+
+    def read_tokenizer(self, folder: Path) -> BuiltTokenizer | None:
+        """Builds the tokenizer of a model folder, for families whose tokenizers bertcore does not build itself.
+
+        Returns:
+            The tokenizer; None to have bertcore build it as transformers does for BERT, RoBERTa and their like.
+
+        Raises:
+            ModelError: there is none, or none that can be used.
+        """
+        return None
+
+    def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:
+        """Reads the content of a ``config.json``.
+
+        Raises:
+            ModelError: a size is missing, or an entry is no number of its kind, or the model needs what no backend
+                computes.
+        """
+        if config.get("position_embedding_type") not in (None, "absolute"):
+            raise ModelError(
+                f"{origin}: position_embedding_type {config['position_embedding_type']!r} is not supported",
+                "use a model with absolute position embeddings",
+            )
+        stated = config.get("hidden_act", "gelu")
+        activation = _SAME_ACTIVATIONS.get(stated, stated) if isinstance(stated, str) else stated
+        if activation not in HIDDEN_ACTIVATIONS:
+            raise ModelError(
+                f"{origin}: hidden_act {stated!r} is not supported",
+                f"use a model with one of {', '.join((*HIDDEN_ACTIVATIONS, *_SAME_ACTIVATIONS))}",
+            )
+        values: dict[str, Any] = {}
+        for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
+            values[key] = _whole_number(config, key, origin)
+        layers = values["num_hidden_layers"]
+        if layers > _MOST_LAYERS:
+            raise ModelError(
+                f"{origin}: num_hidden_layers is {layers}, and no encoder has more than {_MOST_LAYERS}",
+                "correct the config.json of the model",
+            )
+        for key in ("max_position_embeddings", "type_vocab_size"):
+            if key in config:
+                values[key] = _whole_number(config, key, origin)
+        dropouts = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
+        for key in (*dropouts, "layer_norm_eps", "initializer_range"):
+            if config.get(key) is not None:
+                values[key] = _number(config, key, origin)
+        if config.get("pad_token_id") is not None:
+            values["pad_token_id"] = _whole_number(config, "pad_token_id", origin, least=0)
+        if values["hidden_size"] % values["num_attention_heads"]:
+            raise ModelError(
+                f"{origin}: hidden_size {values['hidden_size']} is no multiple of num_attention_heads "
+                f"{values['num_attention_heads']}",
+                "correct the config.json of the model",
+            )
+        return BertConfig(
+            **values,
+            hidden_act=activation,
+            family=self.name,
+            prefix=self.prefix,
+            position_offset=self.position_offset,
+            token_types=self.token_types,
+            head_variant=self.head_variant,
+            head_activation=self.head_activation,
+        )
+
+    def parameter_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
+        """Canonical names and shapes of the encoder with the given head, in the order of transformers' modules."""
+        hidden, intermediate, width = config.hidden_size, config.intermediate_size, config.embedding_width
+        embeddings = f"{self.prefix}embeddings."
+        table = {
+            f"{embeddings}word_embeddings.weight": ParameterSpec((config.vocab_size, width)),
+            f"{embeddings}position_embeddings.weight": ParameterSpec((config.max_position_embeddings, width)),
+            f"{embeddings}token_type_embeddings.weight": ParameterSpec((config.type_vocab_size, width)),
+            **_layer_norm(f"{embeddings}LayerNorm", width),
+        }
+        if config.embedding_size is not None:
+            table.update(_linear(f"{self.prefix}embeddings_project", hidden, width))
+        for layer in range(config.num_hidden_layers):
+            stem = f"{self.prefix}encoder.layer.{layer}."
+            for name in ("query", "key", "value"):
+                table.update(_linear(f"{stem}attention.self.{name}", hidden, hidden))
+            table.update(_linear(f"{stem}attention.output.dense", hidden, hidden))
+            table.update(_layer_norm(f"{stem}attention.output.LayerNorm", hidden))
+            table.update(_linear(f"{stem}intermediate.dense", intermediate, hidden))
+            table.update(_linear(f"{stem}output.dense", hidden, intermediate))
+            table.update(_layer_norm(f"{stem}output.LayerNorm", hidden))
+        table.update(self.head_table(config, head))
+        return table
+
+    def head_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
+        """Canonical names and shapes above the encoder: the pooler, where the head reads one, and the head."""
+        hidden = config.hidden_size
+        own = head.parameter_table(hidden)
+        if not head.uses_pooler:
+            return own
+        if config.head_variant == "dense":
+            dense = _linear("classifier.dense", hidden, hidden, NEW_HEAD)
+            return {**dense, **{re.sub(r"^classifier\.", "classifier.out_proj.", name): own[name] for name in own}}
+        return {**_linear(f"{self.prefix}pooler.dense", hidden, hidden, "the file holds no pooler"), **own}
+
+    def config_json(self, config: BertConfig, head: Head) -> dict[str, Any]:
+        """Content of the ``config.json`` with which transformers opens a checkpoint."""
+        return {
+            "architectures": [f"{self.architecture}{head.architecture}"],
+            "model_type": self.name,
+            "vocab_size": config.vocab_size,
+            "hidden_size": config.hidden_size,
+            "num_hidden_layers": config.num_hidden_layers,
+            "num_attention_heads": config.num_attention_heads,
+            "intermediate_size": config.intermediate_size,
+            "max_position_embeddings": config.max_position_embeddings,
+            "type_vocab_size": config.type_vocab_size,
+            "hidden_act": config.hidden_act,
+            "hidden_dropout_prob": config.hidden_dropout_prob,
+            "attention_probs_dropout_prob": config.attention_probs_dropout_prob,
+            "classifier_dropout": config.classifier_dropout,
+            "layer_norm_eps": config.layer_norm_eps,
+            "initializer_range": config.initializer_range,
+            "pad_token_id": config.pad_token_id,
+            "position_embedding_type": "absolute",
+            "dtype": "float32",
+            **head.config_entries(),
+        }
+
+
+def _linear(name: str, out_features: int, in_features: int, optional: str | None = None) -> dict[str, ParameterSpec]:
+    return {
+        f"{name}.weight": ParameterSpec((out_features, in_features), "normal", optional),
+        f"{name}.bias": ParameterSpec((out_features,), "zeros", optional),
+    }
+
+
+def _layer_norm(name: str, size: int) -> dict[str, ParameterSpec]:
+    return {f"{name}.weight": ParameterSpec((size,), "ones"), f"{name}.bias": ParameterSpec((size,), "zeros")}
+
+
+def _whole_number(config: Mapping[str, Any], key: str, origin: str, least: int = 1) -> int:
+    value = config.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < _LARGEST_SIZE:
+        raise ModelError(
+            f"{origin}: {key} is {value!r}, not a whole number from {least} on that an array can have",
+            "correct the model's config.json",
+        )
+    return value
+
+
+def _number(config: Mapping[str, Any], key: str, origin: str) -> float:
+    value = config[key]
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ModelError(f"{origin}: {key} is {value!r}, not a number", "correct the model's config.json")
+    return float(value)

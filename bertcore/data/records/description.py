@@ -1,0 +1,163 @@
+"""``records.json``: what the records of a folder mean."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, ValidationError, model_validator
+
+from bertcore.config import DataConfig, Setting
+from bertcore.contracts.batch import Per
+from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
+from bertcore.data.records.layout import ColumnLayout, RecordLayout
+from bertcore.errors import DataError
+
+DESCRIPTION = "records.json"
+
+
+VERSION = 1
+
+
+# A run may allow longer rows than there are, or shorter ones if there are none.
+_LENGTH = "max_length"
+
+
+_CONVERT_ANEW = "write the records anew: bertcore data convert"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _number_type(name: str) -> str:
+    try:
+        kind = np.dtype(name).kind
+    except TypeError:
+        kind = "none"
+    if kind not in {"b", "i", "u", "f"}:
+        raise ValueError(f"{name!r} is no type of numbers")
+    return name
+
+
+class ColumnDescription(_Part):
+    """See :class:`bertcore.data.records.layout.ColumnLayout`."""
+
+    name: str
+    feature: str
+    per: Per
+    dtype: Annotated[str, AfterValidator(_number_type)]
+    shape: tuple[NonNegativeInt, ...] = ()
+    ignore: float | None = None
+
+
+class SplitDescription(_Part):
+    """One split of a folder: its files, their sizes, the layout of the records, and what was noted on the way."""
+
+    file: str
+    examples: str
+    example_count: int
+    record_count: int
+    columns: tuple[ColumnDescription, ...]
+    label_positions: bool
+    example_index: bool
+    reading_notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _labels_have_positions(self) -> SplitDescription:
+        astray = [column.name for column in self.columns if column.per == "label"]
+        if astray and not self.label_positions:
+            raise ValueError(f"{astray[0]} has a value per label, and label_positions is false")
+        return self
+
+    @property
+    def layout(self) -> RecordLayout:
+        """As the records module has it."""
+        columns = tuple(ColumnLayout(**column.model_dump()) for column in self.columns)
+        return RecordLayout(columns, self.label_positions, self.example_index)
+
+
+class FolderDescription(_Part):
+    """The content of ``records.json``; another program writes ``labels`` alone.
+
+    Attributes:
+        version: of this description.
+        bertcore: version of the program.
+        format: name of the record format.
+        task: name of the task.
+        encoding_version: of the task.
+        head: name of the head whose columns the records hold.
+        labels: of the dataset, in the order of their ids.
+        head_labels: of the head, which may tell them apart in other terms (another tag scheme).
+        discovered: as in :class:`bertcore.contracts.task.Dataset`.
+        tokenizer: fingerprint of the tokenizer.
+        max_length: tokens of the longest row allowed; lists are padded to it.
+        options: the task's data options.
+        splits: by name.
+    """
+
+    version: int = VERSION
+    bertcore: str = ""
+    format: str = ""
+    task: str = ""
+    encoding_version: int = 0
+    head: str = ""
+    labels: tuple[str, ...] = ()
+    head_labels: tuple[str, ...] = ()
+    discovered: bool = False
+    tokenizer: str = ""
+    max_length: int = 0
+    options: dict[str, Any] = {}
+    splits: dict[str, SplitDescription] = {}
+
+
+def data_options(data: DataConfig) -> dict[str, Any]:
+    """The data options that determine what rows are made of an example, as JSON has them."""
+    return data.model_dump(mode="json", exclude=set(OPTIONS_BESIDE_ROWS))
+
+
+def read_description(folder: Path) -> FolderDescription | None:
+    """Reads ``records.json``, or returns None where there is none.
+
+    Raises:
+        DataError: it is damaged, or of a later version, or two labels have the same name.
+    """
+    file = folder / DESCRIPTION
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version = content.get("version", VERSION) if isinstance(content, dict) else VERSION
+        if version != VERSION:
+            raise DataError(f"{file}: version {version} is not known", "update bertcore, or convert the data anew")
+        description = FolderDescription.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the file"
+        raise DataError(f"{file}: {field}: {first['msg'][0].lower()}{first['msg'][1:]}", _CONVERT_ANEW) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{file}: {error}", _CONVERT_ANEW) from None
+    # Scores and predictions go by the names of labels: two classes of one name would be counted as one.
+    for field, labels in (("labels", description.labels), ("head_labels", description.head_labels)):
+        twice = next((label for number, label in enumerate(labels) if label in labels[:number]), None)
+        if twice is not None:
+            raise DataError(
+                f"{file}: {field}: two labels are named {twice!r}",
+                _CONVERT_ANEW if description.splits else "give every label a name of its own, in the order of the ids",
+            )
+    return description
+
+
+def recorded_settings(path: str, task: str) -> list[Setting]:
+    """The data options that the records of a folder were made with, for a task that reads them again.
+
+    They stand below whatever else sets an option, so that a run does not have to repeat them.
+    """
+    description = read_description(Path(path))
+    if description is None or description.task != task:
+        return []
+    origin = str(Path(path) / DESCRIPTION)
+    return [Setting(f"data.{name}", value, origin) for name, value in description.options.items() if value is not None]

@@ -1,0 +1,112 @@
+"""Which features a record has, by the head and the columns of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bertcore.contracts.batch import Batch, Per
+from bertcore.contracts.head import Head
+from bertcore.errors import PluginError
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+
+NO_LABEL = -100
+"""What ``label_ids`` holds at a token without label: PyTorch and MindSpore leave it out of a loss by default."""
+
+
+FIRST_UNIQUE_ID = 1_000_000_000
+"""The first of ``unique_ids``, as in ``run_squad.py``."""
+
+
+_TOKENS = ("input_ids", "input_mask", "segment_ids")
+
+
+_LABEL_MASK = "label_mask"
+
+
+_EXAMPLE_INDEX = "example_index"
+
+
+_IS_REAL = "is_real_example"
+
+
+_RESERVED = (*_TOKENS, _LABEL_MASK, _EXAMPLE_INDEX, _IS_REAL, "unique_ids")
+
+
+# The columns that google-research/bert calls otherwise.
+_FEATURE_NAMES = {"labels": "label_ids"}
+
+
+# Rows that are padded, or checked, at a time.
+_CHUNK = 512
+
+
+@dataclass(frozen=True)
+class ColumnLayout:
+    """What is needed to make a column of a batch from a feature.
+
+    Attributes:
+        name: of the column.
+        feature: that holds its values.
+        per: what one value belongs to.
+        dtype: of the column; float64 is stored by its bits, as int64.
+        shape: of one value.
+        ignore: of the column.
+    """
+
+    name: str
+    feature: str
+    per: Per
+    dtype: str
+    shape: tuple[int, ...] = ()
+    ignore: float | None = None
+
+
+@dataclass(frozen=True)
+class RecordLayout:
+    """What the features of a split's records mean.
+
+    Attributes:
+        columns: of the batch.
+        label_positions: whether ``label_mask`` says where labels belong.
+        example_index: whether the feature of this name says which example a row comes from; otherwise it is row by row.
+    """
+
+    columns: tuple[ColumnLayout, ...] = ()
+    label_positions: bool = False
+    example_index: bool = False
+
+
+def layout_of(batch: Batch, examples: int | None) -> RecordLayout:
+    """Returns how the rows of a batch are laid out in records.
+
+    Args:
+        batch: all rows of a split, or of a part of it.
+        examples: number of examples that the rows come from; None for a part, of which more is to come.
+
+    Raises:
+        PluginError: a column has the name of a feature with another meaning.
+    """
+    columns = []
+    for name, column in batch.columns.items():
+        feature = _FEATURE_NAMES.get(name, name)
+        if feature in _RESERVED or (feature != name and feature in batch.columns):
+            raise PluginError(
+                f"the column {name!r} cannot be written: {feature} means something else in a record",
+                "report this to the authors of the task",
+            )
+        values = column.values
+        columns.append(ColumnLayout(name, feature, column.per, str(values.dtype), values.shape[1:], column.ignore))
+    row_by_row = examples is not None and np.array_equal(batch.example_index, np.arange(examples))
+    return RecordLayout(tuple(columns), batch.label_positions is not None, not row_by_row)
+
+
+def foreign_layout(head: Head) -> RecordLayout | None:
+    """Returns the layout of records that another program wrote for this head, or None where theirs do not suffice."""
+    if isinstance(head, SequenceClassification) and not head.multi_label:
+        return RecordLayout((ColumnLayout(head.label_column, "label_ids", "row", "int32"),))
+    if isinstance(head, Regression):
+        return RecordLayout((ColumnLayout(head.label_column, "label_ids", "row", "float32"),))
+    return None

@@ -1,0 +1,151 @@
+"""A split that is read from records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcore.contracts.head import Head
+from bertcore.contracts.task import Encoding, Example
+from bertcore.data.records.description import _CONVERT_ANEW, FolderDescription
+from bertcore.data.records.reading import RecordedRows
+from bertcore.errors import DataError
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.tokenization.tokenizer import Tokenizer
+
+
+class RecordedSplit(Sequence[Example]):
+    """The examples of a split whose rows lie in record files.
+
+    Args:
+        examples: all examples.
+        read: reads the rows.
+        file: of the records, for errors.
+        description: of the folder.
+        truncated: indices of the examples of which something was cut.
+        notes: of the encoding.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        read: Callable[[], RecordedRows],
+        file: Path,
+        description: FolderDescription,
+        truncated: Sequence[int] = (),
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self._examples = examples
+        self._read = read
+        self._file = file
+        self._description = description
+        self._truncated = truncated
+        self._notes = notes
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Example]: ...
+
+    def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
+        return self._examples[index]
+
+    @cached_property
+    def rows(self) -> RecordedRows:
+        """All rows, read when first asked for."""
+        return self._read()
+
+    def encoding(self, tokenizer: Tokenizer, head: Head, max_length: int) -> Encoding:
+        """Returns the rows as the task's ``encode`` would, and checks that it would give the same.
+
+        Args:
+            tokenizer: of the model.
+            head: that reads the rows.
+            max_length: tokens of the longest row allowed.
+
+        Raises:
+            DataError: they were made with another tokenizer or for another head, a row is too long, or a token, a
+                segment, a label or the end of an answer is none; names the record.
+        """
+        made, file = self._description, self._file
+        if made.tokenizer and made.tokenizer != tokenizer.fingerprint:
+            raise DataError(f"{file}: the records were made with another tokenizer than the model's", _CONVERT_ANEW)
+        if made.head and made.head != head.name:
+            raise DataError(f"{file}: the records are for the head {made.head}, and this is {head.name}", _CONVERT_ANEW)
+        labels = getattr(head, "labels", ())
+        if labels != made.head_labels:
+            raise DataError(
+                f"{file}: the labels of the records are {', '.join(made.head_labels)}; wanted are {', '.join(labels)}",
+                f"{_CONVERT_ANEW}, with the same model and options of the head",
+            )
+        batch, numbers = self.rows.batch, self.rows.numbers
+        if len(batch) and int(batch.lengths.max()) > max_length:
+            row = int(np.argmax(batch.lengths > max_length))
+            raise DataError(
+                f"{file}: record {numbers[row]}: {batch.lengths[row]} tokens, and at most {max_length} are allowed",
+                f"convert the data anew with --set data.max_length={max_length}",
+            )
+        bounds = (
+            (
+                "token",
+                batch.input_ids,
+                tokenizer.vocab_size,
+                "give the model whose tokenizer the records were made with",
+            ),
+            ("segment", batch.token_type_ids, tokenizer.segment_count, "write 0 for the first text, 1 for the second"),
+        )
+        for kind, ids, count, remedy in bounds:
+            beyond = ids >= count
+            if beyond.any():
+                place = int(np.argmax(beyond))
+                row = int(np.searchsorted(batch.offsets, place, side="right")) - 1
+                raise DataError(
+                    f"{file}: record {numbers[row]}: the {kind} {ids[place]} is beyond the model's {count} {kind}s",
+                    remedy,
+                )
+        self._check_labels(head)
+        if isinstance(head, SpanExtraction):
+            self._check_spans()
+        return Encoding(batch, np.asarray(self._truncated, dtype=np.int64), self._notes)
+
+    def _check_labels(self, head: Head) -> None:
+        # Not every format has checksums, and a loss may take any number for a label.
+        batch, count = self.rows.batch, len(getattr(head, "labels", ()))
+        column = batch.columns.get(head.label_column)
+        if not count or column is None or not np.issubdtype(column.values.dtype, np.integer):
+            return
+        values: NDArray[Any] = column.values
+        wrong = ((values < 0) | (values >= count)) & (values != column.ignore)
+        if wrong.any():
+            place = row = int(np.argmax(wrong))
+            if column.per == "label" and batch.label_offsets is not None:
+                row = int(np.searchsorted(batch.label_offsets, place, side="right")) - 1
+            raise DataError(
+                f"{self._file}: record {self.rows.numbers[row]}: the label {values[place]} is none of {count}",
+                _CONVERT_ANEW,
+            )
+
+    def _check_spans(self) -> None:
+        batch = self.rows.batch
+        for name in ("start_positions", "end_positions"):
+            column = batch.columns.get(name)
+            if column is None:
+                continue
+            values: NDArray[Any] = column.values
+            wrong = ((values < 0) | (values >= batch.lengths)) & (values != column.ignore)
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                raise DataError(
+                    f"{self._file}: record {self.rows.numbers[row]}: {name} is {values[row]}, and the row has "
+                    f"{batch.lengths[row]} tokens",
+                    _CONVERT_ANEW,
+                )

@@ -1,0 +1,1 @@
+"""Model families: one description a file."""

@@ -1,0 +1,49 @@
+"""RoBERTa and its relatives, which count positions from the padding id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bertcore.contracts.family import _CLS, _LM_HEAD, BertConfig, ModelFamily
+from bertcore.contracts.parameters import SkipRule
+
+if TYPE_CHECKING:
+    pass
+
+
+class RobertaFamily(ModelFamily):
+    """RoBERTa (Liu et al. 2019, arXiv 1907.11692): positions count from the padding token's id plus one.
+
+    Rows have no token types; transformers' tokenizers give none for these models either.
+    """
+
+    name = "roberta"
+    prefix = "roberta."
+    architecture = "Roberta"
+    token_types = False
+    head_variant = "dense"
+    head_activation = "tanh"
+    pretraining_heads = rf"{_CLS}|{_LM_HEAD}"
+    skip_rules = (SkipRule(_LM_HEAD, "pre-training head"), *ModelFamily.skip_rules)
+
+    def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:  # noqa: D102
+        if config.get("pad_token_id") is None:
+            config = {**config, "pad_token_id": 1}
+        parsed = super().parse_config(config, origin)
+        return replace(parsed, position_offset=parsed.pad_token_id + 1)
+
+
+class XLMRobertaFamily(RobertaFamily):
+    """XLM-RoBERTa (Conneau et al. 2019, arXiv 1911.02116): RoBERTa with another vocabulary."""
+
+    name = "xlm-roberta"
+    architecture = "XLMRoberta"
+
+
+class CamembertFamily(RobertaFamily):
+    """CamemBERT (Martin et al. 2019, arXiv 1911.03894): RoBERTa in French."""
+
+    name = "camembert"
+    architecture = "Camembert"

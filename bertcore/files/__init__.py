@@ -1,0 +1,1 @@
+"""Files and folders: written whole, brought to the disk, compared when read."""

@@ -1,0 +1,1 @@
+"""Heads: one description a file."""

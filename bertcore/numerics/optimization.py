@@ -1,0 +1,105 @@
+"""What the optimizers of all backends do alike: parameter groups, the lazy outcome of a step, loss scaling."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import SupportsFloat
+
+from bertcore.contracts.backend import ParameterGroup, StepResult
+from bertcore.errors import ConfigError
+
+FIRST_LOSS_SCALE = 65536.0
+LOSS_SCALE_FACTOR = 2.0
+STEPS_TO_GROW = 2000
+
+
+def group_of(name: str, groups: Sequence[ParameterGroup]) -> int:
+    """Returns the number of the first group whose pattern matches.
+
+    Raises:
+        ConfigError: none matches.
+    """
+    for index, group in enumerate(groups):
+        if re.search(group.pattern, name):
+            return index
+    raise ConfigError(f"no parameter group matches {name}", "end the groups with one whose pattern is '.*'")
+
+
+@dataclass
+class LazyStepResult:
+    """The outcome of a training step as scalars on a device; reading a property fetches one of them, once.
+
+    Attributes:
+        loss: sum of the losses of all micro-batches, before the division.
+        norm: global norm of the gradient, after the division and before clipping.
+        is_finite: whether the step was taken; None where that follows from the other two.
+        skipped: whether fp16 loss scaling skipped the update.
+    """
+
+    loss: SupportsFloat
+    norm: SupportsFloat
+    is_finite: SupportsFloat | None = None
+    skipped: bool = False
+    _fetched: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def loss_sum(self) -> float:
+        """Sum of the losses of all micro-batches, before the division."""
+        return self._fetch("loss", self.loss)
+
+    @property
+    def gradient_norm(self) -> float:
+        """Global norm after the division and before clipping."""
+        return self._fetch("norm", self.norm)
+
+    @property
+    def finite(self) -> bool:
+        """Whether both are finite; the parameters are untouched where they are not."""
+        if self.is_finite is not None:
+            return bool(self._fetch("is_finite", self.is_finite))
+        return math.isfinite(self.loss_sum) and math.isfinite(self.gradient_norm)
+
+    def _fetch(self, name: str, value: SupportsFloat) -> float:
+        if name not in self._fetched:
+            self._fetched[name] = float(value)
+        return self._fetched[name]
+
+
+class LossScale:
+    """Dynamic loss scaling for fp16 as in ``torch.amp.GradScaler``, but that the scale never falls below 1.
+
+    Args:
+        active: False keeps the scale at 1, for every other precision.
+
+    Attributes:
+        value: what the loss is multiplied by.
+        good_steps: steps since the scale last changed.
+    """
+
+    def __init__(self, active: bool) -> None:
+        self.active = active
+        self.restore(FIRST_LOSS_SCALE, 0)
+
+    def restore(self, value: float, good_steps: int) -> None:
+        """Continues from the scale and its age in a checkpoint."""
+        self.value = value if self.active else 1.0
+        self.good_steps = good_steps if self.active else 0
+
+    def skips(self, result: StepResult) -> bool:
+        """Adapts the scale to the outcome of a step, and says whether the scale was the reason to skip it."""
+        if not self.active:
+            return False
+        if result.finite:
+            self.good_steps += 1
+            if self.good_steps == STEPS_TO_GROW:
+                self.restore(self.value * LOSS_SCALE_FACTOR, 0)
+            return False
+        self.good_steps = 0
+        # A loss that is itself not finite, or a gradient that is not even unscaled, is no matter of the scale.
+        if not math.isfinite(result.loss_sum) or self.value <= 1:
+            return False
+        self.value = max(1.0, self.value / LOSS_SCALE_FACTOR)
+        return True

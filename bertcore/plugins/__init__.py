@@ -1,0 +1,1 @@
+"""Hooks, discovery and look-up by name."""

@@ -1,0 +1,314 @@
+"""Tokens with the ``tokenizers`` library, from the files that transformers reads."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+
+from bertcore.errors import ModelError
+from bertcore.progress import work
+from bertcore.tokenization.classes import BuiltTokenizer, build_tokenizer
+from bertcore.tokenization.files import GENERIC_CLASS, VOCABULARY_FILES, TokenizerFiles, read_files
+from bertcore.tokenization.kinds import bert_normalizer
+from bertcore.tokenization.notes import disagreements
+from bertcore.tokenization.saving import kept_files, save_tokenizer
+
+# What encode_batch holds at a time; the texts of a split are encoded in pieces so that memory stays bounded.
+CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class TokenRows:
+    """Encoded texts.
+
+    Attributes:
+        input_ids: one list of token ids per text or pair, special tokens included.
+        token_type_ids: the segment of each token.
+        truncated: int64, indices of the texts that were cut.
+    """
+
+    input_ids: list[list[int]]
+    token_type_ids: list[list[int]]
+    truncated: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TextTokens:
+    """Tokens of whole texts without special tokens, with the characters that they stand for.
+
+    Attributes:
+        offsets: int64 ``[texts + 1]``; text i has the tokens ``offsets[i]:offsets[i + 1]``.
+        input_ids: int32 ``[tokens]``.
+        starts: int32 ``[tokens]``, first character of each token in its text.
+        ends: int32 ``[tokens]``, one past its last character.
+    """
+
+    offsets: NDArray[np.int64]
+    input_ids: NDArray[np.int32]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class PairTemplate:
+    """The special tokens around two texts, each as its id and its segment: ``[CLS] first [SEP] second [SEP]``.
+
+    Attributes:
+        before: tokens in front of the first text.
+        between: tokens between both texts (two in RoBERTa).
+        after: tokens behind the second text.
+        segments: of the tokens of the first and of the second text.
+    """
+
+    before: tuple[tuple[int, int], ...]
+    between: tuple[tuple[int, int], ...]
+    after: tuple[tuple[int, int], ...]
+    segments: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """Number of special tokens."""
+        return len(self.before) + len(self.between) + len(self.after)
+
+
+class Tokenizer:
+    """A tokenizer that gives the ids that transformers gives, without the files' padding and truncation.
+
+    Attributes:
+        lowercase: whether Latin letters are lower-cased, None where ``tokenizer.json`` does not say.
+        vocab_size: one more than the highest id.
+        fingerprint: hash of everything that determines the result of :meth:`encode`.
+        notes: where the files disagree and what then counts, a line each.
+    """
+
+    def __init__(
+        self,
+        built: BuiltTokenizer,
+        *,
+        config: Mapping[str, Any] = MappingProxyType({}),
+        kept: Mapping[str, bytes] = MappingProxyType({}),
+        notes: tuple[str, ...] = (),
+        truncation_side: str = "right",
+    ) -> None:
+        self._inner = inner = built.inner
+        # Files of sentence encoders carry a truncation and a padding of their own; both would hide what is cut.
+        inner.no_truncation()
+        inner.no_padding()
+        inner.encode_special_tokens = bool(config.get("split_special_tokens", False))
+        self._token_types = built.token_types
+        self._truncation_side = truncation_side
+        self._config = {"tokenizer_class": built.class_name, **config}
+        self._kept = kept
+        self.notes = notes
+        self.vocab_size: int = max(inner.get_vocab().values(), default=-1) + 1
+        self.lowercase: bool | None = getattr(inner.normalizer, "lowercase", None)
+        unusual = [built.token_types is False, inner.encode_special_tokens, truncation_side != "right"]
+        content = inner.to_str() + (repr(unusual) if any(unusual) else "")
+        self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        lowercase: bool | None = None,
+        *,
+        model_type: str | None = None,
+        embeddings: int | None = None,
+        built: BuiltTokenizer | None = None,
+    ) -> Tokenizer:
+        """Reads the tokenizer's files of a model folder as transformers does.
+
+        Args:
+            folder: the model folder.
+            lowercase: overrides what the files say.
+            model_type: of the model; by default as its ``config.json`` says.
+            embeddings: number of the model's token embeddings, if that is known.
+            built: a tokenizer that the model's family has made of the files itself.
+
+        Raises:
+            ModelError: there is no vocabulary, a file is damaged, or its letters cannot be lower-cased.
+        """
+        files = read_files(folder, model_type)
+        try:
+            if built is None:
+                built = build_tokenizer(files, embeddings)
+            if lowercase is not None:
+                _set_case(built.inner, files, lowercase)
+            _try(built.inner)
+            notes = disagreements(files, built, lowercase)
+            kept = kept_files(folder, built.inner)
+        except ModelError:
+            raise
+        except Exception as error:  # the library raises plain Exception
+            file = next((name for name in VOCABULARY_FILES if (folder / name).is_file()), "")
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ModelError(f"{folder / file}: {reason}", "get the tokenizer's files again") from None
+        return cls(built, config=files.config, kept=kept, notes=notes, truncation_side=files.truncation_side)
+
+    def encode(self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int) -> TokenRows:
+        """Encodes texts or pairs of texts as ``[CLS] text [SEP]`` or ``[CLS] text [SEP] pair [SEP]``.
+
+        What is too long is cut from the longer of both texts, token by token, as in google-research/bert; at its
+        beginning where the tokenizer's ``truncation_side`` is ``left``.
+
+        Args:
+            texts: first texts.
+            pairs: second texts, or None.
+            max_length: tokens of the longest row, special tokens included.
+        """
+        ids: list[list[int]] = []
+        types: list[list[int]] = []
+        truncated: list[int] = []
+        self._inner.enable_truncation(max_length, strategy="longest_first", direction=self._truncation_side)
+        try:
+            for start, first in _chunks(texts):
+                chunk: Sequence[Any] = (
+                    first if pairs is None else list(zip(first, pairs[start : start + CHUNK], strict=True))
+                )
+                for index, encoding in enumerate(self._inner.encode_batch(chunk), start):
+                    ids.append(encoding.ids)
+                    types.append(encoding.type_ids if self._token_types else [0] * len(encoding.ids))
+                    if encoding.overflowing:
+                        truncated.append(index)
+        finally:
+            self._inner.no_truncation()
+        return TokenRows(ids, types, np.asarray(truncated, dtype=np.int64))
+
+    def encode_with_offsets(self, texts: Sequence[str]) -> TextTokens:
+        """Tokenizes whole texts, without special tokens and without cutting anything."""
+        counts: list[int] = []
+        ids: list[NDArray[np.int32]] = []
+        spans: list[NDArray[np.int32]] = []
+        for _, chunk in _chunks(texts):
+            for encoding in self._inner.encode_batch(chunk, add_special_tokens=False):
+                counts.append(len(encoding))
+                ids.append(np.array(encoding.ids, dtype=np.int32))
+                spans.append(np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2))
+        offsets = np.zeros(len(counts) + 1, dtype=np.int64)
+        np.cumsum(counts, out=offsets[1:])
+        none = np.zeros((0, 2), dtype=np.int32)
+        starts, ends = np.concatenate([none, *spans]).T
+        return TextTokens(offsets, np.concatenate([none[:, 0], *ids]), starts.copy(), ends.copy())
+
+    def pair_template(self) -> PairTemplate:
+        """The special tokens that the tokenizer's own post-processor puts around a pair.
+
+        Raises:
+            ModelError: it puts none in front of the pair, where a model of the BERT family has its ``[CLS]``.
+        """
+        encoding = self._inner.encode("a", "a")
+        types = encoding.type_ids if self._token_types else [0] * len(encoding.ids)
+        tokens = list(zip(encoding.ids, types, strict=True))
+        texts = encoding.sequence_ids
+        first = [index for index, text in enumerate(texts) if text == 0]
+        second = [index for index, text in enumerate(texts) if text == 1]
+        if not first or not second or first[0] == 0:
+            raise ModelError(
+                "the tokenizer puts no [CLS] in front of a pair of texts", "check the post-processor of tokenizer.json"
+            )
+        return PairTemplate(
+            before=tuple(tokens[: first[0]]),
+            between=tuple(tokens[first[-1] + 1 : second[0]]),
+            after=tuple(tokens[second[-1] + 1 :]),
+            segments=(tokens[first[0]][1], tokens[second[0]][1]),
+        )
+
+    def encode_units(self, units: Sequence[str]) -> list[list[int]]:
+        """Encodes characters or words, each by itself and without special tokens.
+
+        Every unit gets at least one token: what the normalizer removes (a space, a control character, a lone accent)
+        becomes the unknown token. So labels of units find their tokens by position, never by text.
+
+        Args:
+            units: as they stand in the text, with the space in front of them where byte-level tokenizers need it.
+        """
+        known: dict[str, list[int]] = {}
+        distinct = list(dict.fromkeys(units))
+        for start in range(0, len(distinct), CHUNK):
+            chunk = distinct[start : start + CHUNK]
+            for unit, encoding in zip(chunk, self._inner.encode_batch(chunk, add_special_tokens=False), strict=True):
+                known[unit] = encoding.ids or [self._unknown_id]
+        return [known[unit] for unit in units]
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The texts of tokens, as the vocabulary has them."""
+        return [self._inner.id_to_token(token_id) or "" for token_id in ids]
+
+    @functools.cached_property
+    def special_ids(self) -> tuple[list[int], list[int]]:
+        """The special tokens in front of a single text and those behind it: ``[CLS]`` and ``[SEP]``."""
+        encoding = self._inner.encode("a")
+        content = encoding.special_tokens_mask.index(0)
+        behind = content + encoding.special_tokens_mask.count(0)
+        return encoding.ids[:content], encoding.ids[behind:]
+
+    @functools.cached_property
+    def segment_count(self) -> int:
+        """How many segments rows have: those of the tokenizer's pairs, two at least, as in google-research/bert."""
+        return max([1, *self._inner.encode("a", "a").type_ids]) + 1
+
+    @property
+    def _unknown_id(self) -> int:
+        tokens = (getattr(self._inner.model, "unk_token", None), "[UNK]", "<unk>")
+        found = [self._inner.token_to_id(token) for token in tokens if token]
+        return next((token_id for token_id in found if token_id is not None), 0)
+
+    def save(self, folder: Path, max_length: int | None = None) -> None:
+        """Writes the tokenizer's files, from any of which transformers and older tools get the same ids.
+
+        Args:
+            folder: where to write.
+            max_length: tokens of the longest row that the model was trained with, for ``tokenizer_config.json``.
+        """
+        config = dict(self._config)
+        if self._truncation_side != "right":  # said by the truncation of tokenizer.json, which is not written
+            config["truncation_side"] = self._truncation_side
+        if self._token_types and self._config["tokenizer_class"] == GENERIC_CLASS:  # which gives none by itself
+            config.setdefault("model_input_names", ["input_ids", "token_type_ids", "attention_mask"])
+        if self.lowercase is not None:
+            config["do_lower_case"] = self.lowercase
+        if max_length is not None:
+            config["model_max_length"] = max_length
+        save_tokenizer(folder, self._inner, config, self._kept)
+
+
+def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Yields parts of the texts, each with the index of its first, and tells of the progress."""
+    with work("encoding", len(texts), "texts") as progress:
+        for start in range(0, len(texts), CHUNK):
+            chunk = texts[start : start + CHUNK]
+            yield start, chunk
+            progress.advance(len(chunk))
+
+
+def _set_case(inner: tokenizers.Tokenizer, files: TokenizerFiles, lowercase: bool) -> None:
+    if not isinstance(inner.model, tokenizers.models.WordPiece):
+        raise ModelError(
+            f"{files.folder}: data.lowercase is for word pieces, and this is {type(inner.model).__name__}",
+            "leave data.lowercase out",
+        )
+    inner.normalizer = bert_normalizer(files.settings, lowercase)
+
+
+def _try(inner: tokenizers.Tokenizer) -> None:
+    """Encodes what every tokenizer must encode, so that files that do not fit together are found here.
+
+    Raises:
+        ValueError: they do not.
+    """
+    try:
+        inner.encode("a")
+        inner.encode("a", "\U0010fffd")
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library panics
+        raise ValueError(f"its parts do not fit together: {error}") from None
