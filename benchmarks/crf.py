@@ -23,7 +23,7 @@ import torch
 import torchcrf
 from bertcore_torch import crf
 
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.numerics.crf import batched, host, kernel
 
 

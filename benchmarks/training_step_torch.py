@@ -33,7 +33,7 @@ from bertcore.contracts.backend import (
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.data.plans import plan_training
 from bertcore.families.bert import BertFamily
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 from bertcore.tokenization.tokenizer import Tokenizer
 
 HEAD = SequenceClassification(("entailment", "not_entailment"))

@@ -16,10 +16,7 @@ from bertcore.contracts.parameters import initial_value
 from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.families.bert import BertFamily
 from bertcore.formats.mindspore_ckpt import read_ckpt
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.discovery import installed_plugins
 from bertcore.plugins.hookspecs import hookimpl
 from bertcore.plugins.registry import Registry

@@ -20,11 +20,8 @@ from bertcore.contracts.family import BertConfig, ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.errors import ModelError
 from bertcore.families.bert import BertFamily
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.heads.stored import HEAD_ENTRIES, head_from_config
-from bertcore.heads.token_classification import TokenClassification
 from bertcore.plugins.discovery import Plugins
 from bertcore.plugins.hookspecs import hookimpl
 from bertcore.plugins.registry import Registry

@@ -27,8 +27,7 @@ from bertcore.families.electra import ElectraFamily
 from bertcore.families.roberta import RobertaFamily
 from bertcore.formats.mindspore_ckpt import read_ckpt, write_ckpt
 from bertcore.formats.torch_file import write_torch_file
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SequenceClassification, TokenClassification
 from bertcore.plugins.registry import Registry
 from bertcore.weights.converters.mindformers import MindFormersConverter
 from bertcore.weights.opening import open_model

@@ -15,10 +15,7 @@ from bertcore.contracts.converter import WeightSet
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.errors import ModelError, UsageError
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.discovery import installed_plugins
 from bertcore.plugins.hookspecs import hookimpl
 from bertcore.plugins.registry import Registry

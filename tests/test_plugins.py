@@ -21,7 +21,7 @@ from bertcore import hookimpl
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.parameters import initial_value
 from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 from bertcore.plugins.discovery import Plugins, installed_plugins
 
 TESTS = Path(__file__).parent

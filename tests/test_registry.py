@@ -17,8 +17,7 @@ from bertcore.contracts.objective import HeadLoss, Objective
 from bertcore.contracts.record_format import RecordFormat
 from bertcore.errors import PluginError, UsageError
 from bertcore.families.bert import BertFamily
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import Regression, SequenceClassification
 from bertcore.plugins.discovery import Plugins
 from bertcore.plugins.registry import Registry
 

@@ -19,9 +19,7 @@ from bertcore.families.bert import BertFamily
 from bertcore.families.electra import ElectraFamily
 from bertcore.families.roberta import RobertaFamily
 from bertcore.formats.mindspore_ckpt import read_ckpt
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.discovery import installed_plugins
 from bertcore.plugins.hookspecs import hookimpl
 from bertcore.plugins.registry import Registry

@@ -10,13 +10,13 @@ from typing import Any
 from bertcore.api.arguments import PathOrText, checked, gather
 from bertcore.api.data_arguments import Data, sort_data
 from bertcore.commands import convert_data as data_convert
-from bertcore.commands import run as training
 from bertcore.commands import score as scoring
 from bertcore.commands.check_data import check as data_check
 from bertcore.commands.check_data.findings import DataReport
 from bertcore.commands.convert_data import DataConversion
 from bertcore.commands.score import ScoreResult
 from bertcore.engine.given_rows import in_temporary_folder
+from bertcore.engine.settings import resolve_run
 from bertcore.plugins.registry import Registry
 
 
@@ -89,7 +89,7 @@ def check_data(
     files, rows = sort_data(one_split=True, data=data, train=train, dev=dev, test=test)
     with in_temporary_folder(rows) as kept:
         given = [*gather(settings, task=task, model=model, **files), *kept]
-        report = data_check.check_data(training.resolve_run(given, known).config, known)
+        report = data_check.check_data(resolve_run(given, known).config, known)
     return report if rows is None else rows.renamed(replace(report, notes=(*rows.notes, *report.notes)))
 
 
@@ -129,6 +129,6 @@ def convert_data(
     files, rows = sort_data(data=data, train=train, dev=dev, test=test)
     with in_temporary_folder(rows) as kept:
         given = [*gather(settings, task=task, model=model, **files), *kept]
-        config = training.resolve_run(given, known).config
+        config = resolve_run(given, known).config
         made = data_convert.convert_data(config, known, to_name, Path(output))
     return made if rows is None else rows.renamed(replace(made, notes=(*rows.notes, *made.notes)))

@@ -14,6 +14,7 @@ from bertcore.commands import run_seeds as repeats
 from bertcore.commands.run_folds import FoldsResult
 from bertcore.commands.run_seeds import SeedsResult
 from bertcore.engine.seed_run import RunResult
+from bertcore.engine.settings import resolve_run
 from bertcore.plugins.registry import Registry
 
 
@@ -57,7 +58,7 @@ def run(
     given = gather(
         settings, task=task, backend=backend, model=model, output=output, seed=seed, **files, **placeholders(rows)
     )
-    return training.run(training.resolve_run(given, known).config, known, rows)
+    return training.run(resolve_run(given, known).config, known, rows)
 
 
 @checked
@@ -79,7 +80,7 @@ def run_seeds(
     known = registry or Registry()
     files, rows = sort_data(data=data, train=train, dev=dev, test=test)
     given = gather(settings, task=task, backend=backend, model=model, output=output, **files, **placeholders(rows))
-    return repeats.run_seeds(training.resolve_run(given, known).config, known, seeds, rows)
+    return repeats.run_seeds(resolve_run(given, known).config, known, seeds, rows)
 
 
 @checked
@@ -108,7 +109,7 @@ def run_folds(
     given = gather(
         settings, task=task, backend=backend, model=model, output=output, seed=seed, **files, **placeholders(rows)
     )
-    return cross_validation.run_folds(training.resolve_run(given, known).config, known, folds, rows)
+    return cross_validation.run_folds(resolve_run(given, known).config, known, folds, rows)
 
 
 @checked

@@ -145,6 +145,6 @@ def _print(predictions: Sequence[dict[str, Any]]) -> None:
 
 
 def _has_tags(trained: TrainedModel) -> bool:
-    from bertcore.heads.token_classification import TokenClassification
+    from bertcore.heads import TokenClassification
 
     return isinstance(trained.source.head(), TokenClassification)

@@ -72,6 +72,7 @@ def run(
     from bertcore.commands import run_folds as cross_validation
     from bertcore.commands import run_seeds as repeats
     from bertcore.config import gather_settings
+    from bertcore.engine.settings import resolve_run
     from bertcore.engine.tracking import with_trackers
     from bertcore.errors import UsageError
     from bertcore.plugins.registry import Registry
@@ -93,7 +94,7 @@ def run(
             "--seeds and --folds each make several runs", "give one of them; --seed sets that of all folds"
         )
     given = with_trackers(gather_settings(file, None, assignments, settings), trackers, registry)
-    config = training.resolve_run(given, registry).config
+    config = resolve_run(given, registry).config
     with shown_work():
         if folds is not None:
             click.echo(cross_validation.run_folds(config, registry, folds).summary)

@@ -14,7 +14,7 @@ from bertcore.contracts.parameters import fit_parameters
 from bertcore.errors import ModelError, OutputError, UsageError, printable
 from bertcore.files.manifest import verified_facts
 from bertcore.files.writing import staged
-from bertcore.heads.regression import Regression
+from bertcore.heads import Regression
 from bertcore.near_misses import did_you_mean, nearest_path
 from bertcore.plugins.registry import Registry
 from bertcore.progress import describe

@@ -18,10 +18,10 @@ from bertcore.engine.division import Division, choose_folds, whole_training_spli
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
 from bertcore.engine.judgement import judged
 from bertcore.engine.preparation import find_task, open_undivided, settle_options
-from bertcore.engine.prepared_run import Workshop
+from bertcore.engine.prepared_run import PreparedRun
 from bertcore.engine.report import write_json_lines
 from bertcore.engine.run_folder import RunFolder, require_free
-from bertcore.engine.seed_run import RunResult
+from bertcore.engine.seed_run import RunResult, train_seed
 from bertcore.errors import BertcoreError, UsageError
 from bertcore.plugins.registry import Registry
 
@@ -112,9 +112,9 @@ def _train(
                     "run": config.run.model_copy(update={"output": str(parent / name)}),
                 }
             )
-            workshop = Workshop(of_fold, registry)
-            workshop.notes[:0] = [] if rows is None else rows.notes
-            results.append(workshop.run(of_fold.run.seed))
+            prepared = PreparedRun(of_fold, registry)
+            prepared.notes[:0] = [] if rows is None else rows.notes
+            results.append(train_seed(prepared, of_fold.run.seed))
     return results
 
 

@@ -118,9 +118,9 @@ class WeightConverter(ABC):
     def parts(self, path: Path) -> ModelParts | None:
         """The tensors as they lie in the file, and what the layout's own program takes each of them for.
 
-        :mod:`bertcore.weights.verification` computes a model from them, as a proof of :meth:`read` and :meth:`write`. So they
-        must come from what is known of that program, never from the rules of conversion. None, the default: this
-        layout cannot be verified.
+        :mod:`bertcore.weights.verification` computes a model from them, as a proof of :meth:`read` and
+        :meth:`write`. So they must come from what is known of that program, never from the rules of conversion.
+        None, the default: this layout cannot be verified.
 
         Raises:
             ModelError: the file is missing, damaged or refused.

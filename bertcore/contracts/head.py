@@ -65,7 +65,7 @@ class Head(ABC):
         return {}
 
     def tuned_as(self, stored: Head) -> Self:
-        """Returns this head with what :meth:`bertcore.contracts.task.Accumulator.tune` once chose for a trained model."""
+        """Returns this head with what an accumulator of the task (its ``tune``) once chose for a trained model."""
         return self
 
     def predicts_as(self, other: Head) -> bool:

@@ -16,8 +16,7 @@ from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.tagging import entity_types
 from bertcore.contracts.task import Accumulator, Evaluation, Example, ExampleStream, Metric, Split, Task
 from bertcore.errors import ConfigError
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SequenceClassification, TokenClassification
 
 LOSS = Metric("loss", greater_is_better=False)
 """Of the head, on average over what it counts in training. It is computed where it chooses, and not otherwise."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -15,9 +14,8 @@ from bertcore.config import (
 from bertcore.contracts.backend import Session, TrainingSpecification
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
-from bertcore.engine.checkpoint import Checkpoint, Progress, newest_checkpoint, remove_checkpoints
+from bertcore.engine.checkpoint import Checkpoint, newest_checkpoint, remove_checkpoints
 from bertcore.engine.choice import choose_metric
-from bertcore.engine.division import keep_division
 from bertcore.engine.given_rows import GivenRows
 from bertcore.engine.judgement import judged, labels_of, learned_baseline
 from bertcore.engine.launchers import refuse_launchers
@@ -32,16 +30,15 @@ from bertcore.engine.preparation import (
     settle_options,
 )
 from bertcore.engine.run_folder import RunFolder, require_free
-from bertcore.engine.seed_run import RunResult, _SeedRun
 from bertcore.engine.training import training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
 from bertcore.errors import DataError, ModelError, UsageError
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.plugins.registry import Registry
 from bertcore.weights.opening import ModelSource, open_model
 
 
-class Workshop:
+class PreparedRun:
     """Data, model and session of a run, shared by all seeds so that nothing is compiled twice."""
 
     def __init__(
@@ -55,7 +52,7 @@ class Workshop:
         refuse_launchers()
         self.registry = registry
         self.resumed = resumed
-        self._has_kept_rows = rows is not None
+        self.has_kept_rows = rows is not None
         self.notes: list[str] = [*notes, *(() if rows is None else rows.notes)]
         self.checkpoint = None if resumed is None else self._last_checkpoint(resumed, config.train.keep_checkpoints)
         if resumed is None and rows is None and config.run.output is not None:
@@ -117,34 +114,6 @@ class Workshop:
                 return own
         return head
 
-    def run(self, seed: int, suffix: str = "") -> RunResult:
-        """Trains with one seed; see :func:`run`."""
-        started = time.perf_counter()
-        config = self.config.model_copy(update={"run": self.config.run.model_copy(update={"seed": seed})})
-        data = self._training_data(seed)
-        new_head = config.model.new_head and self.checkpoint is None
-        parameters, fit = self.source.fit(self.head, seed=seed, new_head=new_head)
-        if self.training_split is not None:
-            from_data = self.head.initial_parameters(self.training_split.batch)
-            parameters |= {name: value for name, value in from_data.items() if name in fit.initialized}
-        session = self._open_session(data)
-        session.load(parameters)
-        progress = Progress()
-        if self.checkpoint is not None:
-            progress = self.checkpoint.progress
-            session.restore(self.checkpoint.optimizer)
-        if self.resumed is not None:
-            config = keep_division(config, self.resumed, self.training_examples)
-            return _SeedRun(self, config, self.resumed, session, data, fit, progress, started).run()
-        with RunFolder.begin(config, suffix, self._has_kept_rows and not suffix) as (folder, notes):
-            self.notes += notes
-            try:
-                config = keep_division(config, folder, self.training_examples)
-                return _SeedRun(self, config, folder, session, data, fit, progress, started).run()
-            except BaseException:
-                folder.discard_if_useless()
-                raise
-
     def _last_checkpoint(self, resumed: RunFolder, keep: int) -> Checkpoint | None:
         if resumed.has_just_begun:
             self.notes.append("the run has no checkpoint yet: it begins again with its first step")
@@ -187,7 +156,8 @@ class Workshop:
         """Adds what is to be said beside the scores."""
         return judged(evaluation, (self.metric, self.task.metric), learned)
 
-    def _training_data(self, seed: int) -> TrainingData:
+    def training_data(self, seed: int) -> TrainingData:
+        """The batches of the training split, in the order of a seed."""
         options = self.config.train
         if self.training_split is not None:
             return SizedTrainingData(self.training_split.batch, options, seed)
@@ -200,7 +170,8 @@ class Workshop:
         )
         return StreamedTrainingData(stream, encode, options, seed, self.config.data.stream_window)
 
-    def _open_session(self, data: TrainingData) -> Session:
+    def open_session(self, data: TrainingData) -> Session:
+        """The one session of all seeds, opened when it is first asked for."""
         if self.session is None:
             self.session = open_session(
                 self.place,

@@ -22,6 +22,7 @@ from bertcore.contracts.task import Accumulator, Evaluation
 from bertcore.engine.best_model import BestModel
 from bertcore.engine.checkpoint import Progress, save_checkpoint
 from bertcore.engine.choice import describe, open_accumulator
+from bertcore.engine.division import keep_division
 from bertcore.engine.interrupt import Interrupted
 from bertcore.engine.model_settings import remembered_settings
 from bertcore.engine.prediction import PredictionTiming, predict_split
@@ -30,7 +31,7 @@ from bertcore.engine.preparation import (
     absolute_files,
     data_names,
 )
-from bertcore.engine.prepared_run import Workshop
+from bertcore.engine.prepared_run import PreparedRun
 from bertcore.engine.report import Report, ReportedTest, environment, write_json_lines, write_report
 from bertcore.engine.run_folder import RunFolder
 from bertcore.engine.schedule import nothing_is_learned, warmup_steps
@@ -82,12 +83,51 @@ class RunResult:
     notes: tuple[str, ...] = ()
 
 
-class _SeedRun:
+def train_seed(prepared: PreparedRun, seed: int, suffix: str = "") -> RunResult:
+    """Trains with one seed and reports.
+
+    Args:
+        prepared: what all seeds share.
+        seed: of data order, dropout and new parameters.
+        suffix: name of the run folder within that of the configuration.
+
+    Raises:
+        BertcoreError: the user's mistake, one subclass for each kind.
+        Interrupted: Ctrl-C or SIGTERM.
+    """
+    started = time.perf_counter()
+    config = prepared.config.model_copy(update={"run": prepared.config.run.model_copy(update={"seed": seed})})
+    data = prepared.training_data(seed)
+    new_head = config.model.new_head and prepared.checkpoint is None
+    parameters, fit = prepared.source.fit(prepared.head, seed=seed, new_head=new_head)
+    if prepared.training_split is not None:
+        from_data = prepared.head.initial_parameters(prepared.training_split.batch)
+        parameters |= {name: value for name, value in from_data.items() if name in fit.initialized}
+    session = prepared.open_session(data)
+    session.load(parameters)
+    progress = Progress()
+    if prepared.checkpoint is not None:
+        progress = prepared.checkpoint.progress
+        session.restore(prepared.checkpoint.optimizer)
+    if prepared.resumed is not None:
+        config = keep_division(config, prepared.resumed, prepared.training_examples)
+        return SeedRun(prepared, config, prepared.resumed, session, data, fit, progress, started).run()
+    with RunFolder.begin(config, suffix, prepared.has_kept_rows and not suffix) as (folder, notes):
+        prepared.notes += notes
+        try:
+            config = keep_division(config, folder, prepared.training_examples)
+            return SeedRun(prepared, config, folder, session, data, fit, progress, started).run()
+        except BaseException:
+            folder.discard_if_useless()
+            raise
+
+
+class SeedRun:
     """One seed in one run folder."""
 
     def __init__(
         self,
-        workshop: Workshop,
+        prepared: PreparedRun,
         config: RunConfig,
         folder: RunFolder,
         session: Session,
@@ -96,7 +136,7 @@ class _SeedRun:
         progress: Progress,
         started: float,
     ) -> None:
-        self._shop = workshop
+        self._prepared = prepared
         self._config = config
         self._folder = folder
         self._session = session
@@ -115,21 +155,22 @@ class _SeedRun:
         self._event = RunStarted(
             folder.path, self._header(), data.total_steps, progress.step, config_values(stored), tuple(progress.history)
         )
-        self._tuned_head = workshop.head
+        self._tuned_head = prepared.head
         self._accumulator: Accumulator | None = None  # of the last evaluation
-        self._damaged: tuple[Path, ...] = () if workshop.checkpoint is None else workshop.checkpoint.damaged
+        self._damaged: tuple[Path, ...] = () if prepared.checkpoint is None else prepared.checkpoint.damaged
         self._best = BestModel(
             folder,
-            workshop.source,
-            workshop.tokenizer,
-            workshop.place.backend,
-            workshop.registry,
-            max_length=workshop.max_length,
-            settings=remembered_settings(config, workshop.max_length),
+            prepared.source,
+            prepared.tokenizer,
+            prepared.place.backend,
+            prepared.registry,
+            max_length=prepared.max_length,
+            settings=remembered_settings(config, prepared.max_length),
         )
-        self._trackers = Trackers(config.run.trackers, workshop.registry, self._event, session.rank)
+        self._trackers = Trackers(config.run.trackers, prepared.registry, self._event, session.rank)
 
     def run(self) -> RunResult:
+        """Trains from where the run stands to its end, and tells the trackers how it ended."""
         try:
             with listening(self._send):
                 return self._run()
@@ -143,16 +184,16 @@ class _SeedRun:
             self._trackers.close()
 
     def _run(self) -> RunResult:
-        for note in (*self._shop.notes, *self._fit_notes(), *self._schedule_notes()):
+        for note in (*self._prepared.notes, *self._fit_notes(), *self._schedule_notes()):
             self._send(Note(note))
         best = self._make_best_again()
         trainer = Trainer(
             session=self._session,
             data=self._data,
-            specification=self._shop.specification,
-            head=self._shop.head,
-            metric=self._shop.metric,
-            evaluation_split=self._shop.evaluation.name,
+            specification=self._prepared.specification,
+            head=self._prepared.head,
+            metric=self._prepared.metric,
+            evaluation_split=self._prepared.evaluation.name,
             options=self._config.train,
             seed=self._config.run.seed,
             progress=self._progress,
@@ -174,7 +215,7 @@ class _SeedRun:
             summary, metrics, baseline = evaluation.summary, evaluation.metrics, evaluation.baseline
             report = Report(
                 title=f"{self._config.task} on {self._config.backend}, seed {self._config.run.seed}",
-                split=self._shop.evaluation.name,
+                split=self._prepared.evaluation.name,
                 header=self._event.header,
                 evaluation=evaluation,
                 best_step=self._progress.best_step,
@@ -182,7 +223,7 @@ class _SeedRun:
                 examples_per_second=speed,
                 history=self._progress.history,
                 options=self._event.options,
-                environment=environment(self._shop.place.backend.versions()),
+                environment=environment(self._prepared.place.backend.versions()),
             )
             write_report(self._folder.path, report)
             test = self._predict_test()
@@ -198,7 +239,7 @@ class _SeedRun:
             seed=self._config.run.seed,
             metrics=metrics,
             baseline=baseline,
-            total=len(self._shop.evaluation.examples),
+            total=len(self._prepared.evaluation.examples),
             summary=summary,
             steps=self._progress.step,
             best_step=self._progress.best_step,
@@ -214,21 +255,21 @@ class _SeedRun:
         self._trackers.send(event)
 
     def _header(self) -> dict[str, str]:
-        shop, config = self._shop, self._config
-        training = shop.training_split
-        splits = [training.describe() if training is not None else "train (stream)", shop.evaluation.describe()]
+        prepared, config = self._prepared, self._config
+        training = prepared.training_split
+        splits = [training.describe() if training is not None else "train (stream)", prepared.evaluation.describe()]
         train = config.train
         return {
-            "task": shop.task.name,
-            "backend": shop.place.describe(),
-            "device": shop.place.device,
+            "task": prepared.task.name,
+            "backend": prepared.place.describe(),
+            "device": prepared.place.device,
             "precision": f"{config.run.precision}, evaluation {config.evaluate.precision}",
-            "model": f"{config.model.path} ({shop.source.family.name}, "
-            f"{shop.source.config.num_hidden_layers} layers, hidden size {shop.source.config.hidden_size})",
-            "data": f"{data_names(config.data)}: {', '.join(splits)}, at most {shop.max_length} tokens",
+            "model": f"{config.model.path} ({prepared.source.family.name}, "
+            f"{prepared.source.config.num_hidden_layers} layers, hidden size {prepared.source.config.hidden_size})",
+            "data": f"{data_names(config.data)}: {', '.join(splits)}, at most {prepared.max_length} tokens",
             "training": f"{self._data.total_steps} steps of {train.batch_size * train.accumulation} examples, "
             f"learning rate {train.learning_rate:g}, seed {config.run.seed}",
-            **({"best by": describe(shop.metric)} if train.metric is not None else {}),
+            **({"best by": describe(prepared.metric)} if train.metric is not None else {}),
             "output": str(self._folder.path),
         }
 
@@ -236,7 +277,7 @@ class _SeedRun:
         groups: dict[str, list[str]] = {}
         for name, reason in self._fit.initialized.items():
             groups.setdefault(f"new ({reason})", []).append(name)
-        notes = [*self._shop.source.weights.notes]
+        notes = [*self._prepared.source.weights.notes]
         notes += [f"{reason}: {', '.join(names)}" for reason, names in groups.items()]
         if self._fit.skipped:
             reasons = sorted(set(self._fit.skipped.values()))
@@ -245,13 +286,13 @@ class _SeedRun:
 
     def _schedule_notes(self) -> list[str]:
         options, total = self._config.train, self._data.total_steps
-        peaks = [group.learning_rate for group in self._shop.specification.groups]
+        peaks = [group.learning_rate for group in self._prepared.specification.groups]
         note = nothing_is_learned(total, warmup_steps(total, options.warmup_ratio), options.schedule, peaks)
         return [] if note is None else [note]
 
     def _evaluate(self) -> tuple[Evaluation, PredictionTiming]:
-        split = self._shop.evaluation
-        accumulator = open_accumulator(self._config, self._shop.task, split.examples, self._shop.head)
+        split = self._prepared.evaluation
+        accumulator = open_accumulator(self._config, self._prepared.task, split.examples, self._prepared.head)
         with about(split.name):
             timing = predict_split(
                 self._session,
@@ -260,9 +301,9 @@ class _SeedRun:
                 batch_size=self._config.evaluate.batch_size,
                 examples=len(split.examples),
             )
-        self._tuned_head = accumulator.tune() or self._shop.head
+        self._tuned_head = accumulator.tune() or self._prepared.head
         self._accumulator = accumulator
-        return self._shop.judged(accumulator.result(), self._shop.baseline), timing
+        return self._prepared.judged(accumulator.result(), self._prepared.baseline), timing
 
     def _evaluate_best(self) -> Evaluation:
         self._load_best()
@@ -270,7 +311,7 @@ class _SeedRun:
 
     def _load_best(self) -> Head:
         """Loads the best checkpoint, and returns its head, with what was tuned."""
-        parameters, head, step = self._best.load(self._shop.head)
+        parameters, head, step = self._best.load(self._prepared.head)
         self._session.load(parameters)
         self._progress.best_step = step or self._progress.best_step
         return head
@@ -292,10 +333,10 @@ class _SeedRun:
 
     def _predict_test(self) -> ReportedTest | None:
         """Predicts the user's test file with the best checkpoint; scores it where every example has a label."""
-        split = self._shop.test
+        split = self._prepared.test
         if split is None:
             return None
-        accumulator = self._shop.task.accumulator(split.examples, self._load_best(), self._config.data)
+        accumulator = self._prepared.task.accumulator(split.examples, self._load_best(), self._config.data)
         accumulator.read_parameters(self._session.parameters())
         with about(split.name):
             predict_split(
@@ -313,7 +354,7 @@ class _SeedRun:
             self._send(Note(f"test: not scored, {labeled} of {len(split.examples)} examples have a label"))
         if labeled < len(split.examples):
             return ReportedTest(len(split.examples), labeled, file.name, None)
-        evaluation = self._shop.judged(accumulator.result(), self._shop.learned_baseline(split.examples))
+        evaluation = self._prepared.judged(accumulator.result(), self._prepared.learned_baseline(split.examples))
         self._send(Note(f"test: {evaluation.summary}"))
         if evaluation.notes:
             self._send(Note(f"test: {'; '.join(evaluation.notes)}"))
@@ -337,7 +378,7 @@ class _SeedRun:
             self._folder.path,
             self._session.state(),
             progress,
-            lambda folder: self._best.save_model(folder, parameters, self._shop.head),
+            lambda folder: self._best.save_model(folder, parameters, self._prepared.head),
             keep=self._config.train.keep_checkpoints,
             damaged=self._damaged,
         )

@@ -92,7 +92,7 @@ def resolve_run(settings: Sequence[Setting], registry: Registry) -> ResolvedConf
     return resolve_config(settings, config_model(task.data_config, task.head_config))
 
 
-def _changed_config(
+def changed_config(
     folder: RunFolder, registry: Registry, changes: Sequence[Setting], trackers: Sequence[str]
 ) -> RunConfig:
     """The configuration of a run with changes, those of :data:`FIXED_ON_RESUME` refused."""

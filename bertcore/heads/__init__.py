@@ -1,1 +1,10 @@
-"""Heads: one description a file."""
+"""Heads: what stands on top of an encoder, one description a file."""
+
+from __future__ import annotations
+
+from bertcore.heads.regression import Regression
+from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads.token_classification import TokenClassification
+
+__all__ = ["Regression", "SequenceClassification", "SpanExtraction", "TokenClassification"]

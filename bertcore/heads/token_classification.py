@@ -21,13 +21,14 @@ class TokenClassification(Head):
 
     Reads ``labels``: int ``[label positions]``. Gives ``logits`` (emissions): float32 ``[label positions, labels]``,
     and ``tags``: int32 ``[label positions]``, the best label, or with a CRF the best path. The loss sums over label
-    positions (softmax) or over rows (CRF, Lafferty et al. 2001; :mod:`bertcore.numerics.crf` says what it is, and that an
-    ignored label is absent from its sequence).
+    positions (softmax) or over rows (CRF, Lafferty et al. 2001; :mod:`bertcore.numerics.crf` says what it is, and
+    that an ignored label is absent from its sequence).
 
     Attributes:
         labels: tags in the order of their ids.
         crf: whether a conditional random field stands behind the linear layer.
-        scheme: the tag scheme (:mod:`bertcore.contracts.tagging`) that says which transitions are legal; "" forbids none.
+        scheme: the tag scheme (:mod:`bertcore.contracts.tagging`) that says which transitions are legal; "" forbids
+            none.
         forbid: where a CRF forbids the others: when it decodes, also when it is trained, or never.
         transitions: whether a new CRF starts with zeros or with the logarithms of the training set's frequencies.
         crf_learning_rate: peak learning rate of the CRF's own parameters; 0 freezes them.

@@ -37,10 +37,7 @@ from bertcore.contracts.objective import HeadLoss
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.tagging import LegalTransitions
 from bertcore.errors import DeviceError
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.numerics.crf import reference as crf_reference
 from bertcore.testing import reference
 from bertcore.testing.plugin_under_test import imported_modules, load_plugin, only

@@ -18,10 +18,7 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.errors import ModelError, OutputError
 from bertcore.families.bert import BertFamily
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.testing.plugin_under_test import (
     CUTS,
     FRAMEWORKS,

@@ -1,4 +1,4 @@
-"""Conformance of a record format: the contract of :class:`bertcore.contracts.record_format.RecordFormat`, on random records."""
+"""Conformance of a record format: the contract of :class:`RecordFormat`, on random records."""
 
 from __future__ import annotations
 

@@ -20,10 +20,7 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Dataset, Encoding, Evaluation, Example, Task
 from bertcore.errors import DataError, UsageError
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.testing.plugin_under_test import FRAMEWORKS, character_tokenizer, imported_modules, load_plugin, only
 
 LONG, SHORT = 4096, 16

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bertcore.contracts.converter import KeyReport, WeightSet
 from bertcore.contracts.family import BertConfig, ModelFamily
 from bertcore.errors import ModelError, printable
-from bertcore.heads.regression import Regression
+from bertcore.heads import Regression
 from bertcore.weights.converters.rules import ENCODER_PARTS, joined_actions, renamed
 from bertcore.weights.converters.wrappers import encoder_prefixes, one_encoder, parents, set_aside_copies
 

@@ -1,9 +1,9 @@
 """Proves a conversion by numbers: the model is computed from both files, each by its own program's semantics.
 
 Nothing here knows the rules of conversion. A converter hands over the tensors as they lie in its file and what the
-program that the file is for takes each of them for (:class:`bertcore.contracts.converter.ModelParts`); the equations of BERT
-(Devlin et al. 2019, arXiv 1810.04805) are computed from them in float64, with numpy. A matrix that the rules turned the
-wrong way, or a query in the place of a key, changes the numbers, even where every shape fits.
+program that the file is for takes each of them for (:class:`bertcore.contracts.converter.ModelParts`); the equations
+of BERT (Devlin et al. 2019, arXiv 1810.04805) are computed from them in float64, with numpy. A matrix that the rules
+turned the wrong way, or a query in the place of a key, changes the numbers, even where every shape fits.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from bertcore.contracts.backend import (
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.family import BertConfig
 from bertcore.families.bert import BertFamily
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.numerics.crf import reference
 
 pytestmark = pytest.mark.mindspore

@@ -28,10 +28,7 @@ from bertcore.contracts.backend import (
 )
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.head import Head
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.numerics import randomness
 from bertcore.plugins.registry import Registry
 

@@ -15,8 +15,7 @@ from bertcore_mindspore.shapes import Shape
 from mindspore import Parameter, Tensor
 
 from bertcore.contracts.family import BertConfig
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SpanExtraction, TokenClassification
 from bertcore.numerics.randomness import EMBEDDINGS, HEAD, HEAD_DENSE
 
 pytestmark = pytest.mark.mindspore

@@ -33,8 +33,7 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.errors import ConfigError
 from bertcore.families.bert import BertFamily
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SequenceClassification, TokenClassification
 from bertcore.tokenization.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.mindspore

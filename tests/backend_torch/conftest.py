@@ -21,7 +21,7 @@ from bertcore.contracts.family import BertConfig
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.families.bert import BertFamily
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 from bertcore.tokenization.tokenizer import Tokenizer
 
 HEADS = {

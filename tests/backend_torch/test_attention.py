@@ -17,7 +17,7 @@ from bertcore_torch.layout import lay_out
 from bertcore.contracts.backend import StepContext, TrainingSpecification
 from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.family import BertConfig
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 from bertcore.numerics import randomness
 
 HEADS, SIZE, RATE, SITE = 3, 4, 0.25, 8

@@ -27,9 +27,7 @@ from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.head import Head
 from bertcore.errors import ModelError
 from bertcore.formats.safetensors_file import read_safetensors
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.registry import Registry
 from bertcore.weights.opening import ModelSource, open_model
 

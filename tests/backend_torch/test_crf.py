@@ -20,7 +20,7 @@ from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.tagging import LegalTransitions, legal_transitions, transition_scores
 from bertcore.families.bert import BertFamily
 from bertcore.formats.safetensors_file import read_safetensors
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.numerics.crf import reference
 
 BIO = ("O", "B-X", "I-X", "B-Y", "I-Y")

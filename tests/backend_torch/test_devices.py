@@ -15,7 +15,7 @@ from bertcore_torch.backend import TorchBackend
 
 from bertcore.contracts.family import BertConfig
 from bertcore.errors import DeviceError
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 
 CONFIG = BertConfig(
     vocab_size=20,

@@ -15,9 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bertcore.contracts.backend import StepContext, TrainingSpecification
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.family import BertConfig
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassification
 
 TINY = BertConfig(
     vocab_size=60,

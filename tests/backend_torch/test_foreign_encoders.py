@@ -16,8 +16,7 @@ from bertcore_torch.session import TorchSession
 
 from bertcore.contracts.batch import Batch, from_rows
 from bertcore.errors import ModelError
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SequenceClassification, TokenClassification
 from bertcore.plugins.registry import Registry
 from bertcore.weights.opening import open_model
 

@@ -15,10 +15,7 @@ from bertcore_torch.heads import HeadModule
 from bertcore.contracts.batch import Batch, Column
 from bertcore.contracts.family import BertConfig
 from bertcore.errors import ModelError
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 
 
 def with_columns(batch: Batch, **columns: Column) -> Batch:

@@ -14,7 +14,7 @@ from bertcore_torch.optimizer import AdamW, FlatParameters
 from bertcore.contracts.backend import ParameterGroup, StepContext, TrainingSpecification
 from bertcore.contracts.family import BertConfig
 from bertcore.errors import ConfigError
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 from bertcore.numerics.optimization import STEPS_TO_GROW
 
 HEAD = SequenceClassification(("a", "b", "c"))

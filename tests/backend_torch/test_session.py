@@ -13,8 +13,7 @@ import torch
 from bertcore.contracts.backend import ParameterGroup, StepContext, TrainingSpecification
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.family import BertConfig
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SequenceClassification, TokenClassification
 
 HEAD = SequenceClassification(("a", "b"))
 TAGS = TokenClassification(("a", "b", "c"))

@@ -18,10 +18,7 @@ from bertcore.families.bert import BertFamily
 from bertcore.families.electra import ElectraFamily
 from bertcore.families.roberta import RobertaFamily
 from bertcore.formats.torch_file import write_torch_file
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.registry import Registry
 from bertcore.weights.converters.bert4torch import Bert4TorchConverter, OldBert4TorchConverter
 from bertcore.weights.converters.huggingface import HuggingFaceConverter

@@ -17,9 +17,7 @@ from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.families.bert import BertFamily
 from bertcore.formats.mindspore_ckpt import read_ckpt, write_ckpt
 from bertcore.formats.safetensors_file import read_safetensors
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.registry import Registry
 from bertcore.weights.converters.huggingface import HuggingFaceConverter
 from bertcore.weights.converters.mindformers import MindFormers01Converter, MindFormersConverter

@@ -18,9 +18,7 @@ from bertcore.contracts.head import Head
 from bertcore.errors import ModelError, OutputError
 from bertcore.families.bert import BertFamily
 from bertcore.formats.mindspore_ckpt import read_ckpt, write_ckpt
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.registry import Registry
 from bertcore.weights.converters.mindspore_zoo import MindSporeZooConverter
 from bertcore.weights.opening import find_converter, open_model

@@ -139,7 +139,7 @@ def test_a_checkpoint_of_lightning_is_read_and_none_of_its_objects_made(
 
 
 def open_head(network: BertForSequenceClassification) -> Any:
-    from bertcore.heads.sequence_classification import SequenceClassification
+    from bertcore.heads import SequenceClassification
 
     return SequenceClassification(tuple(network.config.id2label.values()))
 

@@ -19,7 +19,7 @@ import torchcrf
 from bertcore.contracts.parameters import fit_parameters
 from bertcore.contracts.tagging import LegalTransitions, TransitionScores, legal_transitions
 from bertcore.errors import ModelError
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.numerics.crf import batched, host, kernel, reference
 from bertcore.numerics.crf.reference import Scores
 

@@ -17,7 +17,7 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.task import Accumulator, Dataset, Encoding, Example, Metric, Task
 from bertcore.data import encoded
 from bertcore.data.encoded import cache_folder, encode_split
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 from bertcore.tokenization.tokenizer import Tokenizer
 
 HEAD = SequenceClassification(("no", "yes"))

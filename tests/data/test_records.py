@@ -33,10 +33,7 @@ from bertcore.data.records.writing import records_of
 from bertcore.engine.preparation import encode_examples, open_data
 from bertcore.engine.settings import resolve_run
 from bertcore.errors import BertcoreError, DataError, DeviceError, OutputError, UsageError
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.discovery import installed_plugins
 from bertcore.plugins.registry import Registry
 from bertcore.tokenization.tokenizer import Tokenizer

@@ -16,7 +16,7 @@ import pytest
 from bertcore.config import TrainConfig
 from bertcore.data.plans import plan_training
 from bertcore.formats.safetensors_file import write_safetensors
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 from bertcore.plugins.registry import Registry
 
 LABELS = ("entailment", "not_entailment")

@@ -37,7 +37,7 @@ from bertcore.data.records.reading import RecordedRows, rows_of
 from bertcore.data.records.shards import _claimed_twice, _record_files
 from bertcore.data.records.split import RecordedSplit
 from bertcore.errors import DataError, DeviceError
-from bertcore.heads.regression import Regression
+from bertcore.heads import Regression
 
 BROUGHT_BY = {"mindrecord": "bertcore-mindspore"}
 """Formats of this project that a distribution of their own brings."""

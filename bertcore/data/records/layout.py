@@ -9,8 +9,7 @@ import numpy as np
 from bertcore.contracts.batch import Batch, Per
 from bertcore.contracts.head import Head
 from bertcore.errors import PluginError
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import Regression, SequenceClassification
 
 NO_LABEL = -100
 """What ``label_ids`` holds at a token without label: PyTorch and MindSpore leave it out of a loss by default."""

@@ -15,7 +15,7 @@ from bertcore.contracts.task import Encoding, Example
 from bertcore.data.records.description import _CONVERT_ANEW, FolderDescription
 from bertcore.data.records.reading import RecordedRows
 from bertcore.errors import DataError
-from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads import SpanExtraction
 from bertcore.tokenization.tokenizer import Tokenizer
 
 

@@ -20,9 +20,7 @@ from bertcore.data.records.layout import (
     NO_LABEL,
     RecordLayout,
 )
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads import Regression, SequenceClassification, SpanExtraction
 
 
 def records_of(

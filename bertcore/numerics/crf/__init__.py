@@ -7,7 +7,8 @@ ending, the tags ``y_1 .. y_n`` have the score
     S(y) = s[y_1] + sum_t e[t, y_t] + sum_t A[y_(t-1), y_t] + f[y_n],
 
 and the loss is ``log sum_(y') exp S(y') - S(y)``, where the sum runs over all tag sequences, or over the legal ones
-(:class:`bertcore.contracts.tagging.LegalTransitions`) where the others are forbidden. A sequence without positions has loss 0.
+(:class:`bertcore.contracts.tagging.LegalTransitions`) where the others are forbidden. A sequence without positions
+has loss 0.
 
 Three rules keep every loss and gradient finite:
 
@@ -18,8 +19,8 @@ Three rules keep every loss and gradient finite:
 - Where no sequence is legal, decoding gives the best of those with the fewest illegal steps.
 
 - :mod:`bertcore.numerics.crf.reference` says all this in plain numpy, one sequence at a time: the oracle.
-- :mod:`bertcore.numerics.crf.host` computes it on a CPU, from :mod:`bertcore.numerics.crf.kernel` (numba, the extra ``fast``) where numba
-  can be imported, else from :mod:`bertcore.numerics.crf.batched` (numpy).
+- :mod:`bertcore.numerics.crf.host` computes it on a CPU, from :mod:`bertcore.numerics.crf.kernel` (numba, the extra
+  ``fast``) where numba can be imported, else from :mod:`bertcore.numerics.crf.batched` (numpy).
 - :mod:`bertcore.numerics.crf.path` says how probable decoded tags are.
 - Each backend has a ``crf`` of its own in operators of its framework, for its accelerators.
 """

@@ -1,8 +1,8 @@
 """Sums and maxima over all tag sequences as compiled loops over the rows, by numba (the extra ``fast``).
 
-The functions are those of :mod:`bertcore.numerics.crf.batched`. Importing this module imports numba. The first call compiles
-for some seconds, or loads what an earlier process compiled: numba keeps it beside this file as Python keeps its byte
-code, or in the user's cache folder, or in ``NUMBA_CACHE_DIR``.
+The functions are those of :mod:`bertcore.numerics.crf.batched`. Importing this module imports numba. The first call
+compiles for some seconds, or loads what an earlier process compiled: numba keeps it beside this file as Python keeps
+its byte code, or in the user's cache folder, or in ``NUMBA_CACHE_DIR``.
 """
 
 from __future__ import annotations

@@ -2,11 +2,11 @@
 
 The label positions of the rows lie one after the other in the bins of the static shape (a *leaf* each): a bin is one
 chain, in which a row begins anew whatever comes before it, and free leaves and absent positions change nothing. On a
-CPU the core computes it, :mod:`bertcore.numerics.crf.host` by numba or numpy, called from the graph. On an accelerator it is
-computed in the graph, in a number of steps that grows with the logarithm of the length: neighbouring leaves are
-multiplied to a tree of matrices of log-sums, and what comes before and after each leaf is handed down the tree again.
-Products are log-sums of exponentials of differences from the largest, exact for every finite score; the gradient is
-that of the marginals and not one through the tree.
+CPU the core computes it, :mod:`bertcore.numerics.crf.host` by numba or numpy, called from the graph. On an
+accelerator it is computed in the graph, in a number of steps that grows with the logarithm of the length:
+neighbouring leaves are multiplied to a tree of matrices of log-sums, and what comes before and after each leaf is
+handed down the tree again. Products are log-sums of exponentials of differences from the largest, exact for every
+finite score; the gradient is that of the marginals and not one through the tree.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mindspore import Parameter, Tensor, nn, ops
 from numpy.typing import NDArray
 
 from bertcore.contracts.tagging import LegalTransitions, TransitionScores
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.numerics.crf import SCORE_FLOOR, host
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.encoder import Inputs

@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 from bertcore.contracts.batch import Per
 from bertcore.contracts.family import BertConfig
 from bertcore.contracts.head import Head
-from bertcore.heads.sequence_classification import SequenceClassification
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import SequenceClassification, TokenClassification
 from bertcore.numerics.randomness import HEAD, HEAD_DENSE
 from bertcore_mindspore import blocks, crf
 from bertcore_mindspore.blocks import Linear, LogSoftmax

@@ -24,10 +24,7 @@ def bertcore_register_backends() -> list[Backend]:
 def bertcore_register_heads() -> list[HeadImplementation]:
     """Registers the heads that MindSpore computes."""
     from bertcore.contracts.implementations import HeadImplementation
-    from bertcore.heads.regression import Regression
-    from bertcore.heads.sequence_classification import SequenceClassification
-    from bertcore.heads.span_extraction import SpanExtraction
-    from bertcore.heads.token_classification import TokenClassification
+    from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 
     return [
         HeadImplementation(head, "mindspore", f"bertcore_mindspore.heads:{head.__name__}Head")

@@ -1,7 +1,8 @@
 """The conditional random field (:mod:`bertcore.numerics.crf`) on torch.
 
-On a CPU the core computes it: :mod:`bertcore.numerics.crf.host`, by numba or numpy. On an accelerator, which should not be asked
-for a few small kernels per position, it is computed here in a number of steps that grows with the logarithm of the
+On a CPU the core computes it: :mod:`bertcore.numerics.crf.host`, by numba or numpy. On an accelerator, which should
+not be asked for a few small kernels per position, it is computed here in a number of steps that grows with the
+logarithm of the
 length: neighbouring positions are multiplied to a tree of matrices of log-sums, and what comes before and after each
 position is handed down the tree again. So losses and marginals need no gradient through time, no loop over rows and
 nothing from the device. Products are log-sums of exponentials of differences from the largest, exact for every finite
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from bertcore.contracts.tagging import LegalTransitions, TransitionScores
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.numerics.crf import SCORE_FLOOR, host
 from numpy.typing import NDArray
 from torch import Tensor, nn

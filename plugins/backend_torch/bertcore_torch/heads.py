@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bertcore.contracts import head as heads
+from bertcore import heads
 from bertcore.contracts.family import BertConfig
 from bertcore.errors import ModelError
 from bertcore.numerics import randomness
@@ -128,7 +128,7 @@ class _RowHead(_ClassifierHead):
 
 
 class SequenceClassificationHead(_RowHead):
-    """:class:`bertcore.heads.sequence_classification.SequenceClassification`: cross entropy, or a sigmoid for each label."""
+    """:class:`bertcore.heads.SequenceClassification`: cross entropy, or a sigmoid for each label."""
 
     def __init__(self, config: BertConfig, head: heads.SequenceClassification) -> None:
         super().__init__(config, head)
@@ -145,7 +145,7 @@ class SequenceClassificationHead(_RowHead):
 
 
 class RegressionHead(_RowHead):
-    """:class:`bertcore.heads.regression.Regression`: squared error."""
+    """:class:`bertcore.heads.Regression`: squared error."""
 
     def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
         """Gives one loss for each row."""
@@ -155,7 +155,7 @@ class RegressionHead(_RowHead):
 
 
 class TokenClassificationHead(_ClassifierHead):
-    """:class:`bertcore.heads.token_classification.TokenClassification`: cross entropy at each label position, or a CRF over those of a row.
+    """:class:`bertcore.heads.TokenClassification`: cross entropy at each label position, or a CRF over those of a row.
 
     With a CRF, ``tags`` are only given where no gradient is asked for: a training step does not need the best path.
     """
@@ -187,7 +187,7 @@ class TokenClassificationHead(_ClassifierHead):
 
 
 class SpanExtractionHead(HeadModule):
-    """:class:`bertcore.heads.span_extraction.SpanExtraction`: cross entropies of start and end over the tokens of a row."""
+    """:class:`bertcore.heads.SpanExtraction`: cross entropies of start and end over the tokens of a row."""
 
     reads: Reads = "tokens"
 

@@ -32,10 +32,7 @@ def bertcore_register_families() -> list[ModelFamily]:
 def bertcore_register_heads() -> list[HeadImplementation]:
     """The heads of the core on torch."""
     from bertcore.contracts.implementations import HeadImplementation
-    from bertcore.heads.regression import Regression
-    from bertcore.heads.sequence_classification import SequenceClassification
-    from bertcore.heads.span_extraction import SpanExtraction
-    from bertcore.heads.token_classification import TokenClassification
+    from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 
     return [
         HeadImplementation(SequenceClassification, "torch", "bertcore_torch.heads:SequenceClassificationHead"),

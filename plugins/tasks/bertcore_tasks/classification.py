@@ -15,7 +15,7 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
 from bertcore.data.bad_examples import unknown_label
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 from bertcore.tokenization.tokenizer import Tokenizer
 from numpy.typing import NDArray
 

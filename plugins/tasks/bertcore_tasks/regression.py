@@ -14,7 +14,7 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
 from bertcore.errors import DataError
-from bertcore.heads.regression import Regression
+from bertcore.heads import Regression
 from bertcore.tokenization.tokenizer import Tokenizer
 from numpy.typing import NDArray
 

@@ -15,7 +15,7 @@ from bertcore.contracts.task import Accumulator, Dataset, Encoding, Evaluation, 
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Row, read_tsv
 from bertcore.errors import DataError
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 from bertcore.tokenization.tokenizer import Tokenizer
 from pydantic import Field
 

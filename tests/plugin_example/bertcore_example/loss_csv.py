@@ -6,7 +6,10 @@ from bertcore.contracts.events import Event, RunStarted, StepLogged
 
 
 class LossCsvTracker:
-    """Writes ``loss.csv`` into the run folder, one line for each logged step; see :class:`bertcore.contracts.events.Tracker`."""
+    """Writes ``loss.csv`` into the run folder, one line for each logged step.
+
+    See :class:`bertcore.contracts.events.Tracker`.
+    """
 
     def __init__(self, run: RunStarted) -> None:
         # Line buffered, so that the file can be read while the run goes on; a resumed run adds to it.

@@ -47,8 +47,7 @@ class ReferenceNumpy:
     def bertcore_register_heads() -> list[HeadImplementation]:
         """The heads of the backend; their code is imported when a session first needs it."""
         from bertcore.contracts.implementations import HeadImplementation
-        from bertcore.heads.regression import Regression
-        from bertcore.heads.sequence_classification import SequenceClassification
+        from bertcore.heads import Regression, SequenceClassification
 
         module = "bertcore_example.reference_heads"
         return [

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from bertcore.contracts.head import Head
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 from bertcore.testing import reference
 from numpy.typing import NDArray
 

@@ -12,8 +12,7 @@ import pytest
 
 from bertcore.contracts.task import Dataset, Example, Task
 from bertcore.errors import BertcoreError, DataError, UsageError
-from bertcore.heads.regression import Regression
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import Regression, SequenceClassification
 from bertcore.plugins.registry import Registry
 from bertcore.testing import TaskConformance
 from bertcore.tokenization.tokenizer import Tokenizer

@@ -18,7 +18,7 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.tagging import Span, scheme_tags, spans_to_tags
 from bertcore.contracts.task import Encoding
 from bertcore.errors import UsageError
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.plugins.registry import Registry
 from bertcore.tokenization.tokenizer import Tokenizer
 

@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 import bertcore
 from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.tagging import TransitionScores, legal_transitions, tags_to_spans
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.numerics.crf import host
 
 pytest.importorskip("torch")

@@ -15,7 +15,7 @@ from bertcore_tasks.ner.units import Sentence, join_units
 
 from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.tagging import is_mark, legal_transitions
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 
 torch = pytest.importorskip("torch")
 

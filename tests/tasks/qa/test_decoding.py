@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.task import Accumulator, Example
-from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads import SpanExtraction
 from bertcore.heads.stored import head_from_config
 from bertcore.plugins.registry import Registry
 from bertcore.testing.plugin_under_test import character_tokenizer

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.task import Encoding, Example
 from bertcore.errors import ModelError, UsageError
-from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads import SpanExtraction
 from bertcore.plugins.registry import Registry
 from bertcore.testing.plugin_under_test import character_tokenizer
 from bertcore.tokenization.tokenizer import Tokenizer

@@ -14,7 +14,7 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric
 from bertcore.data.bad_examples import unknown_label
 from bertcore.errors import DataError, UsageError
-from bertcore.heads.sequence_classification import SequenceClassification
+from bertcore.heads import SequenceClassification
 from bertcore.tokenization.tokenizer import Tokenizer
 from pydantic import Field
 

@@ -20,7 +20,7 @@ from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.tagging import OUTSIDE, entity_types, find_scheme, is_mark, scheme_tags, tags_to_spans
 from bertcore.contracts.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
 from bertcore.errors import DataError
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.tokenization.tokenizer import Tokenizer
 from pydantic import Field
 
@@ -117,7 +117,10 @@ class NerTask(Task):
         return remembered(_sentences(training()), _sentences(examples), scheme, self.scores_names)
 
     def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
-        """All of :mod:`bertcore_tasks.ner.metrics` that are the task's; see :meth:`bertcore.contracts.task.Task.metrics`."""
+        """All of :mod:`bertcore_tasks.ner.metrics` that are the task's.
+
+        See :meth:`bertcore.contracts.task.Task.metrics`.
+        """
         return tuple(map(Metric, score_names(self.scores_names)))
 
     def traits(self, example: Example) -> tuple[str, ...]:

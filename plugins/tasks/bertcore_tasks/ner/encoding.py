@@ -9,7 +9,7 @@ from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.tagging import OUTSIDE, Span, count_merged, entity_types, find_scheme, is_mark, spans_to_tags
 from bertcore.contracts.task import Encoding
 from bertcore.errors import UsageError
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.progress import tracked
 from bertcore.tokenization.tokenizer import Tokenizer
 

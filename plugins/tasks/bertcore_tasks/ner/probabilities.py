@@ -1,8 +1,9 @@
 """How probable the entities of a text are: that its units have the tags that the model gave them.
 
 With a softmax it is the product over the units, which are independent of one another. With a CRF it is the exact
-probability of this stretch of tags over all sequences that decoding may choose from (:mod:`bertcore.numerics.crf.path`). Of an
-entity that lies in two windows of a long text, the parts are independent, too.
+probability of this stretch of tags over all sequences that decoding may choose from
+(:mod:`bertcore.numerics.crf.path`). Of an entity that lies in two windows of a long text, the parts are independent,
+too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.tagging import Span, TransitionScores
-from bertcore.heads.token_classification import TokenClassification
+from bertcore.heads import TokenClassification
 from bertcore.numerics.crf.path import path_log_probabilities
 from numpy.typing import NDArray
 

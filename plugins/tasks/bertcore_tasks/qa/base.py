@@ -15,7 +15,7 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric, Task
 from bertcore.files.writing import json_text
-from bertcore.heads.span_extraction import SpanExtraction
+from bertcore.heads import SpanExtraction
 from bertcore.tokenization.tokenizer import Tokenizer
 from numpy.typing import NDArray
 from pydantic import Field
@@ -157,7 +157,10 @@ class QuestionAnsweringTask(Task):
         return SpanAccumulator(examples, head, data, self.scorer(data))
 
     def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
-        """Both scores, and those of questions with and without an answer; see :meth:`bertcore.contracts.task.Task.metrics`."""
+        """Both scores, and those of questions with and without an answer.
+
+        See :meth:`bertcore.contracts.task.Task.metrics`.
+        """
         return tuple(map(Metric, score_names(examples)))
 
     def scorer(self, data: QuestionAnsweringConfig) -> Scorer:
