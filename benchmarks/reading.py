@@ -27,7 +27,10 @@ PLUGINS = ("plugins/backend_torch", "plugins/backend_mindspore", "plugins/tasks"
 
 READ = """
 import json, resource, sys, time
-from bertcore.registry import Registry
+try:
+    from bertcore.plugins.registry import Registry
+except ImportError:  # a checkout from before it moved
+    from bertcore.registry import Registry
 task = Registry().task("classification")
 started = time.perf_counter()
 dataset = task.open(task.data_config(train=sys.argv[1]))

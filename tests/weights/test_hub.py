@@ -21,8 +21,8 @@ COMMIT = "5f1e0aa1cbd13b51de1a4b45d8dca3a7d3f6b1a2"
 OPEN = """
 import json, sys
 from bertcore.errors import BertcoreError
-from bertcore.models import open_model
-from bertcore.registry import Registry
+from bertcore.weights.opening import open_model
+from bertcore.plugins.registry import Registry
 try:
     model = open_model(sys.argv[1], Registry(), revision=sys.argv[2] or None)
     print(json.dumps({"files": sorted(f.name for f in model.folder.iterdir()), "keys": len(model.weights.tensors),

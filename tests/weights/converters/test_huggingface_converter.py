@@ -197,9 +197,9 @@ def test_no_framework_is_imported(tiny_en: Path, tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
-from bertcore.conversion import convert
-from bertcore.models import open_model
-from bertcore.registry import Registry
+from bertcore.commands.convert_weights import convert
+from bertcore.weights.opening import open_model
+from bertcore.plugins.registry import Registry
 source, work = Path(sys.argv[1]), Path(sys.argv[2])
 registry = Registry()
 convert(source, work / "x.bin", registry)

@@ -11,7 +11,7 @@ import pytest
 from bertcore.plugins import hookspecs
 from bertcore.plugins.registry import Registry
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ("bertcore", "bertcore-torch", "bertcore-mindspore", "bertcore-tasks")
 HOOKS = [name for name in vars(hookspecs) if name.startswith("bertcore_")]
 
@@ -48,7 +48,7 @@ def test_the_example_plugin_uses_the_hook(hook):
 @pytest.mark.parametrize("hook", HOOKS)
 def test_the_hook_is_tested(hook):
     own = Path(__file__).name
-    tests = [file for file in (ROOT / "tests").glob("test_*.py") if file.name != own]
+    tests = [file for file in (ROOT / "tests").rglob("test_*.py") if file.name != own]
     assert any(hook in file.read_text(encoding="utf-8") for file in tests)
 
 

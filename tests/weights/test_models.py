@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import bertcore.models
+import bertcore.weights.opening
 import numpy as np
 import pytest
 

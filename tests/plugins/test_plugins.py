@@ -24,7 +24,7 @@ from bertcore.formats.safetensors_file import read_safetensors, write_safetensor
 from bertcore.heads import SequenceClassification
 from bertcore.plugins.discovery import Plugins, installed_plugins
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 EXAMPLE = TESTS / "plugin_example"
 BROKEN = {
     "import_error": ("broken-import", "import error", "No module named 'a_module_that_nobody_has'"),
@@ -191,7 +191,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """With the example plugin and all that are broken."""
-    projects = [EXAMPLE, *(TESTS / "broken_plugins" / name for name in BROKEN)]
+    projects = [EXAMPLE, *(TESTS / "plugins" / "broken_plugins" / name for name in BROKEN)]
     return make_environment(tmp_path_factory.mktemp("environment") / "broken", projects)
 
 
