@@ -45,7 +45,7 @@ def test_every_distribution_of_the_project_is_installed() -> None:
 
 @pytest.mark.parametrize("point", own_entry_points(), ids=lambda point: point.name)
 def test_an_entry_point_imports_the_hooks_and_the_standard_library_alone(point: metadata.EntryPoint) -> None:
-    tree = ast.parse(source_of(point.value).read_text(encoding="utf-8"))
+    tree = ast.parse(source_of(point.module).read_text(encoding="utf-8"))
     foreign = {
         name
         for name in module_level_imports(tree)

@@ -18,6 +18,7 @@ from bertcore.contracts.events import (
     RunStarted,
     StepDone,
     StepLogged,
+    TrackerFactory,
     WorkProgress,
 )
 from bertcore.trackers.progress_display import ProgressDisplay
@@ -98,3 +99,6 @@ class ConsoleTracker:
     def _write_log(self, text: str) -> None:
         now = datetime.now()
         self._log.write("".join(f"{now:%Y-%m-%d %H:%M:%S} {line}\n" for line in text.splitlines()))
+
+
+FACTORY = TrackerFactory("console", "the terminal and run.log", ConsoleTracker)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bertcore.contracts.events import Evaluated, Event, RunStarted, StepLogged
+from bertcore.contracts.events import Evaluated, Event, RunStarted, StepLogged, TrackerFactory
 from bertcore.files.writing import atomic_write, json_text
 
 
@@ -50,3 +50,6 @@ def _lines_until_checkpoint(file: Path, history: Iterable[Mapping[str, Any]]) ->
         there = found.get((entry["kind"], entry["step"]), {})
         same = json_text({key: there.get(key) for key in entry}) == json_text(entry)
         yield json_text(there if same else entry)
+
+
+FACTORY = TrackerFactory("metrics_jsonl", "metrics.jsonl in the run folder", MetricsTracker)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bertcore.contracts.events import Evaluated, Event, RunStarted, StepLogged
+from bertcore.contracts.events import Evaluated, Event, RunStarted, StepLogged, TrackerFactory
 from bertcore.errors import UsageError
 
 
@@ -78,3 +78,8 @@ def _free_name(folder: Path) -> Path:
     while (file := folder / f"events.out.tfevents.{seconds}.bertcore.{os.getpid()}").exists():
         seconds += 1
     return file
+
+
+FACTORY = TrackerFactory(
+    "tensorboard", "event files for TensorBoard (needs tensorboardX)", TensorBoardTracker, default=False
+)

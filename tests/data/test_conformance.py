@@ -6,8 +6,8 @@ from bertcore.testing import RecordFormatConformance
 
 
 class TestTFRecord(RecordFormatConformance):
-    plugin = "bertcore.builtin.tfrecord"
+    plugin = "bertcore.builtin:tfrecord"
 
 
 class TestJsonLines(RecordFormatConformance):
-    plugin = "bertcore.builtin.jsonl"
+    plugin = "bertcore.builtin:jsonl"

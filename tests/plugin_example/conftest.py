@@ -1,4 +1,4 @@
-"""The package's own tests run where it is installed: in the environment that tests/plugins/test_plugins.py makes for it."""
+"""The package's own tests run where it is installed: in the environment that tests/plugins makes for it."""
 
 from __future__ import annotations
 

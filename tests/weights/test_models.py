@@ -7,10 +7,10 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import bertcore.weights.opening
 import numpy as np
 import pytest
 
+import bertcore.weights.opening
 from bertcore.contracts.converter import WeightSet
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head

@@ -1,1 +1,0 @@
-"""Thin entry points of the plugins that bertcore itself brings; they go through the same manager as any other."""
