@@ -44,16 +44,20 @@ def nearest_path(path: Path) -> Path | None:
     return place
 
 
-def other_level(folder: Path, fits: Callable[[Path], bool]) -> Path | None:
-    """The folder that was meant where the one given is a level too high or too low; the newest of several.
+def other_level(folder: Path, fits: Callable[[Path], bool], name: str = "") -> Path | None:
+    """The folder that was meant where the one given is a level too high or too low.
 
     Args:
         folder: exists.
         fits: whether a folder is of the kind that is looked for.
+        name: of several, the one that is most like this name is meant, else the newest.
     """
     inside = [folder / name for name in _names(folder) if (folder / name).is_dir()]
     fitting = [child for child in inside if fits(child)]
     if fitting:
+        named = nearest_name(name, (child.name for child in fitting)) if name else None
+        if named is not None:
+            return folder / named
         return max(fitting, key=lambda child: child.stat().st_mtime)
     return next((parent for parent in islice(_parents(folder), 2) if fits(parent)), None)
 

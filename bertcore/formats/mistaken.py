@@ -108,8 +108,10 @@ def _by_content(head: bytes, size: int) -> Mistaken | None:
         return Mistaken("nothing but zeros, as a download leaves them that has reserved its space", DOWNLOAD_AGAIN)
     pointer = _LFS.match(head)
     if pointer:
+        pointed = int(pointer[1])
+        amount = f"{pointed / 1e6:.0f} MB" if pointed >= 1e6 else f"{pointed} bytes"
         return Mistaken(
-            f"a pointer of git-lfs to {int(pointer[1]) / 1e6:.0f} MB of weights, not the weights",
+            f"a pointer of git-lfs to {amount} of weights, not the weights",
             "git lfs install && git lfs pull in the cloned folder",
         )
     if _PAGE.match(head):

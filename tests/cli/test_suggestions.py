@@ -139,6 +139,11 @@ def test_a_folder_that_is_a_level_too_high_or_too_low(tmp_path: Path) -> None:
     assert other_level(run / "evaluations" / "dev", is_run) == run
     assert other_level(tmp_path, is_run) is None
 
+    (tmp_path / "runs" / "SST-2").mkdir()
+    (tmp_path / "runs" / "SST-2" / "config.toml").touch()
+    assert other_level(tmp_path / "runs", is_run, "rte") == run
+    assert other_level(tmp_path / "runs", is_run, "sst2").name == "SST-2"
+
 
 def test_names_differ_in_more_than_capitals() -> None:
     assert nearest_name("BERT-Tiny_EN", ["bert-tiny-en", "bert-base"]) == "bert-tiny-en"

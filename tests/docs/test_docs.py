@@ -17,6 +17,7 @@ import yaml
 from bertcore import errors
 from bertcore.cli import bertcore as command_line
 from bertcore.plugins import hookspecs
+from bertcore.plugins.registry import Registry
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -63,6 +64,21 @@ def test_commands_that_are_only_shown_exist_with_their_options(page: Path) -> No
             assert words[1] in targets, line
         elif words[:1] == ["bertcore"]:
             parse(words[1:])
+
+
+@pytest.mark.parametrize("page", [DOCS / "files.md", DOCS / "zh" / "files.md"], ids=name_of)
+def test_what_the_page_on_files_names_exists_with_its_options_and_settings(page: Path) -> None:
+    registry = Registry()
+    tasks = [registry.task(name) for name in registry.tasks]
+    keys = {f"data.{name}" for task in tasks for name in task.data_config.model_fields}
+    rows = "".join(re.findall(r"^\|.*\n", page.read_text(encoding="utf-8"), re.MULTILINE))
+    commands = re.findall(r"`((?:bertcore |--)[^`]+)`", rows)
+    assert len(commands) > 30
+    for command in commands:
+        words = shlex.split(command.removesuffix(" ..."))
+        converts = words[0] == "--keep-unknown"
+        parse(words[1:] if words[0] == "bertcore" else [*(["convert", "A", "B"] if converts else ["run"]), *words])
+        assert set(re.findall(r"--set ([\w.]+)=", command)) <= keys, command
 
 
 def test_every_page_is_in_the_navigation() -> None:

@@ -10,7 +10,7 @@ from bertcore.near_misses import did_you_mean, nearest_path, other_level
 
 
 def find_official_files(
-    path: Path, names: Mapping[str, Sequence[str]], evaluation_split: str, what: str
+    path: Path, names: Mapping[str, Sequence[str]], evaluation_split: str, task: str, kind: str
 ) -> dict[str, tuple[Path, ...]]:
     """Finds the file of each split.
 
@@ -18,12 +18,13 @@ def find_official_files(
         path: a folder; or one file, which is the split whose file has its name, or else the one that is evaluated.
         names: split to the names that its file may have; the first that is there is read.
         evaluation_split: name of the split that is evaluated.
-        what: the files in words, for the error.
+        task: name of the task, for the error.
+        kind: the files in words, likewise.
 
     Raises:
         DataError: there are none.
     """
-    remedy = f"give the folder of {what} with --data"
+    remedy = f"give the folder of {task}'s {kind} with --data"
     if path.is_file():
         named = next((split for split, several in names.items() if path.name in several), evaluation_split)
         return {named: (path,)}
@@ -33,6 +34,6 @@ def find_official_files(
     files = {split: (several[0],) for split, several in found.items() if several}
     if not files:
         *first, last = (name for several in names.values() for name in several)
-        meant = other_level(path, lambda folder: any((folder / name).is_file() for name in (*first, last)))
+        meant = other_level(path, lambda folder: any((folder / name).is_file() for name in (*first, last)), task)
         raise DataError(f"{path}: no {', '.join(first)} or {last}", did_you_mean(meant, remedy))
     return files

@@ -76,7 +76,7 @@ class ClueTask(ClassificationTask):
             data: the options.
             notes: told what is there and not read.
         """
-        return find_official_files(path, self.file_names, self.evaluation_split, f"{self.name}'s JSON files")
+        return find_official_files(path, self.file_names, self.evaluation_split, self.name, "JSON files")
 
     def find_labels(self, files: Mapping[str, tuple[Path, ...]]) -> tuple[str, ...]:
         """The labels, in the order of their ids; ``files`` are those of the splits."""

@@ -76,7 +76,7 @@ class GlueFiles(Task):
 
     def find_files(self, path: Path) -> dict[str, tuple[Path, ...]]:
         """The file of each split; see :func:`bertcore_tasks.official_files.find_official_files`."""
-        return find_official_files(path, self.file_names, self.evaluation_split, f"{self.name}'s TSV files")
+        return find_official_files(path, self.file_names, self.evaluation_split, self.name, "TSV files")
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
         """Reads ``{"sentence1": ..., "sentence2": ...}``, or the columns of the official files.
