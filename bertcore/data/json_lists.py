@@ -111,19 +111,29 @@ def _first_line(content: bytes) -> bytes:
 
 def _holds_a_table(value: dict[str, object]) -> bool:
     """Whether an object is a table itself: each of its fields a column, or a list of records."""
-    return len(value) > 0 and all(
-        isinstance(part, dict) or (isinstance(part, list) and all(isinstance(item, dict) for item in part) and part)
-        for part in value.values()
+    return _is_split_frame(value) or (
+        len(value) > 0
+        and all(
+            isinstance(part, dict) or (isinstance(part, list) and all(isinstance(item, dict) for item in part) and part)
+            for part in value.values()
+        )
     )
+
+
+def _is_split_frame(value: dict[str, object]) -> bool:
+    """Whether an object is a table of pandas whose names of columns stand apart from its rows."""
+    return all(isinstance(value.get(part), list) for part in ("columns", "data"))
 
 
 def _no_records(value: dict[str, object], name: str) -> DataError:
     fields = ", ".join(map(repr, [*value][:_SHOWN_FIELDS])) + (", ..." if len(value) > _SHOWN_FIELDS else "")
-    if value and all(isinstance(part, dict) for part in value.values()):
+    remedy = 'write a record each: to_json(FILE, orient="records", lines=True, force_ascii=False)'
+    if _is_split_frame(value):
         return DataError(
-            f"{name}: one object of the columns {fields}, as pandas.to_json writes by default",
-            'write a record each: to_json(FILE, orient="records", lines=True, force_ascii=False)',
+            f'{name}: one object with "columns" apart from "data", as pandas.to_json(orient="split")', remedy
         )
+    if value and all(isinstance(part, dict) for part in value.values()):
+        return DataError(f"{name}: one object of the columns {fields}, as pandas.to_json writes by default", remedy)
     return DataError(
         f"{name}: one object with the fields {fields} is the whole file",
         "write one object a line, or one list of objects: [{...}, {...}]",

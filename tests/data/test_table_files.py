@@ -320,6 +320,7 @@ def test_json_is_told_by_its_content_too():
         (b'[{"a": 1}]\n[{"a": 2}]', "a.json:2: something stands behind the list"),
         (b'[{"a": 1}', "the list has no comma and no end here"),
         (b'{"text": {"0": "a"}, "label": {"0": 1}}', "one object of the columns 'text', 'label', as pandas.to_json"),
+        (b'{"columns": ["text", "label"], "index": [0], "data": [["a", 1]]}', 'pandas.to_json(orient="split")'),
         (b'{"data": [\n{"text": "a"}]}', "one object with the fields 'data' is the whole file"),
         (b'[{"a": "\\ud800"}]', "half a surrogate pair"),
     ],
