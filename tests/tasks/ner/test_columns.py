@@ -107,6 +107,8 @@ def test_labels_are_complete_and_sorted(tmp_path: Path) -> None:
         ("甲 B-X\n乙 M-X\n丙 E-X\n", 2, "the tag 'M-X' is not one of BIO", "data.scheme=BMES"),
         ("甲 B_X\n", 1, "the tag 'B_X' is neither O nor", "correct the tag"),
         ("token ner\n甲 B-X\n", 1, "the tag 'ner' is neither O nor", "names the columns: --set data.label=ner"),
+        ("甲 O\n乙 PERS\n", 2, "the tag 'PERS' is neither O nor", "make it I-PERS, and --set data.scheme=IO"),
+        ("甲 B-X\n乙 0\n", 2, "the tag '0' is neither O nor", "write the letter O"),
         ("甲 O\n当/o 希望工程/nt\n", 2, "the tag '希望工程/nt' is neither O nor", "MSRA's first form"),
         ("甲 B-X\n\n乙\n", 3, "1 column instead of at least 2", "its tag"),
         ("甲 B-X\n O\n", 2, "no character in front of the tag", "delete the line"),

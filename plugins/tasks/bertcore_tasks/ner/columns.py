@@ -34,6 +34,8 @@ BLANK = " \t\r"
 DOCUMENT = "-DOCSTART-"
 
 _SPACES = re.compile(" +")
+_MISSPELT = re.compile(r"[BIESMLUO][\W_]")
+"""The beginning of a tag whose position and type are not parted by a hyphen."""
 _OF_WORDS = re.compile(r".+/(?:o|n[rst])")
 _LABEL_STUDIO = " -X- _ "
 """What stands between a word and its tag in Label Studio's CoNLL files."""
@@ -322,8 +324,13 @@ def _remedy(tags: Sequence[str], scheme: str, tag: str, line: int) -> str:
     correct = f"correct the tag, or declare another scheme: --set data.scheme= with {', '.join(SCHEMES)}"
     if _OF_WORDS.fullmatch(tag):
         return "this is MSRA's first form, a word and its kind: give one character and its BIO tag a line"
-    if line == 1 and "-" not in tag:
-        return f"{correct}; where the first line names the columns: --set data.label={tag}"
+    if tag == "0":
+        return "write the letter O for what is no entity, not the digit"
+    if "-" not in tag and not _MISSPELT.match(tag):  # a type, or a header
+        bare_type = f"a type alone, as Stanford's tagger writes it: make it I-{tag}, and --set data.scheme=IO"
+        return (
+            f"{bare_type}; where the first line names the columns: --set data.label={tag}" if line == 1 else bare_type
+        )
     try:
         found = find_scheme(tags)
     except ValueError:
