@@ -6,6 +6,8 @@ Everything else that is raised is a defect of bertcore or of a plugin and keeps 
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
+from typing import Self
 
 LONGEST_LINE = 4000
 """Characters of the longest line that an error shows; of a longer one the middle is left out."""
@@ -34,20 +36,61 @@ def printable(text: str, longest: int = LONGEST_LINE, keep: str = "") -> str:
     )
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where something stands that a user wrote: a file, a line of it, or a row that a program handed over.
+
+    Attributes:
+        file: as the user knows it: a path, or a name as ``train`` where no file holds it.
+        line: counted from 1; None where the file as a whole is meant.
+        row: counted from 0, of what a program handed over; shown as ``train[2]``.
+    """
+
+    file: str
+    line: int | None = None
+    row: int | None = None
+
+    def __str__(self) -> str:
+        if self.row is not None:
+            return f"{self.file}[{self.row}]"
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
+
 class BertcoreError(Exception):
     """Base of all errors that a user can cause.
 
     Args:
-        cause: one line that says what is wrong and where (file, line, field).
+        problem: one line that says what is wrong (the field, the value), without the place.
         remedy: one line that says what to do about it.
+        origin: where it stands, where that is a file.
+        code: kebab-case name of the kind of error, which stays the same when the words change; see
+            ``docs/errors-and-exit-codes.md``. By default the name of the class's own kind.
+
+    Attributes:
+        exit_code: of the command line.
     """
 
     exit_code = 1
+    code = "error"
 
-    def __init__(self, cause: str, remedy: str = "") -> None:
-        super().__init__(cause)
-        self.cause = printable(cause)
+    def __init__(
+        self, problem: str, remedy: str = "", *, origin: Origin | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(problem)
+        self.problem = printable(problem)
         self.remedy = printable(remedy)
+        self.origin = origin
+        if code is not None:
+            self.code = code
+
+    @property
+    def cause(self) -> str:
+        """The line that a user reads first: the place, if there is one, and the problem."""
+        return self.problem if self.origin is None else f"{printable(str(self.origin))}: {self.problem}"
+
+    def at(self, origin: Origin | None) -> Self:
+        """The same error at another place."""
+        return type(self)(self.problem, self.remedy, origin=origin, code=self.code)
 
     def __str__(self) -> str:
         return f"{self.cause}\n{self.remedy}" if self.remedy else self.cause
@@ -57,49 +100,59 @@ class UsageError(BertcoreError):
     """An argument, a name or a combination of options that does not exist (exit code 2, as in click)."""
 
     exit_code = 2
+    code = "usage"
 
 
 class ConfigError(BertcoreError):
     """A configuration key or value that is not valid (exit code 3)."""
 
     exit_code = 3
+    code = "configuration"
 
 
 class DataError(BertcoreError):
     """A data file that is missing or cannot be understood (exit code 4)."""
 
     exit_code = 4
+    code = "data"
 
 
 class ModelError(BertcoreError):
     """A model folder, weight file or checkpoint that is missing, damaged or does not fit (exit code 5)."""
 
     exit_code = 5
+    code = "model"
 
 
 class DeviceError(BertcoreError):
     """A backend, device or precision that this machine does not have (exit code 6)."""
 
     exit_code = 6
+    code = "device"
 
 
 class PluginError(BertcoreError):
     """A plugin that failed to load, or that broke its contract (exit code 7); its cause may hold a traceback."""
 
     exit_code = 7
+    code = "plugin"
 
-    def __init__(self, cause: str, remedy: str = "") -> None:
-        super().__init__(cause, remedy)
-        self.cause = printable(cause, longest=20 * LONGEST_LINE, keep="\n\t")
+    def __init__(
+        self, problem: str, remedy: str = "", *, origin: Origin | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(problem, remedy, origin=origin, code=code)
+        self.problem = printable(problem, longest=20 * LONGEST_LINE, keep="\n\t")
 
 
 class OutputError(BertcoreError):
     """Something could not be written: no space, no permission, a folder in the way (exit code 8)."""
 
     exit_code = 8
+    code = "output"
 
 
 class TrainingError(BertcoreError):
     """Training cannot go on: the loss or a gradient is not finite, or the batch does not fit (exit code 9)."""
 
     exit_code = 9
+    code = "training"
