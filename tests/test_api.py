@@ -13,7 +13,7 @@ import bertcore
 from bertcore import api
 from bertcore.commands.check_data.presentation import report_json
 from bertcore.config import gather_settings
-from bertcore.contracts.task import Evaluation
+from bertcore.contracts.evaluation import Evaluation
 from bertcore.errors import BertcoreError, ConfigError, DataError, ModelError, UsageError
 from bertcore.files.writing import json_text
 

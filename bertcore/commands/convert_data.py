@@ -10,9 +10,10 @@ from typing import BinaryIO
 
 import bertcore
 from bertcore.config import RunConfig
+from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
 from bertcore.contracts.head import Head
 from bertcore.contracts.record_format import Record, RecordFormat
-from bertcore.contracts.task import Dataset, Encoding, Example, ExampleStream, Split, Task
+from bertcore.contracts.task import Encoding, Task
 from bertcore.data.records.comments import commented
 from bertcore.data.records.description import (
     DESCRIPTION,

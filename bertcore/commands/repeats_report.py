@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertcore.contracts.task import Evaluation
+from bertcore.contracts.evaluation import Evaluation
 from bertcore.engine.report import evaluation_content, write_json
 from bertcore.engine.report_text import cell, details, notes_of, score_table
 from bertcore.files.writing import atomic_write

@@ -13,7 +13,9 @@ from typing import Any
 from bertcore.commands.repeats_report import RepeatsReport, write_repeats_report
 from bertcore.commands.run_seeds import in_own_folder, outcome_of, removed_if_empty
 from bertcore.config import RunConfig
-from bertcore.contracts.task import Dataset, Evaluation, Example, Task
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Evaluation
+from bertcore.contracts.task import Task
 from bertcore.engine.division import Division, choose_folds, whole_training_split
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
 from bertcore.engine.judgement import judged

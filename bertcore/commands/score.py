@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcore.config import Setting
-from bertcore.contracts.task import Evaluation, ExampleStream
+from bertcore.contracts.dataset import ExampleStream
+from bertcore.contracts.evaluation import Evaluation
 from bertcore.engine.judgement import judged, learned_baseline, training_beside
 from bertcore.engine.preparation import data_names, find_task, open_data
 from bertcore.engine.settings import resolve_run

@@ -16,9 +16,11 @@ from bertcore.commands.open_model import OpenModel
 from bertcore.config import RunConfig, Setting, config_values
 from bertcore.contracts.backend import Session
 from bertcore.contracts.batch import Batch
+from bertcore.contracts.dataset import Dataset, Example, ExampleStream
+from bertcore.contracts.evaluation import Accumulator, Evaluation
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
-from bertcore.contracts.task import Accumulator, Dataset, Evaluation, Example, ExampleStream, Task
+from bertcore.contracts.task import Task
 from bertcore.data.records.split import RecordedSplit
 from bertcore.data.split_part import SplitPart
 from bertcore.data.tables import Record

@@ -7,7 +7,7 @@ and how predictions become scores. It knows no framework and no training.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,79 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.config import DataConfig, HeadConfig
-from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.benchmark import Benchmark
-from bertcore.contracts.class_score import CLASS_FIGURES, ClassScore
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
-from bertcore.contracts.parameters import Parameters
-from bertcore.errors import PluginError, UsageError
+from bertcore.errors import UsageError
 
 if TYPE_CHECKING:
     from bertcore.tokenization.tokenizer import Tokenizer
-
-
-@dataclass(frozen=True)
-class Example:
-    """One thing to judge.
-
-    Attributes:
-        identifier: as the official files name it.
-        texts: name of each text field to its text, in the order in which the model reads them.
-        label: what the task makes of it, or None where the file has none.
-        origin: where it stands, as ``RTE/dev.tsv:17``.
-    """
-
-    identifier: str
-    texts: Mapping[str, str]
-    label: Any = None
-    origin: str = ""
-
-
-@dataclass(frozen=True)
-class ExampleStream:
-    """A split that is too large, or too endless, to be held: examples in a fixed order, opened anew for each epoch.
-
-    The engine reads it in windows, shuffles inside a window, and needs ``train.max_steps``.
-    """
-
-    open: Callable[[], Iterator[Example]]
-
-
-Split = Sequence[Example] | ExampleStream
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """The splits of one data source, each read when it is first asked for.
-
-    Attributes:
-        files: name of each split to the files that it is read from.
-        read: reads a split by name.
-        labels: the label names, in the order of their ids; empty for a regression.
-        discovered: whether the labels were read from these files; a trained model's own then take their place.
-        notes: what reading left out or repaired, with its count; ``read`` adds to it, the engine shows it to the user.
-        options: values of data options that the user left open and the files decided. A run keeps them, so that other
-            data and ``bertcore predict`` are read in the same way.
-    """
-
-    files: Mapping[str, tuple[Path, ...]]
-    read: Callable[[str], Split]
-    labels: tuple[str, ...] = ()
-    discovered: bool = False
-    notes: list[str] = field(default_factory=list)
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    def split(self, name: str) -> Split:
-        """Reads a split.
-
-        Raises:
-            UsageError: there is no such split.
-            DataError: a file is missing or wrong, with its line and field.
-        """
-        if name not in self.files:
-            raise UsageError(f"there is no split {name!r}", f"this data has {', '.join(self.files) or 'no split'}")
-        return self.read(name)
 
 
 @dataclass(frozen=True)
@@ -104,96 +40,6 @@ class Encoding:
     batch: Batch
     truncated: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Metric:
-    """The figure by which the best checkpoint is chosen."""
-
-    name: str
-    greater_is_better: bool = True
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What an accumulator made of all predictions of a split.
-
-    Attributes:
-        metrics: name to value; holds the task's metric.
-        total: examples judged, each once.
-        summary: one line with the scores, the last line of a run.
-        baseline: the same metrics for a model that needs no text (the majority class), as far as that means something.
-        predictions: one JSON object per example, in the order of the examples.
-        confusion: label names and counts ``[gold, predicted]``, or None.
-        errors: the worst errors, worst first, each with its text.
-        per_class: each class, label or type of entity to how well it is found; empty where there are none.
-        notes: what a reader must know beside the scores, a line each: that only one class is ever predicted.
-        thresholds: name to value of what was chosen on a split and not learned, and is predicted with.
-    """
-
-    metrics: Mapping[str, float]
-    total: int
-    summary: str
-    baseline: Mapping[str, float] = field(default_factory=dict)
-    predictions: Sequence[Mapping[str, Any]] = ()
-    confusion: tuple[tuple[str, ...], NDArray[np.int64]] | None = None
-    errors: Sequence[Mapping[str, Any]] = ()
-    per_class: Mapping[str, ClassScore] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-
-    def value(self, name: str) -> float:
-        """A figure by its name: one of the metrics, or of one class, as ``f1_PER``.
-
-        Raises:
-            PluginError: there is none.
-        """
-        if name in self.metrics:
-            return self.metrics[name]
-        figure, _, of_class = name.partition("_")
-        if figure not in CLASS_FIGURES or of_class not in self.per_class:
-            raise PluginError(f"the task reported no {name}", "choose another metric with --metric")
-        return float(getattr(self.per_class[of_class], figure))
-
-
-class Accumulator(ABC):
-    """Takes predictions as they come, merges the rows of an example, and nobody holds all logits.
-
-    Attributes:
-        want: outputs of the head that it reads.
-    """
-
-    want: tuple[str, ...] = ("logits",)
-
-    @abstractmethod
-    def add(self, batch: Batch, outputs: Outputs) -> None:
-        """Takes the outputs of some rows, which may come in any order, each row once."""
-
-    def read_parameters(self, parameters: Parameters) -> bool:
-        """Takes the parameters of the head that predicted, before :meth:`predictions` where these are written.
-
-        For what its outputs alone do not tell, as the probability of an entity under a conditional random field.
-
-        Returns:
-            Whether :meth:`predictions` now says more than before.
-        """
-        return False
-
-    @abstractmethod
-    def predictions(self) -> list[dict[str, Any]]:
-        """One JSON object per example, in the order of the examples."""
-
-    @abstractmethod
-    def result(self) -> Evaluation:
-        """Scores all examples; each must have been added, and must carry a label."""
-
-    def tune(self) -> Head | None:
-        """Chooses what is chosen on the evaluation split and not learned, as the threshold of a multi-label head.
-
-        Called by a training run, between the last :meth:`add` and :meth:`result`, which then scores with it. The head
-        that is returned is saved with the checkpoint; None where nothing is to be chosen.
-        """
-        return None
 
 
 class Task(ABC):

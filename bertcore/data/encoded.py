@@ -14,8 +14,9 @@ import numpy as np
 import bertcore
 from bertcore.config import DIVISION_OPTIONS, FILE_OPTIONS, DataConfig
 from bertcore.contracts.batch import Batch, Column
+from bertcore.contracts.dataset import Example
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Encoding, Example, Task
+from bertcore.contracts.task import Encoding, Task
 from bertcore.errors import BertcoreError
 from bertcore.files.writing import LEFT_OVER_AFTER, remove_leftovers
 from bertcore.formats.safetensors_file import read_safetensors, write_safetensors

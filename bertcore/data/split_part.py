@@ -9,7 +9,8 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.contracts.task import Encoding, Example
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.task import Encoding
 
 
 class SplitPart(Sequence[Example]):

@@ -15,7 +15,8 @@ from numbers import Real
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.contracts.task import Example, Task
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.task import Task
 
 BINS = 10
 """Parts of equal size in which numbers are sorted, so that each side has small and large ones."""

@@ -11,10 +11,12 @@ from bertcore.config import RunConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.class_score import CLASS_FIGURES
+from bertcore.contracts.dataset import Example, ExampleStream, Split
+from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.tagging import entity_types
-from bertcore.contracts.task import Accumulator, Evaluation, Example, ExampleStream, Metric, Split, Task
+from bertcore.contracts.task import Task
 from bertcore.errors import ConfigError
 from bertcore.heads import SequenceClassification, TokenClassification
 

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.config import DataConfig, RunConfig
-from bertcore.contracts.task import Dataset, Example, ExampleStream, Split, Task
+from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
+from bertcore.contracts.task import Task
 from bertcore.data.split_part import SplitPart
 from bertcore.data.splitting import fold_numbers, groups_of, part_of, strata_of
 from bertcore.engine.judgement import TRAINING_SPLIT

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.config import FILE_OPTIONS
-from bertcore.contracts.task import Example
+from bertcore.contracts.dataset import Example
 from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
 from bertcore.files.manifest import MANIFEST_FILE
 from bertcore.weights.converters.huggingface import WEIGHTS_FILE

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bertcore.config import DataConfig
+from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
+from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
+from bertcore.contracts.task import Task
 from bertcore.errors import BertcoreError, UsageError
 
 TRAINING_SPLIT = "train"

@@ -9,7 +9,7 @@ import numpy as np
 
 from bertcore.contracts.backend import Session
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.task import Accumulator
+from bertcore.contracts.evaluation import Accumulator
 from bertcore.data.plans import plan_prediction
 from bertcore.errors import PluginError
 from bertcore.progress import work

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bertcore.config import FILE_OPTIONS, DataConfig, ModelConfig, RunConfig
 from bertcore.contracts.batch import Batch
+from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Dataset, Encoding, Example, ExampleStream, Split, Task
+from bertcore.contracts.task import Encoding, Task
 from bertcore.data.encoded import encode_split
 from bertcore.data.records.folder import open_records
 from bertcore.data.records.shards import holds_records

@@ -12,8 +12,10 @@ from bertcore.config import (
     RunConfig,
 )
 from bertcore.contracts.backend import Session, TrainingSpecification
+from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
+from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Dataset, Evaluation, Example, ExampleStream, Metric, Split, Task
+from bertcore.contracts.task import Task
 from bertcore.engine.checkpoint import Checkpoint, newest_checkpoint, remove_checkpoints
 from bertcore.engine.choice import choose_metric
 from bertcore.engine.given_rows import GivenRows

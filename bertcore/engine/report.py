@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import bertcore
+from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.events import SHOWN_METRICS
-from bertcore.contracts.task import Evaluation
 from bertcore.engine.report_text import markdown
 from bertcore.files.writing import atomic_write, json_text
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.contracts.class_score import ClassScore
-from bertcore.contracts.task import Evaluation
+from bertcore.contracts.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from bertcore.engine.report import Report, ReportedTest

@@ -15,10 +15,10 @@ from bertcore.config import (
 )
 from bertcore.contracts.backend import Session
 from bertcore.contracts.class_score import ClassScore
+from bertcore.contracts.evaluation import Accumulator, Evaluation
 from bertcore.contracts.events import CheckpointSaved, Event, Note, RunFailed, RunFinished, RunStarted
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import FitReport, Parameters
-from bertcore.contracts.task import Accumulator, Evaluation
 from bertcore.engine.best_model import BestModel
 from bertcore.engine.checkpoint import Progress, save_checkpoint
 from bertcore.engine.choice import describe, open_accumulator

@@ -10,10 +10,10 @@ from typing import Any
 
 from bertcore.config import TrainConfig
 from bertcore.contracts.backend import ParameterGroup, Session, StepContext, StepResult, TrainingSpecification
+from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.events import Evaluated, Event, Note, StepDone, StepLogged
 from bertcore.contracts.head import Head
 from bertcore.contracts.objective import Objective
-from bertcore.contracts.task import Evaluation, Metric
 from bertcore.engine.checkpoint import Progress
 from bertcore.engine.interrupt import Interrupted, StopRequest
 from bertcore.engine.prediction import PredictionTiming

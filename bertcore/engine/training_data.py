@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bertcore.config import TrainConfig
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.task import Encoding, Example, ExampleStream
+from bertcore.contracts.dataset import Example, ExampleStream
+from bertcore.contracts.task import Encoding
 from bertcore.data.plans import plan_training
 from bertcore.errors import DataError
 

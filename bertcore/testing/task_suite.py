@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Dataset, Encoding, Evaluation, Example, Task
+from bertcore.contracts.task import Encoding, Task
 from bertcore.errors import DataError, UsageError
 from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.testing.plugin_under_test import FRAMEWORKS, character_tokenizer, imported_modules, load_plugin, only

@@ -13,8 +13,10 @@ import pytest
 
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Accumulator, Metric
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Accumulator, Dataset, Encoding, Example, Metric, Task
+from bertcore.contracts.task import Encoding, Task
 from bertcore.data import encoded
 from bertcore.data.encoded import cache_folder, encode_split
 from bertcore.heads import SequenceClassification

@@ -22,8 +22,8 @@ from bertcore import hookimpl
 from bertcore.commands.convert_data import convert_data
 from bertcore.config import DataConfig, gather_settings
 from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.dataset import ExampleStream
 from bertcore.contracts.record_format import Record, RecordFormat
-from bertcore.contracts.task import ExampleStream
 from bertcore.data.records.json_lines import JsonLinesFormat
 from bertcore.data.records.layout import layout_of
 from bertcore.data.records.reading import rows_of

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
+from bertcore.contracts.dataset import Example
 from bertcore.contracts.tagging import Span
-from bertcore.contracts.task import Example
 from bertcore.data.splitting import fold_numbers, groups_of, part_of, strata_of
 from bertcore.plugins.registry import Registry
 

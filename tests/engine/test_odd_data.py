@@ -13,7 +13,8 @@ import pytest
 import bertcore
 from bertcore.api import RunResult, resume
 from bertcore.config import DataConfig
-from bertcore.contracts.task import Dataset, Example, ExampleStream, Task
+from bertcore.contracts.dataset import Dataset, Example, ExampleStream
+from bertcore.contracts.task import Task
 from bertcore.errors import DataError, UsageError
 from bertcore.formats.safetensors_file import read_safetensors
 from bertcore.plugins.discovery import installed_plugins

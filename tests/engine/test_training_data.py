@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from bertcore.config import TrainConfig
 from bertcore.contracts.batch import Batch, Column, from_rows
-from bertcore.contracts.task import Encoding, Example, ExampleStream
+from bertcore.contracts.dataset import Example, ExampleStream
+from bertcore.contracts.task import Encoding
 from bertcore.data.plans import plan_training
 from bertcore.engine.training_data import SizedTrainingData, StepRows, StreamedTrainingData
 from bertcore.errors import DataError

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore.contracts.batch import from_rows
-from bertcore.contracts.task import Evaluation, Example
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.evaluation import Evaluation
 
 LABELS = ("negative", "neutral", "positive")
 

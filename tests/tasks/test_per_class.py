@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertcore.contracts.class_score import ClassScore
-from bertcore.contracts.task import Evaluation, Example
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.evaluation import Evaluation
 
 LABELS = ("a", "b", "c", "d")
 

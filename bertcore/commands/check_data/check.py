@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from bertcore.commands.check_data.facts import TRAINING, _facts, _first_places, _label_differences, _repetition
 from bertcore.commands.check_data.findings import DataReport, Errors, Lengths, SplitReport
 from bertcore.config import FILE_OPTIONS, RunConfig
+from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Dataset, Encoding, Example, ExampleStream, Split, Task
+from bertcore.contracts.task import Encoding, Task
 from bertcore.data.bad_examples import gather_errors, one_example, unknown_label
 from bertcore.data.records.split import RecordedSplit
 from bertcore.engine.division import is_divided

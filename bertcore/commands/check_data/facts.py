@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertcore.commands.check_data.findings import Lengths, Repetition, SplitReport
-from bertcore.contracts.task import Example
+from bertcore.contracts.dataset import Example
 
 SHOWN_EXAMPLES = 3
 """How many of the examples that something is said about are named."""

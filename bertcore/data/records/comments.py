@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.contracts.batch import Batch
+from bertcore.contracts.dataset import Example
 from bertcore.contracts.head import Head
 from bertcore.contracts.record_format import Record
-from bertcore.contracts.task import Example
 from bertcore.tokenization.tokenizer import Tokenizer
 
 # Rows whose texts are tokenized once more at a time.

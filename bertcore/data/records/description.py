@@ -92,7 +92,7 @@ class FolderDescription(_Part):
         head: name of the head whose columns the records hold.
         labels: of the dataset, in the order of their ids.
         head_labels: of the head, which may tell them apart in other terms (another tag scheme).
-        discovered: as in :class:`bertcore.contracts.task.Dataset`.
+        discovered: as in :class:`bertcore.contracts.dataset.Dataset`.
         tokenizer: fingerprint of the tokenizer.
         max_length: tokens of the longest row allowed; lists are padded to it.
         options: the task's data options.

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 import bertcore
-from bertcore.contracts.task import Example, Task
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.task import Task
 from bertcore.data.records.description import _CONVERT_ANEW
 from bertcore.data.tables import parse_json_lines, read_lines
 from bertcore.errors import DataError, PluginError

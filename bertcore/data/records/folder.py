@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.config import DataConfig, HeadConfig
+from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.record_format import Record, RecordFormat
-from bertcore.contracts.task import Dataset, Example, Task
+from bertcore.contracts.task import Task
 from bertcore.data.records.description import (
     _CONVERT_ANEW,
     _LENGTH,

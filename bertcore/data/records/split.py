@@ -10,8 +10,9 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcore.contracts.dataset import Example
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Encoding, Example
+from bertcore.contracts.task import Encoding
 from bertcore.data.records.description import _CONVERT_ANEW, FolderDescription
 from bertcore.data.records.reading import RecordedRows
 from bertcore.errors import DataError

@@ -12,8 +12,10 @@ import numpy as np
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
+from bertcore.contracts.task import Encoding, Task
 from bertcore.data.bad_examples import unknown_label
 from bertcore.heads import SequenceClassification
 from bertcore.tokenization.tokenizer import Tokenizer

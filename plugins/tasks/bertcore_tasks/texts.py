@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.contracts.batch import Column, from_rows
-from bertcore.contracts.task import Encoding, Example
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.task import Encoding
 from bertcore.data.table_files import read_table
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError

@@ -10,8 +10,10 @@ import numpy as np
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric, Task
+from bertcore.contracts.task import Encoding, Task
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Row, read_tsv
 from bertcore.errors import DataError

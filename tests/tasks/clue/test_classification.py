@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from bertcore.config import DataConfig
-from bertcore.contracts.task import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 from bertcore.testing import TaskConformance

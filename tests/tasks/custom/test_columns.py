@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from bertcore.contracts.task import Dataset, Task
+from bertcore.contracts.dataset import Dataset
+from bertcore.contracts.task import Task
 from bertcore.errors import BertcoreError
 from bertcore.plugins.registry import Registry
 

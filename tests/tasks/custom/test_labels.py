@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcore.contracts.task import Dataset, Example, Task
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.task import Task
 from bertcore.data.label_spelling import other_spelling, spelling
 from bertcore.errors import BertcoreError, DataError
 from bertcore.plugins.registry import Registry

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from bertcore.contracts.task import Dataset, Example, Task
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.task import Task
 from bertcore.errors import BertcoreError, DataError, UsageError
 from bertcore.heads import Regression, SequenceClassification
 from bertcore.plugins.registry import Registry

@@ -9,7 +9,7 @@ import pytest
 from bertcore_tasks.glue.base import GlueTask
 
 from bertcore.config import DataConfig, HeadConfig
-from bertcore.contracts.task import Example
+from bertcore.contracts.dataset import Example
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 from bertcore.tokenization.tokenizer import Tokenizer

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bertcore.config import DataConfig
-from bertcore.contracts.task import Dataset, Example, Task
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.task import Task
 from bertcore.errors import DataError, UsageError
 from bertcore.plugins.registry import Registry
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from bertcore.config import DataConfig
-from bertcore.contracts.task import Evaluation, Example
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.evaluation import Evaluation
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertcore.contracts.dataset import Dataset
 from bertcore.contracts.tagging import Span
-from bertcore.contracts.task import Dataset
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 

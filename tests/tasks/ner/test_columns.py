@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from bertcore_tasks.ner.units import Sentence
 
+from bertcore.contracts.dataset import Dataset
 from bertcore.contracts.tagging import Span
-from bertcore.contracts.task import Dataset
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from bertcore_tasks.ner.units import Sentence
 
+from bertcore.contracts.dataset import Dataset
 from bertcore.contracts.tagging import Span, scheme_tags, spans_to_tags
-from bertcore.contracts.task import Dataset, Task
+from bertcore.contracts.task import Task
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from seqeval.metrics import classification_report, f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2, IOBES
 
+from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.tagging import Span, entity_types, find_scheme, scheme_tags, spans_to_tags, tags_to_spans
-from bertcore.contracts.task import Evaluation
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bertcore.contracts.task import Dataset
+from bertcore.contracts.dataset import Dataset
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 

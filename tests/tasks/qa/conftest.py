@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bertcore.contracts.task import Example
+from bertcore.contracts.dataset import Example
 from bertcore.plugins.registry import Registry
 
 NORMANS = (

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.task import Accumulator, Example
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.evaluation import Accumulator
 from bertcore.heads import SpanExtraction
 from bertcore.heads.stored import head_from_config
 from bertcore.plugins.registry import Registry

@@ -14,7 +14,8 @@ from bertcore_tasks.qa.metrics import cmrc2018
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.contracts.task import Dataset, Evaluation, Example
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Evaluation
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 

@@ -12,7 +12,7 @@ from bertcore_tasks.qa.metrics import cmrc2018, normalize, segment, squad_v1, sq
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bertcore.contracts.task import Example
+from bertcore.contracts.dataset import Example
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 

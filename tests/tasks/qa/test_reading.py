@@ -13,7 +13,7 @@ from bertcore_tasks.qa.answers import Gold, locate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.contracts.task import Example
+from bertcore.contracts.dataset import Example
 from bertcore.errors import DataError, UsageError
 from bertcore.plugins.registry import Registry
 

@@ -17,7 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.task import Encoding, Example
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.task import Encoding
 from bertcore.errors import ModelError, UsageError
 from bertcore.heads import SpanExtraction
 from bertcore.plugins.registry import Registry

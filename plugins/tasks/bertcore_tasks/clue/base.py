@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from bertcore.config import DataConfig
 from bertcore.contracts.benchmark import Benchmark
-from bertcore.contracts.task import Dataset, Evaluation, Example, Metric
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bertcore.config import DataConfig
-from bertcore.contracts.task import Example
+from bertcore.contracts.dataset import Example
 from bertcore.data.tables import parse_json_lines, read_lines
 from bertcore.errors import DataError
 from pydantic import Field

@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from bertcore.config import DataConfig, HeadConfig
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric
+from bertcore.contracts.task import Encoding
 from bertcore.data.bad_examples import unknown_label
 from bertcore.errors import DataError, UsageError
 from bertcore.heads import SequenceClassification

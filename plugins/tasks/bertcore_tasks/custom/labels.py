@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertcore.contracts.task import Example
+from bertcore.contracts.dataset import Example
 from bertcore.data.table_files import Table
 from bertcore.errors import DataError
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from bertcore.config import DataConfig
+from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.tagging import scheme_tags
-from bertcore.contracts.task import Dataset, Example
 from bertcore.data.table_files import TableForm
 from bertcore.data.tables import Record
 from bertcore.errors import DataError

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from bertcore.config import DataConfig
-from bertcore.contracts.task import Dataset, Example, Metric
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Metric
 
 from bertcore_tasks.custom.labels import LabelForm
 from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, input_fields, open_splits, parse_records

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bertcore.contracts.task import Example
+from bertcore.contracts.dataset import Example
 from bertcore.data.bad_examples import one_example
 from bertcore.data.table_files import Table, TableForm
 from bertcore.data.tables import Record

@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 
 from bertcore.config import DataConfig
 from bertcore.contracts.benchmark import Benchmark
-from bertcore.contracts.task import Dataset, Example, Metric, Task
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Metric
+from bertcore.contracts.task import Task
 from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_tsv
 

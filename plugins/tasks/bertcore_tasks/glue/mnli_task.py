@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from bertcore.config import DataConfig
-from bertcore.contracts.task import Dataset, Example, Metric, Split
+from bertcore.contracts.dataset import Dataset, Example, Split
+from bertcore.contracts.evaluation import Metric
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_tsv
 from bertcore.errors import DataError
@@ -90,7 +91,7 @@ class _Diagnostics(Dataset):
     """Says what can be done with the file without labels, where the one with labels is asked for and absent."""
 
     def split(self, name: str) -> Split:
-        """See :meth:`bertcore.contracts.task.Dataset.split`."""
+        """See :meth:`bertcore.contracts.dataset.Dataset.split`."""
         if name == "full" and name not in self.files and "test" in self.files:
             raise DataError(
                 f"{self.files['test'][0]}: no labels: predict or submit",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``qqp``."""
-    from bertcore.contracts.task import Metric
+    from bertcore.contracts.evaluation import Metric
 
     from bertcore_tasks.glue.base import GlueTask
 

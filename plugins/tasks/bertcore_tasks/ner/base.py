@@ -15,10 +15,12 @@ import numpy as np
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.tagging import OUTSIDE, entity_types, find_scheme, is_mark, scheme_tags, tags_to_spans
-from bertcore.contracts.task import Accumulator, Encoding, Evaluation, Example, Metric, Task
+from bertcore.contracts.task import Encoding, Task
 from bertcore.errors import DataError
 from bertcore.heads import TokenClassification
 from bertcore.tokenization.tokenizer import Tokenizer

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bertcore.config import DataConfig
+from bertcore.contracts.dataset import Dataset
 from bertcore.contracts.tagging import scheme_tags, split_tag
-from bertcore.contracts.task import Dataset
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_lines
 from bertcore.errors import DataError

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertcore.contracts.class_score import ClassScore
+from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.tagging import Span, chunks, spans_to_tags, tags_to_spans
-from bertcore.contracts.task import Evaluation
 
 from bertcore_tasks.ner.gazetteer import Gazetteer
 from bertcore_tasks.ner.metrics import Name, confusion, count_entities, count_tags, mean_f1, named, total

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 
 from bertcore.config import DataConfig
 from bertcore.contracts.benchmark import Benchmark
+from bertcore.contracts.dataset import Dataset
 from bertcore.contracts.tagging import scheme_tags
-from bertcore.contracts.task import Dataset
 from bertcore.errors import DataError
 from bertcore.files.writing import json_text
 from bertcore.near_misses import did_you_mean, nearest_path

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from bertcore.contracts.dataset import Example
 from bertcore.contracts.tagging import Span
-from bertcore.contracts.task import Example
 
 UnitKind = Literal["character", "word"]
 

@@ -12,8 +12,10 @@ import numpy as np
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Accumulator, Dataset, Encoding, Evaluation, Example, Metric, Task
+from bertcore.contracts.task import Encoding, Task
 from bertcore.files.writing import json_text
 from bertcore.heads import SpanExtraction
 from bertcore.tokenization.tokenizer import Tokenizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bertcore.contracts.task import Example
+from bertcore.contracts.dataset import Example
 from bertcore.data.bad_examples import one_example
 from bertcore.errors import DataError
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bertcore.contracts.task import Evaluation, Example
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.evaluation import Evaluation
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
 from numpy.typing import NDArray

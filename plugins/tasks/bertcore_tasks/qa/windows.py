@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from bertcore.contracts.batch import Batch, Column
-from bertcore.contracts.task import Encoding, Example
+from bertcore.contracts.dataset import Example
+from bertcore.contracts.task import Encoding
 from bertcore.errors import UsageError
 from bertcore.tokenization.tokenizer import TextTokens, Tokenizer
 from numpy.typing import NDArray
