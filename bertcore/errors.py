@@ -44,16 +44,20 @@ class Origin:
         file: as the user knows it: a path, or a name as ``train`` where no file holds it.
         line: counted from 1; None where the file as a whole is meant.
         row: counted from 0, of what a program handed over; shown as ``train[2]``.
+        part: what is meant of it where no line says it, as ``record 5`` or ``data[0].paragraphs[2]``; shown behind a
+            colon.
     """
 
     file: str
     line: int | None = None
     row: int | None = None
+    part: str | None = None
 
     def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
         if self.row is not None:
-            return f"{self.file}[{self.row}]"
-        return self.file if self.line is None else f"{self.file}:{self.line}"
+            place = f"{self.file}[{self.row}]"
+        return place if self.part is None else f"{place}: {self.part}"
 
 
 class BertcoreError(Exception):

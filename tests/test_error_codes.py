@@ -1,0 +1,96 @@
+"""Every error that bertcore and its plugins raise says of which kind it is, and the catalogue has these kinds alone."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertcore import errors
+from bertcore.error_codes import CATALOGUE
+from bertcore.errors import BertcoreError
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("bertcore", "plugins")
+
+WITHOUT_CODE = {"bertcore": 297, "plugins": 171}
+"""How many errors of a folder may still be raised without a code; only ever lowered."""
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A place where an error is made: its class of the catalogue, and the codes that it may have there."""
+
+    folder: str
+    place: str
+    kind: type[BertcoreError]
+    codes: tuple[str, ...]
+
+
+def test_every_error_has_a_code_of_its_class_in_the_catalogue() -> None:
+    for folder in FOLDERS:
+        places = [raised.place for raised in ALL if raised.folder == folder and not raised.codes]
+        assert len(places) <= WITHOUT_CODE[folder], f"code= is missing or no literal: {', '.join(places)}"
+    wrong = [f"{raised.place}: {code}" for raised in ALL for code in raised.codes if code not in CATALOGUE[raised.kind]]
+    assert not wrong, f"no kind of this class: {', '.join(wrong)}"
+
+
+def test_the_catalogue_has_no_kind_that_is_never_raised() -> None:
+    if not any(WITHOUT_CODE.values()):
+        used = {code for raised in ALL for code in raised.codes}
+        assert not [code for kinds in CATALOGUE.values() for code in kinds if code not in used]
+
+
+def test_codes_are_kebab_case_sorted_and_of_one_class_each() -> None:
+    codes = [code for kinds in CATALOGUE.values() for code in kinds]
+    assert len(codes) == len(set(codes))
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", code) for code in codes)
+    assert all(
+        kind.when.endswith(".") and kind.remedy.endswith(".") for of in CATALOGUE.values() for kind in of.values()
+    )
+
+
+def _raised() -> Iterator[Raised]:
+    modules = {
+        file: ast.parse(file.read_text()) for folder in FOLDERS for file in sorted((ROOT / folder).rglob("*.py"))
+    }
+    classes = _classes(modules.values())
+    for file, module in modules.items():
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and (name := _name(node.func)) in classes:
+                place = file.relative_to(ROOT)
+                code = next((keyword.value for keyword in node.keywords if keyword.arg == "code"), None)
+                yield Raised(place.parts[0], f"{place}:{node.lineno}", classes[name], tuple(_literals(code)))
+
+
+def _classes(modules: Iterable[ast.Module]) -> dict[str, type[BertcoreError]]:
+    """The classes of the catalogue, and those that derive from one of them, by their names."""
+    found = {kind.__name__: kind for kind in CATALOGUE}
+    assert set(found) == {kind.__name__ for kind in vars(errors).values() if _is_kind(kind)}
+    for module in modules:
+        for node in ast.walk(module):
+            if isinstance(node, ast.ClassDef):
+                for base in found.keys() & set(map(_name, node.bases)):
+                    found.setdefault(node.name, found[base])
+    return found
+
+
+def _is_kind(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BertcoreError) and value is not BertcoreError
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _literals(code: ast.expr | None) -> Iterator[str]:
+    """The texts that a code may be: a literal, or a choice of literals; none of anything else."""
+    if isinstance(code, ast.IfExp):
+        yield from (*_literals(code.body), *_literals(code.orelse))
+    elif isinstance(code, ast.Constant) and isinstance(code.value, str):
+        yield code.value
+
+
+ALL = tuple(_raised())
