@@ -40,6 +40,7 @@ from bertcore.errors import DeviceError
 from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.numerics.crf import reference as crf_reference
 from bertcore.testing import reference
+from bertcore.testing.gradients import showing_gradients
 from bertcore.testing.plugin_under_test import imported_modules, load_plugin, only
 from bertcore.testing.reference import ReferenceModel
 
@@ -82,7 +83,7 @@ LENGTHS = (1, 7, 32, 2, 13, 31, 5, 20)  # one token alone, the longest that fits
 MAX_LENGTH = 32
 
 ONE_GROUP = (ParameterGroup("all", ".", 1e-3, 0.0),)
-GRADIENTS = TrainingSpecification(ONE_GROUP, betas=(0.0, 0.999), clip_norm=None, dropout=False)
+GRADIENTS = showing_gradients(TrainingSpecification(ONE_GROUP, dropout=False))
 FOUR_GROUPS = (
     ParameterGroup("frozen", r"word_embeddings", 0.0, 0.1),
     ParameterGroup("head", r"^classifier", 1e-2, 0.1),

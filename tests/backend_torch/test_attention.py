@@ -19,6 +19,7 @@ from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.family import BertConfig
 from bertcore.heads import SequenceClassification
 from bertcore.numerics import randomness
+from bertcore.testing.gradients import gradients_of, showing_gradients
 
 HEADS, SIZE, RATE, SITE = 3, 4, 0.25, 8
 HIDDEN = HEADS * SIZE
@@ -128,8 +129,9 @@ def test_jagged_tensors_give_what_buckets_give(
     for attention in ("buckets", "nested"):
         kind = devices.DeviceKind(("fp32",), attention, masks="host", fused_adamw=True)  # type: ignore[arg-type]
         monkeypatch.setattr("bertcore_torch.session.KINDS", {"cpu": kind})
-        session = open_session(config, SequenceClassification(("a", "b")), TrainingSpecification(groups, dropout=False))
-        gradients = session.gradients([batch], StepContext(0, 0, (0.0, 0.0), 1.0))
+        training = showing_gradients(TrainingSpecification(groups, dropout=False))
+        session = open_session(config, SequenceClassification(("a", "b")), training)
+        gradients = gradients_of(session, [batch], StepContext(0, 0, (0.0, 0.0), 1.0))
         results.append({**gradients, **session.predict(batch, ["logits"])})
     for name, value in results[0].items():
         np.testing.assert_allclose(results[1][name], value, rtol=1e-4, atol=1e-5, err_msg=name)

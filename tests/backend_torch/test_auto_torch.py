@@ -29,6 +29,7 @@ from bertcore.errors import ModelError
 from bertcore.formats.safetensors_file import read_safetensors
 from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.registry import Registry
+from bertcore.testing.gradients import gradients_of, showing_gradients
 from bertcore.weights.opening import ModelSource, open_model
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -164,7 +165,7 @@ def test_tokens_equal_those_of_the_module(
 ) -> None:
     """Outputs and gradients of a linear layer on transformers' own encoder, row by row and without padding."""
     source = open_model(str(make(model_type)), registry)
-    session = open_source(source, TAGS, TrainingSpecification(groups, dropout=False))
+    session = open_source(source, TAGS, showing_gradients(TrainingSpecification(groups, dropout=False)))
     parameters = session.parameters()
     encoder = transformers.AutoModel.from_pretrained(source.folder, dtype=torch.float32).eval()
     classifier = torch.nn.Linear(32, 3)
@@ -180,7 +181,7 @@ def test_tokens_equal_those_of_the_module(
 
     labels = torch.from_numpy(batch.columns["labels"].values)
     torch.nn.functional.cross_entropy(logits, labels, reduction="sum").backward()
-    gradients = session.gradients([batch], StepContext(0, 1, (1e-5, 1e-5), 1.0))
+    gradients = gradients_of(session, [batch], StepContext(0, 1, (1e-5, 1e-5), 1.0))
     total = np.sqrt(sum(float((value.astype(np.float64) ** 2).sum()) for value in gradients.values()))
     compared = 0
     for name, value in encoder.named_parameters():
@@ -258,14 +259,14 @@ def test_dropout_of_the_module_depends_on_its_place_alone(
     make: Any, registry: Registry, open_source: Any, groups: Any
 ) -> None:
     source = open_model(str(make("albert")), registry)
-    session = open_source(source, TAGS, TrainingSpecification(groups))
+    session = open_source(source, TAGS, showing_gradients(TrainingSpecification(groups)))
     batch = rows()
     before = torch.get_rng_state()
 
     def gradient(step: int = 3, seed: int = 11, micro_batches: int = 1) -> np.ndarray:
         parts = [batch.select([])] * (micro_batches - 1) + [batch]
         context = StepContext(step, seed, (1e-5, 1e-5), 1.0)
-        return session.gradients(parts, context)["albert.encoder.embedding_hidden_mapping_in.weight"]
+        return gradients_of(session, parts, context)["albert.encoder.embedding_hidden_mapping_in.weight"]
 
     first = gradient()
     torch.rand(5)

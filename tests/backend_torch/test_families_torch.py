@@ -31,6 +31,7 @@ from bertcore.errors import ModelError
 from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.numerics import randomness
 from bertcore.plugins.registry import Registry
+from bertcore.testing.gradients import gradients_of, showing_gradients
 from bertcore.weights.opening import open_model
 
 FAMILIES = ["roberta", "electra"]
@@ -140,7 +141,7 @@ def test_outputs_losses_and_gradients_equal_those_of_transformers(
     family: ModelFamily, head: Head, family_model: Any, open_oracle: Any, groups: Any
 ) -> None:
     oracle = oracle_of(family_model, family.name, head)
-    session = open_oracle(family, oracle, head, TrainingSpecification(groups, dropout=False))
+    session = open_oracle(family, oracle, head, showing_gradients(TrainingSpecification(groups, dropout=False)))
     batch = rows_of(head)
     logits, losses = oracle_batch(oracle, head, batch)
     outputs = session.predict(batch, (*head.outputs, "loss"))
@@ -151,7 +152,7 @@ def test_outputs_losses_and_gradients_equal_those_of_transformers(
 
     losses.sum().backward()
     found = dict(oracle.named_parameters())
-    gradients = session.gradients([batch], StepContext(0, 11, (5e-5, 5e-5), 1.0))
+    gradients = gradients_of(session, [batch], StepContext(0, 11, (5e-5, 5e-5), 1.0))
     expected = {name: found[name].grad.numpy() for name in gradients}
     total = norm(expected.values())
     for name, value in gradients.items():

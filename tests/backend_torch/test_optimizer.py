@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bertcore_torch import devices
-from bertcore_torch.optimizer import AdamW, FlatParameters
+from bertcore_torch.optimizer import AdamW, FlatParameters, from_numpy, to_numpy
 
-from bertcore.contracts.backend import ParameterGroup, StepContext, TrainingSpecification
+from bertcore.contracts.backend import ParameterGroup, TrainingSpecification
 from bertcore.contracts.family import BertConfig
+from bertcore.contracts.parameters import Parameters, ParameterSpec
 from bertcore.errors import ConfigError
+from bertcore.families.bert import BertFamily
 from bertcore.heads import SequenceClassification
-from bertcore.numerics.optimization import STEPS_TO_GROW
+from bertcore.numerics.optimization import STEPS_TO_GROW, LazyStepResult
 
 HEAD = SequenceClassification(("a", "b", "c"))
 CONFIG = BertConfig(
@@ -34,26 +35,34 @@ GROUPS = (
 RATES = (3e-4, 1e-3, 2e-4)
 
 
-def drawn_gradients(session: Any, seed: int, size: float) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    return {
-        name: generator.normal(0, size, value.shape).astype(np.float32) for name, value in session.parameters().items()
-    }
+class Update:
+    """AdamW over parameters of which none is zero or one by habit, fed with gradients that are given."""
+
+    def __init__(self, training: TrainingSpecification, *, fused: bool = True, config: BertConfig = CONFIG) -> None:
+        table = BertFamily().parameter_table(config, HEAD)
+        self._masters = FlatParameters(table, {name: (name,) for name in table}, training.groups, torch.device("cpu"))
+        generator = np.random.default_rng(17)
+        values = {name: generator.normal(0, 0.1, spec.shape).astype(np.float32) for name, spec in table.items()}
+        from_numpy(self._masters.views(self._masters.values), values)
+        self.optimizer = AdamW(self._masters, training, fused=fused, scaled=False)
+
+    def parameters(self) -> Parameters:
+        return to_numpy(self._masters.views(self._masters.values))
+
+    def apply(self, gradients: Parameters) -> LazyStepResult:
+        from_numpy(self._masters.views(self.optimizer.gradient), gradients)
+        return self.optimizer.update(torch.zeros(()), 1.0, RATES)
+
+    def drawn_gradients(self, seed: int, size: float) -> Parameters:
+        generator = np.random.default_rng(seed)
+        return {name: generator.normal(0, size, v.shape).astype(np.float32) for name, v in self.parameters().items()}
 
 
 @pytest.mark.parametrize("fused", [True, False], ids=["fused", "not fused"])
 @pytest.mark.parametrize(("clip_norm", "size"), [(None, 1e-2), (1.0, 1e-2), (1.0, 1e-4)], ids=str)
-def test_the_rule_is_that_of_torch(
-    open_session: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, fused: bool, clip_norm: float, size: float
-) -> None:
-    kind = devices.KINDS["cpu"]
-    monkeypatch.setattr(
-        "bertcore_torch.session.KINDS",
-        {"cpu": devices.DeviceKind(kind.precisions, kind.attention, kind.masks, fused_adamw=fused)},
-    )
-    training = TrainingSpecification(GROUPS, betas=(0.85, 0.99), eps=1e-7, clip_norm=clip_norm)
-    session = open_session(CONFIG, HEAD, training)
-    oracle = {name: torch.tensor(value, requires_grad=True) for name, value in session.parameters().items()}
+def test_the_rule_is_that_of_torch(fused: bool, clip_norm: float, size: float) -> None:
+    update = Update(TrainingSpecification(GROUPS, betas=(0.85, 0.99), eps=1e-7, clip_norm=clip_norm), fused=fused)
+    oracle = {name: torch.tensor(value, requires_grad=True) for name, value in update.parameters().items()}
     spared = [name for name in oracle if name.endswith("bias") or "LayerNorm" in name]
     head = [name for name in oracle if name == "classifier.weight"]
     rest = [name for name in oracle if name not in spared and name not in head]
@@ -66,16 +75,16 @@ def test_the_rule_is_that_of_torch(
         eps=1e-7,
     )
     for step in range(5):
-        gradients = drawn_gradients(session, step, size)
+        gradients = update.drawn_gradients(step, size)
         for name, value in gradients.items():
             oracle[name].grad = torch.from_numpy(value.copy())
         expected_norm = torch.nn.utils.clip_grad_norm_(oracle.values(), clip_norm or float("inf"))
         optimizer.step()
-        result = session.apply_gradients(gradients, StepContext(step, 0, RATES, 123.0))
+        result = update.apply(gradients)
         assert result.gradient_norm == pytest.approx(float(expected_norm), rel=1e-6)
-    state = session.state()
+    state = update.optimizer.state()
     assert state.updates == 5
-    for name, value in session.parameters().items():
+    for name, value in update.parameters().items():
         moments = optimizer.state[oracle[name]]
         for actual, expected in (
             (value, oracle[name].detach()),
@@ -88,28 +97,21 @@ def test_the_rule_is_that_of_torch(
 
 @pytest.mark.parametrize("fused", [True, False], ids=["fused", "not fused"])
 @pytest.mark.parametrize("bad", [np.inf, np.nan])
-def test_what_is_not_finite_changes_nothing(
-    open_session: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, fused: bool, bad: float
-) -> None:
-    kind = devices.KINDS["cpu"]
-    monkeypatch.setattr(
-        "bertcore_torch.session.KINDS",
-        {"cpu": devices.DeviceKind(kind.precisions, kind.attention, kind.masks, fused_adamw=fused)},
-    )
-    session = open_session(CONFIG, HEAD, TrainingSpecification(GROUPS))
-    context = StepContext(0, 0, RATES, 1.0)
-    session.apply_gradients(drawn_gradients(session, 0, 1e-2), context)
-    parameters, state = session.parameters(), session.state()
-    gradients = drawn_gradients(session, 1, 1e-2)
+def test_what_is_not_finite_changes_nothing(fused: bool, bad: float) -> None:
+    update = Update(TrainingSpecification(GROUPS), fused=fused)
+    update.apply(update.drawn_gradients(0, 1e-2))
+    parameters, state = update.parameters(), update.optimizer.state()
+    gradients = update.drawn_gradients(1, 1e-2)
     gradients["classifier.bias"][1] = bad
-    result = session.apply_gradients(gradients, context)
+    result = update.apply(gradients)
     assert not result.finite
     assert not result.skipped
-    for name, value in session.parameters().items():
+    unchanged = update.optimizer.state()
+    for name, value in update.parameters().items():
         np.testing.assert_array_equal(value, parameters[name], err_msg=name)
-        np.testing.assert_array_equal(session.state().first_moment[name], state.first_moment[name], err_msg=name)
-    assert session.state().updates == 1
-    assert session.apply_gradients(drawn_gradients(session, 2, 1e-2), context).finite
+        np.testing.assert_array_equal(unchanged.first_moment[name], state.first_moment[name], err_msg=name)
+    assert unchanged.updates == 1
+    assert update.apply(update.drawn_gradients(2, 1e-2)).finite
 
 
 def test_a_parameter_without_a_group_is_refused(open_session: Callable[..., Any]) -> None:
@@ -117,18 +119,15 @@ def test_a_parameter_without_a_group_is_refused(open_session: Callable[..., Any]
         open_session(CONFIG, HEAD, TrainingSpecification((ParameterGroup("encoder", r"^bert\.|bias", 1e-3, 0.0),)))
 
 
-def test_the_norm_of_many_values_is_exact(open_session: Callable[..., Any]) -> None:
-    session = open_session(BertConfig(**{**vars(CONFIG), "vocab_size": 60000}), HEAD, TrainingSpecification(GROUPS))
-    gradients = drawn_gradients(session, 0, 1.0)
+def test_the_norm_of_many_values_is_exact() -> None:
+    update = Update(TrainingSpecification(GROUPS), config=BertConfig(**{**vars(CONFIG), "vocab_size": 60000}))
+    gradients = update.drawn_gradients(0, 1.0)
     expected = np.sqrt(sum(np.square(value, dtype=np.float64).sum() for value in gradients.values()))
-    result = session.apply_gradients(gradients, StepContext(0, 0, RATES, 1.0))
-    assert result.gradient_norm == pytest.approx(float(expected), rel=1e-6)
+    assert update.apply(gradients).gradient_norm == pytest.approx(float(expected), rel=1e-6)
 
 
 def scaled_optimizer() -> AdamW:
     """With loss scaling, as fp16 has it on an accelerator; here over one parameter on the CPU."""
-    from bertcore.contracts.parameters import ParameterSpec
-
     parameters = FlatParameters(
         {"w": ParameterSpec((3,))}, {"w": ("w",)}, (ParameterGroup("all", ".", 0.1, 0.0),), torch.device("cpu")
     )

@@ -11,7 +11,6 @@ from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 from numpy.typing import NDArray
 
 from bertcore.contracts.backend import OptimizerState, TrainingSpecification
-from bertcore.contracts.parameters import Parameters
 from bertcore.numerics.optimization import FIRST_LOSS_SCALE, LazyStepResult, LossScale, group_of
 from bertcore_mindspore.devices import DeviceKind
 
@@ -211,22 +210,9 @@ class AdamW:
         """Starts anew: moments, update count and loss scale."""
         zeros = {name: np.zeros(shape, dtype=np.float32) for name, shape in self._shapes.items()}
         self.restore(OptimizerState(zeros, zeros, 0, FIRST_LOSS_SCALE, 0))
-        self.set_gradients({name: zeros[name] for name in self.trained})
-
-    def set_gradients(self, gradients: Parameters) -> None:
-        """Replaces the accumulated gradients, and the loss sum by zero."""
         for name, accumulator in zip(self.trained, self.gradients, strict=True):
-            copy_into(accumulator, gradients[name] * np.float32(self.loss_scale))
+            copy_into(accumulator, zeros[name])
         copy_into(self.loss_sum, np.zeros((), dtype=np.float32))
-
-    def take_gradients(self, denominator: float) -> Parameters:
-        """Returns the accumulated gradients, divided, and leaves zeros."""
-        factor = np.float32(1 / (denominator * self.loss_scale))
-        gradients = {
-            name: accumulator.asnumpy() * factor for name, accumulator in zip(self.trained, self.gradients, strict=True)
-        }
-        self.set_gradients({name: np.zeros_like(gradient) for name, gradient in gradients.items()})
-        return gradients
 
     def update(self, denominator: float, learning_rates: Sequence[float]) -> LazyStepResult:
         """Updates the parameters from the accumulated gradients, and sets these to zero."""

@@ -213,17 +213,7 @@ class MindSporeSession(Session):
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> LazyStepResult:
         """One optimizer step; nothing waits for the device, except with fp16."""
         self._accumulate(micro_batches, context)
-        return self._update(context.loss_denominator, context)
-
-    def gradients(self, micro_batches: Sequence[Batch], context: StepContext) -> Parameters:
-        """Returns the gradient that :meth:`train_step` would clip and apply: float32, of the trained parameters."""
-        self._accumulate(micro_batches, context)
-        return self._require_optimizer().take_gradients(context.loss_denominator)
-
-    def apply_gradients(self, gradients: Parameters, context: StepContext) -> LazyStepResult:
-        """Clips and applies given gradients as :meth:`train_step` does its own; the result's loss sum is zero."""
-        self._require_optimizer().set_gradients(gradients)
-        return self._update(1.0, context)
+        return self._require_optimizer().update(context.loss_denominator, context.learning_rates)
 
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """Returns the named outputs in row order, without dropout."""
@@ -310,10 +300,6 @@ class MindSporeSession(Session):
             for layout in arrange(batch, self._shapes_for(batch, self._training_shapes)):
                 inputs = [*self._inputs(layout), *map(Tensor, masks.draw(layout.shape))]
                 self._call("gradient", layout.shape, self._add_gradients, loss_scale, *inputs)
-
-    def _update(self, denominator: float, context: StepContext) -> LazyStepResult:
-        optimizer = self._require_optimizer()
-        return optimizer.update(denominator, context.learning_rates)
 
     def _predict_call(self, layout: Layout) -> list[NDArray[np.generic]]:
         results = self._call("prediction", layout.shape, self._predict, *self._inputs(layout))

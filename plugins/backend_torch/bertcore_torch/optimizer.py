@@ -114,12 +114,6 @@ class FlatParameters:
         for name, spec in self._table.items():
             yield name, self._view(buffer, self._starts[name], spec.shape)
 
-    def trained_views(self, buffer: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """The same for the trained parameters and a buffer of :attr:`trained_size`."""
-        for name, spec in self._table.items():
-            if name in self.trained:
-                yield name, self._view(buffer, self._starts[name], spec.shape)
-
     @staticmethod
     def _view(buffer: Tensor, start: int, shape: tuple[int, ...]) -> Tensor:
         return buffer[start : start + int(np.prod(shape))].view(shape)

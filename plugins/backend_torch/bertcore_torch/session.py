@@ -82,21 +82,9 @@ class TorchSession(Session):
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> LazyStepResult:
         """One optimizer step; nothing waits for the device, except with fp16."""
         loss_sum = self._backward(micro_batches, context)
-        return self._update(loss_sum, context.loss_denominator, context)
-
-    def gradients(self, micro_batches: Sequence[Batch], context: StepContext) -> Parameters:
-        """Returns the gradient that :meth:`train_step` would clip and apply: float32, of the trained parameters."""
-        optimizer = self._require_optimizer()
-        self._backward(micro_batches, context)
-        optimizer.gradient.div_(context.loss_denominator * optimizer.loss_scale)
-        return to_numpy(self._parameters.trained_views(optimizer.gradient))
-
-    def apply_gradients(self, gradients: Parameters, context: StepContext) -> LazyStepResult:
-        """Clips and applies given gradients as :meth:`train_step` does its own; the result's loss sum is zero."""
-        optimizer = self._require_optimizer()
-        from_numpy(self._parameters.trained_views(optimizer.gradient), gradients)
-        optimizer.gradient.mul_(optimizer.loss_scale)
-        return self._update(torch.zeros((), device=self._device), 1.0, context)
+        result = self._require_optimizer().update(loss_sum, context.loss_denominator, context.learning_rates)
+        self._current.clear()
+        return result
 
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """Returns the named outputs in row order, without dropout."""
@@ -152,11 +140,6 @@ class TorchSession(Session):
                 parameter.grad = None
         if targets:
             torch._foreach_add_(targets, gradients)
-
-    def _update(self, loss_sum: Tensor, denominator: float, context: StepContext) -> LazyStepResult:
-        result = self._require_optimizer().update(loss_sum, denominator, context.learning_rates)
-        self._current.clear()
-        return result
 
     def _build_model(self, device: torch.device) -> PackedModel | PaddedModel:
         """Builds the model on a device, its parameters without values or with values that nobody reads."""
