@@ -331,7 +331,7 @@ class TrainedModel:
         # The task's own head, not the model's: fitting then refuses a model whose labels are others.
         if dataset.discovered:
             return self.source.head()
-        head = self.task.choose_head(dataset, self.config.data, self.config.head)
+        head: Head = self.task.choose_head(dataset, self.config.data, self.config.head)
         if not self.config.head.model_fields_set:
             # A model folder tells what else its head has, a conditional random field for example.
             with suppress(ModelError):

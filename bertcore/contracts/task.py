@@ -10,10 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypeVar
 
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.contracts.batch import Batch
@@ -21,10 +22,14 @@ from bertcore.contracts.benchmark import Benchmark
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
-from bertcore.errors import UsageError
+from bertcore.errors import PluginError, UsageError
 
 if TYPE_CHECKING:
     from bertcore.tokenization.tokenizer import Tokenizer
+
+DataT = TypeVar("DataT", bound=DataConfig, default=Any)
+HeadT = TypeVar("HeadT", bound=Head, default=Any)
+HeadConfigT = TypeVar("HeadConfigT", bound=HeadConfig, default=Any)
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,12 @@ class Encoding:
     notes: tuple[str, ...] = ()
 
 
-class Task(ABC):
+class Task(ABC, Generic[DataT, HeadT, HeadConfigT]):
     """Base of all tasks; an instance is registered by ``bertcore_register_tasks``.
+
+    ``Task[ColourData, SequenceClassification]`` says what the methods are given: the task's data options and its head.
+    A third parameter names its head options. What is left out is what every task has: ``DataConfig``, any head,
+    ``HeadConfig``.
 
     Attributes, of the class or of the instance:
         name: as in ``--task rte``.
@@ -51,8 +60,8 @@ class Task(ABC):
         labels: label names in the order of their ids, where they are the same for all data of the task.
         metric: by which the best checkpoint is chosen.
         evaluation_split: the split that is evaluated during training.
-        data_config: the task's data options, a subclass of ``DataConfig``.
-        head_config: the task's head options, a subclass of ``HeadConfig``.
+        data_config: the class of its data options; follows from the first parameter.
+        head_config: the class of its head options; follows from the third parameter.
         encoding_version: counted up when ``encode`` changes, so that cached encodings are made anew.
         own_files: whether options of the task's own may name the data instead of ``data.path``.
         identifier_field: the field of a record of :meth:`parse_input` that names the example.
@@ -65,16 +74,34 @@ class Task(ABC):
     labels: tuple[str, ...] = ()
     metric: Metric
     evaluation_split: str = "dev"
-    data_config: ClassVar[type[DataConfig]] = DataConfig
-    head_config: ClassVar[type[HeadConfig]] = HeadConfig
+    data_config: type[DataT]
+    head_config: type[HeadConfigT]
     encoding_version: ClassVar[int] = 1
     own_files: ClassVar[bool] = False
     identifier_field: str = "id"
     optional_submissions: ClassVar[frozenset[str]] = frozenset()
     benchmark: ClassVar[Benchmark | None] = None
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Reads the classes of the options from the parameters.
+
+        Raises:
+            PluginError: the class sets them itself, or a parameter is no class of options.
+        """
+        super().__init_subclass__(**options)
+        for attribute in ("data_config", "head_config"):
+            if attribute in vars(cls):
+                raise PluginError(
+                    f"the task {cls.__qualname__} sets {attribute} itself, which follows from its parameters",
+                    _DERIVE.format(name=cls.__name__),
+                    code="task-options",
+                )
+        data, _, head = _arguments(cls)
+        cls.data_config = _option_class(cls, data, DataConfig)
+        cls.head_config = _option_class(cls, head, HeadConfig)
+
     @abstractmethod
-    def open(self, data: DataConfig) -> Dataset:
+    def open(self, data: DataT) -> Dataset:
         """Finds the splits of a data source.
 
         Raises:
@@ -86,16 +113,16 @@ class Task(ABC):
         return None
 
     @abstractmethod
-    def head(self, labels: tuple[str, ...], options: HeadConfig) -> Head:
+    def head(self, labels: tuple[str, ...], options: HeadConfigT) -> HeadT:
         """Chooses the head."""
 
-    def choose_head(self, dataset: Dataset, data: DataConfig, options: HeadConfig) -> Head:
+    def choose_head(self, dataset: Dataset, data: DataT, options: HeadConfigT) -> HeadT:
         """Chooses the head for data that was opened; a task overrides it whose head depends on its data options."""
         return self.head(dataset.labels, options)
 
     @abstractmethod
     def encode(
-        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+        self, examples: Sequence[Example], tokenizer: Tokenizer, head: HeadT, max_length: int, data: DataT
     ) -> Encoding:
         """Turns examples into rows of at most ``max_length`` tokens, with the columns that the head reads.
 
@@ -104,10 +131,10 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
+    def accumulator(self, examples: Sequence[Example], head: HeadT, data: DataT) -> Accumulator:
         """Returns what turns the outputs of these examples into predictions and scores."""
 
-    def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
+    def metrics(self, examples: Sequence[Example], head: HeadT, data: DataT) -> tuple[Metric, ...]:
         """What an evaluation of these examples reports: each may be named to choose the best checkpoint."""
         return (self.metric,)
 
@@ -116,7 +143,7 @@ class Task(ABC):
         training: Callable[[], Sequence[Example]],
         examples: Sequence[Example],
         labels: tuple[str, ...],
-        data: DataConfig,
+        data: DataT,
     ) -> Mapping[str, float]:
         """Scores of what remembers the training split and is no model; they go beside ``Evaluation.baseline``.
 
@@ -139,14 +166,14 @@ class Task(ABC):
         return tuple(example.texts.values())
 
     @abstractmethod
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataT) -> list[Example]:
         """Turns the records of ``bertcore predict`` into examples; each comes with where it stands (``in.jsonl:3``).
 
         Raises:
             DataError: a field is missing, with its line.
         """
 
-    def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], str]] | None:
+    def read_input(self, file: Path, data: DataT) -> list[tuple[Mapping[str, Any], str]] | None:
         """Reads a file for ``bertcore predict`` in a form of the task's own, as records of :meth:`parse_input`.
 
         None where the file has none of these forms: then it is read as a table, as JSON lines or as plain lines.
@@ -156,16 +183,14 @@ class Task(ABC):
         """
         return None
 
-    def input_fields(self, data: DataConfig) -> tuple[str, ...]:
+    def input_fields(self, data: DataT) -> tuple[str, ...]:
         """The fields of :meth:`parse_input` that hold the texts, in the order in which the model reads them.
 
         So a plain text finds its field. Where the options leave open whether there is a second text, both are named.
         """
         return ("text",)
 
-    def score(
-        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
-    ) -> Evaluation:
+    def score(self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
         """Scores a file of predictions in the task's official form, without a model: ``bertcore score``.
 
         Args:
@@ -192,3 +217,39 @@ class Task(ABC):
             predictions: of all examples of the split, as the accumulator gives them.
         """
         raise UsageError(f"the task {self.name} has no leaderboard", "see bertcore tasks")
+
+
+def _arguments(task: Any) -> tuple[Any, ...]:
+    """What a class says for the three parameters of ``Task``, followed from base to base.
+
+    ::
+
+        class TextTask(Task[OptionsT, SequenceClassification])    OptionsT, SequenceClassification, Any
+        class TopicTask(TextTask[TopicOptions])                   TopicOptions, SequenceClassification, Any
+    """
+    if task is Task:
+        return Task.__parameters__  # type: ignore[attr-defined, no-any-return]
+    bases = vars(task).get("__orig_bases__", task.__bases__)
+    base = next(base for base in bases if issubclass(get_origin(base) or base, Task))
+    origin = get_origin(base) or base
+    given = dict(zip(getattr(origin, "__parameters__", ()), get_args(base), strict=False))
+    return tuple(given.get(argument, argument) for argument in _arguments(origin))
+
+
+def _option_class(task: type[Task], argument: Any, base: type[Any]) -> Any:
+    """The class of options that is meant; of a variable its bound, which is all that a base knows of it.
+
+    Raises:
+        PluginError: it is no class derived from ``base``.
+    """
+    meant = base if argument is Any else getattr(argument, "__bound__", argument)
+    if isinstance(meant, type) and issubclass(meant, base):
+        return meant
+    raise PluginError(
+        f"the task {task.__qualname__} names {argument!r}, which is no class derived from {base.__name__}",
+        _DERIVE.format(name=task.__name__),
+        code="task-options",
+    )
+
+
+_DERIVE = "write class {name}(Task[DATA_OPTIONS, HEAD, HEAD_OPTIONS]), with the classes themselves"

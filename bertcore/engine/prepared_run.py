@@ -107,7 +107,7 @@ class PreparedRun:
 
     def _choose_head(self) -> Head:
         """The task's head, or that of a model which tags the same entities, in its own order of labels."""
-        head = self.task.choose_head(self.dataset, self.config.data, self.config.head)
+        head: Head = self.task.choose_head(self.dataset, self.config.data, self.config.head)
         if self.config.model.new_head or self.config.head.model_fields_set:
             return head
         with suppress(ModelError):  # the config tells nothing of a head

@@ -61,7 +61,8 @@ class Bench:
 
     def data_config(self, folder: Path) -> DataConfig:
         """The task's data options: a path, and what the test says."""
-        return self.task.data_config(path=str(folder), **self.options)
+        data: DataConfig = self.task.data_config(path=str(folder), **self.options)
+        return data
 
     def encode(self, examples: Sequence[Example], max_length: int = LONG) -> Encoding:
         """Encodes with the tokenizer of the tests."""

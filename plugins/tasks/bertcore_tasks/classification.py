@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bertcore.config import DataConfig, HeadConfig
+from bertcore.config import HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Encoding, Task
+from bertcore.contracts.task import DataT, Encoding, Task
 from bertcore.data.bad_examples import unknown_label
 from bertcore.heads import SequenceClassification
 from bertcore.tokenization.tokenizer import Tokenizer
@@ -33,7 +33,7 @@ from bertcore_tasks.texts import (
 )
 
 
-class ClassificationTask(Task):
+class ClassificationTask(Task[DataT, SequenceClassification]):
     """A task whose examples hold one or two texts and one label name.
 
     Attributes:
@@ -42,29 +42,30 @@ class ClassificationTask(Task):
 
     scores: tuple[str, ...] = ("accuracy",)
 
-    def head(self, labels: tuple[str, ...], options: HeadConfig) -> Head:
+    def head(self, labels: tuple[str, ...], options: HeadConfig) -> SequenceClassification:
         """A softmax over the labels."""
         return SequenceClassification(labels)
 
     def encode(
-        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+        self,
+        examples: Sequence[Example],
+        tokenizer: Tokenizer,
+        head: SequenceClassification,
+        max_length: int,
+        data: DataT,
     ) -> Encoding:
         """One row per example; column ``labels`` int32 ``[rows]`` where the examples are labeled."""
-        assert isinstance(head, SequenceClassification)
         return encode_texts(examples, tokenizer, max_length, lambda: label_ids(examples, head.labels).astype(np.int32))
 
-    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
+    def accumulator(self, examples: Sequence[Example], head: SequenceClassification, data: DataT) -> Accumulator:
         """See :class:`ClassificationAccumulator`."""
-        assert isinstance(head, SequenceClassification)
         return ClassificationAccumulator(examples, head.labels, self.scores)
 
-    def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
+    def metrics(self, examples: Sequence[Example], head: SequenceClassification, data: DataT) -> tuple[Metric, ...]:
         """The scores; see :meth:`bertcore.contracts.task.Task.metrics`."""
         return tuple(Metric(name) for name in self.scores)
 
-    def score(
-        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
-    ) -> Evaluation:
+    def score(self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
         """Scores a file in one of the forms of :func:`bertcore_tasks.texts.read_predictions`."""
         stored = read_predictions(predictions, examples)
         return self.score_stored(examples, labels, stored)

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bertcore.config import DataConfig, HeadConfig
+from bertcore.config import HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
-from bertcore.contracts.head import Head
-from bertcore.contracts.task import Encoding, Task
+from bertcore.contracts.task import DataT, Encoding, Task
 from bertcore.errors import DataError
 from bertcore.heads import Regression
 from bertcore.tokenization.tokenizer import Tokenizer
@@ -24,7 +23,7 @@ from bertcore_tasks import metrics
 from bertcore_tasks.texts import WORST_ERRORS, encode_texts, error_entry, prediction_entry, read_predictions
 
 
-class RegressionTask(Task):
+class RegressionTask(Task[DataT, Regression]):
     """A task whose examples hold one or two texts and a float.
 
     Attributes:
@@ -33,12 +32,12 @@ class RegressionTask(Task):
 
     scores: tuple[str, ...] = ("pearson", "spearman")
 
-    def head(self, labels: tuple[str, ...], options: HeadConfig) -> Head:
+    def head(self, labels: tuple[str, ...], options: HeadConfig) -> Regression:
         """One number and its squared error."""
         return Regression()
 
     def encode(
-        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Regression, max_length: int, data: DataT
     ) -> Encoding:
         """One row per example; column ``labels`` float32 ``[rows]`` where the examples are labeled."""
         return encode_texts(
@@ -48,17 +47,15 @@ class RegressionTask(Task):
             lambda: np.array([example.label for example in examples], dtype=np.float32),
         )
 
-    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
+    def accumulator(self, examples: Sequence[Example], head: Regression, data: DataT) -> Accumulator:
         """See :class:`RegressionAccumulator`."""
         return RegressionAccumulator(examples, self.scores)
 
-    def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
+    def metrics(self, examples: Sequence[Example], head: Regression, data: DataT) -> tuple[Metric, ...]:
         """The scores, of which errors are the better the smaller; see :meth:`bertcore.contracts.task.Task.metrics`."""
         return tuple(Metric(name, greater_is_better=name not in metrics.ERRORS) for name in self.scores)
 
-    def score(
-        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
-    ) -> Evaluation:
+    def score(self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
         """Scores a file in one of the forms of :func:`bertcore_tasks.texts.read_predictions`."""
         stored = read_predictions(predictions, examples)
         values = [parse_number(prediction.value, prediction.origin, "prediction") for prediction in stored]

@@ -12,7 +12,6 @@ from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
-from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding, Task
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Row, read_tsv
@@ -30,21 +29,19 @@ class ColourData(DataConfig):
     text_column: str = Field("text", description="column of the text")
 
 
-class ColourTask(Task):
+class ColourTask(Task[ColourData, SequenceClassification]):
     """Reads ``train.tsv`` and ``dev.tsv`` with the columns ``text`` and ``colour``."""
 
     name = "colour"
     description = "example: warm or cold colour, accuracy"
     metric = Metric("accuracy")
-    data_config = ColourData
 
     def sample_folder(self) -> Path:
         """The few lines that the package brings, for ``--data sample``."""
         return Path(__file__).parent / "colour_sample"
 
-    def open(self, data: DataConfig) -> Dataset:
+    def open(self, data: ColourData) -> Dataset:
         """The splits whose files are there; at least ``dev.tsv``."""
-        assert isinstance(data, ColourData)
         assert data.path is not None
         files = {name: (Path(data.path) / f"{name}.tsv",) for name in ("train", "dev")}
         if not files["dev"][0].is_file():
@@ -60,12 +57,17 @@ class ColourTask(Task):
 
         return Dataset({name: paths for name, paths in files.items() if paths[0].is_file()}, read, LABELS)
 
-    def head(self, labels: tuple[str, ...], options: HeadConfig) -> Head:
+    def head(self, labels: tuple[str, ...], options: HeadConfig) -> SequenceClassification:
         """One label per text."""
         return SequenceClassification(labels)
 
     def encode(
-        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+        self,
+        examples: Sequence[Example],
+        tokenizer: Tokenizer,
+        head: SequenceClassification,
+        max_length: int,
+        data: ColourData,
     ) -> Encoding:
         """One row per example, and the column ``labels`` where the examples are labeled."""
         rows = tokenizer.encode([example.texts["text"] for example in examples], None, max_length)
@@ -75,11 +77,11 @@ class ColourTask(Task):
             columns[head.label_column] = Column(np.array(labels, dtype=np.int32), "row")
         return Encoding(from_rows(rows.input_ids, rows.token_type_ids, columns), rows.truncated)
 
-    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
+    def accumulator(self, examples: Sequence[Example], head: SequenceClassification, data: ColourData) -> Accumulator:
         """Collects the predicted label of each example."""
         return ColourAccumulator(examples)
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: ColourData) -> list[Example]:
         """Records with the field ``text``."""
         examples = []
         for number, (record, origin) in enumerate(records):

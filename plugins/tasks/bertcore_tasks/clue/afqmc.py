@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``afqmc``."""
+    from bertcore.config import DataConfig
+
     from bertcore_tasks.clue.base import ClueTask
 
     return [
-        ClueTask(
+        ClueTask[DataConfig](
             name="afqmc",
             description="CLUE AFQMC: Chinese questions that ask the same, accuracy",
             text_fields=("sentence1", "sentence2"),

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bertcore.config import DataConfig
 from bertcore.contracts.benchmark import Benchmark
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Evaluation, Metric
+from bertcore.contracts.task import DataT
 from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError
@@ -34,7 +34,7 @@ ID = "id"
 
 
 @dataclass
-class ClueTask(ClassificationTask):
+class ClueTask(ClassificationTask[DataT]):
     """A classification task in the form of CLUE's ``train.json``, ``dev.json`` and ``test.json``.
 
     Attributes:
@@ -57,7 +57,7 @@ class ClueTask(ClassificationTask):
     labels: tuple[str, ...] = ()
     file_names: Mapping[str, tuple[str, ...]] = field(default_factory=FILE_NAMES.copy)
 
-    def open(self, data: DataConfig) -> Dataset:
+    def open(self, data: DataT) -> Dataset:
         """Finds the JSON files of a folder, or takes a single one; see :meth:`bertcore.contracts.task.Task.open`.
 
         A single file is the split whose file has its name, or else the split that is evaluated.
@@ -69,7 +69,7 @@ class ClueTask(ClassificationTask):
             files, lambda split: self.read_split(split, files[split][0], labels, data, notes), labels, notes=notes
         )
 
-    def find_files(self, path: Path, data: DataConfig, notes: list[str]) -> dict[str, tuple[Path, ...]]:
+    def find_files(self, path: Path, data: DataT, notes: list[str]) -> dict[str, tuple[Path, ...]]:
         """The file of each split; see :func:`bertcore_tasks.official_files.find_official_files`.
 
         Args:
@@ -83,15 +83,15 @@ class ClueTask(ClassificationTask):
         """The labels, in the order of their ids; ``files`` are those of the splits."""
         return self.labels
 
-    def fields_read(self, data: DataConfig) -> tuple[str, ...]:
+    def fields_read(self, data: DataT) -> tuple[str, ...]:
         """The text fields that the options ask for."""
         return self.text_fields
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataT) -> list[Example]:
         """Reads objects with the text fields; see :meth:`bertcore.contracts.task.Task.parse_input`."""
         return text_examples(records, self.fields_read(data), ID)
 
-    def input_fields(self, data: DataConfig) -> tuple[str, ...]:
+    def input_fields(self, data: DataT) -> tuple[str, ...]:
         """The text fields that are read; see :meth:`bertcore.contracts.task.Task.input_fields`."""
         return self.fields_read(data)
 
@@ -104,15 +104,13 @@ class ClueTask(ClassificationTask):
         rows = ({"id": json_identifier(entry["id"]), "label": entry["prediction"]} for entry in predictions)
         return "".join(json_text(row) + "\n" for row in rows)
 
-    def score(
-        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
-    ) -> Evaluation:
+    def score(self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
         """Scores a file in the leaderboard's form, which may hold the examples without an agreed label, too."""
         stored = read_predictions(predictions, examples, _without_agreement(examples, Path(data.path or ".")))
         return self.score_stored(examples, labels, stored)
 
     def read_split(
-        self, split: str, file: Path, labels: tuple[str, ...], data: DataConfig, notes: list[str]
+        self, split: str, file: Path, labels: tuple[str, ...], data: DataT, notes: list[str]
     ) -> list[Example]:
         """Reads one file; what it leaves out is told to ``notes``.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 from bertcore.config import DataConfig
 from bertcore.errors import DataError
@@ -23,10 +22,8 @@ class OcnliConfig(DataConfig):
     )
 
 
-class OcnliTask(ClueTask):
+class OcnliTask(ClueTask[OcnliConfig]):
     """Inference between two Chinese sentences."""
-
-    data_config: ClassVar[type[DataConfig]] = OcnliConfig
 
     def __init__(self) -> None:
         first, *others = TRAINING_FILES
@@ -39,7 +36,7 @@ class OcnliTask(ClueTask):
             file_names={**FILE_NAMES, "train": (first, "train.json", *others)},
         )
 
-    def find_files(self, path: Path, data: DataConfig, notes: list[str]) -> dict[str, tuple[Path, ...]]:
+    def find_files(self, path: Path, data: OcnliConfig, notes: list[str]) -> dict[str, tuple[Path, ...]]:
         """As every task of CLUE, but with the training file that the options name; the others are noted.
 
         Raises:
@@ -48,7 +45,7 @@ class OcnliTask(ClueTask):
         files = super().find_files(path, data, notes)
         if path.is_file():
             return files
-        if isinstance(data, OcnliConfig) and data.training_file is not None:
+        if data.training_file is not None:
             files["train"] = (path / data.training_file,)
             if not files["train"][0].is_file():
                 raise DataError(f"{files['train'][0]}: no such file", "check data.training_file")

@@ -24,10 +24,9 @@ class TnewsConfig(DataConfig):
     keywords: bool = Field(False, description="read the keywords as a second text")
 
 
-class TnewsTask(ClueTask):
+class TnewsTask(ClueTask[TnewsConfig]):
     """TNEWS of CLUE 1.0 and 1.1, which share all but the test file."""
 
-    data_config: ClassVar[type[DataConfig]] = TnewsConfig
     optional_submissions: ClassVar[frozenset[str]] = frozenset({"test1.0"})
 
     def __init__(self) -> None:
@@ -58,13 +57,12 @@ class TnewsTask(ClueTask):
             raise DataError(f"{file}: no labels", 'write {"label": "100"} a line')
         return tuple(labels)
 
-    def fields_read(self, data: DataConfig) -> tuple[str, ...]:
+    def fields_read(self, data: TnewsConfig) -> tuple[str, ...]:
         """The sentence, and the keywords where they are asked for."""
-        assert isinstance(data, TnewsConfig)
         return ("sentence", "keywords") if data.keywords else ("sentence",)
 
     def read_split(
-        self, split: str, file: Path, labels: tuple[str, ...], data: DataConfig, notes: list[str]
+        self, split: str, file: Path, labels: tuple[str, ...], data: TnewsConfig, notes: list[str]
     ) -> list[Example]:
         """Counts the examples without keywords, too: the official training file was handed out with and without."""
         examples = super().read_split(split, file, labels, data, notes)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from bertcore.config import DataConfig, HeadConfig
+from bertcore.config import HeadConfig
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
-from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding
 from bertcore.data.bad_examples import unknown_label
 from bertcore.errors import DataError, UsageError
@@ -54,7 +53,7 @@ class LabelsConfig(TableConfig):
     label_separator: str = Field(",", min_length=1, description="what stands between the labels of an example")
 
 
-class OwnClassificationTask(ClassificationTask):
+class OwnClassificationTask(ClassificationTask[LabelsConfig]):
     """Labels of the user's own texts: one each, or with ``data.multi_label`` any number."""
 
     name = "classification"
@@ -62,15 +61,13 @@ class OwnClassificationTask(ClassificationTask):
     # With one label each, micro F1 and accuracy are the same number.
     metric = Metric("micro_f1")
     scores = ("accuracy", "macro_f1", "micro_f1")
-    data_config: ClassVar[type[DataConfig]] = LabelsConfig
     own_files: ClassVar[bool] = True
 
-    def open(self, data: DataConfig) -> Dataset:
+    def open(self, data: LabelsConfig) -> Dataset:
         """Finds the files, and reads the labels of the training file; see :meth:`bertcore.contracts.task.Task.open`.
 
         Without a training file they are those of the file that is evaluated.
         """
-        assert isinstance(data, LabelsConfig)
         files = own_files(data, SUFFIXES, any_suffix=True)
         opened = open_splits(files, data, _label_form(data), lambda reading: _settled(reading, files, data))
         first = next(iter(files))
@@ -80,17 +77,19 @@ class OwnClassificationTask(ClassificationTask):
             opened.notes.extend(_words_on_labels(opened.first, labels, data))
         return Dataset(files, opened.read, labels, discovered=True, notes=opened.notes, options=opened.options)
 
-    def choose_head(self, dataset: Dataset, data: DataConfig, options: HeadConfig) -> Head:
+    def choose_head(self, dataset: Dataset, data: LabelsConfig, options: HeadConfig) -> SequenceClassification:
         """A softmax over the labels, or a sigmoid for each."""
-        assert isinstance(data, LabelsConfig)
         return SequenceClassification(dataset.labels, multi_label=data.multi_label)
 
     def encode(
-        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+        self,
+        examples: Sequence[Example],
+        tokenizer: Tokenizer,
+        head: SequenceClassification,
+        max_length: int,
+        data: LabelsConfig,
     ) -> Encoding:
         """Column ``labels``: int32 ``[rows]``, or float32 ``[rows, labels]`` of 0 and 1."""
-        assert isinstance(head, SequenceClassification)
-        assert isinstance(data, LabelsConfig)
         if head.multi_label != data.multi_label:
             wanted = "any number of labels" if head.multi_label else "one label"
             raise UsageError(
@@ -102,35 +101,31 @@ class OwnClassificationTask(ClassificationTask):
             examples, tokenizer, max_length, lambda: label_matrix(examples, head.labels).astype(np.float32)
         )
 
-    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
+    def accumulator(self, examples: Sequence[Example], head: SequenceClassification, data: LabelsConfig) -> Accumulator:
         """One that judges single labels or sets of them, as the head says."""
-        if isinstance(head, SequenceClassification) and head.multi_label:
+        if head.multi_label:
             return MultiLabelAccumulator(examples, head)
         return super().accumulator(examples, head, data)
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: LabelsConfig) -> list[Example]:
         """Reads the text columns; see :meth:`bertcore.contracts.task.Task.parse_input`."""
-        assert isinstance(data, LabelsConfig)
         return parse_records(records, data)
 
-    def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], str]] | None:
+    def read_input(self, file: Path, data: LabelsConfig) -> list[tuple[Mapping[str, Any], str]] | None:
         """The tasks of Label Studio; see :meth:`bertcore.contracts.task.Task.read_input`."""
-        assert isinstance(data, LabelsConfig)
         return unlabeled_records(file, data.encoding)
 
-    def input_fields(self, data: DataConfig) -> tuple[str, ...]:
+    def input_fields(self, data: LabelsConfig) -> tuple[str, ...]:
         """The text columns; see :meth:`bertcore.contracts.task.Task.input_fields`."""
-        assert isinstance(data, TableConfig)
         return input_fields(data)
 
     def score(
-        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
+        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: LabelsConfig
     ) -> Evaluation:
         """Scores a file of labels; several are a list in JSON, or stand between separators.
 
         A single file that is scored need not hold every label of the model: then any label may be predicted.
         """
-        assert isinstance(data, LabelsConfig)
         stored = read_predictions(predictions, examples)
         given = [_label_set(prediction.value, prediction.origin, "prediction", data) for prediction in stored]
         if data.train is None and (data.path is None or Path(data.path).is_file()):

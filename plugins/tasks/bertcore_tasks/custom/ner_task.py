@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from bertcore.config import DataConfig
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.tagging import scheme_tags
 from bertcore.data.table_files import TableForm
@@ -75,17 +74,15 @@ class OwnNerConfig(OwnFilesConfig, NerDataConfig):
     )
 
 
-class OwnNerTask(NerTask):
+class OwnNerTask(NerTask[OwnNerConfig]):
     """Named entities whose types are read from the training file."""
 
     name = "ner"
     description = "your own named entities, from columns (.bio, .bmes, .txt) or JSON of spans or tokens: entity F1"
-    data_config: ClassVar[type[DataConfig]] = OwnNerConfig
     own_files: ClassVar[bool] = True
 
-    def open(self, data: DataConfig) -> Dataset:
+    def open(self, data: OwnNerConfig) -> Dataset:
         """Finds the files and reads the types of the entities; see :meth:`bertcore.contracts.task.Task.open`."""
-        assert isinstance(data, OwnNerConfig)
         files = own_files(data, (*COLUMNS, *SUFFIXES))
         known_from = next(iter(files))
         file = files[known_from][0]
@@ -108,9 +105,8 @@ class OwnNerTask(NerTask):
         labels = scheme_tags(first.scheme, types)
         return Dataset(files, read, labels, discovered=True, notes=notes, options={"unit": unit})
 
-    def read_input(self, file: Path, data: DataConfig) -> list[Record] | None:
+    def read_input(self, file: Path, data: OwnNerConfig) -> list[Record] | None:
         """Tables with a row for each token, too, and JSON; see :meth:`bertcore.contracts.task.Task.read_input`."""
-        assert isinstance(data, OwnNerConfig)
         if file.suffix.lower() in SUFFIXES:
             return read_unlabeled(file, JsonForm(data.text, encoding=data.encoding))
         named = data.sentence is not None
@@ -118,17 +114,15 @@ class OwnNerTask(NerTask):
             return super().read_input(file, data)
         return input_records(_read_tokens(file, data, tagged=False, notes=[]), file)
 
-    def scheme_of(self, labels: tuple[str, ...], examples: Sequence[Example], data: NerDataConfig) -> str:
+    def scheme_of(self, labels: tuple[str, ...], examples: Sequence[Example], data: OwnNerConfig) -> str:
         """That of the labels; that of the examples' file where they have no entity, and so no labels, or in IOB1."""
-        assert isinstance(data, OwnNerConfig)
         of_file = _scheme(Path(examples[0].origin.rpartition(":")[0]), data, (), [])
         if len(labels) > 1 and of_file != "IOB1":  # whose labels are those of BIO
             return super().scheme_of(labels, examples, data)
         return of_file
 
-    def prediction_columns(self, data: NerDataConfig) -> Columns:
+    def prediction_columns(self, data: OwnNerConfig) -> Columns:
         """The column of the text as the options name it, and the last one."""
-        assert isinstance(data, OwnNerConfig)
         return Columns(_column(data.text, 0), -1)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-from bertcore.config import DataConfig
 from pydantic import Field
 
 from bertcore_tasks.qa.base import QuestionAnsweringConfig, QuestionAnsweringTask
@@ -24,10 +23,8 @@ class OwnQuestionsConfig(QuestionAnsweringConfig):
     )
 
 
-class OwnQuestionsTask(QuestionAnsweringTask):
+class OwnQuestionsTask(QuestionAnsweringTask[OwnQuestionsConfig]):
     """The task ``qa``."""
-
-    data_config: ClassVar[type[DataConfig]] = OwnQuestionsConfig
 
     def __init__(self) -> None:
         super().__init__(
@@ -37,7 +34,6 @@ class OwnQuestionsTask(QuestionAnsweringTask):
             {"test": "predictions.json"},
         )
 
-    def scorer(self, data: QuestionAnsweringConfig) -> Scorer:
+    def scorer(self, data: OwnQuestionsConfig) -> Scorer:
         """As the option ``scoring`` says."""
-        assert isinstance(data, OwnQuestionsConfig)
         return SCORERS[data.scoring]

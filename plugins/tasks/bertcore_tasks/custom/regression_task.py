@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
-from bertcore.config import DataConfig
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Metric
 
@@ -17,29 +16,25 @@ from bertcore_tasks.regression import RegressionTask, parse_number
 NUMBERS = LabelForm(("label", "score"), parse_number, numeric=True)
 
 
-class OwnRegressionTask(RegressionTask):
+class OwnRegressionTask(RegressionTask[TableConfig]):
     """A number for each of the user's own texts."""
 
     name = "regression"
     description = "your own texts, from CSV, TSV or JSON lines: a number each, errors and correlations"
     metric = Metric("mse", greater_is_better=False)
     scores = ("pearson", "spearman", "mse", "mae")
-    data_config: ClassVar[type[DataConfig]] = TableConfig
     own_files: ClassVar[bool] = True
 
-    def open(self, data: DataConfig) -> Dataset:
+    def open(self, data: TableConfig) -> Dataset:
         """Finds the files; see :meth:`bertcore.contracts.task.Task.open`."""
-        assert isinstance(data, TableConfig)
         files = own_files(data, SUFFIXES, any_suffix=True)
         opened = open_splits(files, data, NUMBERS, lambda reading: {})
         return Dataset(files, opened.read, notes=opened.notes, options=opened.options)
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: TableConfig) -> list[Example]:
         """Reads the text columns; see :meth:`bertcore.contracts.task.Task.parse_input`."""
-        assert isinstance(data, TableConfig)
         return parse_records(records, data)
 
-    def input_fields(self, data: DataConfig) -> tuple[str, ...]:
+    def input_fields(self, data: TableConfig) -> tuple[str, ...]:
         """The text columns; see :meth:`bertcore.contracts.task.Task.input_fields`."""
-        assert isinstance(data, TableConfig)
         return input_fields(data)

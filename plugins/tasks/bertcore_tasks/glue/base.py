@@ -11,9 +11,10 @@ from bertcore.config import DataConfig
 from bertcore.contracts.benchmark import Benchmark
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Metric
-from bertcore.contracts.task import Task
+from bertcore.contracts.task import HeadT, Task
 from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_tsv
+from bertcore.heads import Regression, SequenceClassification
 
 from bertcore_tasks.benchmarks import GLUE
 from bertcore_tasks.classification import ClassificationTask
@@ -28,7 +29,7 @@ PEARSON = Metric("pearson")
 
 
 @dataclass
-class GlueFiles(Task):
+class GlueFiles(Task[DataConfig, HeadT]):
     """Reads a task in the form of GLUE's ``train.tsv``, ``dev.tsv`` and ``test.tsv``.
 
     Attributes:
@@ -173,7 +174,7 @@ class GlueFiles(Task):
 
 
 @dataclass
-class GlueTask(GlueFiles, ClassificationTask):
+class GlueTask(GlueFiles[SequenceClassification], ClassificationTask[DataConfig]):
     """A classification task of GLUE.
 
     Attributes:
@@ -188,7 +189,7 @@ class GlueTask(GlueFiles, ClassificationTask):
 
 
 @dataclass(kw_only=True)
-class GlueRegressionTask(GlueFiles, RegressionTask):
+class GlueRegressionTask(GlueFiles[Regression], RegressionTask[DataConfig]):
     """A regression task of GLUE.
 
     Attributes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from bertcore.config import DataConfig, HeadConfig
@@ -17,7 +17,6 @@ from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
-from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.tagging import OUTSIDE, entity_types, find_scheme, is_mark, scheme_tags, tags_to_spans
 from bertcore.contracts.task import Encoding, Task
@@ -49,6 +48,9 @@ class NerDataConfig(DataConfig):
     truncate: bool = Field(False, description="cut what is longer than a row, instead of laying windows over it")
 
 
+NerDataT = TypeVar("NerDataT", bound=NerDataConfig)
+
+
 class NerHeadConfig(HeadConfig):
     """Head options of tasks of named entities."""
 
@@ -63,7 +65,7 @@ class NerHeadConfig(HeadConfig):
     crf_learning_rate: float = Field(1e-3, ge=0, description="peak learning rate of the CRF; 0 freezes it")
 
 
-class NerTask(Task):
+class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
     """Base of the tasks of named entities; its examples are of :class:`bertcore_tasks.ner.units.Sentence`.
 
     Attributes:
@@ -74,12 +76,9 @@ class NerTask(Task):
     clean: Clean | None = None
     scores_names: ClassVar[bool] = False
     metric = Metric("f1")
-    data_config: ClassVar[type[DataConfig]] = NerDataConfig
-    head_config: ClassVar[type[HeadConfig]] = NerHeadConfig
 
-    def head(self, labels: tuple[str, ...], options: HeadConfig) -> Head:
+    def head(self, labels: tuple[str, ...], options: NerHeadConfig) -> TokenClassification:
         """A softmax or a CRF over the tags, of the data's scheme or of the one that ``head.scheme`` names."""
-        assert isinstance(options, NerHeadConfig)
         scheme = find_scheme(labels)
         if options.scheme is not None and options.scheme != scheme:
             scheme, labels = options.scheme, scheme_tags(options.scheme, entity_types(labels))
@@ -93,17 +92,19 @@ class NerTask(Task):
         )
 
     def encode(
-        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+        self,
+        examples: Sequence[Example],
+        tokenizer: Tokenizer,
+        head: TokenClassification,
+        max_length: int,
+        data: NerDataT,
     ) -> Encoding:
         """See :class:`bertcore_tasks.ner.encoding.SentenceEncoder`."""
-        assert isinstance(head, TokenClassification)
-        assert isinstance(data, NerDataConfig)
         encoder = SentenceEncoder(tokenizer, head, max_length, data.overlap, data.truncate)
         return encoder.encode(_sentences(examples))
 
-    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
+    def accumulator(self, examples: Sequence[Example], head: TokenClassification, data: NerDataT) -> Accumulator:
         """See :class:`NerAccumulator`."""
-        assert isinstance(head, TokenClassification)
         return NerAccumulator(_sentences(examples), head, self.scores_names)
 
     def baseline(
@@ -111,14 +112,13 @@ class NerTask(Task):
         training: Callable[[], Sequence[Example]],
         examples: Sequence[Example],
         labels: tuple[str, ...],
-        data: DataConfig,
+        data: NerDataT,
     ) -> Mapping[str, float]:
         """The scores of the names of the training split; see :mod:`bertcore_tasks.ner.gazetteer`."""
-        assert isinstance(data, NerDataConfig)
         scheme = self.scheme_of(labels, examples, data)
         return remembered(_sentences(training()), _sentences(examples), scheme, self.scores_names)
 
-    def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
+    def metrics(self, examples: Sequence[Example], head: TokenClassification, data: NerDataT) -> tuple[Metric, ...]:
         """All of :mod:`bertcore_tasks.ner.metrics` that are the task's.
 
         See :meth:`bertcore.contracts.task.Task.metrics`.
@@ -129,9 +129,8 @@ class NerTask(Task):
         """The types of its entities; see :meth:`bertcore.contracts.task.Task.traits`."""
         return tuple(sorted({span.type for span in example.label or ()}))
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: NerDataT) -> list[Example]:
         """Reads ``{"text": ...}``, split as ``data.unit`` says, or ``{"tokens": [...]}``."""
-        assert isinstance(data, NerDataConfig)
         rows = list(records)
         texts = (text for record, _ in rows if isinstance(text := record.get("text"), str))
         unit = data.unit or unit_of_texts(texts)
@@ -154,30 +153,28 @@ class NerTask(Task):
             examples.append(Sentence(identifier, {"text": text}, origin=origin, units=units))
         return examples
 
-    def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], str]] | None:
+    def read_input(self, file: Path, data: NerDataT) -> list[tuple[Mapping[str, Any], str]] | None:
         """Files of columns; see :func:`bertcore_tasks.ner.input_columns.read_input_columns`."""
-        assert isinstance(data, NerDataConfig)
         records = read_input_columns(file, self.prediction_columns(data), self.clean)
         return None if records is None else [*records]
 
     def score(
-        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
+        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: NerDataT
     ) -> Evaluation:
         """Scores a file of columns whose last one is the predicted tag, or JSON lines of entities.
 
         See :mod:`bertcore_tasks.ner.predictions`.
         """
-        assert isinstance(data, NerDataConfig)
         sentences = _sentences(examples)
         scheme = self.scheme_of(labels, examples, data)
         read = read_predictions(predictions, sentences, scheme, self.prediction_columns(data), self.clean)
         return evaluate(sentences, read, scheme, entity_types(labels), self.scores_names)
 
-    def scheme_of(self, labels: tuple[str, ...], examples: Sequence[Example], data: NerDataConfig) -> str:
+    def scheme_of(self, labels: tuple[str, ...], examples: Sequence[Example], data: NerDataT) -> str:
         """The tag scheme in which predictions of the examples are read."""
         return find_scheme(labels)
 
-    def prediction_columns(self, data: NerDataConfig) -> Columns:
+    def prediction_columns(self, data: NerDataT) -> Columns:
         """Which columns of a file of predictions hold the units and the predicted tags: the first and the last."""
         return Columns()
 

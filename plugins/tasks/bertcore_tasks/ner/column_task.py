@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bertcore.config import DataConfig
 from bertcore.contracts.dataset import Dataset
 from bertcore.contracts.tagging import scheme_tags, split_tag
 from bertcore.data.bad_examples import one_example
@@ -51,7 +50,7 @@ class Layout:
 
 
 @dataclass
-class ColumnNerTask(NerTask):
+class ColumnNerTask(NerTask[NerDataConfig]):
     """Named entities from column files of known names.
 
     Attributes:
@@ -72,9 +71,8 @@ class ColumnNerTask(NerTask):
     dev_is_test: bool = False
     other_names: Mapping[str, str] = field(default_factory=dict)
 
-    def open(self, data: DataConfig) -> Dataset:
+    def open(self, data: NerDataConfig) -> Dataset:
         """Finds the files of one of the layouts; see :meth:`bertcore.contracts.task.Task.open`."""
-        assert isinstance(data, NerDataConfig)
         known, files = self._find(Path(data.path or "."))
         notes: list[str] = []
         if self.dev_is_test and "dev" not in files and "test" in files:

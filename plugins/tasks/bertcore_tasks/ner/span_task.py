@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bertcore.config import DataConfig
 from bertcore.contracts.benchmark import Benchmark
 from bertcore.contracts.dataset import Dataset
 from bertcore.contracts.tagging import scheme_tags
@@ -23,7 +22,7 @@ from bertcore_tasks.texts import json_identifier
 
 
 @dataclass
-class SpanNerTask(NerTask):
+class SpanNerTask(NerTask[NerDataConfig]):
     """Named entities from ``train.json``, ``dev.json`` and ``test.json`` in CLUENER's form.
 
     Attributes:
@@ -41,9 +40,8 @@ class SpanNerTask(NerTask):
     types: tuple[str, ...]
     submission_file: str
 
-    def open(self, data: DataConfig) -> Dataset:
+    def open(self, data: NerDataConfig) -> Dataset:
         """Finds the three files; see :meth:`bertcore.contracts.task.Task.open`."""
-        assert isinstance(data, NerDataConfig)
         folder = Path(data.path or ".")
         if not folder.is_dir() and not folder.is_file():
             remedy = f"give the folder of {self.name}'s JSON files with --data"

@@ -6,10 +6,10 @@ import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, TypeVar
 
 import numpy as np
-from bertcore.config import DataConfig, HeadConfig
+from bertcore.config import HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import Dataset, Example
@@ -66,7 +66,10 @@ class QuestionAnsweringConfig(OwnFilesConfig):
     )
 
 
-class QuestionAnsweringTask(Task):
+QuestionsT = TypeVar("QuestionsT", bound=QuestionAnsweringConfig)
+
+
+class QuestionAnsweringTask(Task[QuestionsT, SpanExtraction]):
     """Questions whose answers are spans of a context, in files of SQuAD's form.
 
     Attributes:
@@ -77,7 +80,6 @@ class QuestionAnsweringTask(Task):
     """
 
     metric = Metric("f1")
-    data_config: ClassVar[type[DataConfig]] = QuestionAnsweringConfig
     own_files = True
 
     def __init__(
@@ -90,7 +92,7 @@ class QuestionAnsweringTask(Task):
 
     # Data
 
-    def open(self, data: DataConfig) -> Dataset:
+    def open(self, data: QuestionsT) -> Dataset:
         """Finds the files: those named, those of a folder, or one file, which is then the split ``dev``.
 
         In a folder, ``train-v1.1.json``, ``dev.json``, ``cmrc2018_test.json`` and the like are found by name.
@@ -99,7 +101,6 @@ class QuestionAnsweringTask(Task):
             DataError: a file or folder is missing, or a split has more than one file.
             UsageError: nothing is named.
         """
-        assert isinstance(data, QuestionAnsweringConfig)
         files = own_files(data, (".json", ".jsonl"), _OFFICIAL_NAME)
         notes: list[str] = []
 
@@ -119,13 +120,12 @@ class QuestionAnsweringTask(Task):
         """The context: what is asked about one of them tells of it; see :meth:`bertcore.contracts.task.Task.group`."""
         return example.texts["context"]
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: QuestionsT) -> list[Example]:
         """Reads ``{"question": ..., "context": ...}``; see :meth:`bertcore.contracts.task.Task.parse_input`."""
         return text_examples(records, ("question", "context"), "id")
 
-    def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], str]] | None:
+    def read_input(self, file: Path, data: QuestionsT) -> list[tuple[Mapping[str, Any], str]] | None:
         """The questions of a ``.json`` in SQuAD's form or one of its kin, with or without answers."""
-        assert isinstance(data, QuestionAnsweringConfig)
         if file.suffix.lower() != ".json":
             return None
         return [
@@ -133,53 +133,49 @@ class QuestionAnsweringTask(Task):
             for asked in read_asked(file, data.encoding)
         ]
 
-    def input_fields(self, data: DataConfig) -> tuple[str, ...]:
+    def input_fields(self, data: QuestionsT) -> tuple[str, ...]:
         """The question and what it is asked of; see :meth:`bertcore.contracts.task.Task.input_fields`."""
         return ("question", "context")
 
     # Learning
 
-    def head(self, labels: tuple[str, ...], options: HeadConfig) -> Head:
+    def head(self, labels: tuple[str, ...], options: HeadConfig) -> SpanExtraction:
         """Start and end of a span."""
         return SpanExtraction()
 
     def encode(
-        self, examples: Sequence[Example], tokenizer: Tokenizer, head: Head, max_length: int, data: DataConfig
+        self, examples: Sequence[Example], tokenizer: Tokenizer, head: SpanExtraction, max_length: int, data: QuestionsT
     ) -> Encoding:
         """See :func:`bertcore_tasks.qa.windows.encode_windows`."""
-        assert isinstance(data, QuestionAnsweringConfig)
         return encode_windows(
             examples, tokenizer, max_length, data.doc_stride, data.max_question_length, data.max_answer_length
         )
 
-    def accumulator(self, examples: Sequence[Example], head: Head, data: DataConfig) -> Accumulator:
+    def accumulator(self, examples: Sequence[Example], head: SpanExtraction, data: QuestionsT) -> Accumulator:
         """See :class:`SpanAccumulator`."""
-        assert isinstance(head, SpanExtraction)
-        assert isinstance(data, QuestionAnsweringConfig)
         return SpanAccumulator(examples, head, data, self.scorer(data))
 
-    def metrics(self, examples: Sequence[Example], head: Head, data: DataConfig) -> tuple[Metric, ...]:
+    def metrics(self, examples: Sequence[Example], head: SpanExtraction, data: QuestionsT) -> tuple[Metric, ...]:
         """Both scores, and those of questions with and without an answer.
 
         See :meth:`bertcore.contracts.task.Task.metrics`.
         """
         return tuple(map(Metric, score_names(examples)))
 
-    def scorer(self, data: QuestionAnsweringConfig) -> Scorer:
+    def scorer(self, data: QuestionsT) -> Scorer:
         """What a prediction is judged by."""
         return self._scorer
 
     # Files of predictions
 
     def score(
-        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataConfig
+        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: QuestionsT
     ) -> Evaluation:
         """Scores ``{"id": "text"}``; see :meth:`bertcore.contracts.task.Task.score`.
 
         A question without a prediction is wrong, as in the scripts of SQuAD v1.1 and CMRC 2018 (that of v2.0 leaves it
         out of the mean), and a prediction for another question counts for nothing; the summary says how many there are.
         """
-        assert isinstance(data, QuestionAnsweringConfig)
         file = read_predictions(predictions, examples)
         entries = [
             {**_identity(example), "prediction": text} for example, text in zip(examples, file.texts, strict=True)

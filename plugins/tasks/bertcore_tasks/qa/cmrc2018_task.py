@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from bertcore.config import DataConfig
 from bertcore.contracts.benchmark import Benchmark
 from pydantic import Field
 
@@ -19,10 +18,9 @@ class Cmrc2018Config(QuestionAnsweringConfig):
     max_answer_length: int = Field(50, ge=1, description="tokens of the longest answer")
 
 
-class Cmrc2018Task(QuestionAnsweringTask):
+class Cmrc2018Task(QuestionAnsweringTask[Cmrc2018Config]):
     """Spans of a Chinese paragraph."""
 
-    data_config: ClassVar[type[DataConfig]] = Cmrc2018Config
     benchmark: ClassVar[Benchmark | None] = CLUE
 
     def __init__(self) -> None:

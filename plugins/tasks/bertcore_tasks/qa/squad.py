@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``squad``."""
-    from bertcore_tasks.qa.base import QuestionAnsweringTask
+    from bertcore_tasks.qa.base import QuestionAnsweringConfig, QuestionAnsweringTask
     from bertcore_tasks.qa.metrics import squad_v1
 
     return [
-        QuestionAnsweringTask(
+        QuestionAnsweringTask[QuestionAnsweringConfig](
             "squad",
             "SQuAD v1.1 and v2.0: answers as spans of a paragraph, exact match and F1",
             squad_v1,
