@@ -15,6 +15,10 @@ TASK_DATA: dict[str, Kind] = {
     "label-repeated": Kind("Two labels have the same name.", "Give each a name of its own."),
     "label-spelling": Kind("A label is another one in another spelling.", "Write both alike, or rename one."),
     "label-unknown": Kind("A label is none of those of the task or the model.", "Correct it, or the list of labels."),
+    "labels-ambiguous": Kind(
+        "Several columns, or several controls of an annotation tool, hold labels where one is read.",
+        "Name the one that is meant.",
+    ),
     "labels-missing": Kind("Examples have no labels where they are needed.", "Give a file with labels."),
     "labels-too-few": Kind("The labels of the training examples are too few to learn from.", "Name their column."),
     "labels-unnamed": Kind("Labels are numbers, and nothing says what they are called.", "Name them in their order."),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bertcore.data.tables import Record
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.texts import counted, identifier_of
 
@@ -26,6 +26,7 @@ _OF_KIND = {"spans": ("labels", "hypertextlabels"), "labels": ("choices", "ratin
 _MINIMAL = frozenset({"annotation_id", "annotator", "lead_time"})
 _ABOUT = _MINIMAL | {"created_at", "updated_at", "agreement", "was_cancelled"}
 _KNOWN = _ABOUT | {"id", "text", "sentence", "text_pair"}
+_AGAIN = "export the project from Label Studio again"
 
 
 def is_tasks(fields: Mapping[str, Any]) -> bool:
@@ -67,7 +68,7 @@ def of_tasks(
     return plain_records, report.notes(name, "unlabeled" if keep_unlabeled else "left out")
 
 
-def text_of_task(task: Mapping[str, Any], origin: str) -> dict[str, Any]:
+def text_of_task(task: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
     """What is annotated in a task, with the task's ``id``.
 
     Raises:
@@ -75,7 +76,7 @@ def text_of_task(task: Mapping[str, Any], origin: str) -> dict[str, Any]:
     """
     data = task.get("data")
     if not isinstance(data, dict):
-        raise DataError(f"{origin}: no object 'data' with the text", "export the project from Label Studio again")
+        raise DataError("no object 'data' with the text", _AGAIN, origin=origin, code="export-unusable")
     return {**data, "id": task.get("id", data.get("id"))}
 
 
@@ -114,7 +115,7 @@ def of_minimal(records: Sequence[Record], name: str, kind: Kind, label: str | No
     return plain_records, report.notes(name, "left out")
 
 
-def _values_of_task(task: Mapping[str, Any], origin: str, kind: Kind, report: _Report) -> dict[str, Any] | None:
+def _values_of_task(task: Mapping[str, Any], origin: Origin, kind: Kind, report: _Report) -> dict[str, Any] | None:
     """What the chosen annotation of a task says, by control; None where there is no annotation."""
     given = next((task[name] for name in ANNOTATIONS if isinstance(task.get(name), list)), [])
     annotations = [one for one in given if isinstance(one, dict)]
@@ -133,13 +134,13 @@ def _values_of_task(task: Mapping[str, Any], origin: str, kind: Kind, report: _R
     values: dict[str, Any] = {}
     results = chosen.get("result") or []
     if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
-        raise DataError(f"{origin}: 'result' is no list of objects", "export the project from Label Studio again")
+        raise DataError("'result' is no list of objects", _AGAIN, origin=origin, code="export-unusable")
     for result in results:
         _add_result(values, result, origin, kind, report)
     return values
 
 
-def _add_result(values: dict[str, Any], result: Mapping[str, Any], origin: str, kind: Kind, report: _Report) -> None:
+def _add_result(values: dict[str, Any], result: Mapping[str, Any], origin: Origin, kind: Kind, report: _Report) -> None:
     of_type, value, control = result.get("type"), result.get("value"), str(result.get("from_name"))
     if of_type == "relation":
         report.relations += 1
@@ -154,20 +155,23 @@ def _add_result(values: dict[str, Any], result: Mapping[str, Any], origin: str, 
         values[control] = given[0] if isinstance(given, list) and len(given) == 1 else given
 
 
-def _span(value: Mapping[str, Any], of_type: str, origin: str) -> dict[str, Any]:
+def _span(value: Mapping[str, Any], of_type: str, origin: Origin) -> dict[str, Any]:
     place = value.get("globalOffsets", value)
     if not isinstance(place, dict) or not all(isinstance(place.get(end), int) for end in ("start", "end")):
         raise DataError(
-            f"{origin}: a span whose start and end are no characters of a text, but places in HTML",
+            "a span whose start and end are no characters of a text, but places in HTML",
             "export with global offsets (granularity of the interface), or annotate texts and not HTML",
+            origin=origin,
+            code="export-unusable",
         )
     span = {"start": place["start"], "end": place["end"], "labels": value.get(of_type) or value.get("labels") or []}
     return {**span, "text": value["text"]} if "text" in value and place is value else span
 
 
-def _list_of_spans(value: Any, name: str, origin: str) -> list[Any]:
+def _list_of_spans(value: Any, name: str, origin: Origin) -> list[Any]:
     if value not in (None, "") and not isinstance(value, list):
-        raise DataError(f"{origin}: the field {name!r} is no list of spans", "export the project again")
+        problem = f"the field {name!r} is no list of spans"
+        raise DataError(problem, "export the project again", origin=origin, code="export-unusable")
     return value or []
 
 
@@ -182,8 +186,10 @@ def _control(controls: Sequence[str], name: str, kind: Kind, label: str | None) 
         return label if label in controls else None
     if len(controls) > 1:
         raise DataError(
-            f"{name}: the annotators chose by several controls, {', '.join(map(repr, controls))}",
+            f"the annotators chose by several controls, {', '.join(map(repr, controls))}",
             f"name the one that is the label: --set data.label={controls[0]}",
+            origin=Origin(name),
+            code="labels-ambiguous",
         )
     return controls[0] if controls else None
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bertcore.data.tables import Record
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 _PAIRS = re.compile(rb'\s*\[\s*\[\s*"')
 _CLASSES = re.compile(rb'\s*\{\s*"classes"\s*:')
@@ -30,7 +30,7 @@ def spacy_records(content: bytes, name: str) -> list[Record] | None:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{name}: no JSON: {error}", _PAIR_FORM) from None
+        raise DataError(f"no JSON: {error}", _PAIR_FORM, origin=Origin(name), code="not-json") from None
     pairs = value.get("annotations") if isinstance(value, dict) else value
     if not isinstance(pairs, list):
         return None
@@ -39,7 +39,8 @@ def spacy_records(content: bytes, name: str) -> list[Record] | None:
         if pair is None:  # what the annotator of the web page skipped
             continue
         if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], dict):
-            raise DataError(f"{name}: [{number}] is no pair of a text and its entities", _PAIR_FORM)
+            problem = f"[{number}] is no pair of a text and its entities"
+            raise DataError(problem, _PAIR_FORM, origin=Origin(name), code="json-form-unknown")
         records.append(({"text": pair[0], "entities": pair[1].get("entities", [])}, f"{name}:{number + 1}"))
     return records
 
@@ -57,19 +58,26 @@ def sentences_of_documents(records: Sequence[Record]) -> list[Record]:
     sentences: list[Record] = []
     for document, origin in records:
         if not is_documents(document):
-            raise DataError(f"{origin}: no document with 'paragraphs' of 'sentences'", "write it with spaCy's convert")
+            raise DataError(
+                "no document with 'paragraphs' of 'sentences'",
+                "write it with spaCy's convert",
+                origin=origin,
+                code="json-form-unknown",
+            )
         sentences += [(fields, origin) for fields in _sentences(document, origin)]
     if not sentences:
-        raise DataError(f"{records[0][1]}: no sentence in its documents", "check the file")
+        problem = "no sentence in its documents"
+        raise DataError(problem, "check the file", origin=records[0][1], code="examples-missing")
     return sentences
 
 
-def _sentences(document: Any, origin: str) -> Iterator[dict[str, Any]]:
+def _sentences(document: Any, origin: Origin) -> Iterator[dict[str, Any]]:
     for paragraph in document["paragraphs"]:
         for sentence in paragraph["sentences"]:
             tokens = sentence.get("tokens") if isinstance(sentence, dict) else None
             if not isinstance(tokens, list) or not all(isinstance(token, dict) and "orth" in token for token in tokens):
-                raise DataError(f"{origin}: a sentence without tokens", 'each token is {"orth": "...", "ner": "..."}')
+                form = 'each token is {"orth": "...", "ner": "..."}'
+                raise DataError("a sentence without tokens", form, origin=origin, code="json-form-unknown")
             tags = [token.get("ner", "O") for token in tokens]
             yield {
                 "tokens": [token["orth"] for token in tokens],

@@ -14,7 +14,7 @@ from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.task import Encoding
 from bertcore.data.bad_examples import unknown_label
-from bertcore.errors import DataError, UsageError
+from bertcore.errors import DataError, Origin, UsageError
 from bertcore.heads import SequenceClassification
 from bertcore.tokenization.tokenizer import Tokenizer
 from pydantic import Field
@@ -93,7 +93,9 @@ class OwnClassificationTask(ClassificationTask[LabelsConfig]):
         if head.multi_label != data.multi_label:
             wanted = "any number of labels" if head.multi_label else "one label"
             raise UsageError(
-                f"the model gives each example {wanted}", f"--set data.multi_label={str(head.multi_label).lower()}"
+                f"the model gives each example {wanted}",
+                f"--set data.multi_label={str(head.multi_label).lower()}",
+                code="model-contradicts",
             )
         if not head.multi_label:
             return super().encode(examples, tokenizer, head, max_length, data)
@@ -161,8 +163,10 @@ def _check_labels(reading: Reading, labels: tuple[str, ...], data: LabelsConfig)
     if len(labels) < needed:
         problem = f"every example has the label {labels[0]!r}" if labels else "no example has a label"
         raise DataError(
-            f"{reading.table.name}: {problem}",
+            problem,
             f"give {needed} or more labels, or name their column: --set data.label=NAME",
+            origin=Origin(reading.table.name),
+            code="labels-too-few",
         )
     if len(reading.columns.labels) == 1:
         refuse_two_spellings(reading.first_places)
@@ -191,7 +195,7 @@ def _words_on_labels(reading: Reading, labels: tuple[str, ...], data: LabelsConf
     return words
 
 
-def _label_set(value: Any, origin: str, field: str, data: LabelsConfig) -> tuple[str, ...]:
+def _label_set(value: Any, origin: Origin, field: str, data: LabelsConfig) -> tuple[str, ...]:
     """The labels of one example, each once, in the order in which they stand."""
     if not data.multi_label:
         return (label_text(value, origin, field),)

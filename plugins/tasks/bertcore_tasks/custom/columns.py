@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bertcore.data.table_files import Table
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 TEXTS = {
     "text": "text_pair",
@@ -154,8 +154,10 @@ def _label_columns(table: Table, data: ColumnOptions, label_columns: Sequence[st
         raise missing(table, absent[:1], "data.label")
     if not several:
         raise DataError(
-            f"{table.name}:1: data.label names {len(parts)} columns, and each example has one label",
+            f"data.label names {len(parts)} columns, and each example has one label",
             "for a column of 0 and 1 for each label: --set data.multi_label=true",
+            origin=Origin(table.name, 1),
+            code="labels-ambiguous",
         )
     return tuple(dict.fromkeys(column for column in columns.values() if column is not None))
 
@@ -206,11 +208,14 @@ def _alike(table: Table, name: str) -> list[str]:
 
 def missing(table: Table, names: Sequence[str], key: str) -> DataError:
     """The error about a column that is not there, or twice, and what names another."""
-    origin = f"{table.name}:1"
+    header = Origin(table.name, 1)
     twice = next((name for name in names if name in table.repeated or len(_alike(table, name)) > 1), None)
     if twice is not None:
         return DataError(
-            f"{origin}: two columns are named {twice!r}", f"rename one, or name it by number: --set {key}=NUMBER"
+            f"two columns are named {twice!r}",
+            f"rename one, or name it by number: --set {key}=NUMBER",
+            origin=header,
+            code="column-repeated",
         )
     remedy = f"name the column: --set {key}=NAME"
     if table.header is not None:
@@ -219,4 +224,5 @@ def missing(table: Table, names: Sequence[str], key: str) -> DataError:
         remedy += "; where the first line is no header: --set data.header=false"
     shown = ", ".join(map(_shown, table.columns[:_LISTED])) or "none"
     shown += ", ..." if len(table.columns) > _LISTED else ""
-    return DataError(f"{origin}: no column {' or '.join(map(repr, names))} among {shown}", remedy)
+    problem = f"no column {' or '.join(map(repr, names))} among {shown}"
+    return DataError(problem, remedy, origin=header, code="column-missing")

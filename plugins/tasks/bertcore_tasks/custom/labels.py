@@ -9,7 +9,7 @@ from typing import Any
 
 from bertcore.contracts.dataset import Example
 from bertcore.data.table_files import Table
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.label_texts import LabelNotes, as_mark, marks_of, without_blanks
 from bertcore_tasks.texts import plain_text
@@ -32,7 +32,7 @@ class LabelForm:
     """
 
     columns: Sequence[str]
-    parse: Callable[[Any, str, str], Any]
+    parse: Callable[[Any, Origin, str], Any]
     numeric: bool = False
     several: bool = False
 
@@ -81,7 +81,10 @@ class LabelReader:
             if self._may_lack:
                 return example
             raise DataError(
-                f"{example.origin}: the field {self._columns[0]!r} is empty", f"the split {self._split} needs labels"
+                f"the field {self._columns[0]!r} is empty",
+                f"the split {self._split} needs labels",
+                origin=example.origin,
+                code="labels-missing",
             )
         if len(values) > 1:
             return _with_label(example, self._names(values, example.origin))
@@ -90,10 +93,11 @@ class LabelReader:
             self._parsed[first] = label
         return _with_label(example, label)
 
-    def _value(self, record: Mapping[str, Any], column: str, origin: str) -> Any:
+    def _value(self, record: Mapping[str, Any], column: str, origin: Origin) -> Any:
         """The field: text without blanks around it, None where it is empty, a list or an object as it is."""
         if column not in record:
-            raise DataError(f"{origin}: the field {column!r} is missing", "give every example its label")
+            problem = f"the field {column!r} is missing"
+            raise DataError(problem, "give every example its label", origin=origin, code="labels-missing")
         value = record[column]
         if isinstance(value, list) and len(value) < 2 and not self._form.several:
             value = value[0] if value else None  # doccano lists the one label of a text
@@ -102,7 +106,7 @@ class LabelReader:
             return value
         return self.notes.trimmed(text, origin) or None
 
-    def _names(self, values: Sequence[Any], origin: str) -> tuple[str, ...]:
+    def _names(self, values: Sequence[Any], origin: Origin) -> tuple[str, ...]:
         chosen = []
         for column, value in zip(self._columns, values, strict=True):
             truth = _TRUTH.get(value) if isinstance(value, str) else None
@@ -111,8 +115,10 @@ class LabelReader:
             if truth is None:
                 problem = "is empty" if value is None else f"holds {value!r}"
                 raise DataError(
-                    f"{origin}: the field {column!r} {problem}, and neither 0 nor 1",
+                    f"the field {column!r} {problem}, and neither 0 nor 1",
                     "write 1 in the columns of the labels that the example has, and 0 in the others",
+                    origin=origin,
+                    code="field-wrong",
                 )
             if truth:
                 chosen.append(column)

@@ -11,7 +11,7 @@ from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.tagging import scheme_tags
 from bertcore.data.table_files import TableForm
 from bertcore.data.tables import Record
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from pydantic import Field
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask
@@ -99,8 +99,10 @@ class OwnNerTask(NerTask[OwnNerConfig]):
         types = _types(splits[known_from])
         if not types and known_from == "train":
             raise DataError(
-                f"{file}: no entity in {len(first.sentences)} texts",
+                f"no entity in {len(first.sentences)} texts",
                 "check the column or the field of the tags: --set data.label=NAME",
+                origin=Origin(str(file)),
+                code="entities-missing",
             )
         labels = scheme_tags(first.scheme, types)
         return Dataset(files, read, labels, discovered=True, notes=notes, options={"unit": unit})

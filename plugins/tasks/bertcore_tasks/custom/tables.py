@@ -12,7 +12,7 @@ from bertcore.contracts.dataset import Example
 from bertcore.data.bad_examples import one_example
 from bertcore.data.table_files import Table, TableForm
 from bertcore.data.tables import Record
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from pydantic import Field
 
 from bertcore_tasks.annotations.export import labeled_table
@@ -66,9 +66,9 @@ class Reading:
     notes: list[str]
 
     @cached_property
-    def first_places(self) -> dict[str, str]:
+    def first_places(self) -> dict[str, Origin]:
         """Each name of a label to where it stands first."""
-        found: dict[str, str] = {}
+        found: dict[str, Origin] = {}
         for example in self.examples:
             for name in example.label if isinstance(example.label, tuple) else (example.label,):
                 if name not in found:
@@ -110,7 +110,10 @@ def read_split(split: str, file: Path, data: TableConfig, form: LabelForm) -> Re
     table = labeled_table(file, written, data.label, keep_unlabeled=is_test)
     if not table.records:
         raise DataError(
-            f"{file}: no examples{' behind the header' if table.header else ''}", "give it a row for each example"
+            f"no examples{' behind the header' if table.header else ''}",
+            "give it a row for each example",
+            origin=Origin(str(file)),
+            code="examples-missing",
         )
     columns = choose_columns(table, data, form.columns, several=form.several, labeled=split != "test")
     notes = [*table.notes, *_words_on_header(table, columns, data)]
@@ -122,11 +125,15 @@ def read_split(split: str, file: Path, data: TableConfig, form: LabelForm) -> Re
     if not examples and reader is not None and reader.notes.ignored_marks:
         marks = ", ".join(map(repr, reader.notes.ignored_marks))
         raise DataError(
-            f"{file}: no example has a label, but only {marks}",
+            f"no example has a label, but only {marks}",
             "give a file with labels; one without can be predicted: --test FILE, or bertcore predict",
+            origin=Origin(str(file)),
+            code="labels-missing",
         )
     if not examples:
-        raise DataError(f"{file}: no example can be read", "correct its lines")
+        raise DataError(
+            "no example can be read", "correct its lines", origin=Origin(str(file)), code="examples-missing"
+        )
     notes += [] if reader is None else reader.notes.lines(total)
     return Reading(examples, table, columns, notes)
 
@@ -238,7 +245,7 @@ def input_fields(data: TableConfig) -> tuple[str, ...]:
     return (data.text,) if data.text_pair is None else (data.text, data.text_pair)
 
 
-def label_text(value: Any, origin: str, field: str) -> str:
+def label_text(value: Any, origin: Origin, field: str) -> str:
     """A label as text.
 
     Args:
@@ -252,7 +259,9 @@ def label_text(value: Any, origin: str, field: str) -> str:
     text = plain_text(value)
     if text is None:
         raise DataError(
-            f"{origin}: {value!r} in the field {field!r} is no label",
+            f"{value!r} in the field {field!r} is no label",
             "write a text or a number; lists of labels need --set data.multi_label=true",
+            origin=origin,
+            code="field-wrong",
         )
     return without_blanks(text)
