@@ -13,7 +13,9 @@ DATA: dict[str, Kind] = {
     "encoding-unknown": Kind("There is no text encoding of this name.", "Take one that Python knows, as `gb18030`."),
     "encoding-wrong": Kind("The bytes of a file are not of the encoding that is named.", "Name another one."),
     "examples-missing": Kind("A file or a split holds no example.", "Check the file, and what its fields are called."),
-    "field-count-wrong": Kind("A line has more or fewer fields than the header.", "Correct the line."),
+    "field-count-wrong": Kind(
+        "A line has more or fewer fields than the header, or fewer than are read.", "Correct the line."
+    ),
     "field-missing": Kind("An example lacks a field, or it is empty.", "Fill it, or name another field."),
     "field-unwritable": Kind(
         "A text holds a tab or a line end, for which the form of the output has no place.", "Write another form."

@@ -26,6 +26,7 @@ TASK_DATA: dict[str, Kind] = {
     "prediction-missing": Kind("An example of the split has no prediction.", "Give the whole file."),
     "prediction-repeated": Kind("An example has two predictions.", "Keep one of them."),
     "prediction-unknown": Kind("A prediction belongs to no example of the split.", "Check the split and the files."),
+    "prediction-wrong": Kind("A prediction is not of the form that is read.", "Write the form that is shown."),
     "predictions-shifted": Kind(
         "Sentences or lines of predictions are not those of the split.", "Predict every line, in the same order."
     ),

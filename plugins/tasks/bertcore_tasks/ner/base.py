@@ -141,15 +141,21 @@ class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
             if tokens is not None:
                 if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
                     raise DataError(
-                        f"{origin}: the field 'tokens' is no list of texts that hold something",
+                        "the field 'tokens' is no list of texts that hold something",
                         'give {"tokens": ["...", "..."]}, or {"text": "..."}',
+                        origin=origin,
+                        code="field-wrong",
                     )
                 text, units = join_units(tokens)
             elif isinstance(text, str):
                 units = split_units(text, unit)
             else:
-                problem = "is no text" if "text" in record else "is missing"
-                raise DataError(f"{origin}: the field 'text' {problem}", 'give {"text": "..."} or {"tokens": [...]}')
+                raise DataError(
+                    f"the field 'text' {'is no text' if 'text' in record else 'is missing'}",
+                    'give {"text": "..."} or {"tokens": [...]}',
+                    origin=origin,
+                    code="field-wrong" if "text" in record else "field-missing",
+                )
             examples.append(Sentence(identifier, {"text": text}, origin=origin, units=units))
         return examples
 

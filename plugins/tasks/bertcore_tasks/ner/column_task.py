@@ -11,7 +11,7 @@ from bertcore.contracts.dataset import Dataset
 from bertcore.contracts.tagging import scheme_tags, split_tag
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_lines
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.near_misses import did_you_mean, nearest_path
 
 from bertcore_tasks.ner.base import NerDataConfig, NerTask, Scheme
@@ -106,7 +106,8 @@ class ColumnNerTask(NerTask[NerDataConfig]):
         names = " or ".join(next(iter(known.files.values())) for known in self.layouts)
         if not path.is_dir():
             remedy = f"give the folder of {self.name}'s official files with --data"
-            raise DataError(f"{path}: no such folder", did_you_mean(nearest_path(path), remedy))
+            remedy = did_you_mean(nearest_path(path), remedy)
+            raise DataError("no such folder", remedy, origin=Origin(str(path)), code="file-missing")
         found: list[tuple[Layout, dict[str, tuple[Path, ...]]]] = [
             (known, {split: (path / name,) for split, name in known.files.items() if (path / name).is_file()})
             for known in self.layouts
@@ -116,9 +117,11 @@ class ColumnNerTask(NerTask[NerDataConfig]):
         if best[1]:
             return best
         raise DataError(
-            f"{path}: no {names}",
+            f"no {names}",
             f"give the folder of {self.name}'s official files with --data, or files of other names with --task ner "
             "--train FILE --dev FILE",
+            origin=Origin(str(path)),
+            code="file-missing",
         )
 
 
@@ -202,7 +205,8 @@ def tagged_sentences(
                 sentence = replace(sentence, label=tuple(sorted(map(sentence.in_characters, spans))))
             sentences.append(sentence)
     if not sentences:
-        raise DataError(f"{file}: no sentence can be read", "correct its lines")
+        problem = "no sentence can be read"
+        raise DataError(problem, "correct its lines", origin=Origin(str(file)), code="examples-missing")
     if repaired:
         tags = sum(map(len, repaired))
         note = (

@@ -21,7 +21,7 @@ from bertcore.contracts.tagging import (
 )
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_lines_of_examples
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.ner.invisible import bare, shown
 
@@ -112,7 +112,12 @@ def read_columns(
         note = f"{file.name}: {len(comments)} comment line{'s' * (len(comments) != 1)} not read, as line {comments[0]}"
         notes.extend([note] if note not in notes else [])
     if not sentences:
-        raise DataError(f"{file}: no sentence", "write a unit and its tag a line, and a blank line between sentences")
+        raise DataError(
+            "no sentence",
+            "write a unit and its tag a line, and a blank line between sentences",
+            origin=Origin(str(file)),
+            code="examples-missing",
+        )
     return sentences
 
 
@@ -135,10 +140,13 @@ def check_tags(file: Path, sentence: TaggedLines, scheme: str, types: Sequence[s
             continue
         cause = check_tag(tag, scheme)
         if cause is not None:
-            raise DataError(f"{file}:{line}: {cause}", _remedy(sentence.tags, scheme, tag, line))
+            remedy = _remedy(sentence.tags, scheme, tag, line)
+            raise DataError(cause, remedy, origin=Origin(str(file), line), code="tag-wrong")
         raise DataError(
-            f"{file}:{line}: the tag {tag!r} has the unknown type {split_tag(tag)[1]!r}",
+            f"the tag {tag!r} has the unknown type {split_tag(tag)[1]!r}",
             f"known types: {', '.join(known or ())}",
+            origin=Origin(str(file), line),
+            code="label-unknown",
         )
 
 
@@ -168,7 +176,8 @@ def read_spans(file: Path, sentence: TaggedLines, scheme: str, repair: bool) -> 
                 "for files in which B only parts entities of one type, as CoNLL-2003's: --set data.scheme=IOB1; else "
                 "read such tags as conlleval does: --set data.repair=true"
             )
-        raise DataError(f"{file}:{sentence.lines[problems[0].index]}: {problems[0].cause}", remedy)
+        origin = Origin(str(file), sentence.lines[problems[0].index])
+        raise DataError(problems[0].cause, remedy, origin=origin, code="tag-wrong")
     return chunks(sentence.tags), sorted({sentence.lines[problem.index] for problem in problems})
 
 
@@ -213,8 +222,10 @@ def _column_numbers(file: Path, lines: Iterator[tuple[int, str]], columns: Colum
             return column
         if column not in names:
             raise DataError(
-                f"{file}:1: no column {column!r} among {', '.join(map(repr, names))}",
+                f"no column {column!r} among {', '.join(map(repr, names))}",
                 "name the columns as the first line does, or give their numbers, from 1",
+                origin=Origin(str(file), 1),
+                code="column-missing",
             )
         return names.index(column)
 
@@ -230,8 +241,10 @@ def _without_comments(
             yield number, line
         elif line.startswith("#FORMAT=WebAnno"):
             raise DataError(
-                f"{file}:{number}: the TSV of WebAnno and INCEpTION, whose columns depend on the project",
+                "the TSV of WebAnno and INCEpTION, whose columns depend on the project",
                 "export the documents as CoNLL 2002 or CoNLL 2003",
+                origin=Origin(str(file), number),
+                code="export-unusable",
             )
         else:
             comments.append(number)
@@ -275,33 +288,48 @@ def _sentence(file: Path, block: list[tuple[int, str]], text: int, label: int, t
         if len(fields) >= needed:
             tags.append(fields[label])
         elif tagged or len(fields) > 1:
-            raise _too_few(f"{file}:{number}", line, len(fields), needed)
+            raise _too_few(Origin(str(file), number), line, len(fields), needed)
         word = fields[text] if len(fields) >= for_text else fields[0]
         if not word:
-            raise DataError(f"{file}:{number}: no character in front of the tag", "put it back, or delete the line")
+            raise DataError(
+                "no character in front of the tag",
+                "put it back, or delete the line",
+                origin=Origin(str(file), number),
+                code="unit-wrong",
+            )
         if len(word) > LONGEST_UNIT:
             raise DataError(
-                f"{file}:{number}: a unit of {len(word)} characters",
+                f"a unit of {len(word)} characters",
                 "write one character or word a line, and its tag behind it",
+                origin=Origin(str(file), number),
+                code="unit-wrong",
             )
         words.append(word)
     if tags and len(tags) != len(words):
         raise DataError(
-            f"{file}:{block[0][0]}: {len(words) - len(tags)} of {len(words)} lines of this sentence have no tag",
+            f"{len(words) - len(tags)} of {len(words)} lines of this sentence have no tag",
             "give every line a tag, or none",
+            origin=Origin(str(file), block[0][0]),
+            code="tag-missing",
         )
     return TaggedLines(words, tags or None, [number for number, _ in block])
 
 
-def _too_few(origin: str, line: str, found: int, needed: int) -> DataError:
+def _too_few(origin: Origin, line: str, found: int, needed: int) -> DataError:
     """The error about a line with too few columns, which also names what nobody can see in it."""
-    cause = f"{origin}: {found} column{'s' * (found > 1)} instead of at least {needed}"
+    problem = f"{found} column{'s' * (found > 1)} instead of at least {needed}"
     unseen = shown(line)
     if not unseen:
-        return DataError(cause, "write a character or word, a tab or space, and its tag")
+        remedy = "write a character or word, a tab or space, and its tag"
+        return DataError(problem, remedy, origin=origin, code="field-count-wrong")
     if not bare(line):
-        return DataError(f"{cause}: the line holds {unseen} alone", "empty it where it parts sentences, else delete it")
-    return DataError(f"{cause}; the line holds {unseen}", "write a tab or a plain space between two columns")
+        problem, remedy = (
+            f"{problem}: the line holds {unseen} alone",
+            "empty it where it parts sentences, else delete it",
+        )
+    else:
+        problem, remedy = f"{problem}; the line holds {unseen}", "write a tab or a plain space between two columns"
+    return DataError(problem, remedy, origin=origin, code="separator-invisible")
 
 
 def _split(line: str) -> list[str]:

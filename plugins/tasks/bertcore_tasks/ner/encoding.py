@@ -32,7 +32,9 @@ def model_scheme(head: TokenClassification) -> str:
             raise ValueError(f"there is no tag {OUTSIDE} among {', '.join(head.labels)}")
     except ValueError as error:
         raise UsageError(
-            f"the model's labels are no tags of entities: {error}", "name them in id2label of its config.json"
+            f"the model's labels are no tags of entities: {error}",
+            "name them in id2label of its config.json",
+            code="model-contradicts",
         ) from None
     return head.scheme or found
 

@@ -15,14 +15,14 @@ from bertcore.data.bad_examples import one_example
 from bertcore.data.json_lists import json_records
 from bertcore.data.table_files import TableForm, read_table
 from bertcore.data.tables import Record, read_content
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.annotations.export import plain_records
 from bertcore_tasks.annotations.label_studio import is_minimal, is_tasks, text_of_task
 from bertcore_tasks.annotations.spacy import is_documents, sentences_of_documents, spacy_records
 from bertcore_tasks.ner.columns import TaggedLines
 from bertcore_tasks.ner.span_lists import SpanReport
-from bertcore_tasks.ner.spans import read_entities
+from bertcore_tasks.ner.spans import no_texts, read_entities
 from bertcore_tasks.ner.token_records import read_token_records, token_field
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units
 from bertcore_tasks.texts import counted, identifier_of
@@ -82,11 +82,13 @@ def read_annotated(
     """
     records: Sequence[Record] = _records(file, form.encoding)
     if not records:
-        raise DataError(f"{file}: no text", "write one JSON object a line")
+        raise no_texts(file)
     if "result_list" in records[0][0] and "prompt" in records[0][0]:
         raise DataError(
-            f"{records[0][1]}: a question of UIE (content, prompt, result_list), and no text with all its entities",
+            "a question of UIE (content, prompt, result_list), and no text with all its entities",
             "give the export of doccano or Label Studio that it was made of",
+            origin=records[0][1],
+            code="export-unusable",
         )
     is_export = is_tasks(records[0][0]) or is_minimal(records[0][0])
     records, told = plain_records(records, file.name, "spans", form.label, keep_unlabeled=not labeled)
@@ -94,7 +96,12 @@ def read_annotated(
     if is_export:  # what its control marked is the field "label" now
         form = replace(form, label=None, in_utf16=True)
     if not records:
-        raise DataError(f"{file}: no text has an annotation", "annotate some, or give the file as --test")
+        raise DataError(
+            "no text has an annotation",
+            "annotate some, or give the file as --test",
+            origin=Origin(str(file)),
+            code="labels-missing",
+        )
     if is_documents(records[0][0]):
         records = sentences_of_documents(records)
     fields = records[0][0]
@@ -124,7 +131,7 @@ def read_unlabeled(file: Path, form: JsonForm) -> list[Record] | None:
     return [_input(fields, origin, form) for fields, origin in records]
 
 
-def _input(fields: Mapping[str, Any], origin: str, form: JsonForm) -> Record:
+def _input(fields: Mapping[str, Any], origin: Origin, form: JsonForm) -> Record:
     tokens = token_field(fields, form.text)
     name = next((name for name in (form.text, *TEXTS) if name and isinstance(fields.get(name), str)), None)
     if tokens is None and name is None:
@@ -166,27 +173,30 @@ def _texts(records: Sequence[Record], file: Path, form: JsonForm, labeled: bool,
             )
             if entities is None and labeled:
                 raise DataError(
-                    f"{place}: the field {names[0]!r} is missing", "name the entities of each text, {} for none"
+                    f"the field {names[0]!r} is missing",
+                    "name the entities of each text, {} for none",
+                    origin=place,
+                    code="labels-missing",
                 )
             relations += len(fields["relations"]) if isinstance(fields.get("relations"), list) else 0
             sentences.append(Sentence(identifier, {"text": text}, entities, origin, split_units(text, "character")))
     if not sentences:
-        raise DataError(f"{file}: no text", "write one JSON object a line")
+        raise no_texts(file)
     told = report.notes(file.name)
     _tell(notes, [*told, f"{file.name}: {counted(relations, 'relation')} not read"] if relations else told)
     return sentences
 
 
-def _no_text(fields: Mapping[str, Any], name: str, origin: str) -> DataError:
-    problem = "is no text" if name in fields else "is missing"
+def _no_text(fields: Mapping[str, Any], name: str, origin: Origin) -> DataError:
+    form = 'write {"text": "...", "label": {...}}'
+    if name in fields:
+        return DataError(f"the field {name!r} is no text", form, origin=origin, code="field-wrong")
+    problem = f"the field {name!r} is missing"
     others = [key for key, value in fields.items() if isinstance(value, str)]
-    if others and name not in fields:
-        return DataError(
-            f"{origin}: the field {name!r} {problem}; there {'is' if len(others) == 1 else 'are'} "
-            f"{', '.join(map(repr, others[:5]))}",
-            f"name the field of the text: --set data.text={others[0]}",
-        )
-    return DataError(f"{origin}: the field {name!r} {problem}", 'write {"text": "...", "label": {...}}')
+    if others:
+        problem += f"; there {'is' if len(others) == 1 else 'are'} {', '.join(map(repr, others[:5]))}"
+        form = f"name the field of the text: --set data.text={others[0]}"
+    return DataError(problem, form, origin=origin, code="field-missing")
 
 
 def _has_text_and_spans(fields: Mapping[str, Any], form: JsonForm) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from bertcore.contracts.tagging import SCHEMES, Span, check_tag, chunks, spans_to_tags
 from bertcore.data.tables import read_json_lines
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.ner.columns import Clean, Columns, TaggedLines, check_tags, read_columns
 from bertcore_tasks.ner.scoring import Prediction
@@ -56,21 +56,27 @@ def _from_columns(
         for line, word, wanted in zip(lines.lines, found, expected, strict=False):
             if word != wanted:
                 raise DataError(
-                    f"{file}:{line}: {word!r} where {sentence.origin} and what follows says {wanted!r}",
+                    f"{word!r} where {sentence.origin} and what follows says {wanted!r}",
                     "keep the sentences and their lines in the order of the split",
+                    origin=Origin(str(file), line),
+                    code="predictions-shifted",
                 )
         if len(found) != len(expected):
             raise DataError(
-                f"{file}:{lines.lines[0]}: a sentence of {len(found)} lines where {sentence.origin} has "
-                f"{len(expected)}",
+                f"a sentence of {len(found)} lines where {sentence.origin} has {len(expected)}",
                 "predict every line, and keep the blank lines between sentences",
+                origin=Origin(str(file), lines.lines[0]),
+                code="predictions-shifted",
             )
         check_tags(file, lines, scheme, None)
         assert lines.tags is not None
         predictions.append(Prediction.of_tags(sentence, lines.tags, scheme))
     if len(read) != len(sentences):
         raise DataError(
-            f"{file}: {len(read)} sentences instead of {len(sentences)}", "predict every sentence of the split once"
+            f"{len(read)} sentences instead of {len(sentences)}",
+            "predict every sentence of the split once",
+            origin=Origin(str(file)),
+            code="predictions-shifted",
         )
     return predictions
 
@@ -81,30 +87,33 @@ def _from_json_lines(file: Path, sentences: Sequence[Sentence], scheme: str) -> 
     for number, (record, origin) in enumerate(read_json_lines(file)):
         identifier = str(record.get("id", number))
         if identifier not in places:
-            raise DataError(f"{origin}: there is no text with the id {identifier!r}", _OTHER_SPLIT)
+            problem = f"there is no text with the id {identifier!r}"
+            raise DataError(problem, _OTHER_SPLIT, origin=origin, code="prediction-unknown")
         index = places[identifier]
         if predictions[index] is not None:
-            raise DataError(f"{origin}: a second prediction for the id {identifier!r}", "leave one of them out")
+            problem = f"a second prediction for the id {identifier!r}"
+            raise DataError(problem, "leave one of them out", origin=origin, code="prediction-repeated")
         sentence = sentences[index]
         if record.get("text", sentence.text) != sentence.text:
-            raise DataError(
-                f"{origin}: another text than {sentence.origin}, which has the id {identifier!r}", _OTHER_SPLIT
-            )
+            problem = f"another text than {sentence.origin}, which has the id {identifier!r}"
+            raise DataError(problem, _OTHER_SPLIT, origin=origin, code="prediction-unknown")
         # In bertcore's own lines, which hold the tags, too, a label is the gold one.
         own = "tags" in record
         fields = PREDICTED_FIELDS[:1] if own else PREDICTED_FIELDS
         entities = read_entities(record, sentence.text, origin, fields)
         if entities is None:
             problem = "the field 'entities' is missing" if own else "neither the field 'label' nor 'entities'"
-            raise DataError(f"{origin}: {problem}", "name the entities, if only {}")
+            raise DataError(problem, "name the entities, if only {}", origin=origin, code="field-missing")
         predictions[index] = _of_entities(sentence, entities, record.get("tags"), scheme)
     read = [prediction for prediction in predictions if prediction is not None]
     if len(read) != len(sentences):
         missing = next(sentence for sentence, found in zip(sentences, predictions, strict=True) if found is None)
         raise DataError(
-            f"{file}: no prediction for {len(sentences) - len(read)} of {len(sentences)} texts, the first has the id "
+            f"no prediction for {len(sentences) - len(read)} of {len(sentences)} texts, the first has the id "
             f"{missing.identifier!r}",
             "predict every text of the split once",
+            origin=Origin(str(file)),
+            code="prediction-missing",
         )
     return read
 

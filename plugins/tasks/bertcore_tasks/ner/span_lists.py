@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertcore.contracts.tagging import Span
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.ner.invisible import bare
 
@@ -50,7 +50,7 @@ class SpanReport:
 def read_span_list(
     items: Sequence[Any],
     text: str,
-    origin: str,
+    origin: Origin,
     report: SpanReport | None = None,
     *,
     end_inside: bool | None = None,
@@ -87,7 +87,7 @@ def read_span_list(
     return spans
 
 
-def checked_span(span: Span, surface: Any, text: str, origin: str) -> Span:
+def checked_span(span: Span, surface: Any, text: str, origin: Origin) -> Span:
     """A span of characters that lies in its text and has the surface that is said.
 
     Raises:
@@ -95,47 +95,57 @@ def checked_span(span: Span, surface: Any, text: str, origin: str) -> Span:
     """
     if not 0 <= span.start < span.end:
         raise DataError(
-            f"{origin}: the span from {span.start} to {span.end} (exclusive) is empty or begins before the text",
+            f"the span from {span.start} to {span.end} (exclusive) is empty or begins before the text",
             "count characters from 0",
+            origin=origin,
+            code="span-outside",
         )
     if span.end > len(text):
         raise DataError(
-            f"{origin}: the span from {span.start} to {span.end} (exclusive) leaves the text of {len(text)} characters",
+            f"the span from {span.start} to {span.end} (exclusive) leaves the text of {len(text)} characters",
             "count characters, not bytes or tokens",
+            origin=origin,
+            code="span-outside",
         )
     if surface is not None and text[span.start : span.end] != surface:
         remedy = "correct the offsets; they count characters, not bytes or tokens"
         if text[span.start : span.end + 1] == surface:
             remedy = "where an end names the last character itself: --set data.span_end=inside"
-        raise DataError(f"{origin}: the text says {text[span.start : span.end]!r} there and not {surface!r}", remedy)
+        problem = f"the text says {text[span.start : span.end]!r} there and not {surface!r}"
+        raise DataError(problem, remedy, origin=origin, code="span-text-differs")
     return span
 
 
-def _parts(item: Any, origin: str) -> Iterator[tuple[int, int, str, Any, bool]]:
+def _parts(item: Any, origin: Origin) -> Iterator[tuple[int, int, str, Any, bool]]:
     """Start, end, type and surface of each entity of an item, and whether its end lies inside."""
     if isinstance(item, list) and len(item) == 3:
         item = dict(zip(("start", "end", "type"), item, strict=True))
     if not isinstance(item, dict):
-        raise DataError(f"{origin}: no object, and no list of start, end and type", FORM)
+        raise DataError("no object, and no list of start, end and type", FORM, origin=origin, code="span-wrong")
     start, end, kind = (_name(item, names, origin) for names in (STARTS, ENDS, TYPES))
     first, last = _number(item[start]), _number(item[end])
     if first is None or last is None:
-        raise DataError(f"{origin}: {start} and {end} are no whole numbers", FORM)
+        raise DataError(f"{start} and {end} are no whole numbers", FORM, origin=origin, code="span-wrong")
     kinds = item[kind] if isinstance(item[kind], list) else [item[kind]]  # Label Studio lists several of one span
     if not kinds:
-        raise DataError(f"{origin}: the field {kind!r} names no type", FORM)
+        raise DataError(f"the field {kind!r} names no type", FORM, origin=origin, code="span-wrong")
     surface = next((item[name] for name in SURFACES if name != kind and isinstance(item.get(name), str)), None)
     for one in kinds:
         if not isinstance(one, str) or not bare(one):
             problem = f"holds {one!r}, which is no text" if one not in ("", None) else "is no text"
-            raise DataError(f"{origin}: the field {kind!r} {problem}", "name each type; numbers have no names here")
+            raise DataError(
+                f"the field {kind!r} {problem}",
+                "name each type; numbers have no names here",
+                origin=origin,
+                code="span-wrong",
+            )
         yield first, last, bare(one), surface, end == _INSIDE
 
 
-def _name(item: Mapping[str, Any], names: Sequence[str], origin: str) -> str:
+def _name(item: Mapping[str, Any], names: Sequence[str], origin: Origin) -> str:
     found = next((name for name in names if item.get(name) is not None), None)
     if found is None:
-        raise DataError(f"{origin}: the field {names[0]!r} is missing", FORM)
+        raise DataError(f"the field {names[0]!r} is missing", FORM, origin=origin, code="span-wrong")
     return found
 
 
@@ -167,7 +177,7 @@ def _says(text: str, span: Span, surface: Any) -> bool:
     return span.end <= len(text) and text[span.start : span.end] == surface
 
 
-def _trimmed(span: Span, text: str, origin: str, report: SpanReport) -> Span | None:
+def _trimmed(span: Span, text: str, origin: Origin, report: SpanReport) -> Span | None:
     surface = text[span.start : span.end]
     inner = surface.strip()
     if inner == surface:

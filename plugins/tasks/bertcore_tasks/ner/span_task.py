@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from bertcore.contracts.benchmark import Benchmark
 from bertcore.contracts.dataset import Dataset
 from bertcore.contracts.tagging import scheme_tags
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.files.writing import json_text
 from bertcore.near_misses import did_you_mean, nearest_path
 
@@ -45,14 +45,18 @@ class SpanNerTask(NerTask[NerDataConfig]):
         folder = Path(data.path or ".")
         if not folder.is_dir() and not folder.is_file():
             remedy = f"give the folder of {self.name}'s JSON files with --data"
-            raise DataError(f"{folder}: no such folder", did_you_mean(nearest_path(folder), remedy))
+            remedy = did_you_mean(nearest_path(folder), remedy)
+            raise DataError("no such folder", remedy, origin=Origin(str(folder)), code="file-missing")
         named = {split: folder / f"{split}.json" for split in ("train", "dev", "test")}
         files = {split: (file,) for split, file in named.items() if file.is_file()}
         if folder.is_file():  # any file can be scored
             files = {self.evaluation_split: (folder,)}
         if not files:
             raise DataError(
-                f"{folder}: no train.json, dev.json or test.json", f"give the folder of {self.name}'s JSON files"
+                "no train.json, dev.json or test.json",
+                f"give the folder of {self.name}'s JSON files",
+                origin=Origin(str(folder)),
+                code="file-missing",
             )
 
         def read(split: str) -> list[Sentence]:

@@ -13,7 +13,7 @@ from typing import Any
 from bertcore.contracts.tagging import Span
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_json_lines
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.ner.span_lists import SpanReport, checked_span, read_span_list
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units
@@ -47,27 +47,40 @@ def read_span_file(
         with one_example:
             text = record.get("text")
             if not isinstance(text, str):
-                problem = "is no text" if "text" in record else "is missing"
-                raise DataError(f"{origin}: the field 'text' {problem}", 'write {"text": "...", "label": {...}}')
+                raise DataError(
+                    f"the field 'text' {'is no text' if 'text' in record else 'is missing'}",
+                    'write {"text": "...", "label": {...}}',
+                    origin=origin,
+                    code="field-wrong" if "text" in record else "field-missing",
+                )
             entities = read_entities(record, text, origin, GOLD_FIELDS)
             if entities is None and labeled:
                 raise DataError(
-                    f"{origin}: the field 'label' is missing", "name the entities of each text, {} for none"
+                    "the field 'label' is missing",
+                    "name the entities of each text, {} for none",
+                    origin=origin,
+                    code="labels-missing",
                 )
             unknown = next((span.type for span in entities or () if types is not None and span.type not in types), None)
             if unknown is not None:
-                raise DataError(f"{origin}: unknown type {unknown!r}", f"known types: {', '.join(types or ())}")
+                remedy = f"known types: {', '.join(types or ())}"
+                raise DataError(f"unknown type {unknown!r}", remedy, origin=origin, code="label-unknown")
             identifier = identifier_of(record, "id", number)
             sentences.append(Sentence(identifier, {"text": text}, entities, origin, split_units(text, unit)))
     if not sentences:
-        raise DataError(f"{file}: no text", "write one JSON object a line")
+        raise no_texts(file)
     return sentences
+
+
+def no_texts(file: Path) -> DataError:
+    """The error about a file without any text."""
+    return DataError("no text", "write one JSON object a line", origin=Origin(str(file)), code="examples-missing")
 
 
 def read_entities(
     record: Mapping[str, Any],
     text: str,
-    origin: str,
+    origin: Origin,
     fields: Sequence[str],
     report: SpanReport | None = None,
     *,
@@ -101,8 +114,10 @@ def read_entities(
         spans = read_span_list(value, text, f"{origin}: {name}", report, end_inside=end_inside, in_utf16=in_utf16)
     else:
         raise DataError(
-            f"{origin}: the field {name!r} is neither an object nor a list",
+            f"the field {name!r} is neither an object nor a list",
             'write {type: {surface: [[first, last]]}} or [{"start": ..., "end": ..., "type": ...}]',
+            origin=origin,
+            code="span-wrong",
         )
     return tuple(sorted(set(spans)))
 
@@ -116,15 +131,25 @@ def surfaces(entities: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[
     return label
 
 
-def _from_surfaces(label: Mapping[str, Any], text: str, origin: str) -> list[Span]:
+def _from_surfaces(label: Mapping[str, Any], text: str, origin: Origin) -> list[Span]:
     spans: list[Span] = []
     for kind, by_surface in label.items():
         if not isinstance(by_surface, dict) or not kind:
-            raise DataError(f"{origin}.{kind}: no object of surfaces", "write {surface: [[first, last]]} for each type")
+            raise DataError(
+                "no object of surfaces",
+                "write {surface: [[first, last]]} for each type",
+                origin=f"{origin}.{kind}",
+                code="span-wrong",
+            )
         for surface, places in by_surface.items():
             where = f"{origin}.{kind}.{surface}"
             if not isinstance(places, list) or not all(_is_pair(place) for place in places):
-                raise DataError(f"{where}: no list of [first, last]", "name the first and the last character, from 0")
+                raise DataError(
+                    "no list of [first, last]",
+                    "name the first and the last character, from 0",
+                    origin=where,
+                    code="span-wrong",
+                )
             for first, last in places:
                 spans.append(checked_span(Span(first, last + 1, kind), surface, text, where))
     return spans

@@ -14,7 +14,7 @@ from typing import Any
 from bertcore.contracts.tagging import spans_to_tags
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Record, read_content
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.ner.columns import LONGEST_UNIT, TaggedLines
 from bertcore_tasks.ner.span_lists import read_span_list
@@ -68,7 +68,8 @@ def read_token_records(
             tags = _tags(fields, field, words, origin)
             if tags is None and tagged:
                 problem = f"the field {field!r} is missing" if field else "no field of tags, as 'ner_tags'"
-                raise DataError(f"{origin}: {problem}", f"{FORM}, or name the field: --set data.label=NAME")
+                remedy = f"{FORM}, or name the field: --set data.label=NAME"
+                raise DataError(problem, remedy, origin=origin, code="labels-missing")
             if tags is not None and any(isinstance(tag, int) for tag in tags):
                 named = named or tag_names(file, field or TAGS[0], names, origin)
                 tags = [_name_of(tag, named, origin) for tag in tags]
@@ -80,7 +81,7 @@ def read_token_records(
     return sentences, [left_out] if left_out else []
 
 
-def tag_names(file: Path, field: str, given: str | None, origin: str) -> tuple[str, ...]:
+def tag_names(file: Path, field: str, given: str | None, origin: Origin) -> tuple[str, ...]:
     """The names of tags that are numbers, in the order of the numbers.
 
     Args:
@@ -101,11 +102,14 @@ def tag_names(file: Path, field: str, given: str | None, origin: str) -> tuple[s
             if found:
                 return found
     if given is not None:
-        raise DataError(f"{given}: no names of the tags of the field {field!r}", "write one name a line")
+        problem = f"no names of the tags of the field {field!r}"
+        raise DataError(problem, "write one name a line", origin=Origin(given), code="labels-unnamed")
     raise DataError(
-        f"{origin}: the tags of the field {field!r} are numbers, and nothing names them",
+        f"the tags of the field {field!r} are numbers, and nothing names them",
         f"--set data.tag_names=O,B-PER,... in the order of the numbers, or put {NAME_FILES[0]} or {NAME_FILES[-1]} "
         "beside the data",
+        origin=origin,
+        code="labels-unnamed",
     )
 
 
@@ -116,7 +120,12 @@ def _names_of_file(file: Path, field: str) -> tuple[str, ...]:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}: no JSON: {error}", "put back the file of the datasets library") from None
+        raise DataError(
+            f"no JSON: {error}",
+            "put back the file of the datasets library",
+            origin=Origin(str(file)),
+            code="not-json",
+        ) from None
     return _names_in(value, field)
 
 
@@ -146,32 +155,39 @@ def _class_names(value: Any) -> tuple[str, ...]:
     return next((found for inner in value.values() if (found := _class_names(inner))), ())
 
 
-def _words(fields: Mapping[str, Any], name: str, origin: str) -> list[str]:
+def _words(fields: Mapping[str, Any], name: str, origin: Origin) -> list[str]:
     words = fields.get(name)
     if not isinstance(words, list):
-        problem = "is missing" if name not in fields else "is no list of texts"
-        raise DataError(f"{origin}: the field {name!r} {problem}", FORM)
+        raise DataError(
+            f"the field {name!r} {'is no list of texts' if name in fields else 'is missing'}",
+            FORM,
+            origin=origin,
+            code="field-wrong" if name in fields else "field-missing",
+        )
     for number, word in enumerate(words):
         if not isinstance(word, str) or not word:
-            raise DataError(f"{origin}: {name}[{number}] is {word!r}, and no text that holds something", FORM)
+            problem = f"{name}[{number}] is {word!r}, and no text that holds something"
+            raise DataError(problem, FORM, origin=origin, code="unit-wrong")
         if len(word) > LONGEST_UNIT:
-            raise DataError(f"{origin}: {name}[{number}] has {len(word)} characters", FORM)
+            problem = f"{name}[{number}] has {len(word)} characters"
+            raise DataError(problem, FORM, origin=origin, code="unit-wrong")
     return list(words)
 
 
-def _tags(fields: Mapping[str, Any], field: str | None, words: Sequence[str], origin: str) -> list[Any] | None:
+def _tags(fields: Mapping[str, Any], field: str | None, words: Sequence[str], origin: Origin) -> list[Any] | None:
     value = None if field is None else fields.get(field)
     if value is None or (field is not None and value and not _is_tags(value)):
         spans = next((fields[name] for name in SPANS if _is_span_list(fields.get(name))), None)
         return None if spans is None else _tags_of_spans(spans, words, origin)
     if not isinstance(value, list):
-        raise DataError(f"{origin}: the field {field!r} is no list of tags", FORM)
+        raise DataError(f"the field {field!r} is no list of tags", FORM, origin=origin, code="field-wrong")
     if len(value) != len(words):
-        raise DataError(f"{origin}: {len(value)} tags for {len(words)} tokens", "give every token its tag")
+        problem = f"{len(value)} tags for {len(words)} tokens"
+        raise DataError(problem, "give every token its tag", origin=origin, code="tag-missing")
     return [int(tag) if isinstance(tag, str) and tag.isascii() and tag.isdecimal() else tag for tag in value]
 
 
-def _tags_of_spans(spans: Sequence[Any], words: Sequence[str], origin: str) -> list[str]:
+def _tags_of_spans(spans: Sequence[Any], words: Sequence[str], origin: Origin) -> list[str]:
     """Tags of spans that count tokens; a list of start, end and type names the last token (GLiNER)."""
     inside = True if any(isinstance(span, list) for span in spans) else None
     counted = "x" * len(words)  # a text of one character for each token
@@ -184,16 +200,19 @@ def _tags_of_spans(spans: Sequence[Any], words: Sequence[str], origin: str) -> l
     try:
         return spans_to_tags(sorted(set(found), key=lambda span: (span.start, -span.end)), len(words), "BIO")
     except ValueError as error:
-        raise DataError(f"{origin}: {error}", "tags cannot hold entities that overlap: leave one of them out") from None
+        remedy = "tags cannot hold entities that overlap: leave one of them out"
+        raise DataError(str(error), remedy, origin=origin, code="spans-overlap") from None
 
 
-def _name_of(tag: Any, names: Sequence[str], origin: str) -> Any:
+def _name_of(tag: Any, names: Sequence[str], origin: Origin) -> Any:
     if not isinstance(tag, int):
         return tag
     if not 0 <= tag < len(names):
         raise DataError(
-            f"{origin}: the tag {tag} has no name, which {len(names)} tags have",
+            f"the tag {tag} has no name, which {len(names)} tags have",
             "name all tags in the order of their numbers: --set data.tag_names=O,B-...",
+            origin=origin,
+            code="labels-unnamed",
         )
     return names[tag]
 

@@ -14,7 +14,7 @@ from bertcore.data.bad_examples import one_example
 from bertcore.data.encodings import utf8_content
 from bertcore.data.table_files import Table, TableForm, read_table
 from bertcore.data.tables import Record
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.ner.columns import LONGEST_UNIT, TaggedLines
 
@@ -79,15 +79,18 @@ def read_token_table(
     groups = [*_sentences(table.records, text, number)]
     if number is None and len(groups) == 1 and len(groups[0]) > LONGEST_UNIT:
         raise DataError(
-            f"{file}: no column numbers the sentences, and no empty line parts them",
+            "no column numbers the sentences, and no empty line parts them",
             "name the column: --set data.sentence=NAME",
+            origin=Origin(str(file)),
+            code="column-missing",
         )
     sentences = []
     for group in groups:
         with one_example:
             sentences.append(_tagged_lines(group, text, tag, tagged))
     if not sentences:
-        raise DataError(f"{file}: no sentence", "give it a row for each token")
+        remedy = "give it a row for each token"
+        raise DataError("no sentence", remedy, origin=Origin(str(file)), code="examples-missing")
     return sentences
 
 
@@ -108,7 +111,12 @@ def _column(
 
 def _missing(table: Table, problem: str, key: str) -> DataError:
     shown = ", ".join(map(repr, table.columns))
-    return DataError(f"{table.name}:1: {problem} among {shown}", f"name the column: --set {key}=NAME or NUMBER")
+    return DataError(
+        f"{problem} among {shown}",
+        f"name the column: --set {key}=NAME or NUMBER",
+        origin=Origin(table.name, 1),
+        code="column-missing",
+    )
 
 
 def _sentences(records: Iterable[Record], text: str, number: str | None) -> Iterable[list[Record]]:
@@ -137,18 +145,23 @@ def _tagged_lines(group: Sequence[Record], text: str, tag: str | None, tagged: b
     for fields, origin in group:
         word = fields.get(text)
         if not isinstance(word, str) or not word:
-            raise DataError(f"{origin}: the field {text!r} holds no word", "put it back, or delete the row")
+            problem = f"the field {text!r} holds no word"
+            raise DataError(problem, "put it back, or delete the row", origin=origin, code="unit-wrong")
         if len(word) > LONGEST_UNIT:
-            raise DataError(f"{origin}: a unit of {len(word)} characters", "give every word a row of its own")
+            problem = f"a unit of {len(word)} characters"
+            raise DataError(problem, "give every word a row of its own", origin=origin, code="unit-wrong")
         words.append(word)
         label = "" if tag is None else str(fields.get(tag) or "").strip()
         if label:
             tags.append(label)
         elif tagged:
-            raise DataError(f"{origin}: the field {tag!r} is empty", "give every word a tag, O outside of entities")
+            remedy = "give every word a tag, O outside of entities"
+            raise DataError(f"the field {tag!r} is empty", remedy, origin=origin, code="tag-missing")
     if tags and len(tags) != len(words):
         raise DataError(
-            f"{group[0][1]}: {len(words) - len(tags)} of {len(words)} words of this sentence have no tag",
+            f"{len(words) - len(tags)} of {len(words)} words of this sentence have no tag",
             "give every word a tag, or none",
+            origin=group[0][1],
+            code="tag-missing",
         )
     return TaggedLines(words, tags or None, [int(origin.rpartition(":")[2]) for _, origin in group])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 ANSWERS = ("answers", "answer")
 """What the field of the answers may be called."""
@@ -64,7 +64,7 @@ class GivenAnswers:
         return tuple(text for text, _ in self.answers if text.strip())
 
 
-def read_answers(question: Mapping[str, Any], place: str) -> GivenAnswers | None:
+def read_answers(question: Mapping[str, Any], place: Origin) -> GivenAnswers | None:
     """Reads the answers of a question, in any of the forms in which files hold them.
 
     ``answers`` (or ``answer``) is a list of objects as SQuAD's, a single one, an object of two lists as the datasets
@@ -137,7 +137,7 @@ def is_judgement(answer: str) -> bool:
     return answer.strip().lower() in WORDS_OF_JUDGEMENT
 
 
-def text_field(value: Mapping[str, Any], name: str, place: str, form: str) -> str:
+def text_field(value: Mapping[str, Any], name: str, place: Origin, form: str) -> str:
     """A field that must be a text.
 
     Raises:
@@ -145,15 +145,22 @@ def text_field(value: Mapping[str, Any], name: str, place: str, form: str) -> st
     """
     text = value.get(name)
     if not isinstance(text, str):
-        raise DataError(f"{place}: the field {name!r} {'is no text' if name in value else 'is missing'}", form)
+        raise DataError(
+            f"the field {name!r} {'is no text' if name in value else 'is missing'}",
+            form,
+            origin=place,
+            code="field-wrong" if name in value else "field-missing",
+        )
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise DataError(f"{place}: half a surrogate pair is no character", "repair the \\u escapes") from None
+        raise DataError(
+            "half a surrogate pair is no character", "repair the \\u escapes", origin=place, code="surrogate-half"
+        ) from None
     return text
 
 
-def _answers(given: Any, question: Mapping[str, Any], name: str, place: str) -> Iterator[tuple[str, int | None]]:
+def _answers(given: Any, question: Mapping[str, Any], name: str, place: Origin) -> Iterator[tuple[str, int | None]]:
     if isinstance(given, str) and name == "answer":
         yield text_field(question, name, place, ANSWER_FORM), _start(question.get("answer_start"), place)
         return
@@ -162,20 +169,22 @@ def _answers(given: Any, question: Mapping[str, Any], name: str, place: str) -> 
     elif isinstance(given, dict):
         texts, starts = given.get("text"), given.get("answer_start")
         if not isinstance(texts, list) or not isinstance(starts, list) or len(texts) != len(starts):
-            raise DataError(f"{place}: {name!r} has no lists 'text' and 'answer_start' of one length", ANSWER_FORM)
+            problem = f"{name!r} has no lists 'text' and 'answer_start' of one length"
+            raise DataError(problem, ANSWER_FORM, origin=place, code="answer-wrong")
         given = [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]
     if not isinstance(given, list):
-        raise DataError(f"{place}: {name!r} is no list", ANSWER_FORM)
+        raise DataError(f"{name!r} is no list", ANSWER_FORM, origin=place, code="answer-wrong")
     for number, answer in enumerate(given):
         here = f"{place}: {name}[{number}]"
         if isinstance(answer, str):
             answer = {"text": answer}
         if not isinstance(answer, dict):
-            raise DataError(f"{here} is neither an object nor a text", ANSWER_FORM)
+            problem = f"{name}[{number}] is neither an object nor a text"
+            raise DataError(problem, ANSWER_FORM, origin=place, code="answer-wrong")
         yield text_field(answer, "text", here, ANSWER_FORM), _start(answer.get("answer_start"), place)
 
 
-def _start(value: Any, place: str) -> int | None:
+def _start(value: Any, place: Origin) -> int | None:
     """A number of characters, also one that is written as text or with a decimal point; None where there is none."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -184,11 +193,16 @@ def _start(value: Any, place: str) -> int | None:
     except ValueError:
         number = None
     if number is None or not number.is_integer():
-        raise DataError(f"{place}: answer_start {value!r} is no whole number", "count the characters from 0")
+        raise DataError(
+            f"answer_start {value!r} is no whole number",
+            "count the characters from 0",
+            origin=place,
+            code="answer-wrong",
+        )
     return int(number)
 
 
-def _truth_value(value: Any, place: str) -> bool | None:
+def _truth_value(value: Any, place: Origin) -> bool | None:
     """``is_impossible``, also one that is written as text or number; None where it says nothing."""
     if value is None or isinstance(value, bool):
         return value
@@ -199,4 +213,5 @@ def _truth_value(value: Any, place: str) -> bool | None:
         return True
     if written in (*_FALSE, "0.0"):
         return False
-    raise DataError(f"{place}: is_impossible {value!r} is no truth value", "write true or false")
+    problem = f"is_impossible {value!r} is no truth value"
+    raise DataError(problem, "write true or false", origin=place, code="answer-wrong")

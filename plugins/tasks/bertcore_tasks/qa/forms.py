@@ -11,7 +11,7 @@ from typing import Any
 from bertcore.data.bad_examples import one_example
 from bertcore.data.encodings import not_utf8
 from bertcore.data.tables import json_lines_of, read_content
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.qa.answers import text_field
 from bertcore_tasks.texts import identifier_of
@@ -65,7 +65,8 @@ def read_asked(file: Path, encoding: str | None = None) -> Iterator[Asked]:
     value = read_json(file, SQUAD_FORM, encoding=encoding)
     # A list by itself must hold something, or it may be any other file.
     if not value or (not isinstance(value, list) and not _is_form(value)):
-        raise DataError(f"{file}: no list of articles in 'data'", SQUAD_FORM)
+        problem = "no list of articles in 'data'"
+        raise DataError(problem, SQUAD_FORM, origin=Origin(str(file)), code="json-form-unknown")
     yield from _questions(value, f"{file}: ", file, 0)
 
 
@@ -95,9 +96,10 @@ def read_json(
         raise not_utf8(f"{file}:{line}", byte, content) from None
     except json.JSONDecodeError as error:
         remedy = "call a file of JSON lines .jsonl" if error.msg == "Extra data" else form
-        raise DataError(f"{file}:{error.lineno}: column {error.colno} is no JSON: {error.msg}", remedy) from None
+        problem = f"column {error.colno} is no JSON: {error.msg}"
+        raise DataError(problem, remedy, origin=Origin(str(file), error.lineno), code="not-json") from None
     except (ValueError, RecursionError) as error:  # an integer of more digits than Python reads, or too deep a nesting
-        raise DataError(f"{file}: no JSON: {error}", form) from None
+        raise DataError(f"no JSON: {error}", form, origin=Origin(str(file)), code="not-json") from None
 
 
 def _holds_lines(content: bytes, file: Path) -> bool:
@@ -155,7 +157,7 @@ def _of_paragraph(paragraph: Any, place: str, file: Path) -> Iterator[Asked]:
 
 def _of_list(question: Any, context: str, place_in_list: str, file: Path) -> Asked:
     if not isinstance(question, dict):
-        raise DataError(f"{place_in_list} is no object", SQUAD_FORM)
+        raise DataError("no object", SQUAD_FORM, origin=place_in_list, code="json-form-unknown")
     identifier = _identifier(question, place_in_list)
     place = f"{file}: question {identifier}"
     text = text_field(question, _name(question, QUESTIONS) or QUESTIONS[0], place, SQUAD_FORM)
@@ -171,7 +173,7 @@ def _identifier(question: Mapping[str, Any], place: str) -> str:
 
 def _list(value: Any, name: str, place: str) -> list[Any]:
     if not isinstance(value, dict) or not isinstance(value.get(name), list):
-        raise DataError(f"{place}: no list {name!r}", SQUAD_FORM)
+        raise DataError(f"no list {name!r}", SQUAD_FORM, origin=place, code="json-form-unknown")
     found: list[Any] = value[name]
     return found
 

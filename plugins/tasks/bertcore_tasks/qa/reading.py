@@ -60,8 +60,10 @@ def _require_answers(examples: list[Example]) -> None:
         for example in unlabeled:
             with one_example:
                 raise DataError(
-                    f"{example.origin}: no answers, as other questions of the file have",
+                    "no answers, as other questions of the file have",
                     'add them, or write "answers": [] for a question that has none',
+                    origin=example.origin,
+                    code="answer-missing",
                 )
 
 

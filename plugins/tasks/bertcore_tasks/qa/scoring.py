@@ -12,7 +12,7 @@ import numpy as np
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.data.tables import read_json_lines
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from numpy.typing import NDArray
 
 from bertcore_tasks.qa.answers import Gold
@@ -67,8 +67,10 @@ def evaluate_answers(
     unlabeled = next((example for example in examples if example.label is None), None)
     if unlabeled is not None:
         raise DataError(
-            f"{unlabeled.origin or unlabeled.identifier}: no answers to score by",
+            "no answers to score by",
             'add them, or write "answers": [] for a question that has none',
+            origin=unlabeled.origin or Origin(unlabeled.identifier),
+            code="answer-missing",
         )
     scorer = scorer_of(examples, scorer)
     scores = [judge(text, example.label, scorer) for example, text in zip(examples, predictions, strict=True)]
@@ -148,21 +150,23 @@ def read_predictions(file: Path, examples: Sequence[Example]) -> PredictionFile:
     found = _read_lines(file) if file.suffix == ".jsonl" else _read_object(file)
     wrong = next((name for name, text in found.items() if not isinstance(text, str)), None)
     if wrong is not None:
-        raise DataError(f"{file}: the prediction of question {wrong} is no text", _FORM)
+        problem = f"the prediction of question {wrong} is no text"
+        raise DataError(problem, _FORM, origin=Origin(str(file)), code="prediction-wrong")
     require_distinct(examples)
     texts = tuple(found.get(example.identifier) for example in examples)
     answered = sum(text is not None for text in texts)
     if examples and not answered:
         raise DataError(
-            f"{file}: no prediction for any of the {len(examples)} questions, the first is {examples[0].identifier}",
+            f"no prediction for any of the {len(examples)} questions, the first is {examples[0].identifier}",
             "give the data that the predictions belong to",
+            origin=Origin(str(file)),
+            code="prediction-missing",
         )
     return PredictionFile(texts, len(found) - answered)
 
 
 _FORM = 'write {"ID": "text", ...} with one text for each question'
 _LINE_FORM = 'write {"id": "...", "prediction": "..."} a line'
-_ONE_EACH = "keep one prediction of each question"
 
 
 def _read_object(file: Path) -> dict[str, Any]:
@@ -171,14 +175,15 @@ def _read_object(file: Path) -> dict[str, Any]:
         if len(found) < len(pairs):
             counts = Counter(name for name, _ in pairs)
             twice = next(name for name, count in counts.items() if count > 1)
-            raise DataError(f"{file}: a second prediction for question {twice}", _ONE_EACH)
+            raise _second(twice, Origin(str(file)))
         return found
 
     found = read_json(file, _FORM, distinct)
     if isinstance(found, list) and all(isinstance(entry, dict) and {"id", "answer"} <= entry.keys() for entry in found):
         return distinct([(str(entry["id"]), entry["answer"]) for entry in found])
     if not isinstance(found, dict):
-        raise DataError(f"{file}: a {type(found).__name__} instead of a JSON object", _FORM)
+        problem = f"a {type(found).__name__} instead of a JSON object"
+        raise DataError(problem, _FORM, origin=Origin(str(file)), code="json-form-unknown")
     return found
 
 
@@ -187,11 +192,17 @@ def _read_lines(file: Path) -> dict[str, Any]:
     for record, origin in read_json_lines(file):
         for name in ("id", "prediction"):
             if name not in record:
-                raise DataError(f"{origin}: the field {name!r} is missing", _LINE_FORM)
+                problem = f"the field {name!r} is missing"
+                raise DataError(problem, _LINE_FORM, origin=origin, code="field-missing")
         if str(record["id"]) in found:
-            raise DataError(f"{origin}: a second prediction for question {record['id']}", _ONE_EACH)
+            raise _second(record["id"], origin)
         found[str(record["id"])] = record["prediction"]
     return found
+
+
+def _second(question: Any, origin: Origin) -> DataError:
+    problem = f"a second prediction for question {question}"
+    return DataError(problem, "keep one prediction of each question", origin=origin, code="prediction-repeated")
 
 
 def require_distinct(examples: Sequence[Example]) -> None:
@@ -204,7 +215,10 @@ def require_distinct(examples: Sequence[Example]) -> None:
     for example in examples:
         if example.identifier in seen:
             raise DataError(
-                f"{example.origin}: a second question is called {example.identifier}", "give each an id of its own"
+                f"a second question is called {example.identifier}",
+                "give each an id of its own",
+                origin=example.origin,
+                code="identifier-repeated",
             )
         seen.add(example.identifier)
 

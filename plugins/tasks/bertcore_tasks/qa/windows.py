@@ -55,7 +55,9 @@ def encode_windows(
     room = max_length - template.size
     if room < 2:
         raise UsageError(
-            f"rows of {max_length} tokens have no room for a question and a context", "raise data.max_length"
+            f"rows of {max_length} tokens have no room for a question and a context",
+            "raise data.max_length",
+            code="argument-wrong",
         )
     contexts = {text: index for index, text in enumerate(dict.fromkeys(e.texts["context"] for e in examples))}
     context_of = np.array([contexts[example.texts["context"]] for example in examples], dtype=np.int64)
