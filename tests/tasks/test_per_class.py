@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import sklearn.metrics
-from bertcore_tasks.classification import evaluate_label_sets, evaluate_labels
+from bertcore_tasks.classification import evaluate_labels
+from bertcore_tasks.multi_label import evaluate_label_sets
 from bertcore_tasks.regression import evaluate_numbers
 from hypothesis import given
 from hypothesis import strategies as st

@@ -110,10 +110,9 @@ def pearson(gold: Floats, predicted: Floats) -> float:
         return math.nan
     if not (np.isfinite(gold).all() and np.isfinite(predicted).all()):
         return math.nan
-    centered = [_centered(values) for values in (gold, predicted)]
-    if any(values is None for values in centered):
+    one, other = _centered(gold), _centered(predicted)
+    if one is None or other is None:
         return 0.0
-    one, other = centered
     return float(np.clip(one @ other / math.sqrt((one @ one) * (other @ other)), -1.0, 1.0))
 
 

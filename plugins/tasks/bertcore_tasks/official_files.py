@@ -31,7 +31,7 @@ def find_official_files(
     if not path.is_dir():
         raise DataError(f"{path}: no such folder", did_you_mean(nearest_path(path), remedy))
     found = {split: [path / name for name in several if (path / name).is_file()] for split, several in names.items()}
-    files = {split: (several[0],) for split, several in found.items() if several}
+    files: dict[str, tuple[Path, ...]] = {split: (several[0],) for split, several in found.items() if several}
     if not files:
         *first, last = (name for several in names.values() for name in several)
         meant = other_level(path, lambda folder: any((folder / name).is_file() for name in (*first, last)), task)

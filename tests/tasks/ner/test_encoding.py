@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bertcore_tasks.ner.base import NerDataConfig, NerHeadConfig, NerTask
+from bertcore_tasks.ner.base import NerTask
+from bertcore_tasks.ner.options import NerDataConfig, NerHeadConfig
 from bertcore_tasks.ner.units import Sentence, UnitKind, align, join_units, split_units
 from bertcore_tasks.ner.windows import plan_windows
 from hypothesis import given, settings

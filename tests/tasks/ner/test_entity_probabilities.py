@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bertcore_tasks.ner.base import NerAccumulator
+from bertcore_tasks.ner.accumulator import NerAccumulator
 from bertcore_tasks.ner.encoding import UNIT_COLUMN
 from bertcore_tasks.ner.units import Sentence, split_units
 from safetensors.numpy import load_file

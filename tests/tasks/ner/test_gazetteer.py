@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from bertcore_tasks.ner.base import NerDataConfig, NerTask
+from bertcore_tasks.ner.base import NerTask
 from bertcore_tasks.ner.gazetteer import Gazetteer
+from bertcore_tasks.ner.options import NerDataConfig
 from bertcore_tasks.ner.scoring import Prediction, evaluate, remembered
 from bertcore_tasks.ner.units import Sentence, split_units
 from hypothesis import given

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bertcore_tasks.ner.base import NerDataConfig, NerTask
+from bertcore_tasks.ner.base import NerTask
+from bertcore_tasks.ner.options import NerDataConfig
 from bertcore_tasks.ner.scoring import Prediction, evaluate
 from bertcore_tasks.ner.units import Sentence, split_units
 from hypothesis import given

@@ -46,18 +46,17 @@ def of_tasks(
 ) -> tuple[list[Record], list[str]]:
     """Reads the tasks of the JSON export; arguments as :func:`bertcore_tasks.annotations.export.plain_records`."""
     report = _Report()
-    found: list[tuple[Record, dict[str, Any] | None]] = []
+    found: list[tuple[dict[str, Any], str, dict[str, Any] | None]] = []
     controls: dict[str, None] = {}
     for task, origin in records:
         data = text_of_task(task, origin)
         values = _values_of_task(task, origin, kind, report)
         controls.update(dict.fromkeys(values or ()))
-        plain = data
         if values is not None or keep_unlabeled:
-            found.append(((plain, origin), values))
+            found.append((data, origin, values))
     control = _control([*controls], name, kind, label)
-    plain_records = []
-    for (plain, origin), values in found:
+    plain_records: list[Record] = []
+    for plain, origin, values in found:
         plain |= values or {}
         # A text in which nothing was marked has no entity; one of which nothing was chosen has no label.
         if kind == "labels":
@@ -102,7 +101,7 @@ def of_minimal(records: Sequence[Record], name: str, kind: Kind, label: str | No
         others = dict.fromkeys(key for fields, _ in chosen for key in fields if key not in _KNOWN)
         controls = others if len(others) == 1 else controls
     control = label if kind == "labels" and label is not None else _control([*controls], name, kind, label)
-    plain_records = []
+    plain_records: list[Record] = []
     for fields, origin in chosen:
         plain = dict(fields)
         if kind == "spans":
@@ -117,7 +116,7 @@ def of_minimal(records: Sequence[Record], name: str, kind: Kind, label: str | No
 
 def _values_of_task(task: Mapping[str, Any], origin: Origin, kind: Kind, report: _Report) -> dict[str, Any] | None:
     """What the chosen annotation of a task says, by control; None where there is no annotation."""
-    given = next((task[name] for name in ANNOTATIONS if isinstance(task.get(name), list)), [])
+    given: list[Any] = next((task[name] for name in ANNOTATIONS if isinstance(task.get(name), list)), [])
     annotations = [one for one in given if isinstance(one, dict)]
     valid = [one for one in annotations if not (one.get("was_cancelled") or one.get("skipped"))]
     report.cancelled += len(annotations) - len(valid)

@@ -20,24 +20,20 @@ from bertcore.tokenization.tokenizer import Tokenizer
 from pydantic import Field
 
 from bertcore_tasks.annotations.export import unlabeled_records
-from bertcore_tasks.classification import (
-    ClassificationTask,
-    MultiLabelAccumulator,
-    evaluate_label_sets,
-    label_matrix,
-)
+from bertcore_tasks.classification import ClassificationTask
+from bertcore_tasks.custom.columns import TableConfig
 from bertcore_tasks.custom.labels import LabelForm
 from bertcore_tasks.custom.tables import (
     SUFFIXES,
     TRAINING,
     Reading,
-    TableConfig,
     input_fields,
     label_text,
     open_splits,
     parse_records,
 )
 from bertcore_tasks.label_texts import AUTO, HIDDEN, refuse_two_spellings, settled_marks, without_blanks
+from bertcore_tasks.multi_label import MultiLabelAccumulator, evaluate_label_sets, label_matrix
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.texts import encode_texts, read_predictions
 

@@ -14,9 +14,8 @@ from bertcore.data.tables import Record
 from bertcore.errors import DataError, Origin
 from pydantic import Field
 
-from bertcore_tasks.ner.base import NerDataConfig, NerTask
-from bertcore_tasks.ner.column_task import tagged_sentences
-from bertcore_tasks.ner.columns import Columns, TaggedLines, found_scheme, read_columns
+from bertcore_tasks.ner.base import NerTask
+from bertcore_tasks.ner.columns import Columns, read_columns
 from bertcore_tasks.ner.input_columns import input_records
 from bertcore_tasks.ner.invisible import notes_on_invisible
 from bertcore_tasks.ner.json_files import (
@@ -27,6 +26,9 @@ from bertcore_tasks.ner.json_files import (
     read_unlabeled,
     split_texts,
 )
+from bertcore_tasks.ner.options import NerDataConfig
+from bertcore_tasks.ner.tagged_sentences import tagged_sentences
+from bertcore_tasks.ner.tags import TaggedLines, found_scheme
 from bertcore_tasks.ner.token_tables import TokenColumns, is_token_table, numbers_sentences, read_token_table
 from bertcore_tasks.ner.units import Sentence, UnitKind, unit_of_sentences, unit_of_texts
 from bertcore_tasks.own_files import OwnFilesConfig, own_files

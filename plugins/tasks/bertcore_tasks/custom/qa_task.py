@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from bertcore_tasks.qa.base import QuestionAnsweringConfig, QuestionAnsweringTask
+from bertcore_tasks.qa.base import QuestionAnsweringTask
 from bertcore_tasks.qa.cjrc import cjrc
 from bertcore_tasks.qa.metrics import Scorer, cmrc2018, squad_v1
+from bertcore_tasks.qa.options import QuestionAnsweringConfig
 
 SCORERS = {"squad": squad_v1, "cmrc2018": cmrc2018, "cjrc": cjrc}
 

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Metric
 
+from bertcore_tasks.custom.columns import TableConfig
 from bertcore_tasks.custom.labels import LabelForm
-from bertcore_tasks.custom.tables import SUFFIXES, TableConfig, input_fields, open_splits, parse_records
+from bertcore_tasks.custom.tables import SUFFIXES, input_fields, open_splits, parse_records
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.regression import RegressionTask, parse_number
 

@@ -13,40 +13,15 @@ from bertcore.data.bad_examples import one_example
 from bertcore.data.table_files import Table, TableForm
 from bertcore.data.tables import Record
 from bertcore.errors import DataError, Origin
-from pydantic import Field
 
 from bertcore_tasks.annotations.export import labeled_table
-from bertcore_tasks.custom.columns import IDENTIFIER, Chosen, choose_columns, header_test, is_number
+from bertcore_tasks.custom.columns import IDENTIFIER, Chosen, TableConfig, choose_columns, header_test, is_number
 from bertcore_tasks.custom.labels import LabelForm, LabelReader, word_on_truth_values
-from bertcore_tasks.label_texts import AUTO, without_blanks
-from bertcore_tasks.own_files import OwnFilesConfig
+from bertcore_tasks.label_texts import without_blanks
 from bertcore_tasks.texts import identifier_of, plain_text, text_example, text_examples
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".txt")
 TRAINING = "train"
-
-
-class TableConfig(OwnFilesConfig):
-    """Data options of tasks on tables."""
-
-    text: str | None = Field(
-        None, description="column of the text, by name or by number from 1; default: text, sentence, sentence1, ..."
-    )
-    text_pair: str | None = Field(
-        None, description="column of a second text; default: what belongs to the first, as text_pair or sentence2"
-    )
-    label: str | None = Field(None, description="column of the label; default: label, or score for a regression")
-    header: bool | None = Field(
-        None, description="whether the first row names the columns, which else are 1, 2, 3, ...; default: found"
-    )
-    separator: str | None = Field(
-        None, description="what stands between two columns, as tab, comma, semicolon or itself; default: found"
-    )
-    ignore_labels: str | None = Field(
-        AUTO,
-        description="labels, between commas, that stand for no label; default: '-', and '-1' where a test file has no "
-        "other; 'none': none",
-    )
 
 
 @dataclass(frozen=True)

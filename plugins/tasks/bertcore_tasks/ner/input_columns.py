@@ -10,7 +10,8 @@ from pathlib import Path
 
 from bertcore.data.tables import Record, read_lines
 
-from bertcore_tasks.ner.columns import BLANK, DOCUMENT, Clean, Columns, TaggedLines, read_columns
+from bertcore_tasks.ner.columns import BLANK, DOCUMENT, Columns, read_columns
+from bertcore_tasks.ner.tags import Clean, TaggedLines
 
 SUFFIXES = (".bio", ".bioes", ".bilou", ".bmes", ".conll", ".iob", ".iob2")
 """What is always a file of columns."""

@@ -15,9 +15,10 @@ from bertcore.contracts.tagging import SCHEMES, Span, check_tag, chunks, spans_t
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError, Origin
 
-from bertcore_tasks.ner.columns import Clean, Columns, TaggedLines, check_tags, read_columns
+from bertcore_tasks.ner.columns import Columns, read_columns
 from bertcore_tasks.ner.scoring import Prediction
 from bertcore_tasks.ner.spans import PREDICTED_FIELDS, read_entities
+from bertcore_tasks.ner.tags import Clean, TaggedLines, check_tags
 from bertcore_tasks.ner.units import Sentence, align
 
 JSON_LINES = (".json", ".jsonl")

@@ -129,8 +129,9 @@ class PathProbabilities:
             return alone, onward
         lengths = np.concatenate(self._lengths)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        emissions, tags, places = (np.concatenate(parts) for parts in (self._emissions, self._tags, self._places))
+        emissions, tags = np.concatenate(self._emissions), np.concatenate(self._tags)
         path = path_log_probabilities(emissions, tags, offsets, scores, self._legal)
+        places = np.concatenate(self._places)
         chosen = places >= 0
         row = np.full(self._units, -1, dtype=np.int64)
         row[places[chosen]] = np.repeat(np.arange(len(lengths)), lengths)[chosen]

@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from bertcore.contracts.tagging import spans_to_tags
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Record, read_content
 from bertcore.errors import DataError, Origin
 
-from bertcore_tasks.ner.columns import LONGEST_UNIT, TaggedLines
 from bertcore_tasks.ner.span_lists import read_span_list
+from bertcore_tasks.ner.tags import LONGEST_UNIT, TaggedLines
 from bertcore_tasks.texts import counted, identifier_of
 
 TOKENS = ("tokens", "words", "tokenized_text")
@@ -217,7 +217,7 @@ def _name_of(tag: Any, names: Sequence[str], origin: Origin) -> Any:
     return names[tag]
 
 
-def _is_texts(value: Any) -> bool:
+def _is_texts(value: Any) -> TypeGuard[list[str]]:
     return isinstance(value, list) and bool(value) and all(isinstance(one, str) for one in value)
 
 

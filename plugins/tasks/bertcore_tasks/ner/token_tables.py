@@ -16,7 +16,7 @@ from bertcore.data.table_files import Table, TableForm, read_table
 from bertcore.data.tables import Record
 from bertcore.errors import DataError, Origin
 
-from bertcore_tasks.ner.columns import LONGEST_UNIT, TaggedLines
+from bertcore_tasks.ner.tags import LONGEST_UNIT, TaggedLines
 
 SENTENCES = ("sentence #", "sentence_id", "sentence id", "sentence_idx", "sent_id", "sentence_number", "sentence")
 WORDS = ("word", "words", "token", "tokens", "char", "character", "text")

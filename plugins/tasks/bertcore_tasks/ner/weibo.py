@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def bertcore_register_tasks() -> list[Task]:
     """The task ``weibo``."""
     from bertcore_tasks.ner.column_task import ColumnNerTask, Layout
-    from bertcore_tasks.ner.columns import without_word_positions
+    from bertcore_tasks.ner.tags import without_word_positions
 
     kinds = ("PER", "LOC", "ORG", "GPE")
     return [

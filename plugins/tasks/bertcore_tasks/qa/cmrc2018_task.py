@@ -8,8 +8,9 @@ from bertcore.contracts.benchmark import Benchmark
 from pydantic import Field
 
 from bertcore_tasks.benchmarks import CLUE
-from bertcore_tasks.qa.base import QuestionAnsweringConfig, QuestionAnsweringTask
+from bertcore_tasks.qa.base import QuestionAnsweringTask
 from bertcore_tasks.qa.metrics import cmrc2018
+from bertcore_tasks.qa.options import QuestionAnsweringConfig
 
 
 class Cmrc2018Config(QuestionAnsweringConfig):

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 @hookimpl
 def bertcore_register_tasks() -> list[Task]:
     """The task ``squad``."""
-    from bertcore_tasks.qa.base import QuestionAnsweringConfig, QuestionAnsweringTask
+    from bertcore_tasks.qa.base import QuestionAnsweringTask
     from bertcore_tasks.qa.metrics import squad_v1
+    from bertcore_tasks.qa.options import QuestionAnsweringConfig
 
     return [
         QuestionAnsweringTask[QuestionAnsweringConfig](

@@ -217,5 +217,5 @@ def _positions(
 
 def _ranges(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """The numbers from each start on, as many as each length says, one after the other."""
-    total = int(lengths.sum())
-    return np.arange(total, dtype=np.int64) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+    shift: NDArray[np.int64] = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
+    return np.arange(len(shift)) + shift
