@@ -78,4 +78,4 @@ class MindSporeBackend(Backend):
     def _refuse_problem(self) -> None:
         problem = self.problem()
         if problem is not None:
-            raise DeviceError(*problem)
+            raise DeviceError(*problem, code="backend-unusable")

@@ -73,7 +73,8 @@ def split_device(device: str) -> tuple[str, int]:
     """
     kind, _, index = device.partition(":")
     if kind not in DEVICES or not (index.isdigit() or index == ""):
-        raise DeviceError(f"the backend mindspore knows no device {device!r}", f"choose one of {', '.join(DEVICES)}")
+        remedy = f"choose one of {', '.join(DEVICES)}"
+        raise DeviceError(f"the backend mindspore knows no device {device!r}", remedy, code="device-unknown")
     return kind, int(index or 0)
 
 
@@ -99,11 +100,14 @@ def check_device(mindspore: ModuleType, device: str, *precisions: Precision) -> 
         raise DeviceError(
             f"MindSpore {mindspore.__version__} finds no device {device} here",
             f"choose one of {', '.join(available_devices(mindspore))}",
+            code="device-missing",
         )
     for precision in precisions:
         if precision not in row.precisions:
             raise DeviceError(
-                f"MindSpore has no {precision} on {kind}", f"set the precision to one of {', '.join(row.precisions)}"
+                f"MindSpore has no {precision} on {kind}",
+                f"set the precision to one of {', '.join(row.precisions)}",
+                code="precision-unknown",
             )
     return row
 
@@ -121,6 +125,7 @@ def configure(mindspore: ModuleType, device: str) -> None:
         raise DeviceError(
             f"this process already computes on {_configured}, MindSpore cannot change to {device}",
             "start a process of its own for the other device",
+            code="device-fixed",
         )
     row = DEVICES[kind]
     if kind == "cpu":

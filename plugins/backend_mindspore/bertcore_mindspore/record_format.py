@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bertcore.contracts.record_format import Feature, Record, RecordFormat
-from bertcore.errors import DataError, OutputError
+from bertcore.errors import DataError, Origin, OutputError
 from bertcore_mindspore import devices
 from bertcore_mindspore.backend import MindSporeBackend
 
@@ -62,7 +62,8 @@ class MindRecordFormat(RecordFormat):
 
         for needed in (file, _index_of(file)):
             if not needed.is_file():
-                raise DataError(f"{needed}: no such file", "a MindRecord file and its index FILE.db belong together")
+                remedy = "a MindRecord file and its index FILE.db belong together"
+                raise DataError("no such file", remedy, origin=Origin(str(needed)), code="records-incomplete")
         number = 0
         try:
             reader = FileReader(str(file))
@@ -73,8 +74,9 @@ class MindRecordFormat(RecordFormat):
             finally:
                 reader.close()
         except RuntimeError as error:
-            place = f"behind record {number}: " if number else ""
-            raise DataError(f"{file}: {place}{_reason(error)}", "get or write the file again") from None
+            origin = Origin(str(file), part=f"behind record {number}" if number else None)
+            remedy = "get or write the file again"
+            raise DataError(_reason(error), remedy, origin=origin, code="record-damaged") from None
 
 
 def _index_of(file: Path) -> Path:
@@ -99,7 +101,8 @@ def _feature(values: object) -> Feature:
 
 
 def _output_error(file: Path, error: RuntimeError) -> OutputError:
-    return OutputError(f"cannot write {file}: {_reason(error)}", "free some space, or choose another place")
+    remedy = "free some space, or choose another place"
+    return OutputError(f"cannot write {file}: {_reason(error)}", remedy, code="output-unwritable")
 
 
 def _reason(error: RuntimeError) -> str:

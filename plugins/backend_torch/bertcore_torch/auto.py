@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from bertcore.contracts.family import BertConfig, ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import ParameterSpec, SkipRule
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.heads.stored import HEAD_ENTRIES
 from bertcore.tokenization.classes import BuiltTokenizer
 
@@ -93,8 +93,10 @@ class _BoundFamily(ModelFamily):
             raise
         except Exception as error:
             raise ModelError(
-                f"{origin}: transformers cannot build this model: {type(error).__name__}: {error}".splitlines()[0],
+                f"transformers cannot build this model: {type(error).__name__}: {error}".splitlines()[0],
                 "correct the config.json of the model",
+                origin=Origin(origin),
+                code="model-config-wrong",
             ) from error
         _refuse_unusual(module, origin)
         self.prefix = f"{module.base_model_prefix or 'model'}."  # type: ignore[misc]
@@ -142,15 +144,19 @@ class _BoundFamily(ModelFamily):
         except Exception as error:
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise ModelError(
-                f"{folder}: transformers cannot read the tokenizer: {reason}",
+                f"transformers cannot read the tokenizer: {reason}",
                 "copy all of the tokenizer's files into the model folder; a SentencePiece file alone needs pip install "
                 "sentencepiece protobuf",
+                origin=Origin(str(folder)),
+                code="tokenizer-damaged",
             ) from error
         name = type(tokenizer).__name__
         if not isinstance(tokenizer, transformers.TokenizersBackend):
             raise ModelError(
-                f"{folder}: {name} is Python code of transformers, which bertcore does not run",
+                f"{name} is Python code of transformers, which bertcore does not run",
                 "use a model whose tokenizer is one of the tokenizers library (tokenizer.json)",
+                origin=Origin(str(folder)),
+                code="tokenizer-unsupported",
             )
         if not any((folder / file).is_file() for file in (*tokenizer.vocab_files_names.values(), "tokenizer.json")):
             return None
@@ -219,26 +225,33 @@ def _read_config(config: Mapping[str, Any], origin: str) -> Any:
         import transformers
     except ImportError as error:
         raise ModelError(
-            f"{origin}: model_type {model_type!r} is computed by transformers, which cannot be imported: {error}",
+            f"model_type {model_type!r} is computed by transformers, which cannot be imported: {error}",
             "pip install 'transformers>=5'",
+            origin=Origin(origin),
+            code="transformers-missing",
         ) from None
     remedy = "use a model of bert, electra, roberta or of another encoder of transformers, or add a family by a plugin"
     if model_type not in transformers.CONFIG_MAPPING:
         raise ModelError(
-            f"{origin}: model_type {model_type!r} is not known, nor is it to transformers {transformers.__version__}",
+            f"model_type {model_type!r} is not known, nor is it to transformers {transformers.__version__}",
             remedy,
+            origin=Origin(origin),
+            code="family-unknown",
         )
     for key in ("num_hidden_layers", "n_layers", "num_layers", "n_layer"):
         if isinstance(config.get(key), int) and config[key] > _MOST_LAYERS:
-            raise ModelError(f"{origin}: {key} is {config[key]}, and no encoder has more than {_MOST_LAYERS}", remedy)
+            problem = f"{key} is {config[key]}, and no encoder has more than {_MOST_LAYERS}"
+            raise ModelError(problem, remedy, origin=Origin(origin), code="model-config-wrong")
     try:
         parsed = transformers.CONFIG_MAPPING[model_type].from_dict(dict(config))
     except Exception as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelError(f"{origin}: {reason[0]}", "correct the config.json of the model") from error
+        remedy = "correct the config.json of the model"
+        raise ModelError(reason[0], remedy, origin=Origin(origin), code="model-config-wrong") from error
     is_encoder = type(parsed) in transformers.MODEL_FOR_MASKED_LM_MAPPING and not parsed.is_encoder_decoder
     if not is_encoder or hasattr(parsed, "vision_config"):
-        raise ModelError(f"{origin}: model_type {model_type!r} is not known as an encoder of text", remedy)
+        problem = f"model_type {model_type!r} is not known as an encoder of text"
+        raise ModelError(problem, remedy, origin=Origin(origin), code="family-unknown")
     return parsed
 
 
@@ -296,4 +309,9 @@ def _refuse_unusual(module: Any, origin: str) -> None:
     elif getattr(module.config, "hidden_size", None) is None:
         problem = "does not tell its hidden_size"
     if problem:
-        raise ModelError(f"{origin}: {type(module).__name__} {problem}: bertcore cannot train it", "use another model")
+        raise ModelError(
+            f"{type(module).__name__} {problem}: bertcore cannot train it",
+            "use another model",
+            origin=Origin(origin),
+            code="model-untrainable",
+        )

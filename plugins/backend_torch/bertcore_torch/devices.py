@@ -67,13 +67,15 @@ def resolve_device(name: str, precisions: tuple[Precision, ...]) -> torch.device
 
     kind, _, index = name.partition(":")
     if kind not in KINDS:
-        raise DeviceError(f"torch knows no device {name!r}", f"choose one of {', '.join(KINDS)}")
+        remedy = f"choose one of {', '.join(KINDS)}"
+        raise DeviceError(f"torch knows no device {name!r}", remedy, code="device-unknown")
     present = _devices_of(kind)
     full_name = f"{kind}:{index or 0}"
     if not present or (kind != "cpu" and full_name not in present):
         raise DeviceError(
             f"the device {name} is absent: torch {torch.__version__} finds {', '.join(available_devices())}",
             "choose one of these with --device",
+            code="device-missing",
         )
     device = torch.device(kind) if kind == "cpu" else torch.device(full_name)
     for precision in precisions:
@@ -81,6 +83,7 @@ def resolve_device(name: str, precisions: tuple[Precision, ...]) -> torch.device
             raise DeviceError(
                 f"the device {name} does not compute in {precision}",
                 f"choose one of {', '.join(KINDS[kind].precisions)} with --precision",
+                code="precision-unknown",
             )
     return device
 

@@ -76,6 +76,7 @@ def refuse_pooler_of_others(config: BertConfig, head: HeadModule) -> None:
         raise ModelError(
             f"{type(head).__name__} reads a pooler, and models of the family {config.family} have none",
             "use a head that reads the first token there, or a model of the family bert",
+            code="head-mismatch",
         )
 
 

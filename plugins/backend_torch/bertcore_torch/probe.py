@@ -48,6 +48,7 @@ def padding_matters(encoder: Any, config: AutoConfig, gives_types: bool) -> bool
             f"model_type {config.family!r}: {name} of transformers does not compute short rows of text: "
             f"{type(error).__name__}: {reason}",
             "use another model",
+            code="model-untrainable",
         ) from error
     expected = (1, _SHORT, config.hidden_size)
     if tuple(alone.shape) != expected:
@@ -55,6 +56,7 @@ def padding_matters(encoder: Any, config: AutoConfig, gives_types: bool) -> bool
             f"model_type {config.family!r}: {name} of transformers gives hidden states of the shape "
             f"{list(alone.shape)} for {_SHORT} tokens, where heads need {list(expected)}",
             "use another model",
+            code="model-untrainable",
         )
     return bool((alone - among).abs().max() > _ROUNDING * alone.abs().max())
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bertcore.data.label_spelling import spelling
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 NO_AGREEMENT = "-"
 """The label of an example on whose label the annotators did not agree, in SNLI, MultiNLI and OCNLI."""
@@ -74,17 +74,17 @@ class LabelNotes:
     def __init__(self, file: Path, split: str) -> None:
         self._name = file.name
         self._split = split
-        self._trimmed: list[str] = []
-        self._ignored: dict[str, list[str]] = {}
+        self._trimmed: list[Origin] = []
+        self._ignored: dict[str, list[Origin]] = {}
 
-    def trimmed(self, text: str, origin: str) -> str:
+    def trimmed(self, text: str, origin: Origin) -> str:
         """A label without the blanks around it, which are counted."""
         label = text.strip(_BLANKS)
         if label != text:
             self._trimmed.append(origin)
         return label
 
-    def ignored(self, mark: str, origin: str) -> None:
+    def ignored(self, mark: str, origin: Origin) -> None:
         """Counts an example without label."""
         self._ignored.setdefault(mark, []).append(origin)
 
@@ -114,7 +114,7 @@ class LabelNotes:
         return notes
 
 
-def refuse_two_spellings(first: Mapping[str, str]) -> None:
+def refuse_two_spellings(first: Mapping[str, Origin]) -> None:
     """Refuses labels of a training file that are one label in two spellings.
 
     Args:
@@ -128,6 +128,8 @@ def refuse_two_spellings(first: Mapping[str, str]) -> None:
         other = by_spelling.setdefault(spelling(label), label)
         if other != label:
             raise DataError(
-                f"{origin}: the label {label!r} is {other!r} ({first[other]}) in another spelling",
+                f"the label {label!r} is {other!r} ({first[other]}) in another spelling",
                 "write both alike; where they are two labels, rename one of them",
+                origin=origin,
+                code="label-spelling",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.near_misses import did_you_mean, nearest_path, other_level
 
 
@@ -29,11 +29,13 @@ def find_official_files(
         named = next((split for split, several in names.items() if path.name in several), evaluation_split)
         return {named: (path,)}
     if not path.is_dir():
-        raise DataError(f"{path}: no such folder", did_you_mean(nearest_path(path), remedy))
+        remedy = did_you_mean(nearest_path(path), remedy)
+        raise DataError("no such folder", remedy, origin=Origin(str(path)), code="file-missing")
     found = {split: [path / name for name in several if (path / name).is_file()] for split, several in names.items()}
     files: dict[str, tuple[Path, ...]] = {split: (several[0],) for split, several in found.items() if several}
     if not files:
         *first, last = (name for several in names.values() for name in several)
         meant = other_level(path, lambda folder: any((folder / name).is_file() for name in (*first, last)), task)
-        raise DataError(f"{path}: no {', '.join(first)} or {last}", did_you_mean(meant, remedy))
+        problem = f"no {', '.join(first)} or {last}"
+        raise DataError(problem, did_you_mean(meant, remedy), origin=Origin(str(path)), code="file-missing")
     return files

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bertcore.config import DataConfig
 from bertcore.data.file_kinds import refuse_other_kinds
-from bertcore.errors import DataError, UsageError
+from bertcore.errors import DataError, Origin, UsageError
 from bertcore.near_misses import did_you_mean, nearest_path, other_level
 from pydantic import Field
 
@@ -74,12 +74,13 @@ def own_files(
     elif path is not None:
         if not path.is_dir():
             remedy = did_you_mean(nearest_path(path), "name single files with --train, --dev and --test")
-            raise DataError(f"{path}: no such file or folder", remedy)
+            raise DataError("no such file or folder", remedy, origin=Origin(str(path)), code="file-missing")
         found = _in_folder(path, suffixes, official)
         for split in [split for split in SPLITS if split in found and split not in named]:
             if len(found[split]) > 1:
                 names = " and ".join(file.name for file in found[split])
-                raise DataError(f"{path}: both {names}", f"choose one with --set data.{split}=FILE")
+                remedy = f"choose one with --set data.{split}=FILE"
+                raise DataError(f"both {names}", remedy, origin=Origin(str(path)), code="file-ambiguous")
             files[split] = (found[split][0],)
     files |= {split: (file,) for split, file in named.items()}
     if not files and path is not None:
@@ -88,18 +89,21 @@ def own_files(
                 _refuse_other_kinds(file)
         remedy = "name the files with --set data.train=FILE --set data.dev=FILE"
         meant = other_level(path, lambda folder: bool(_in_folder(folder, suffixes, official)))
-        raise DataError(f"{path}: no train, dev or test with a suffix {known}", did_you_mean(meant, remedy))
+        problem = f"no train, dev or test with a suffix {known}"
+        raise DataError(problem, did_you_mean(meant, remedy), origin=Origin(str(path)), code="file-missing")
     if not files:
-        raise UsageError("no data", "give --train FILE and --dev FILE, or --data FOLDER")
+        raise UsageError("no data", "give --train FILE and --dev FILE, or --data FOLDER", code="argument-missing")
     for split, (file,) in files.items():
         if not file.is_file():
-            raise DataError(f"{file}: no such file", did_you_mean(nearest_path(file), f"check --{split}"))
+            remedy = did_you_mean(nearest_path(file), f"check --{split}")
+            raise DataError("no such file", remedy, origin=Origin(str(file)), code="file-missing")
         if file.suffix.lower() not in suffixes and not any_suffix:
             _refuse_other_kinds(file)
+            problem, remedy = f"not one of {known}", "convert the file, or give it the suffix of its form"
             if file.suffix.lower() in _FOREIGN:
                 what, remedy = _FOREIGN[file.suffix.lower()]
-                raise DataError(f"{file}: {what}, and not one of {known}", remedy)
-            raise DataError(f"{file}: not one of {known}", "convert the file, or give it the suffix of its form")
+                problem = f"{what}, and {problem}"
+            raise DataError(problem, remedy, origin=Origin(str(file)), code="file-kind-wrong")
     return files
 
 

@@ -14,7 +14,7 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.task import DataT, Encoding, Task
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.heads import Regression
 from bertcore.tokenization.tokenizer import Tokenizer
 from numpy.typing import NDArray
@@ -122,7 +122,7 @@ def number_predictions(examples: Sequence[Example], predicted: NDArray[np.float6
     return [prediction_entry(example, float(value)) for example, value in zip(examples, predicted, strict=True)]
 
 
-def parse_number(value: Any, origin: str, field: str, low: float = -math.inf, high: float = math.inf) -> float:
+def parse_number(value: Any, origin: Origin, field: str, low: float = -math.inf, high: float = math.inf) -> float:
     """Reads a number of a file.
 
     Args:
@@ -140,10 +140,14 @@ def parse_number(value: Any, origin: str, field: str, low: float = -math.inf, hi
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise DataError(f"{origin}: {value!r} in the field {field!r} is no finite number", "write it as 3.25")
+        problem = f"{value!r} in the field {field!r} is no finite number"
+        raise DataError(problem, "write it as 3.25", origin=origin, code="number-wrong")
     if not low <= number <= high:
         raise DataError(
-            f"{origin}: {value!r} in the field {field!r} is out of range", f"it goes from {low:g} to {high:g}"
+            f"{value!r} in the field {field!r} is out of range",
+            f"it goes from {low:g} to {high:g}",
+            origin=origin,
+            code="number-wrong",
         )
     return number
 

@@ -13,7 +13,7 @@ from bertcore.contracts.dataset import Example
 from bertcore.contracts.task import Encoding
 from bertcore.data.table_files import read_table
 from bertcore.data.tables import read_json_lines
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.tokenization.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
@@ -63,7 +63,7 @@ def text_examples(
     ]
 
 
-def text_example(record: Mapping[str, Any], origin: str, columns: Sequence[str], identifier: str) -> Example:
+def text_example(record: Mapping[str, Any], origin: Origin, columns: Sequence[str], identifier: str) -> Example:
     """Makes an example without a label, the columns as texts.
 
     Raises:
@@ -71,8 +71,12 @@ def text_example(record: Mapping[str, Any], origin: str, columns: Sequence[str],
     """
     for column in columns:
         if not isinstance(record.get(column), str):
-            problem = "is no text" if column in record else "is missing"
-            raise DataError(f"{origin}: the field {column!r} {problem}", f"give {' and '.join(columns)} as texts")
+            raise DataError(
+                f"the field {column!r} {'is no text' if column in record else 'is missing'}",
+                f"give {' and '.join(columns)} as texts",
+                origin=origin,
+                code="field-wrong" if column in record else "field-missing",
+            )
     return Example(identifier, {column: record[column] for column in columns}, origin=origin)
 
 
@@ -138,7 +142,7 @@ class StoredPrediction:
     """
 
     value: Any
-    origin: str
+    origin: Origin
 
 
 def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str] = ()) -> list[StoredPrediction]:
@@ -161,9 +165,10 @@ def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str
     for example in examples:
         if example.identifier in expected:
             raise DataError(
-                f"{example.origin}: the identifier {example.identifier!r} again, as at "
-                f"{expected[example.identifier].origin}",
+                f"the identifier {example.identifier!r} again, as at {expected[example.identifier].origin}",
                 "predictions are found by their identifiers: make them differ",
+                origin=example.origin,
+                code="identifier-repeated",
             )
         expected[example.identifier] = example
     passed_over = set(also)
@@ -172,21 +177,27 @@ def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str
     for identifier, prediction in _stored_predictions(file, text_fields):
         if identifier in found:
             raise DataError(
-                f"{prediction.origin}: a second prediction for {identifier!r}, as at {found[identifier].origin}",
+                f"a second prediction for {identifier!r}, as at {found[identifier].origin}",
                 "keep one prediction of each example",
+                origin=prediction.origin,
+                code="prediction-repeated",
             )
         if identifier not in expected and identifier not in passed_over:
             raise DataError(
-                f"{prediction.origin}: a prediction for {identifier!r}, which is no example of this split",
+                f"a prediction for {identifier!r}, which is no example of this split",
                 "check --split, and that data and predictions belong together",
+                origin=prediction.origin,
+                code="prediction-unknown",
             )
         found[identifier] = prediction
     missing = [example for example in examples if example.identifier not in found]
     if missing:
         raise DataError(
-            f"{file}: no prediction for {len(missing)} of {len(examples)} examples, the first is "
+            f"no prediction for {len(missing)} of {len(examples)} examples, the first is "
             f"{missing[0].identifier!r} ({missing[0].origin})",
             "every example of the split is scored: give the whole file, or check --split",
+            origin=Origin(str(file)),
+            code="prediction-missing",
         )
     return [found[example.identifier] for example in examples]
 
@@ -200,7 +211,7 @@ def _stored_predictions(file: Path, text_fields: Set[str]) -> Iterable[tuple[str
             absent = next((field for field in ("id", name) if field not in record), None)
             if absent is not None:
                 remedy = f'write {{"id": ..., "{name}": ...}} a line'
-                raise DataError(f"{origin}: the field {absent!r} is missing", remedy)
+                raise DataError(f"the field {absent!r} is missing", remedy, origin=origin, code="field-missing")
             yield str(record["id"]), StoredPrediction(record[name], origin)
         return
     table = read_table(file)
@@ -208,7 +219,12 @@ def _stored_predictions(file: Path, text_fields: Set[str]) -> Iterable[tuple[str
     for column, name in ((table.column("prediction"), "prediction"), (identifier, "index")):
         if column is None:
             shown = ", ".join(map(repr, table.columns))
-            raise DataError(f"{file}:1: no column {name!r} among {shown}", "the header is: index, tab, prediction")
+            raise DataError(
+                f"no column {name!r} among {shown}",
+                "the header is: index, tab, prediction",
+                origin=Origin(str(file), 1),
+                code="column-missing",
+            )
     for fields, origin in table.records:
         yield fields[identifier or "index"], StoredPrediction(fields["prediction"], origin)
 
@@ -218,7 +234,14 @@ def _is_json_lines(file: Path) -> bool:
         with file.open("rb") as stream:
             return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror}", "give the file of predictions with --predictions") from None
+        remedy = "give the file of predictions with --predictions"
+        missing = isinstance(error, FileNotFoundError)
+        raise DataError(
+            error.strerror or str(error),
+            remedy,
+            origin=Origin(str(file)),
+            code="file-missing" if missing else "file-unreadable",
+        ) from None
 
 
 def json_identifier(text: str) -> int | str:

@@ -127,7 +127,8 @@ class ClueTask(ClassificationTask[DataT]):
                 if split in self.leaderboard:  # what copies of these files have for labels are placeholders
                     examples.append(example)
                 elif "label" not in record:
-                    raise DataError(f"{origin}: the field 'label' is missing", f"the split {split} needs labels")
+                    remedy = f"the split {split} needs labels"
+                    raise DataError("the field 'label' is missing", remedy, origin=origin, code="labels-missing")
                 elif _is_without_agreement(record):
                     of_labels.ignored(NO_AGREEMENT, origin)
                 else:

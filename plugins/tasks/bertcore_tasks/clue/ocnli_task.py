@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bertcore.config import DataConfig
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from pydantic import Field
 
 from bertcore_tasks.clue.base import FILE_NAMES, ClueTask
@@ -48,7 +48,8 @@ class OcnliTask(ClueTask[OcnliConfig]):
         if data.training_file is not None:
             files["train"] = (path / data.training_file,)
             if not files["train"][0].is_file():
-                raise DataError(f"{files['train'][0]}: no such file", "check data.training_file")
+                origin = Origin(str(files["train"][0]))
+                raise DataError("no such file", "check data.training_file", origin=origin, code="file-missing")
         read = files["train"][0].name if "train" in files else ""
         others = [name for name in self.file_names["train"] if name != read and (path / name).is_file()]
         if others:

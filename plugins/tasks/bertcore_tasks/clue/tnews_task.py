@@ -9,13 +9,14 @@ from typing import ClassVar
 from bertcore.config import DataConfig
 from bertcore.contracts.dataset import Example
 from bertcore.data.tables import parse_json_lines, read_lines
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from pydantic import Field
 
 from bertcore_tasks.clue.base import FILE_NAMES, ClueTask
 from bertcore_tasks.texts import plain_text
 
 LABELS_FILE = "labels.json"
+_FORM = 'write {"label": "100"} a line'
 
 
 class TnewsConfig(DataConfig):
@@ -50,11 +51,15 @@ class TnewsTask(ClueTask[TnewsConfig]):
         for record, origin in parse_json_lines(read_lines(file), str(file)):
             label = plain_text(record.get("label"))
             if label is None or label in labels:
-                problem = "is missing" if label is None else f"is {label!r} again"
-                raise DataError(f"{origin}: the field 'label' {problem}", 'write {"label": "100"} a line')
+                raise DataError(
+                    f"the field 'label' {'is missing' if label is None else f'is {label!r} again'}",
+                    _FORM,
+                    origin=origin,
+                    code="field-missing" if label is None else "label-repeated",
+                )
             labels.append(label)
         if not labels:
-            raise DataError(f"{file}: no labels", 'write {"label": "100"} a line')
+            raise DataError("no labels", _FORM, origin=Origin(str(file)), code="labels-missing")
         return tuple(labels)
 
     def fields_read(self, data: TnewsConfig) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from bertcore.contracts.evaluation import Metric
 from bertcore.contracts.task import HeadT, Task
 from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_tsv
+from bertcore.errors import Origin
 from bertcore.heads import Regression, SequenceClassification
 
 from bertcore_tasks.benchmarks import GLUE
@@ -110,7 +111,7 @@ class GlueFiles(Task[DataConfig, HeadT]):
         """A prediction as the leaderboard takes it."""
         return str(prediction)
 
-    def parse_label(self, text: str, origin: str) -> Any:
+    def parse_label(self, text: str, origin: Origin) -> Any:
         """Makes an example's label of a field.
 
         Raises:
@@ -164,7 +165,7 @@ class GlueFiles(Task[DataConfig, HeadT]):
         names = zip(self._names, self.text_columns, strict=True)
         return {**{name: fields[column] for name, column in names if column in fields}, **fields}, origin
 
-    def _example(self, number: int, fields: Mapping[str, str], label: str | None, origin: str) -> Example:
+    def _example(self, number: int, fields: Mapping[str, str], label: str | None, origin: Origin) -> Example:
         return Example(
             identifier=fields.get(self.identifier_column, str(number)),
             texts={name: fields[column] for name, column in zip(self._names, self.text_columns, strict=True)},
@@ -204,7 +205,7 @@ class GlueRegressionTask(GlueFiles[Regression], RegressionTask[DataConfig]):
     label_column: str = "score"
     metric: Metric = PEARSON
 
-    def parse_label(self, text: str, origin: str) -> float:
+    def parse_label(self, text: str, origin: Origin) -> float:
         """A number in the range of the scores."""
         return parse_number(text, origin, self.label_column, self.low, self.high)
 

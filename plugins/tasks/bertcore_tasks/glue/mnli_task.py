@@ -10,7 +10,7 @@ from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.evaluation import Metric
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_tsv
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.glue.base import GlueTask
 
@@ -94,7 +94,9 @@ class _Diagnostics(Dataset):
         """See :meth:`bertcore.contracts.dataset.Dataset.split`."""
         if name == "full" and name not in self.files and "test" in self.files:
             raise DataError(
-                f"{self.files['test'][0]}: no labels: predict or submit",
+                "no labels: predict or submit",
                 "bertcore submit writes AX.tsv; to score it, give diagnostic-full.tsv",
+                origin=Origin(str(self.files["test"][0])),
+                code="labels-missing",
             )
         return super().split(name)
