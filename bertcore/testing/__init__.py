@@ -8,6 +8,15 @@ A suite is a class that a test module of the plugin subclasses; pytest does the 
     class TestMyBackend(BackendConformance):
         plugin = "bertcore_mine.plugin"  # as in the entry point
 
+What the plugin does not do, it says with a reason, and is told when that is no longer true::
+
+    from bertcore.testing import BackendConformance, notimpl
+
+
+    class TestMyBackend(BackendConformance):
+        plugin = "bertcore_mine.plugin"
+        gaps = {"crf": notimpl("the conditional random field is still to be written")}
+
 The suites need pytest, and those of converters and record formats hypothesis, which are imported when a suite is first
 named; :mod:`bertcore.testing.reference` needs numpy alone.
 """
@@ -16,6 +25,8 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from bertcore.testing.gaps import never, notimpl, notyet
 
 if TYPE_CHECKING:
     from bertcore.testing.backend_suite import BackendConformance as BackendConformance
@@ -30,7 +41,15 @@ _SUITES = {
     "TaskConformance": "bertcore.testing.task_suite",
 }
 
-__all__ = ["BackendConformance", "ConverterConformance", "RecordFormatConformance", "TaskConformance"]
+__all__ = [
+    "BackendConformance",
+    "ConverterConformance",
+    "RecordFormatConformance",
+    "TaskConformance",
+    "never",
+    "notimpl",
+    "notyet",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -38,6 +57,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'bertcore.testing' has no attribute {name!r}")
     import pytest
 
-    pytest.register_assert_rewrite(_SUITES[name])  # a failed assert then shows its values, as in a test module
+    # A failed assert then shows its values, as in a test module.
+    pytest.register_assert_rewrite(_SUITES[name], "bertcore.testing.heads", "bertcore.testing.suite")
     globals()[name] = getattr(import_module(_SUITES[name]), name)
     return globals()[name]

@@ -18,7 +18,8 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.errors import ModelError, OutputError
 from bertcore.families.bert import BertFamily
-from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.heads import SequenceClassification
+from bertcore.testing.heads import descriptions
 from bertcore.testing.plugin_under_test import (
     CUTS,
     FRAMEWORKS,
@@ -29,15 +30,10 @@ from bertcore.testing.plugin_under_test import (
     only,
     small_files_only,
 )
+from bertcore.testing.suite import Suite
 from bertcore.weights.converters.transformers_parts import transformers_parts
 from bertcore.weights.verification import verify
 
-HEADS: tuple[Head, ...] = (
-    SequenceClassification(("no", "yes")),
-    Regression(),
-    TokenClassification(("O", "B-X", "I-X"), crf=True),
-    SpanExtraction(),
-)
 _ENCODER = re.compile(r"^(?=(embeddings|encoder|pooler)\.)")
 
 
@@ -54,16 +50,17 @@ def models(draw: st.DrawFn) -> tuple[BertConfig, Head, int]:
         max_position_embeddings=draw(st.integers(1, 8)),
         type_vocab_size=draw(st.integers(1, 2)),
     )
-    return config, draw(st.sampled_from(HEADS)), draw(st.integers(0, 2**32 - 1))
+    return config, draw(st.sampled_from(list(descriptions().values()))), draw(st.integers(0, 2**32 - 1))
 
 
-class ConverterConformance:
+class ConverterConformance(Suite):
     """Subclass it in a test module of the plugin, and name the plugin as its entry point does.
 
     Attributes:
         plugin: value of the entry point, ``module`` or ``module:attribute``.
         converter: name of the converter, where the plugin registers several.
         file_name: what the converter writes, as ``weights.ckpt``; without a suffix for a folder.
+        gaps: what the converter does not do, by the name of a test (:mod:`bertcore.testing.gaps`).
     """
 
     plugin: ClassVar[str]
@@ -124,16 +121,12 @@ class ConverterConformance:
         check()
 
     def test_the_stated_meaning_of_the_tensors(self, bench: WeightConverter, tmp_path: Path) -> None:
-        """What the converter says that its layout's program computes is the model that was written.
-
-        A converter without ``parts`` is skipped: ``bertcore convert --verify`` refuses it.
-        """
+        """What the converter says that its layout's program computes is the model that was written."""
         weights = example_weights(tmp_path)
         path = tmp_path / self.file_name
         bench.write(weights, path)
         parts = bench.parts(path)
-        if parts is None:
-            pytest.skip("the converter has no parts(), so its conversions cannot be verified")
+        assert parts is not None, "the converter has no parts(): bertcore convert --verify refuses it"
         assert weights.config is not None
         config = BertFamily().parse_config(weights.config)
         expected = transformers_parts(weights.tensors, "the weights")
@@ -223,7 +216,7 @@ def example_weights(folder: Path, seed: int = 0) -> WeightSet:
         intermediate_size=20,
         max_position_embeddings=16,
     )
-    return _weights(config, HEADS[0], seed, folder)
+    return _weights(config, SequenceClassification(("no", "yes")), seed, folder)
 
 
 def _weights(config: BertConfig, head: Head, seed: int, folder: Path) -> WeightSet:

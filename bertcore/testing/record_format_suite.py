@@ -25,6 +25,7 @@ from bertcore.testing.plugin_under_test import (
     only,
     small_files_only,
 )
+from bertcore.testing.suite import Suite
 
 MANY = 1500
 HELD = 600
@@ -52,12 +53,13 @@ def lists_of_records(draw: st.DrawFn) -> list[Record]:
     ]
 
 
-class RecordFormatConformance:
+class RecordFormatConformance(Suite):
     """Subclass it in a test module of the plugin, and name the plugin as its entry point does.
 
     Attributes:
         plugin: value of the entry point, ``module`` or ``module:attribute``.
         record_format: name of the format, where the plugin registers several.
+        gaps: what the format does not do, by the name of a test (:mod:`bertcore.testing.gaps`).
     """
 
     plugin: ClassVar[str]

@@ -22,8 +22,9 @@ from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding, Task
 from bertcore.errors import DataError, UsageError
-from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.testing.heads import reference_of
 from bertcore.testing.plugin_under_test import FRAMEWORKS, character_tokenizer, imported_modules, load_plugin, only
+from bertcore.testing.suite import Suite
 
 LONG, SHORT = 4096, 16
 """Lengths at which nothing, and much, is cut."""
@@ -76,7 +77,7 @@ class Bench:
         return accumulator.result()
 
 
-class TaskConformance:
+class TaskConformance(Suite):
     """Subclass it in a test module of the plugin, and name the plugin as its entry point does.
 
     Attributes:
@@ -86,6 +87,9 @@ class TaskConformance:
         data_options: further data options of the task, as ``{"multi_label": True}``.
         examples: largest number of examples to test with.
         best_score: the task's metric when every prediction is right.
+        gaps: what the task does not do, by the name of a test (:mod:`bertcore.testing.gaps`).
+
+    A task with a head of its own registers the head's reference first (:mod:`bertcore.testing.heads`).
     """
 
     plugin: ClassVar[str]
@@ -196,21 +200,8 @@ class TaskConformance:
     def test_labels_fit_the_head(self, bench: Bench, max_length: int) -> None:
         """Every label is one that the head knows, or the declared value to ignore."""
         batch = bench.encode(bench.examples, max_length).batch
-        column = batch.columns[bench.head.label_column]
-        values = column.values
         assert bench.head.loss_count(batch) > 0
-        if isinstance(bench.head, Regression):
-            assert np.isfinite(values.astype(np.float64)).all()
-        elif isinstance(bench.head, SpanExtraction):
-            columns = (batch.columns[name] for name in ("start_positions", "end_positions"))
-            starts, ends = (column.values.astype(np.int64) for column in columns)
-            assert np.all((starts >= 0) & (starts <= ends) & (ends < batch.lengths))
-        else:
-            multi_label = isinstance(bench.head, SequenceClassification) and bench.head.multi_label
-            known: list[Any] = [0, 1] if multi_label else list(range(bench.head.output_size))
-            allowed = known if column.ignore is None else [*known, column.ignore]
-            assert np.isin(values, allowed).all()
-            assert multi_label or np.issubdtype(values.dtype, np.integer)
+        reference_of(bench.head).assert_labels_fit(bench.head, batch)
 
     def test_encoding_is_deterministic(self, bench: Bench) -> None:
         """The same rows again, and the same whatever other examples are encoded with them."""
@@ -342,23 +333,7 @@ class TaskConformance:
 
 def perfect_outputs(head: Head, batch: Batch, want: Sequence[str]) -> Outputs:
     """The outputs of a model that is always right and sure."""
-    outputs: Outputs = {}
-    if isinstance(head, SpanExtraction):
-        for name, column in (("start_logits", "start_positions"), ("end_logits", "end_positions")):
-            logits = np.full(len(batch.input_ids), -10, dtype=np.float32)
-            logits[batch.offsets[:-1] + batch.columns[column].values.astype(np.int64)] = 10
-            outputs[name] = logits
-    else:
-        labels = batch.columns[head.label_column].values
-        if isinstance(head, Regression):
-            outputs["logits"] = labels.astype(np.float32)[:, None]
-        elif isinstance(head, SequenceClassification) and head.multi_label:
-            outputs["logits"] = (20 * labels.astype(np.float32) - 10).astype(np.float32)
-        elif isinstance(head, SequenceClassification | TokenClassification):
-            outputs["logits"] = (20 * (labels[:, None] == np.arange(head.output_size)) - 10).astype(np.float32)
-            outputs["tags"] = labels.astype(np.int32)
-        else:
-            pytest.skip(f"the suite knows no right outputs of the head {head.name!r}")
+    outputs = reference_of(head).perfect_outputs(head, batch)
     missing = set(want) - set(outputs)
     assert not missing, f"the accumulator wants {missing}, which the head does not give"
     return {name: outputs[name] for name in want}

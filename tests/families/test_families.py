@@ -25,7 +25,6 @@ from bertcore.heads.stored import HEAD_ENTRIES, head_from_config
 from bertcore.plugins.discovery import Plugins
 from bertcore.plugins.hookspecs import hookimpl
 from bertcore.plugins.registry import Registry
-from bertcore.testing.backend_suite import reference_model
 from bertcore.testing.reference import ReferenceModel
 from bertcore.weights.family_choice import find_family
 from bertcore.weights.opening import open_model
@@ -299,9 +298,8 @@ def test_transformers_reads_the_config_of_relatives(
 
 
 def reference_logits(model: ReferenceModel, head: Head, tokens: Any) -> np.ndarray:
-    if isinstance(head, SpanExtraction):
-        return np.stack(model.span_logits(*tokens), axis=1)
-    return model.token_logits(*tokens) if isinstance(head, TokenClassification) else model.sequence_logits(*tokens)
+    kind = {SpanExtraction: "span", TokenClassification: "token"}.get(type(head), "sequence")
+    return model.logits(*tokens, kind)
 
 
 @pytest.mark.parametrize("changes", [{}, {"hidden_act": "gelu_new"}], ids=["gelu", "gelu_new"])
@@ -312,7 +310,7 @@ def test_what_a_family_says_makes_the_reference_equal_transformers(
     oracle = oracle_of(family_model, family, head, **changes).double()
     config = family.parse_config(oracle.config.to_dict())
     parameters = {name: value.detach().numpy() for name, value in oracle.named_parameters()}
-    model = reference_model(config, parameters)
+    model = ReferenceModel(parameters, config)
     generator = np.random.default_rng(3)
     for length in (1, 9, config.max_length):
         input_ids = generator.integers(5, 120, length)

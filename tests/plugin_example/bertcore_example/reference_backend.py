@@ -26,7 +26,7 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.implementations import load_target
 from bertcore.contracts.parameters import Parameters
 from bertcore.errors import DeviceError, UsageError
-from bertcore.testing.reference import ReferenceModel, adamw_update, clip_by_global_norm
+from bertcore.testing.reference import AdamW, ReferenceModel, clip_by_global_norm
 from numpy.typing import NDArray
 
 from bertcore_example.reference_heads import RowLoss
@@ -110,7 +110,7 @@ class ReferenceSession(Session):
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """``logits`` float32 ``[rows, labels]`` and ``loss`` float32 ``[rows]``."""
         model = self._model()
-        logits = [model.sequence_logits(*_row(batch, row)) for row in range(len(batch))]
+        logits = [model.logits(*_row(batch, row)) for row in range(len(batch))]
         outputs: Outputs = {}
         if "logits" in want:
             outputs["logits"] = np.array(logits, dtype=np.float32).reshape(len(batch), -1)
@@ -133,7 +133,7 @@ class ReferenceSession(Session):
         for batch in micro_batches:
             for row in range(len(batch)):
                 tokens, label = _row(batch, row), batch.columns[self._label_column].values[row]
-                logits = model.sequence_logits(*tokens)
+                logits = model.logits(*tokens)
                 loss_sum += self._head.loss(logits, label)
                 row_gradients = model.gradients(*tokens, self._head.gradient(logits, label))
                 for name in trained:
@@ -145,16 +145,14 @@ class ReferenceSession(Session):
             return ReferenceStep(loss_sum, norm, finite=False)
         self._updates += 1
         for name, gradient in gradients.items():
-            updated = adamw_update(
+            rule = AdamW(training.betas, training.eps, training.groups[groups[name]].weight_decay)
+            updated = rule.update(
                 self._parameters[name].astype(np.float64),
                 gradient,
                 self._first_moment[name].astype(np.float64),
                 self._second_moment[name].astype(np.float64),
                 self._updates,
                 context.learning_rates[groups[name]],
-                training.betas,
-                training.eps,
-                training.groups[groups[name]].weight_decay,
             )
             parameter, first_moment, second_moment = (value.astype(np.float32) for value in updated)
             self._parameters[name] = parameter
@@ -168,18 +166,7 @@ class ReferenceSession(Session):
         return next(index for index, group in rules if re.search(group.pattern, name))
 
     def _model(self) -> ReferenceModel:
-        config = self._specification.config
-        return ReferenceModel(
-            self._parameters,
-            num_hidden_layers=config.num_hidden_layers,
-            num_attention_heads=config.num_attention_heads,
-            layer_norm_eps=config.layer_norm_eps,
-            hidden_act=config.hidden_act,
-            prefix=config.prefix,
-            position_offset=config.position_offset,
-            token_types=config.reads_token_types,
-            head_activation=config.head_activation,
-        )
+        return ReferenceModel(self._parameters, self._specification.config)
 
 
 def _row(batch: Batch, row: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from bertcore.testing import BackendConformance, ConverterConformance, RecordFormatConformance, TaskConformance
+from typing import ClassVar
+
+from bertcore.testing import (
+    BackendConformance,
+    ConverterConformance,
+    RecordFormatConformance,
+    TaskConformance,
+    never,
+    notimpl,
+)
 
 
 class TestReferenceNumpy(BackendConformance):
     plugin = "bertcore_example.plugins:ReferenceNumpy"
-    has_dropout = False
+    gaps: ClassVar = {
+        "token": notimpl("no class computes tags yet"),
+        "crf": notimpl("no class computes a conditional random field yet"),
+        "span": notimpl("no class computes spans yet"),
+        "dropout": never("it computes the equations, in which there is none"),
+    }
 
 
 class TestColour(TaskConformance):
@@ -17,6 +31,7 @@ class TestColour(TaskConformance):
 class TestNpz(ConverterConformance):
     plugin = "bertcore_example.plugins:Npz"
     file_name = "weights.npz"
+    gaps: ClassVar = {"test_the_stated_meaning_of_the_tensors": notimpl("parts() is still to be written")}
 
 
 class TestNpy(RecordFormatConformance):

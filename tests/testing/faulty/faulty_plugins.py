@@ -108,7 +108,7 @@ class HeadActivationIgnored(ReferenceSession):
 class TransposedPooler(ReferenceSession):
     def _model(self):
         model = super()._model()
-        name = f"{model.prefix}pooler.dense.weight"
+        name = f"{model.config.prefix}pooler.dense.weight"
         model.parameters[name] = model.parameters[name].T
         return model
 

@@ -1,0 +1,172 @@
+"""The backend under test, its heads and sessions; what every part of the suite stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from bertcore.contracts.backend import (
+    Backend,
+    Precision,
+    Session,
+    SessionSpecification,
+    TrainingSpecification,
+    Workload,
+)
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.head import Head
+from bertcore.contracts.objective import HeadLoss
+from bertcore.contracts.parameters import Parameters
+from bertcore.testing.backend_suite.samples import CONFIG, DROPOUT, LENGTHS, MAX_LENGTH, UPDATES, random_parameters
+from bertcore.testing.gaps import Gap
+from bertcore.testing.heads import CORE_HEADS, descriptions, reference_of
+from bertcore.testing.plugin_under_test import load_plugin, only
+from bertcore.testing.reference import Array, ReferenceModel
+from bertcore.testing.suite import Suite
+
+
+class Bench:
+    """The backend under test, and the sessions opened so far, each opened once."""
+
+    def __init__(self, plugin: str, name: str, device: str) -> None:
+        self.registry = load_plugin(plugin)
+        self.backend: Backend = self.registry.backend(only(dict(self.registry.backends), name, "backend"))
+        assert self.backend.problem() is None
+        self.device = device or self.backend.available_devices()[0]
+        self._sessions: dict[tuple[Head, TrainingSpecification | None, BertConfig], Session] = {}
+
+    def specification(
+        self, head: Head, training: TrainingSpecification | None = None, config: BertConfig = CONFIG
+    ) -> SessionSpecification:
+        """A session in fp32 for the rows of the samples."""
+        lengths = np.array(LENGTHS, dtype=np.int64)
+        none = np.zeros(0, dtype=np.int64)
+        return SessionSpecification(
+            config=config,
+            head=head,
+            table=_Family(config).parameter_table(config, head),
+            device=self.device,
+            precision="fp32",
+            prediction_precision="fp32",
+            workload=Workload(lengths if training else none, lengths, len(lengths), len(lengths), MAX_LENGTH),
+            training=training,
+            head_implementation=self.registry.head_implementation(head, self.backend.name),
+            objective_implementation=self.registry.objective(HeadLoss.name, {}, self.backend.name)[1],
+        )
+
+    def session(
+        self, head: Head, training: TrainingSpecification | None = None, config: BertConfig = CONFIG
+    ) -> tuple[Session, Parameters]:
+        """A session with new random parameters loaded, and these parameters."""
+        specification = self.specification(head, training, config)
+        key = (head, training, config)
+        if key not in self._sessions:
+            self._sessions[key] = self.backend.open(specification)
+        parameters = random_parameters(specification)
+        self._sessions[key].load(parameters)
+        return self._sessions[key], parameters
+
+    def registered(self, head: Head) -> bool:
+        """Whether the plugin brings code for this head on its backend."""
+        return f"{head.name} on {self.backend.name}" in self.registry.heads
+
+    def first_head(self) -> Head:
+        """One head that the plugin registers for its backend."""
+        return next(head for head in descriptions().values() if self.registered(head))
+
+    def expected(
+        self, head: Head, parameters: Parameters, batch: Batch, config: BertConfig = CONFIG
+    ) -> dict[str, Array]:
+        """All outputs of the head and ``loss``, as the session should give them, in float64."""
+        return reference_of(head).outputs(head, ReferenceModel(parameters, config), batch)
+
+    def close(self) -> None:
+        """Closes all sessions."""
+        for session in self._sessions.values():
+            session.close()
+
+
+class BackendSuite(Suite):
+    """What the parts of :class:`bertcore.testing.BackendConformance` share; it says what the attributes mean."""
+
+    plugin: ClassVar[str]
+    backend: ClassVar[str] = ""
+    device: ClassVar[str] = ""
+    forward_tolerance: ClassVar[float] = 1e-5
+    gradient_tolerance: ClassVar[tuple[float, float]] = (5e-5, 1e-7)
+    accumulation_tolerance: ClassVar[float] = 1e-6
+    update_tolerance: ClassVar[float] = 1e-6
+    low_precision_tolerance: ClassVar[float] = 0.05
+
+    def features(self) -> frozenset[str]:
+        """The heads, and dropout."""
+        return frozenset({*descriptions(), "dropout"})
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Each head of bertcore, whether the plugin registers it or not, and each further one that it registers."""
+        if "head" in metafunc.fixturenames:
+            names = [
+                name
+                for name, head in descriptions().items()
+                if head.name in CORE_HEADS or head.name in _registered_heads(self.plugin)
+            ]
+            metafunc.parametrize("head", names, indirect=True)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def bench(cls) -> Iterator[Bench]:
+        """The backend under test."""
+        bench = Bench(cls.plugin, cls.backend, cls.device)
+        yield bench
+        bench.close()
+
+    @pytest.fixture
+    def head(self, request: pytest.FixtureRequest) -> Head:
+        """Each head."""
+        self.expect(request, request.param)
+        return descriptions()[request.param]
+
+    @pytest.fixture(params=["bf16", "fp16"])
+    def precision(self, bench: Bench, request: pytest.FixtureRequest) -> Precision:
+        """Each precision below fp32; one that the backend does not declare for the device is a gap by that."""
+        precision: Precision = request.param
+        if precision not in bench.backend.devices[bench.device.partition(":")[0]]:
+            request.applymarker(Gap("not declared", f"{bench.backend.name} has no {precision} on {bench.device}").mark)
+        return precision
+
+    @pytest.fixture
+    def classifier(self, request: pytest.FixtureRequest) -> Head:
+        """A head with the parameters ``classifier.*``, which the groups of the tests name."""
+        self.expect(request, "classification")
+        return descriptions()["classification"]
+
+    @pytest.fixture
+    def dropout(self, request: pytest.FixtureRequest) -> TrainingSpecification:
+        """A training with dropout."""
+        self.expect(request, "dropout")
+        return DROPOUT
+
+    @pytest.fixture(params=["without dropout", "with dropout"])
+    def training(self, request: pytest.FixtureRequest) -> TrainingSpecification:
+        """A training without dropout, and one with it."""
+        if request.param == "without dropout":
+            return UPDATES
+        self.expect(request, "dropout")
+        return DROPOUT
+
+
+@cache
+def _registered_heads(plugin: str) -> frozenset[str]:
+    return frozenset(name.partition(" on ")[0] for name in load_plugin(plugin).heads)
+
+
+class _Family(ModelFamily):
+    """The table of a configuration, under its own names."""
+
+    def __init__(self, config: BertConfig) -> None:
+        self.prefix = config.prefix  # type: ignore[misc]

@@ -1,0 +1,76 @@
+"""One label per row, or several: softmax cross entropy, or the mean of binary ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bertcore.contracts.backend import Outputs
+from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.heads import SequenceClassification
+from bertcore.testing.heads.base import RowReference
+from bertcore.testing.reference import (
+    Array,
+    ReferenceModel,
+    binary_cross_entropy,
+    binary_cross_entropy_gradient,
+    softmax_cross_entropy,
+    softmax_cross_entropy_gradient,
+)
+
+LABELS = ("red", "green", "blue")
+
+
+class SequenceClassificationReference(RowReference[SequenceClassification]):
+    """See :class:`bertcore.heads.SequenceClassification`."""
+
+    head = SequenceClassification
+    descriptions = {  # noqa: RUF012
+        "classification": SequenceClassification(LABELS),
+        "multi-label": SequenceClassification(LABELS, multi_label=True),
+    }
+    kind = "sequence"
+
+    def batch(  # noqa: D102
+        self,
+        head: SequenceClassification,
+        input_ids: Sequence[Sequence[int]],
+        token_type_ids: Sequence[Sequence[int]],
+        generator: np.random.Generator,
+    ) -> Batch:
+        rows, labels = len(input_ids), len(head.labels)
+        if head.multi_label:
+            column = Column(generator.integers(0, 2, (rows, labels)).astype(np.float32), "row")
+        else:
+            values = generator.integers(0, labels, rows).astype(np.int32)
+            values[rows // 2] = -100
+            column = Column(values, "row", ignore=-100)
+        return from_rows(input_ids, token_type_ids, {"labels": column})
+
+    def loss(  # noqa: D102
+        self, head: SequenceClassification, model: ReferenceModel, batch: Batch, row: int, logits: Array
+    ) -> tuple[float, Array]:
+        label = batch.columns["labels"].values[row]
+        if head.multi_label:
+            size = len(head.labels)
+            return binary_cross_entropy(logits, label) / size, binary_cross_entropy_gradient(logits, label) / size
+        return softmax_cross_entropy(logits[None], [label]), softmax_cross_entropy_gradient(logits[None], [label])[0]
+
+    def joined(  # noqa: D102
+        self, head: SequenceClassification, model: ReferenceModel, batch: Batch, logits: Sequence[Array]
+    ) -> dict[str, Array]:
+        return {"logits": np.stack(logits)}
+
+    def perfect_outputs(self, head: SequenceClassification, batch: Batch) -> Outputs:  # noqa: D102
+        labels = batch.columns["labels"].values
+        chosen = labels.astype(np.float32) if head.multi_label else labels[:, None] == np.arange(len(head.labels))
+        return {"logits": (20 * chosen - 10).astype(np.float32)}
+
+    def assert_labels_fit(self, head: SequenceClassification, batch: Batch) -> None:  # noqa: D102
+        column = batch.columns["labels"]
+        known: list[Any] = [0, 1] if head.multi_label else list(range(len(head.labels)))
+        allowed = known if column.ignore is None else [*known, column.ignore]
+        assert np.isin(column.values, allowed).all()
+        assert head.multi_label or np.issubdtype(column.values.dtype, np.integer)
