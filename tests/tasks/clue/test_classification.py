@@ -98,13 +98,13 @@ class ClueConformance(TaskConformance):
 
 @real
 class TestTnews(ClueConformance):
-    plugin = "bertcore_tasks.clue.tnews"
+    plugin = "bertcore_tasks.plugins:tnews"
     data = TNEWS
 
 
 @real
 class TestTnewsWithKeywords(ClueConformance):
-    plugin = "bertcore_tasks.clue.tnews"
+    plugin = "bertcore_tasks.plugins:tnews"
     data = TNEWS
     data_options: ClassVar[dict[str, Any]] = {"keywords": True}
 
@@ -113,15 +113,15 @@ class OnSmallFiles(ClueConformance):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def files(cls, request: pytest.FixtureRequest) -> None:
-        cls.data = request.getfixturevalue(cls.plugin.rpartition(".")[2])
+        cls.data = request.getfixturevalue(cls.plugin.rpartition(":")[2])
 
 
 class TestAfqmc(OnSmallFiles):
-    plugin = "bertcore_tasks.clue.afqmc"
+    plugin = "bertcore_tasks.plugins:afqmc"
 
 
 class TestOcnli(OnSmallFiles):
-    plugin = "bertcore_tasks.clue.ocnli"
+    plugin = "bertcore_tasks.plugins:ocnli"
 
 
 @real

@@ -64,7 +64,7 @@ class TableConformance(TaskConformance):
 
 
 class TestOneLabel(TableConformance):
-    plugin = "bertcore_tasks.custom.classification"
+    plugin = "bertcore_tasks.plugins:classification"
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
@@ -76,7 +76,7 @@ class TestOneLabel(TableConformance):
 
 
 class TestSeveralLabels(TableConformance):
-    plugin = "bertcore_tasks.custom.classification"
+    plugin = "bertcore_tasks.plugins:classification"
     data_options: ClassVar[dict[str, Any]] = {"multi_label": True}
 
     @pytest.fixture(scope="class", autouse=True)
@@ -88,7 +88,7 @@ class TestSeveralLabels(TableConformance):
 
 
 class TestRegression(TableConformance):
-    plugin = "bertcore_tasks.custom.regression"
+    plugin = "bertcore_tasks.plugins:regression"
     best_score = 0.0  # mean squared error
 
     @pytest.fixture(scope="class", autouse=True)

@@ -22,59 +22,59 @@ class OnSmallFiles(OnRealFiles):
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def files(cls, official: Callable[[str], Path]) -> None:
-        cls.data = official(cls.plugin.rpartition(".")[2])
+        cls.data = official(cls.plugin.rpartition(":")[2])
 
 
 class TestRteSample(OnRealFiles):
-    plugin = "bertcore_tasks.glue.rte"
+    plugin = "bertcore_tasks.plugins:rte"
 
 
 @real
 class TestRte(OnRealFiles):
-    plugin = "bertcore_tasks.glue.rte"
+    plugin = "bertcore_tasks.plugins:rte"
     data = GLUE / "RTE"
     examples = 277
 
 
 @real
 class TestCola(OnRealFiles):
-    plugin = "bertcore_tasks.glue.cola"
+    plugin = "bertcore_tasks.plugins:cola"
     data = GLUE / "CoLA"
 
 
 @real
 class TestSst2(OnRealFiles):
-    plugin = "bertcore_tasks.glue.sst2"
+    plugin = "bertcore_tasks.plugins:sst2"
     data = GLUE / "SST-2"
 
 
 @real
 class TestMrpc(OnRealFiles):
-    plugin = "bertcore_tasks.glue.mrpc"
+    plugin = "bertcore_tasks.plugins:mrpc"
     data = GLUE / "MRPC"
 
 
 @real
 class TestStsb(OnRealFiles):
-    plugin = "bertcore_tasks.glue.stsb"
+    plugin = "bertcore_tasks.plugins:stsb"
     data = GLUE / "STS-B"
 
 
 class TestQqp(OnSmallFiles):
-    plugin = "bertcore_tasks.glue.qqp"
+    plugin = "bertcore_tasks.plugins:qqp"
 
 
 class TestQnli(OnSmallFiles):
-    plugin = "bertcore_tasks.glue.qnli"
+    plugin = "bertcore_tasks.plugins:qnli"
 
 
 class TestWnli(OnSmallFiles):
-    plugin = "bertcore_tasks.glue.wnli"
+    plugin = "bertcore_tasks.plugins:wnli"
 
 
 class TestMnli(OnSmallFiles):
-    plugin = "bertcore_tasks.glue.mnli"
+    plugin = "bertcore_tasks.plugins:mnli"
 
 
 class TestAx(OnSmallFiles):
-    plugin = "bertcore_tasks.glue.ax"
+    plugin = "bertcore_tasks.plugins:ax"

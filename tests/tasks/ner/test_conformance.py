@@ -22,13 +22,13 @@ def needs(name: str) -> pytest.MarkDecorator:
 
 @needs("people_daily_ner")
 class TestPeopleDaily(TaskConformance):
-    plugin = "bertcore_tasks.ner.people_daily"
+    plugin = "bertcore_tasks.plugins:people_daily"
     data = DATA / "people_daily_ner"
 
 
 @needs("cluener")
 class TestCluener(TaskConformance):
-    plugin = "bertcore_tasks.clue.cluener"
+    plugin = "bertcore_tasks.plugins:cluener"
     data = DATA / "cluener"
 
 
@@ -50,27 +50,27 @@ class SmallFiles(TaskConformance):
 
 
 class TestChineseNer(SmallFiles):
-    plugin = "bertcore_tasks.ner.chinese_ner"
+    plugin = "bertcore_tasks.plugins:chinese_ner"
     layout = "chinese_ner"
 
 
 class TestMsra(SmallFiles):
-    plugin = "bertcore_tasks.ner.msra"
+    plugin = "bertcore_tasks.plugins:msra"
     layout = "msra"
 
 
 class TestResume(SmallFiles):
-    plugin = "bertcore_tasks.ner.resume"
+    plugin = "bertcore_tasks.plugins:resume"
     layout = "resume"
 
 
 class TestWeibo(SmallFiles):
-    plugin = "bertcore_tasks.ner.weibo"
+    plugin = "bertcore_tasks.plugins:weibo"
     layout = "weibo"
 
 
 class TestOwnColumns(SmallFiles):
-    plugin = "bertcore_tasks.custom.ner"
+    plugin = "bertcore_tasks.plugins:ner"
     layout = "own-columns"
 
     @classmethod
@@ -83,7 +83,7 @@ class TestOwnColumns(SmallFiles):
 
 
 class TestOwnSpans(SmallFiles):
-    plugin = "bertcore_tasks.custom.ner"
+    plugin = "bertcore_tasks.plugins:ner"
     layout = "own-spans"
 
     @classmethod

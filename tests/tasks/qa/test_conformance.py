@@ -33,29 +33,27 @@ class SmallFiles(Percent):
 
 @pytest.mark.skipif(not SQUAD.is_dir(), reason="needs ../shared/data/squad beside the repository's root")
 class TestSquad(Percent):
-    plugin = "bertcore_tasks.qa.squad"
+    plugin = "bertcore_tasks.plugins:squad"
     data = SQUAD
     examples = 25
 
 
 class TestSquad2(SmallFiles):
-    plugin = "bertcore_tasks.qa.squad"
+    plugin = "bertcore_tasks.plugins:squad"
     fixture = "squad2"
 
 
 class TestCmrc2018(SmallFiles):
-    plugin = "bertcore_tasks.qa.cmrc2018"
+    plugin = "bertcore_tasks.plugins:cmrc2018"
     fixture = "cmrc"
 
 
 class TestOwnQuestions(SmallFiles):
-    plugin = "bertcore_tasks.custom.qa"
+    plugin = "bertcore_tasks.plugins:qa"
     fixture = "own_questions"
 
 
 def test_no_task_needs_a_framework() -> None:
     code = "from bertcore.testing.plugin_under_test import load_plugin\n"
-    code += "".join(
-        f"assert load_plugin('bertcore_tasks.{n}').tasks\n" for n in ("qa.squad", "qa.cmrc2018", "custom.qa")
-    )
+    code += "".join(f"assert load_plugin('bertcore_tasks.plugins:{n}').tasks\n" for n in ("squad", "cmrc2018", "qa"))
     assert imported_modules(code, FRAMEWORKS) == []
