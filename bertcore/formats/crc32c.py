@@ -9,7 +9,10 @@ import google_crc32c
 
 
 def masked_crc32c(content: bytes) -> int:
-    """CRC-32C, rotated and shifted, so that a checksum of data that holds checksums is a good one, too."""
+    """CRC-32C, rotated by 15 bits and moved by a constant.
+
+    Why: the CRC of data that ends in its own CRC is the same for all data. Masked ones may stand among the data.
+    """
     checksum: int = google_crc32c.value(content)
     rotated = checksum >> 15 | checksum << 17 & 0xFFFFFFFF
     return (rotated + 0xA282EAD8) & 0xFFFFFFFF

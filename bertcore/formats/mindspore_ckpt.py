@@ -6,8 +6,15 @@ A file is a protobuf message:
     Value {string tag = 1; TensorProto tensor = 2}
     TensorProto {repeated int64 dims = 1; string tensor_type = 2; bytes tensor_content = 3}
 
+So its bytes, each length being a varint:
+
+    0a LENGTH  0a LENGTH "bert.pooler.dense.bias"  12 LENGTH  08 SIZE ..  12 07 "Float32"  1a LENGTH the numbers
+    `- a Value `- its tag                          `- a tensor `- dims     `- its type      `- its content
+    0a LENGTH  ...
+    "crc_num" and the CRC-32 of all before it, in 10 bytes, big end first: it may be missing
+
 A tensor of more than 512 MiB is cut into several Values of the same tag, one after the other, each with the dims of the
-whole. The file may end in `crc_num` and the CRC-32 of all before it (10 bytes, big end first).
+whole.
 
 Reference implementation: https://gitee.com/mindspore/mindspore, `mindspore/train/serialization.py`. Wire format:
 https://protobuf.dev/programming-guides/encoding.

@@ -1,4 +1,14 @@
-"""The wire format of protobuf messages, as far as weight files and records need it: https://protobuf.dev/programming-guides/encoding."""
+"""The wire format of protobuf messages, as far as weight files and records need it.
+
+A message is a row of fields, and a field is a key and a value. The key is a varint, `number << 3 | wire type`; the wire
+type says how long the value is, so that a reader can pass over what it does not know:
+
+    08 96 01          field 1, VARINT: 0x96 0x01 = 0x16 + (0x01 << 7) = 150
+    12 02 68 69       field 2, LENGTH_DELIMITED: 2 bytes, "hi"; texts, messages and packed numbers look alike
+    1d 00 00 80 3f    field 3, FIXED_32: 1.0
+
+Source: https://protobuf.dev/programming-guides/encoding.
+"""
 
 from __future__ import annotations
 

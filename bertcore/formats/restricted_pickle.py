@@ -4,6 +4,18 @@ A pickle is a program for a stack machine, and the real machine can import and c
 knows only how to build dicts, lists, tuples and scalars, and to call the few functions that its caller lists; any
 other name is refused where it appears. torch's own `weights_only` loading works in the same way.
 
+What `{"w": tensor}` looks like, with the stack after each instruction (its top on the right):
+
+    EMPTY_DICT                             {}
+    BINUNICODE "w"                         {} "w"
+    GLOBAL torch._utils _rebuild_...       {} "w" NAME              a name is put there, and nothing is imported
+    MARK                                   {} "w" NAME |            a new stack begins
+    ... BINPERSID ...                      {} "w" NAME | STORAGE 0 (2, 3) (3, 1)
+    TUPLE                                  {} "w" NAME (STORAGE, 0, (2, 3), (3, 1))
+    REDUCE                                 {} "w" TENSOR            calls what the caller lists under NAME, or refuses
+    SETITEM                                {"w": TENSOR}
+    STOP
+
 Opcodes: the standard library's `pickletools`.
 """
 

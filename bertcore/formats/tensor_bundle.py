@@ -9,6 +9,15 @@ bytes lie in which shard `PREFIX.data-SSSSS-of-NNNNN`:
                       int64 size = 5; fixed32 crc32c = 6 (masked, of the bytes); repeated TensorSliceProto slices = 7}
     TensorShapeProto {repeated Dim {int64 size = 1} dim = 2}
 
+The index, whose handles are two varints, offset and size of a block:
+
+    block | block | ... | block of metadata | index block | footer of 48 bytes
+                                                            two handles (metadata, index), zeros, magic number of 8
+    index block:  last key of a block -> handle of the block
+    a block:      entry, entry, ... | u32 restart, ... | u32 count of restarts || u8 compression | u32 checksum
+    an entry:     varint SHARED, OWN, VALUE | OWN bytes of the key | VALUE bytes
+                  its key is the first SHARED bytes of the key before it, and its own: names have long beginnings
+
 Reference implementation: https://github.com/tensorflow/tensorflow, `core/util/tensor_bundle` and `core/lib/io/table`.
 Table format: https://github.com/google/leveldb/blob/main/doc/table_format.md.
 """
@@ -258,6 +267,7 @@ def _block(path: Path, content: memoryview, offset: int, size: int) -> Iterator[
     restart_count = int.from_bytes(block[-4:], "little")
     end = size - 4 - 4 * restart_count
     position, key = 0, b""
+    # Restarts are where a key is whole, for a search by halves; who reads all entries in order needs none.
     while position < end:
         shared, position = varint(block, position)
         own, position = varint(block, position)

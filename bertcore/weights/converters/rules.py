@@ -6,6 +6,16 @@ A rule is a pair of patterns with the same fields in braces:
 
 Reading applies every rule once, in order, each to what the ones before it made of the name; writing applies them in
 reverse order and in the other direction. A name that no rule matches stays as it is.
+
+    reading                                                                                    ^
+    |   bert.bert.bert_encoder.encoder.blocks.3.attention.dense1.weight                          |
+    |       bert.bert.{rest}                          <->  bert.{rest}                           |
+    |   bert.bert_encoder.encoder.blocks.3.attention.dense1.weight                               |
+    |       bert.bert_encoder.encoder.blocks.{layer}.attention.dense1.{kind}                     |
+    |                                 <->  bert.encoder.layer.{layer}.attention.self.query.{kind} |
+    v   bert.encoder.layer.3.attention.self.query.weight                                   writing
+
+So a layout is one list, and nobody writes the way back, which is where the two would part.
 """
 
 from __future__ import annotations

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tensor_bundle_writer import write_bundle
 
 from bertcore.commands.convert_weights import convert
 from bertcore.errors import ModelError, OutputError, UsageError
@@ -19,7 +19,6 @@ from bertcore.weights.converters.rules import RenameRule
 from bertcore.weights.converters.tensorflow1 import TensorFlow1Converter
 from bertcore.weights.opening import find_converter, open_model
 
-Writer = Callable[..., Path]
 CONVERTER = TensorFlow1Converter()
 CONFIG = {
     "vocab_size": 11,
@@ -113,7 +112,7 @@ def test_transformers_computes_the_same_from_both(
     assert states[0].equal(states[1])
 
 
-def test_the_optimizer_is_skipped_and_counted(write_bundle: Writer, registry: Registry, tmp_path: Path) -> None:
+def test_the_optimizer_is_skipped_and_counted(registry: Registry, tmp_path: Path) -> None:
     model = variables()
     optimizer = {f"{name}/adam_{letter}": array for name, array in model.items() for letter in "mv"}
     steps = {"global_step": np.array(1000, np.int64), "output_bias/adam_m_1": np.zeros(2, "f4")}
@@ -127,7 +126,7 @@ def test_the_optimizer_is_skipped_and_counted(write_bundle: Writer, registry: Re
     assert report.counts == {"read": 3 * len(model) + 4, "written": len(model) + 2, "skipped": 2 * len(model) + 2}
 
 
-def test_heads_of_run_classifier_and_run_squad(write_bundle: Writer, tmp_path: Path) -> None:
+def test_heads_of_run_classifier_and_run_squad(tmp_path: Path) -> None:
     weights, bias = np.arange(8, dtype="f4").reshape(2, 4), np.array([1, 2], "f4")
     for foreign, canonical in (("", "classifier"), ("cls/squad/", "qa_outputs")):
         write_bundle(
@@ -138,7 +137,7 @@ def test_heads_of_run_classifier_and_run_squad(write_bundle: Writer, tmp_path: P
         np.testing.assert_array_equal(found[f"{canonical}.bias"], bias)
 
 
-def test_electra_keeps_its_names(write_bundle: Writer, tmp_path: Path) -> None:
+def test_electra_keeps_its_names(tmp_path: Path) -> None:
     tensors = {
         **variables("electra"),
         "electra/embeddings_project/kernel": np.arange(8, dtype="f4").reshape(2, 4),
@@ -161,7 +160,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistakes", [["pooler"], ["attention output"], ["query as key", "key as query"]])
 def test_mistakes_planted_in_the_rules_are_caught(
-    write_bundle: Writer, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistakes: list[str]
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistakes: list[str]
 ) -> None:
     head = {"output_weights": np.ones((3, 4), "f4"), "output_bias": np.ones(3, "f4")}
     prefix = write_bundle(tmp_path / "bert_model.ckpt", {**variables(), **head})
@@ -187,7 +186,7 @@ def test_mistakes_planted_in_the_rules_are_caught(
     assert not (tmp_path / "x.pt").exists()
 
 
-def test_an_unknown_variable_is_named(write_bundle: Writer, tmp_path: Path) -> None:
+def test_an_unknown_variable_is_named(tmp_path: Path) -> None:
     tensors = {**variables(), "bert/encoder/layer_0/adapter/kernel": np.ones((4, 4), "f4")}
     with pytest.raises(ModelError, match="bert/encoder/layer_0/adapter/kernel"):
         CONVERTER.read(write_bundle(tmp_path / "model", tensors))
@@ -215,7 +214,7 @@ def test_a_damaged_checkpoint_leaves_nothing(tiny_tf: Path, registry: Registry, 
     assert not (tmp_path / "deep").exists()
 
 
-def test_a_folder_of_two_checkpoints_asks_for_one(write_bundle: Writer, registry: Registry, tmp_path: Path) -> None:
+def test_a_folder_of_two_checkpoints_asks_for_one(registry: Registry, tmp_path: Path) -> None:
     for step in (1, 2):
         write_bundle(tmp_path / f"model.ckpt-{step}", variables())
     with pytest.raises(ModelError, match="holds 2 TensorFlow checkpoints"):

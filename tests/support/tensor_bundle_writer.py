@@ -1,14 +1,13 @@
-"""A writer of TensorFlow's checkpoint format for the tests, by its description alone and with another CRC library."""
+"""A writer of TensorFlow's checkpoint format, by its description alone and with another library for the checksums."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 DATA_TYPES = {
     "float32": 1,
@@ -76,7 +75,7 @@ class Table:
         return bytes(self.content) + footer.ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
 
 
-def write(
+def write_bundle(
     prefix: Path,
     tensors: Mapping[str, np.ndarray],
     *,
@@ -121,9 +120,3 @@ def write(
         prefix.with_name(f"{prefix.name}.data-{number:05}-of-{shards:05}").write_bytes(content)
     prefix.with_name(f"{prefix.name}.index").write_bytes(table.finish(index))
     return prefix
-
-
-@pytest.fixture(scope="session")
-def write_bundle() -> Callable[..., Path]:
-    """Writes a TensorFlow checkpoint: see :func:`write`."""
-    return write

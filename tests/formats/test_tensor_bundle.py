@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tensor_bundle_writer import write_bundle
 
 from bertcore.errors import ModelError
 from bertcore.formats.tensor_bundle import find_index, read_tensor_bundle
 
-Writer = Callable[..., Path]
 NUMBER_TYPES = (
     "float32",
     "float64",
@@ -70,7 +69,7 @@ def test_a_checkpoint_of_tensorflow_is_read(copied: Path) -> None:
 
 
 @pytest.mark.parametrize(("shards", "per_block"), [(1, 50), (3, 4), (5, 1)])
-def test_shards_blocks_and_number_types(write_bundle: Writer, tmp_path: Path, shards: int, per_block: int) -> None:
+def test_shards_blocks_and_number_types(tmp_path: Path, shards: int, per_block: int) -> None:
     generator = np.random.default_rng(0)
     tensors = {f"model/{name}/x": generator.integers(0, 100, (2, 3, 4)).astype(name) for name in NUMBER_TYPES}
     tensors |= {f"model/layer_{number}/kernel": generator.normal(size=(3, 5)).astype("f4") for number in range(40)}
@@ -127,13 +126,13 @@ def test_a_truncated_shard_and_a_missing_one(copied: Path) -> None:
     assert "no such weight file" in cause
 
 
-def test_a_missing_shard_of_several_is_named(write_bundle: Writer, tmp_path: Path) -> None:
+def test_a_missing_shard_of_several_is_named(tmp_path: Path) -> None:
     prefix = write_bundle(tmp_path / "model", {"a": np.ones(2, "f4"), "b": np.ones(2, "f4")}, shards=2)
     (tmp_path / "model.data-00001-of-00002").unlink()
     assert "model.data-00001-of-00002" in refusal(index_of(prefix))
 
 
-def test_what_is_not_read_says_what_it_is(write_bundle: Writer, tmp_path: Path) -> None:
+def test_what_is_not_read_says_what_it_is(tmp_path: Path) -> None:
     tensors = {"a": np.ones(2, "f4")}
     entry = b"\x08\x01\x12\x04\x12\x02\x08\x02\x28\x08"
 
@@ -151,12 +150,12 @@ def test_what_is_not_read_says_what_it_is(write_bundle: Writer, tmp_path: Path) 
     assert "field 9 of an entry is unknown" in cause(extra={b"b": b"\x48\x01"})
 
 
-def test_texts_among_the_variables_are_left_out(write_bundle: Writer, tmp_path: Path) -> None:
+def test_texts_among_the_variables_are_left_out(tmp_path: Path) -> None:
     prefix = write_bundle(tmp_path / "model", {"a": np.ones(2, "f4")}, extra={b"note": b"\x08\x07\x28\x05"})
     assert list(read_tensor_bundle(index_of(prefix))) == ["a"]
 
 
-def test_an_index_without_header_or_variables(write_bundle: Writer, tmp_path: Path) -> None:
+def test_an_index_without_header_or_variables(tmp_path: Path) -> None:
     assert "names no variables" in refusal(index_of(write_bundle(tmp_path / "none", {})))
     (tmp_path / "text.index").write_bytes(b"no index\n" * 20)
     assert "does not end as an index does" in refusal(tmp_path / "text.index")
@@ -169,9 +168,7 @@ def test_a_checkpoint_is_found_by_any_of_its_names(copied: Path, tmp_path: Path)
     assert find_index(tmp_path / "vocab.txt") is None
 
 
-def test_of_several_checkpoints_in_a_folder_the_latest_is_meant_or_one_must_be_named(
-    write_bundle: Writer, tmp_path: Path
-) -> None:
+def test_of_several_checkpoints_in_a_folder_the_latest_is_meant_or_one_must_be_named(tmp_path: Path) -> None:
     for step in (0, 500, 1000):
         write_bundle(tmp_path / f"model.ckpt-{step}", {"a": np.full(2, step, "f4")})
     with pytest.raises(ModelError, match=r"holds 3 TensorFlow checkpoints: model\.ckpt-0, model\.ckpt-1000"):
