@@ -225,25 +225,6 @@ def count_merged(spans: Iterable[Span], scheme: str) -> int:
     return sum(first.end == then.start and first.type == then.type for first, then in itertools.pairwise(sorted(spans)))
 
 
-def convert_tags(tags: Sequence[str], source: str, target: str) -> tuple[list[str], int]:
-    """Writes well-formed tags of one scheme in another.
-
-    Returns:
-        The tags, and how many entities are lost because the target cannot tell them from the one in front of them.
-
-    Raises:
-        ValueError: a tag is not one of the source, or stands where it may not.
-    """
-    for tag in tags:
-        cause = check_tag(tag, source)
-        if cause is not None:
-            raise ValueError(cause)
-    for problem in find_problems(tags, source):
-        raise ValueError(f"at {problem.index}: {problem.cause}")
-    spans = tags_to_spans(tags, source)
-    return spans_to_tags(spans, len(tags), target), count_merged(spans, target)
-
-
 def legal_transitions(labels: Sequence[str], scheme: str) -> LegalTransitions:
     """Returns what the scheme allows among these tags, and marks nowhere; everything where the scheme is "".
 

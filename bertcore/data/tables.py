@@ -185,13 +185,13 @@ def _require(file: Path, columns: Sequence[str], required: Sequence[str]) -> Non
         )
 
 
-def read_json_lines(file: Path, encoding: str | None = None) -> list[tuple[dict[str, Any], str]]:
+def read_json_lines(file: Path) -> list[tuple[dict[str, Any], str]]:
     """Reads one JSON object a line, each with where it stands; empty lines are passed over.
 
     Raises:
         DataError: a line is no JSON object (file and line).
     """
-    return json_lines_of(read_content(file, encoding), str(file))
+    return json_lines_of(read_content(file), str(file))
 
 
 def json_lines_of(content: bytes, name: str) -> list[tuple[dict[str, Any], str]]:

@@ -6,7 +6,7 @@ Types go by numpy's names, and by `bfloat16`, the upper half of a float32, which
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -56,11 +56,3 @@ def content_from_array(array: Array) -> memoryview:
     """The bytes of an array as the files hold them: C order, little end first; a view where possible."""
     little_endian = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     return little_endian.reshape(-1).view(np.uint8).data
-
-
-def floats_to_float32(tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """Turn float16 and float64 into float32, the type of canonical parameters; leave integers and bools alone."""
-    return {
-        name: array.astype(np.float32, copy=False) if np.issubdtype(array.dtype, np.floating) else array
-        for name, array in tensors.items()
-    }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from bertcore_torch.heads import SequenceClassificationHead, SpanExtractionHead, TokenClassificationHead
-from bertcore_torch.plain import PlainModel
+from plain_encoder import PlainModel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bertcore.contracts.backend import StepContext, TrainingSpecification

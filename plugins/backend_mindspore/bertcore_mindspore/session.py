@@ -250,11 +250,6 @@ class MindSporeSession(Session):
         """Seconds spent in the first call of each graph, which compiles it."""
         return self._compile_seconds
 
-    @property
-    def compiled_shapes(self) -> frozenset[tuple[str, Shape]]:
-        """The graphs compiled so far: ``gradient`` or ``prediction``, and the shape."""
-        return frozenset(self._compiled)
-
     def _require_optimizer(self) -> AdamW:
         if self._optimizer is None:
             raise RuntimeError("this session was opened without a training specification")

@@ -1,7 +1,7 @@
 """BERT on packed rows: the tokens of all rows one after the other, so that no padding enters a linear layer.
 
 Devlin et al. 2019, arXiv 1810.04805; the layers are those of google-research/bert (layer normalization after the
-residual). :mod:`bertcore_torch.plain` says the same in the usual padded form and is this one's oracle.
+residual). Its tests compare it with the usual padded form, row by row and mask by mask.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """BERT in its plain padded form: the modules and names of transformers, nothing packed, joined or hand-written.
 
-The oracle of :mod:`bertcore_torch.encoder`, and the form for whoever wants an ordinary ``nn.Module``: its
-``state_dict`` has the canonical names, and it can be compiled with ``torch.compile``.
+The oracle of :mod:`bertcore_torch.encoder`, with dropout, too; its ``state_dict`` has the canonical names.
 """
 
 from __future__ import annotations
@@ -10,14 +9,14 @@ import math
 
 import torch
 import torch.nn.functional as F
-from bertcore.contracts.batch import Batch
-from bertcore.contracts.family import BertConfig
-from torch import Tensor, nn
-
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.encoder import ACTIVATIONS
 from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
 from bertcore_torch.layout import head_batch, pad_rows
+from torch import Tensor, nn
+
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.family import BertConfig
 
 
 class PlainEmbeddings(nn.Module):
