@@ -1,6 +1,7 @@
 """bertcore: fine-tune BERT with one task definition, one training loop and one checkpoint on every backend.
 
-Public names are loaded when first used, so that importing bertcore costs nothing.
+Public names, for programs and for authors of plugins, are imported from here: ``from bertcore import Task``. Each is
+loaded when it is first used, so that importing bertcore costs nothing. Names that are not listed here may move.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+from bertcore.version import __version__ as __version__
+
+if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.api import check_data as check_data
     from bertcore.api import convert as convert
     from bertcore.api import convert_data as convert_data
@@ -21,57 +24,152 @@ if TYPE_CHECKING:
     from bertcore.api import run_seeds as run_seeds
     from bertcore.api import score as score
     from bertcore.api import submit as submit
+    from bertcore.config import DataConfig as DataConfig
+    from bertcore.config import HeadConfig as HeadConfig
+    from bertcore.contracts.backend import Backend as Backend
+    from bertcore.contracts.backend import CheckResult as CheckResult
+    from bertcore.contracts.backend import OptimizerState as OptimizerState
+    from bertcore.contracts.backend import Outputs as Outputs
+    from bertcore.contracts.backend import ParameterGroup as ParameterGroup
+    from bertcore.contracts.backend import Precision as Precision
+    from bertcore.contracts.backend import Session as Session
+    from bertcore.contracts.backend import SessionSpecification as SessionSpecification
+    from bertcore.contracts.backend import StepContext as StepContext
+    from bertcore.contracts.backend import StepResult as StepResult
+    from bertcore.contracts.backend import TrainingSpecification as TrainingSpecification
+    from bertcore.contracts.batch import Batch as Batch
+    from bertcore.contracts.batch import Column as Column
+    from bertcore.contracts.batch import Per as Per
+    from bertcore.contracts.batch import from_rows as from_rows
+    from bertcore.contracts.benchmark import Benchmark as Benchmark
+    from bertcore.contracts.class_score import ClassScore as ClassScore
+    from bertcore.contracts.converter import KeyReport as KeyReport
+    from bertcore.contracts.converter import WeightConverter as WeightConverter
+    from bertcore.contracts.converter import WeightSet as WeightSet
+    from bertcore.contracts.dataset import Dataset as Dataset
+    from bertcore.contracts.dataset import Example as Example
+    from bertcore.contracts.evaluation import Accumulator as Accumulator
+    from bertcore.contracts.evaluation import Evaluation as Evaluation
+    from bertcore.contracts.evaluation import Metric as Metric
+    from bertcore.contracts.events import CheckpointSaved as CheckpointSaved
+    from bertcore.contracts.events import Described as Described
+    from bertcore.contracts.events import Evaluated as Evaluated
+    from bertcore.contracts.events import Event as Event
+    from bertcore.contracts.events import Note as Note
+    from bertcore.contracts.events import RunFailed as RunFailed
+    from bertcore.contracts.events import RunFinished as RunFinished
+    from bertcore.contracts.events import RunStarted as RunStarted
+    from bertcore.contracts.events import StepDone as StepDone
+    from bertcore.contracts.events import StepLogged as StepLogged
+    from bertcore.contracts.events import Tracker as Tracker
+    from bertcore.contracts.events import TrackerFactory as TrackerFactory
+    from bertcore.contracts.events import WorkProgress as WorkProgress
+    from bertcore.contracts.family import BertConfig as BertConfig
+    from bertcore.contracts.family import ModelFamily as ModelFamily
+    from bertcore.contracts.head import Head as Head
+    from bertcore.contracts.implementations import HeadImplementation as HeadImplementation
+    from bertcore.contracts.implementations import ObjectiveImplementation as ObjectiveImplementation
+    from bertcore.contracts.implementations import load_target as load_target
+    from bertcore.contracts.objective import HeadLoss as HeadLoss
+    from bertcore.contracts.objective import Objective as Objective
+    from bertcore.contracts.parameters import Parameters as Parameters
+    from bertcore.contracts.parameters import ParameterSpec as ParameterSpec
+    from bertcore.contracts.parameters import SkipRule as SkipRule
+    from bertcore.contracts.record_format import Feature as Feature
+    from bertcore.contracts.record_format import FeatureRecord as FeatureRecord
+    from bertcore.contracts.record_format import RecordFormat as RecordFormat
+    from bertcore.contracts.tagging import Span as Span
+    from bertcore.contracts.task import Encoding as Encoding
+    from bertcore.contracts.task import Task as Task
+    from bertcore.data.bad_examples import one_example as one_example
+    from bertcore.data.bad_examples import unknown_label as unknown_label
+    from bertcore.data.tables import Record as Record
+    from bertcore.data.tables import Row as Row
+    from bertcore.data.tables import read_json_lines as read_json_lines
+    from bertcore.data.tables import read_lines as read_lines
+    from bertcore.data.tables import read_tsv as read_tsv
     from bertcore.errors import BertcoreError as BertcoreError
+    from bertcore.errors import ConfigError as ConfigError
+    from bertcore.errors import DataError as DataError
+    from bertcore.errors import DeviceError as DeviceError
+    from bertcore.errors import ModelError as ModelError
+    from bertcore.errors import Origin as Origin
+    from bertcore.errors import OutputError as OutputError
+    from bertcore.errors import PluginError as PluginError
+    from bertcore.errors import TrainingError as TrainingError
+    from bertcore.errors import UsageError as UsageError
+    from bertcore.files.writing import atomic_folder as atomic_folder
+    from bertcore.files.writing import atomic_write as atomic_write
+    from bertcore.heads import Regression as Regression
+    from bertcore.heads import SequenceClassification as SequenceClassification
+    from bertcore.heads import SpanExtraction as SpanExtraction
+    from bertcore.heads import TokenClassification as TokenClassification
+    from bertcore.plugins.discovery import installed_plugins as installed_plugins
     from bertcore.plugins.hookspecs import hookimpl as hookimpl
+    from bertcore.plugins.lazy import LazyPlugin as LazyPlugin
+    from bertcore.plugins.registry import Registry as Registry
+    from bertcore.progress import tracked as tracked
+    from bertcore.tokenization.tokenizer import TextTokens as TextTokens
+    from bertcore.tokenization.tokenizer import Tokenizer as Tokenizer
     from bertcore.trackers.progress_display import show_progress as show_progress
+    from bertcore.weights.converters.model_folder import config_beside as config_beside
 
-__version__ = "0.1.0"
-
-_PUBLIC = {
-    "BertcoreError": "bertcore.errors",
-    "check_data": "bertcore.api",
-    "convert": "bertcore.api",
-    "convert_data": "bertcore.api",
-    "evaluate": "bertcore.api",
-    "hookimpl": "bertcore.plugins.hookspecs",
-    "predict": "bertcore.api",
-    "resume": "bertcore.api",
-    "run": "bertcore.api",
-    "run_folds": "bertcore.api",
-    "run_seeds": "bertcore.api",
-    "score": "bertcore.api",
-    "show_progress": "bertcore.trackers.progress_display",
-    "submit": "bertcore.api",
+_NAMES = {
+    "bertcore.api": "check_data convert convert_data evaluate predict resume run run_folds run_seeds score submit",
+    "bertcore.config": "DataConfig HeadConfig",
+    "bertcore.contracts.backend": (
+        "Backend CheckResult OptimizerState Outputs ParameterGroup Precision Session "
+        "SessionSpecification StepContext StepResult TrainingSpecification"
+    ),
+    "bertcore.contracts.batch": "Batch Column Per from_rows",
+    "bertcore.contracts.benchmark": "Benchmark",
+    "bertcore.contracts.class_score": "ClassScore",
+    "bertcore.contracts.converter": "KeyReport WeightConverter WeightSet",
+    "bertcore.contracts.dataset": "Dataset Example",
+    "bertcore.contracts.evaluation": "Accumulator Evaluation Metric",
+    "bertcore.contracts.events": (
+        "CheckpointSaved Described Evaluated Event Note RunFailed RunFinished RunStarted StepDone "
+        "StepLogged Tracker TrackerFactory WorkProgress"
+    ),
+    "bertcore.contracts.family": "BertConfig ModelFamily",
+    "bertcore.contracts.head": "Head",
+    "bertcore.contracts.implementations": "HeadImplementation ObjectiveImplementation load_target",
+    "bertcore.contracts.objective": "HeadLoss Objective",
+    "bertcore.contracts.parameters": "ParameterSpec Parameters SkipRule",
+    "bertcore.contracts.record_format": "Feature FeatureRecord RecordFormat",
+    "bertcore.contracts.tagging": "Span",
+    "bertcore.contracts.task": "Encoding Task",
+    "bertcore.data.bad_examples": "one_example unknown_label",
+    "bertcore.data.tables": "Record Row read_json_lines read_lines read_tsv",
+    "bertcore.errors": (
+        "BertcoreError ConfigError DataError DeviceError ModelError Origin OutputError PluginError "
+        "TrainingError UsageError"
+    ),
+    "bertcore.files.writing": "atomic_folder atomic_write",
+    "bertcore.heads": "Regression SequenceClassification SpanExtraction TokenClassification",
+    "bertcore.plugins.discovery": "installed_plugins",
+    "bertcore.plugins.hookspecs": "hookimpl",
+    "bertcore.plugins.lazy": "LazyPlugin",
+    "bertcore.plugins.registry": "Registry",
+    "bertcore.progress": "tracked",
+    "bertcore.tokenization.tokenizer": "TextTokens Tokenizer",
+    "bertcore.trackers.progress_display": "show_progress",
+    "bertcore.weights.converters.model_folder": "config_beside",
 }
+"""Module that holds them to names, as in ``from bertcore import NAME``."""
 
-_MODULES = ("api", "errors")
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "BertcoreError",
-    "__version__",
-    "api",
-    "check_data",
-    "convert",
-    "convert_data",
-    "errors",
-    "evaluate",
-    "hookimpl",
-    "predict",
-    "resume",
-    "run",
-    "run_folds",
-    "run_seeds",
-    "score",
-    "show_progress",
-    "submit",
-]
+_MODULES = ("api", "errors", "testing")
+
+__all__ = sorted([*_HOMES, *_MODULES, "__version__"])
 
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that this function finds
 
     def __getattr__(name: str) -> Any:
-        if name in _PUBLIC:
-            return getattr(import_module(_PUBLIC[name]), name)
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
         if name in _MODULES:
             return import_module(f"bertcore.{name}")
         raise AttributeError(f"module 'bertcore' has no attribute {name!r}", name=name, obj=sys.modules[__name__])

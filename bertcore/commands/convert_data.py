@@ -12,7 +12,7 @@ import bertcore
 from bertcore.config import RunConfig
 from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
 from bertcore.contracts.head import Head
-from bertcore.contracts.record_format import Record, RecordFormat
+from bertcore.contracts.record_format import FeatureRecord, RecordFormat
 from bertcore.contracts.task import Encoding, Task
 from bertcore.data.records.comments import commented
 from bertcore.data.records.description import (
@@ -223,7 +223,7 @@ class _SplitWriter:
         for text in self._notes:
             converter.note(f"{name}: {text}")
 
-    def _records(self, split: Split, examples_file: BinaryIO) -> Iterator[Record]:
+    def _records(self, split: Split, examples_file: BinaryIO) -> Iterator[FeatureRecord]:
         converter, rows = self._converter, 0
         length = None if converter.record_format.for_people else converter.max_length
         for examples, encoding in converter.parts(self._name, split):

@@ -15,7 +15,7 @@ Feature = NDArray[Any] | list[bytes]
 
 
 @dataclass(frozen=True)
-class Record:
+class FeatureRecord:
     """One row.
 
     Attributes:
@@ -49,7 +49,7 @@ class RecordFormat(ABC):
         return None
 
     @abstractmethod
-    def write(self, file: Path, records: Iterable[Record]) -> int:
+    def write(self, file: Path, records: Iterable[FeatureRecord]) -> int:
         """Writes records as they come, and returns their number; all have the same features.
 
         Raises:
@@ -57,7 +57,7 @@ class RecordFormat(ABC):
         """
 
     @abstractmethod
-    def read(self, file: Path) -> Iterator[Record]:
+    def read(self, file: Path) -> Iterator[FeatureRecord]:
         """Yields the records as they are read.
 
         Raises:

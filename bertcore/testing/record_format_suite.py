@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.contracts.record_format import Record, RecordFormat
+from bertcore.contracts.record_format import FeatureRecord, RecordFormat
 from bertcore.errors import DataError, OutputError
 from bertcore.testing.plugin_under_test import (
     CUTS,
@@ -33,14 +33,14 @@ HELD = 600
 
 
 @st.composite
-def lists_of_records(draw: st.DrawFn) -> list[Record]:
+def lists_of_records(draw: st.DrawFn) -> list[FeatureRecord]:
     """Some records with the same features: int64 over its whole range, and float32."""
     names = st.from_regex(r"[a-z][a-z0-9_]{0,11}", fullmatch=True)
     kinds = draw(st.dictionaries(names, st.booleans(), min_size=1, max_size=4))
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     limits = np.iinfo(np.int64)
     return [
-        Record(
+        FeatureRecord(
             {
                 name: generator.integers(limits.min, limits.max, length, endpoint=True)
                 if integers
@@ -94,7 +94,7 @@ class RecordFormatConformance(Suite):
 
         @settings(max_examples=25, deadline=None)
         @given(lists_of_records())
-        def check(records: list[Record]) -> None:
+        def check(records: list[FeatureRecord]) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 file = Path(folder) / f"dev{bench.suffix}"
                 assert bench.write(file, iter(records)) == len(records)
@@ -113,14 +113,14 @@ class RecordFormatConformance(Suite):
             nonlocal held
             held -= 1
 
-        def records() -> Iterator[Record]:
+        def records() -> Iterator[FeatureRecord]:
             nonlocal held, most
             for number in range(MANY):
                 input_ids = np.array([number, 1, 2])
                 weakref.finalize(input_ids, dropped)
                 held += 1
                 most = max(most, held)
-                yield Record({"input_ids": input_ids})
+                yield FeatureRecord({"input_ids": input_ids})
 
         file = tmp_path / f"train{bench.suffix}"
         assert bench.write(file, records()) == MANY
@@ -136,7 +136,7 @@ class RecordFormatConformance(Suite):
         file, records = _written(bench, tmp_path)
         content = file.read_bytes()
         file.write_bytes(content[: min(int(kept * len(content)), len(content) - 1)])
-        found: list[Record] = []
+        found: list[FeatureRecord] = []
         try:
             for record in bench.read(file):
                 found.append(record)
@@ -173,10 +173,12 @@ class RecordFormatConformance(Suite):
             _assert_one_line(caught.value, file)
 
 
-def _written(record_format: RecordFormat, folder: Path) -> tuple[Path, list[Record]]:
+def _written(record_format: RecordFormat, folder: Path) -> tuple[Path, list[FeatureRecord]]:
     """A file of five records, and what it holds."""
     records = [
-        Record({"input_ids": np.arange(100 * number, 100 * number + 64), "score": np.array([number / 3], np.float32)})
+        FeatureRecord(
+            {"input_ids": np.arange(100 * number, 100 * number + 64), "score": np.array([number / 3], np.float32)}
+        )
         for number in range(5)
     ]
     file = folder / f"dev{record_format.suffix}"
@@ -184,7 +186,7 @@ def _written(record_format: RecordFormat, folder: Path) -> tuple[Path, list[Reco
     return file, records
 
 
-def _assert_same(found: Record, expected: Record) -> None:
+def _assert_same(found: FeatureRecord, expected: FeatureRecord) -> None:
     assert set(found.features) == set(expected.features)
     for name, values in expected.features.items():
         assert isinstance(values, np.ndarray)

@@ -12,7 +12,7 @@ import pytest
 import bertcore
 from bertcore.commands.convert_data import convert_data
 from bertcore.config import gather_settings
-from bertcore.contracts.record_format import Record
+from bertcore.contracts.record_format import FeatureRecord
 from bertcore.data.records.split import RecordedSplit
 from bertcore.engine.preparation import open_data
 from bertcore.engine.settings import resolve_run
@@ -124,7 +124,7 @@ def test_a_file_without_records(tmp_path: Path) -> None:
 def test_a_damaged_index_is_a_data_error(tmp_path: Path, damage: str) -> None:
     record_format = Registry().record_format("mindrecord")
     file = tmp_path / "dev.mindrecord"
-    record_format.write(file, [Record({"x": np.arange(3)})] * 4)
+    record_format.write(file, [FeatureRecord({"x": np.arange(3)})] * 4)
     index = tmp_path / "dev.mindrecord.db"
     if damage == "no index":
         index.unlink()

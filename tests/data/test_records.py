@@ -23,7 +23,7 @@ from bertcore.commands.convert_data import convert_data
 from bertcore.config import DataConfig, gather_settings
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.dataset import ExampleStream
-from bertcore.contracts.record_format import Record, RecordFormat
+from bertcore.contracts.record_format import FeatureRecord, RecordFormat
 from bertcore.data.records.json_lines import JsonLinesFormat
 from bertcore.data.records.layout import layout_of
 from bertcore.data.records.reading import rows_of
@@ -1031,5 +1031,5 @@ def test_a_json_line_that_is_no_record(tmp_path: Path) -> None:
         list(JsonLinesFormat().read(file))
     file.write_text('{"input_ids": [1], "tokens": ["a"], "labels": null}\n', encoding="utf-8")
     (record,) = JsonLinesFormat().read(file)
-    assert isinstance(record, Record)
+    assert isinstance(record, FeatureRecord)
     assert list(record.features) == ["input_ids"]

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcore.contracts.record_format import Record
+from bertcore.contracts.record_format import FeatureRecord
 from bertcore.data.records.tfrecord import TFRecordFormat, decode_example, encode_example, read_records
 from bertcore.errors import DataError
 
@@ -22,10 +22,10 @@ INT64 = st.lists(st.integers(-(2**63), 2**63 - 1), max_size=40)
 FLOATS = st.lists(st.floats(width=32, allow_nan=False), max_size=40)
 
 
-def records(count: int) -> list[Record]:
+def records(count: int) -> list[FeatureRecord]:
     """Rows of several widths of varints, with floats and bytes."""
     return [
-        Record(
+        FeatureRecord(
             {
                 "input_ids": np.array([101, 7592 + row, 2**31, 102, 0], dtype=np.int64),
                 "negative": np.array([-100, -(2**63), 2**63 - 1], dtype=np.int64),
@@ -37,7 +37,7 @@ def records(count: int) -> list[Record]:
     ]
 
 
-def assert_same(found: object, expected: Record) -> None:
+def assert_same(found: object, expected: FeatureRecord) -> None:
     assert isinstance(found, dict)
     assert set(found) == set(expected.features)
     for name, values in expected.features.items():
@@ -208,6 +208,6 @@ def test_any_bytes_are_a_message_or_a_value_error(data: bytes) -> None:
 
 def test_records_without_data_are_records(tmp_path: Path) -> None:
     file = tmp_path / "x.tf_record"
-    TFRecordFormat().write(file, [Record({}), Record({})])
+    TFRecordFormat().write(file, [FeatureRecord({}), FeatureRecord({})])
     assert len(list(read_records(file))) == 2
     assert [record.features for record in TFRecordFormat().read(file)] == [{}, {}]

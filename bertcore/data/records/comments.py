@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.head import Head
-from bertcore.contracts.record_format import Record
+from bertcore.contracts.record_format import FeatureRecord
 from bertcore.tokenization.tokenizer import Tokenizer
 
 # Rows whose texts are tokenized once more at a time.
@@ -22,13 +22,13 @@ _CHUNK = 512
 
 
 def commented(
-    records: Iterable[Record],
+    records: Iterable[FeatureRecord],
     batch: Batch,
     examples: Sequence[Example],
     tokenizer: Tokenizer,
     head: Head,
     first_example: int = 0,
-) -> Iterator[Record]:
+) -> Iterator[FeatureRecord]:
     """Yields records with comments:
 
     - ``example``: the identifier;

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.contracts.dataset import Dataset, Example
-from bertcore.contracts.record_format import Record, RecordFormat
+from bertcore.contracts.record_format import FeatureRecord, RecordFormat
 from bertcore.contracts.task import Task
 from bertcore.data.records.description import (
     _CONVERT_ANEW,
@@ -172,7 +172,7 @@ def _open_foreign(
     def read(name: str) -> RecordedSplit:
         labeled = stems[name] != _UNLABELED
         file = files[name][0]
-        records: Iterator[Record] = chain.from_iterable(record_format.read(path) for path in files[name])
+        records: Iterator[FeatureRecord] = chain.from_iterable(record_format.read(path) for path in files[name])
         used = layout if labeled else RecordLayout()
         rows = rows_of(records, used, str(file))
         if rows.padding:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bertcore.contracts.record_format import Feature, Record, RecordFormat
+from bertcore.contracts.record_format import Feature, FeatureRecord, RecordFormat
 from bertcore.data.tables import parse_json_lines, read_lines
 from bertcore.errors import DataError
 
@@ -21,7 +21,7 @@ class JsonLinesFormat(RecordFormat):
     suffix = ".jsonl"
     for_people = True
 
-    def write(self, file: Path, records: Iterable[Record]) -> int:  # noqa: D102
+    def write(self, file: Path, records: Iterable[FeatureRecord]) -> int:  # noqa: D102
         count = 0
         with file.open("wb") as output:
             for record in records:
@@ -32,7 +32,7 @@ class JsonLinesFormat(RecordFormat):
                 count += 1
         return count
 
-    def read(self, file: Path) -> Iterator[Record]:  # noqa: D102
+    def read(self, file: Path) -> Iterator[FeatureRecord]:  # noqa: D102
         for number, (values, _) in enumerate(parse_json_lines(read_lines(file), str(file)), 1):
             features: dict[str, Feature] = {}
             for name, value in values.items():
@@ -44,4 +44,4 @@ class JsonLinesFormat(RecordFormat):
                         raise DataError(
                             f"{file}: record {number}: {name} holds a number beyond 64 bits", "write the file again"
                         ) from None
-            yield Record(features)
+            yield FeatureRecord(features)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.contracts.batch import Batch, Column
-from bertcore.contracts.record_format import Record
+from bertcore.contracts.record_format import FeatureRecord
 from bertcore.data.records.layout import _CHUNK, _EXAMPLE_INDEX, _IS_REAL, _LABEL_MASK, RecordLayout
 from bertcore.errors import DataError
 
@@ -44,7 +44,7 @@ class RecordedRows:
     padding: int
 
 
-def rows_of(records: Iterable[Record], layout: RecordLayout, name: str) -> RecordedRows:
+def rows_of(records: Iterable[FeatureRecord], layout: RecordLayout, name: str) -> RecordedRows:
     """Returns the rows that records hold; the inverse of :func:`records_of`.
 
     Args:
@@ -78,7 +78,7 @@ def rows_of(records: Iterable[Record], layout: RecordLayout, name: str) -> Recor
 
 
 def _part(
-    chunk: Sequence[Record], layout: RecordLayout, numbers: NDArray[np.int64], first_row: int, name: str
+    chunk: Sequence[FeatureRecord], layout: RecordLayout, numbers: NDArray[np.int64], first_row: int, name: str
 ) -> Batch:
     ids, widths = _vectors(chunk, "input_ids", "int64", numbers, name)
     flat = {"input_ids": ids}
@@ -140,7 +140,7 @@ def _part(
 
 
 def _scalars(
-    chunk: Sequence[Record],
+    chunk: Sequence[FeatureRecord],
     feature: str,
     dtype: str,
     shape: tuple[int, ...],
@@ -155,7 +155,7 @@ def _scalars(
 
 
 def _vectors(
-    chunk: Sequence[Record], feature: str, dtype: str, numbers: NDArray[np.int64], name: str
+    chunk: Sequence[FeatureRecord], feature: str, dtype: str, numbers: NDArray[np.int64], name: str
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """The values of a feature of all records, one behind the other, and how many each record has."""
     parts: list[NDArray[Any]] = []

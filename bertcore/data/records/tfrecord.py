@@ -22,7 +22,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.contracts.record_format import Feature, Record, RecordFormat
+from bertcore.contracts.record_format import Feature, FeatureRecord, RecordFormat
 from bertcore.errors import DataError
 from bertcore.formats.crc32c import masked_crc32c
 from bertcore.formats.protobuf import delimited, fields
@@ -44,7 +44,7 @@ class TFRecordFormat(RecordFormat):
     suffix = ".tf_record"
     recognized = (".tf_record", ".tfrecord", ".tfrecords")
 
-    def write(self, file: Path, records: Iterable[Record]) -> int:  # noqa: D102
+    def write(self, file: Path, records: Iterable[FeatureRecord]) -> int:  # noqa: D102
         count = 0
         with file.open("wb") as output:
             for record in records:
@@ -52,7 +52,7 @@ class TFRecordFormat(RecordFormat):
                 count += 1
         return count
 
-    def read(self, file: Path) -> Iterator[Record]:  # noqa: D102
+    def read(self, file: Path) -> Iterator[FeatureRecord]:  # noqa: D102
         for number, data in enumerate(read_records(file), 1):
             try:
                 features = decode_example(data)
@@ -61,7 +61,7 @@ class TFRecordFormat(RecordFormat):
                     f"{file}: record {number}: no tf.train.Example ({error})",
                     "write one Example per record, as google-research/bert does",
                 ) from None
-            yield Record(features)
+            yield FeatureRecord(features)
 
 
 def write_record(file: BinaryIO, data: bytes) -> None:

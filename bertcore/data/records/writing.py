@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.head import Head
-from bertcore.contracts.record_format import Record
+from bertcore.contracts.record_format import FeatureRecord
 from bertcore.data.records.layout import (
     _CHUNK,
     _EXAMPLE_INDEX,
@@ -25,7 +25,7 @@ from bertcore.heads import Regression, SequenceClassification, SpanExtraction
 
 def records_of(
     batch: Batch, layout: RecordLayout, head: Head, length: int | None, pad_token_id: int, first_row: int = 0
-) -> Iterator[Record]:
+) -> Iterator[FeatureRecord]:
     """Yields the rows of a batch as records.
 
     Args:
@@ -70,7 +70,7 @@ def records_of(
             features[_EXAMPLE_INDEX] = part.example_index
         flat = {name: _storable(values).reshape(size, -1) for name, values in features.items()}
         for row in range(size):
-            yield Record({name: values[row] for name, values in flat.items()})
+            yield FeatureRecord({name: values[row] for name, values in flat.items()})
 
 
 def _official(

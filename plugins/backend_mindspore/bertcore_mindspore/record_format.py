@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bertcore.contracts.record_format import Feature, Record, RecordFormat
+from bertcore.contracts.record_format import Feature, FeatureRecord, RecordFormat
 from bertcore.errors import DataError, Origin, OutputError
 from bertcore_mindspore import devices
 from bertcore_mindspore.backend import MindSporeBackend
@@ -31,7 +31,7 @@ class MindRecordFormat(RecordFormat):
     def problem(self) -> tuple[str, str] | None:  # noqa: D102
         return MindSporeBackend().problem()
 
-    def write(self, file: Path, records: Iterable[Record]) -> int:  # noqa: D102
+    def write(self, file: Path, records: Iterable[FeatureRecord]) -> int:  # noqa: D102
         devices.quiet_framework()
         from mindspore.mindrecord import FileWriter
 
@@ -56,7 +56,7 @@ class MindRecordFormat(RecordFormat):
             made.chmod(file.parent.stat().st_mode & 0o666)  # MindSpore lets nobody but the owner read them
         return count
 
-    def read(self, file: Path) -> Iterator[Record]:  # noqa: D102
+    def read(self, file: Path) -> Iterator[FeatureRecord]:  # noqa: D102
         devices.quiet_framework()
         from mindspore.mindrecord import FileReader
 
@@ -70,7 +70,7 @@ class MindRecordFormat(RecordFormat):
             try:
                 for features in reader.get_next():
                     number += 1
-                    yield Record({name: _feature(values) for name, values in features.items()})
+                    yield FeatureRecord({name: _feature(values) for name, values in features.items()})
             finally:
                 reader.close()
         except RuntimeError as error:

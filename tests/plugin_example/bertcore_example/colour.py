@@ -7,17 +7,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bertcore.config import DataConfig, HeadConfig
-from bertcore.contracts.backend import Outputs
-from bertcore.contracts.batch import Batch, Column, from_rows
-from bertcore.contracts.dataset import Dataset, Example
-from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
-from bertcore.contracts.task import Encoding, Task
-from bertcore.data.bad_examples import one_example
-from bertcore.data.tables import Row, read_tsv
-from bertcore.errors import DataError
-from bertcore.heads import SequenceClassification
-from bertcore.tokenization.tokenizer import Tokenizer
+from bertcore import (
+    Accumulator,
+    Batch,
+    Column,
+    DataConfig,
+    DataError,
+    Dataset,
+    Encoding,
+    Evaluation,
+    Example,
+    HeadConfig,
+    Metric,
+    Outputs,
+    Row,
+    SequenceClassification,
+    Task,
+    Tokenizer,
+    from_rows,
+    one_example,
+    read_tsv,
+)
 from pydantic import Field
 
 LABELS = ("cold", "warm")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bertcore.contracts.family import ModelFamily
+from bertcore import ModelFamily
 
 
 class ExampleBertFamily(ModelFamily):

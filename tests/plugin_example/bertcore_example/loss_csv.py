@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bertcore.contracts.events import Event, RunStarted, StepLogged
+from bertcore import Event, RunStarted, StepLogged
 
 
 class LossCsvTracker:

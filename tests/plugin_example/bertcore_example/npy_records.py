@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from bertcore.contracts.record_format import Feature, Record, RecordFormat
-from bertcore.errors import DataError
+from bertcore import DataError, Feature, FeatureRecord, RecordFormat
 
 
 class NpyRecords(RecordFormat):
@@ -17,7 +16,7 @@ class NpyRecords(RecordFormat):
     description = "example: arrays of numpy, one behind the other"
     suffix = ".npy"
 
-    def write(self, file: Path, records: Iterable[Record]) -> int:
+    def write(self, file: Path, records: Iterable[FeatureRecord]) -> int:
         """Writes each record as it comes."""
         names: list[str] = []
         count = 0
@@ -31,7 +30,7 @@ class NpyRecords(RecordFormat):
                 count += 1
         return count
 
-    def read(self, file: Path) -> Iterator[Record]:
+    def read(self, file: Path) -> Iterator[FeatureRecord]:
         """Yields each record as it is read."""
         if not file.is_file():
             raise DataError(f"{file}: no such file", "bertcore data convert --to npy writes it")
@@ -43,6 +42,6 @@ class NpyRecords(RecordFormat):
                 while source.tell() < size:
                     number += 1
                     features: dict[str, Feature] = {name: np.load(source) for name in names}
-                    yield Record(features)
+                    yield FeatureRecord(features)
             except (EOFError, ValueError) as error:
                 raise DataError(f"{file}: record {number}: {error}", "write the file again") from None

@@ -8,10 +8,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from bertcore.contracts.converter import KeyReport, WeightConverter, WeightSet
-from bertcore.errors import ModelError
-from bertcore.files.writing import atomic_write
-from bertcore.weights.converters.model_folder import config_beside
+from bertcore import KeyReport, ModelError, WeightConverter, WeightSet, atomic_write, config_beside
 
 
 class NpzConverter(WeightConverter):

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 from bertcore import hookimpl
 
 if TYPE_CHECKING:
-    from bertcore.contracts.backend import Backend
-    from bertcore.contracts.converter import WeightConverter
-    from bertcore.contracts.events import TrackerFactory
-    from bertcore.contracts.family import ModelFamily
-    from bertcore.contracts.implementations import HeadImplementation, ObjectiveImplementation
-    from bertcore.contracts.record_format import RecordFormat
-    from bertcore.contracts.task import Task
+    from bertcore import (
+        Backend,
+        HeadImplementation,
+        ModelFamily,
+        ObjectiveImplementation,
+        RecordFormat,
+        Task,
+        TrackerFactory,
+        WeightConverter,
+    )
 
 
 class Colour:
@@ -46,8 +49,7 @@ class ReferenceNumpy:
     @hookimpl
     def bertcore_register_heads() -> list[HeadImplementation]:
         """The heads of the backend; their code is imported when a session first needs it."""
-        from bertcore.contracts.implementations import HeadImplementation
-        from bertcore.heads import Regression, SequenceClassification
+        from bertcore import HeadImplementation, Regression, SequenceClassification
 
         module = "bertcore_example.reference_heads"
         return [
@@ -59,8 +61,7 @@ class ReferenceNumpy:
     @hookimpl
     def bertcore_register_objectives() -> list[ObjectiveImplementation]:
         """The loss of the heads, which every backend must have; this one needs no code beside that of its heads."""
-        from bertcore.contracts.implementations import ObjectiveImplementation
-        from bertcore.contracts.objective import HeadLoss
+        from bertcore import HeadLoss, ObjectiveImplementation
 
         return [ObjectiveImplementation(HeadLoss, "reference-numpy", "bertcore_example.reference_heads:RowLoss")]
 
@@ -96,7 +97,7 @@ class RDrop:
     @hookimpl
     def bertcore_register_objectives() -> list[ObjectiveImplementation]:
         """The objective ``r_drop``: its description, and where its torch code is."""
-        from bertcore.contracts.implementations import ObjectiveImplementation
+        from bertcore import ObjectiveImplementation
 
         from bertcore_example.r_drop import RDropObjective
 
@@ -110,7 +111,7 @@ class LossCsv:
     @hookimpl
     def bertcore_register_trackers() -> list[TrackerFactory]:
         """The tracker ``loss_csv``, on when it is named in ``run.trackers``."""
-        from bertcore.contracts.events import TrackerFactory
+        from bertcore import TrackerFactory
 
         from bertcore_example.loss_csv import LossCsvTracker
 

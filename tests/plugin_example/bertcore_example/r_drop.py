@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bertcore.contracts.objective import Objective
+from bertcore import Objective
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,21 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from bertcore.contracts.backend import (
+from bertcore import (
     Backend,
+    Batch,
     CheckResult,
+    DeviceError,
     OptimizerState,
     Outputs,
+    Parameters,
     Session,
     SessionSpecification,
     StepContext,
     StepResult,
+    UsageError,
+    load_target,
 )
-from bertcore.contracts.batch import Batch
-from bertcore.contracts.implementations import load_target
-from bertcore.contracts.parameters import Parameters
-from bertcore.errors import DeviceError, UsageError
 from bertcore.testing.reference import AdamW, ReferenceModel, clip_by_global_norm
 from numpy.typing import NDArray
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from bertcore.contracts.head import Head
-from bertcore.heads import SequenceClassification
+from bertcore import Head, SequenceClassification
 from bertcore.testing import reference
 from numpy.typing import NDArray
 

@@ -19,7 +19,7 @@ from bertcore_example.reference_backend import ReferenceBackend, ReferenceSessio
 from bertcore import hookimpl
 from bertcore.contracts.backend import OptimizerState
 from bertcore.contracts.converter import ModelParts, WeightSet
-from bertcore.contracts.record_format import Record
+from bertcore.contracts.record_format import FeatureRecord
 from bertcore.contracts.task import Encoding
 from bertcore.errors import DataError
 from bertcore.weights.converters.transformers_parts import transformers_parts
@@ -374,7 +374,7 @@ class LastRecordLost(NpyRecords):
 class IntegersInHalfTheBits(NpyRecords):
     def read(self, file):
         for record in super().read(file):
-            yield Record({name: value.astype(np.int32) for name, value in record.features.items()})
+            yield FeatureRecord({name: value.astype(np.int32) for name, value in record.features.items()})
 
 
 @fault("test_records_are_written_as_they_come")
@@ -391,7 +391,7 @@ class EndNotChecked(NpyRecords):
             for last in super().read(file):
                 yield last
         except DataError:
-            yield last or Record({})
+            yield last or FeatureRecord({})
 
 
 @fault("test_a_missing_file_is_a_data_error")
