@@ -165,6 +165,11 @@ _MODULES = ("api", "errors", "testing")
 __all__ = sorted([*_HOMES, *_MODULES, "__version__"])
 
 
+def home_of(name: str) -> str | None:
+    """The module that holds a public name; None of a module or of what bertcore does not export."""
+    return _HOMES.get(name)
+
+
 if not TYPE_CHECKING:  # a type checker would take any name for one that this function finds
 
     def __getattr__(name: str) -> Any:

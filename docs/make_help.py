@@ -11,12 +11,12 @@ Chinese; a sentence that is missing there is named.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import inspect
 import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -100,6 +100,20 @@ def functions() -> str:
     return "\n".join(parts).rstrip()
 
 
+def public_names() -> str:
+    """What ``from bertcore import NAME`` gives to authors of plugins, by what it is about."""
+    about: dict[str, list[str]] = {}
+    for name in bertcore.__all__:
+        home = bertcore.home_of(name)
+        if home is not None and home != "bertcore.api":
+            about.setdefault(home, []).append(name)
+    rows = ["| names | what they are about |", "|---|---|"]
+    for home in sorted(about, key=lambda home: about[home]):
+        title = (import_module(home).__doc__ or "").split("\n\n")[0].replace("\n", " ")
+        rows.append(f"| {', '.join(f'`{name}`' for name in about[home])} | {_cell(_plain(title))} |")
+    return "\n".join(rows)
+
+
 def _place(name: str) -> tuple[int, int]:
     """Where a function stands: the modules in the order of what one does, training first."""
     function = getattr(api, name)
@@ -142,7 +156,7 @@ def _markdown(docstring: str) -> str:
 def accuracy() -> str:
     """The table of ``benchmarks/accuracy/results.jsonl``."""
     sys.path.append(str(DOCS.parent / "benchmarks" / "accuracy"))
-    results = importlib.import_module("results")
+    results = import_module("results")
     return str(results.table(results.read(results.RESULTS)))
 
 
@@ -159,6 +173,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "exit codes": exit_codes,
     "functions": functions,
+    "public names": public_names,
     "accuracy": accuracy,
 }
 
