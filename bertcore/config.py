@@ -199,7 +199,9 @@ def gather_settings(
     for assignment in assignments:
         key, separator, value = assignment.partition("=")
         if not separator or not key.strip():
-            raise ConfigError(f"--set {assignment!r} is no assignment", "write --set section.key=value")
+            raise ConfigError(
+                f"--set {assignment!r} is no assignment", "write --set section.key=value", code="assignment-wrong"
+            )
         settings.append(Setting(key.strip(), _parse(value.strip()), "--set", value.strip()))
     for key, value in (options or {}).items():
         if value is not None:

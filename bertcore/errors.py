@@ -6,7 +6,10 @@ Everything else that is raised is a defect of bertcore or of a plugin and keeps 
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Self
 
 LONGEST_LINE = 4000
@@ -36,7 +39,24 @@ def printable(text: str, longest: int = LONGEST_LINE, keep: str = "") -> str:
     )
 
 
-@dataclass(frozen=True)
+_rows: ContextVar[Mapping[str, str] | None] = ContextVar("rows", default=None)
+
+
+@contextmanager
+def shown_as_rows(names: Mapping[str, str]) -> Iterator[None]:
+    """Lets places in files that bertcore itself wrote be shown as the rows that they hold: ``train[2]``.
+
+    Args:
+        names: path of each file, whose line N holds row N - 1, to what the program calls the rows.
+    """
+    token = _rows.set({**(_rows.get() or {}), **names})
+    try:
+        yield
+    finally:
+        _rows.reset(token)
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where something stands that a user wrote: a file, a line of it, or a row that a program handed over.
 
@@ -54,10 +74,23 @@ class Origin:
     part: str | None = None
 
     def __str__(self) -> str:
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
-        if self.row is not None:
-            place = f"{self.file}[{self.row}]"
-        return place if self.part is None else f"{place}: {self.part}"
+        place = self.shown()
+        text = place.file if place.line is None else f"{place.file}:{place.line}"
+        if place.row is not None:
+            text = f"{place.file}[{place.row}]"
+        return text if place.part is None else f"{text}: {place.part}"
+
+    def shown(self) -> Origin:
+        """The same place as the user knows it, see :func:`shown_as_rows`."""
+        name = (_rows.get() or {}).get(self.file)
+        if name is None:
+            return self
+        return replace(self, file=name, line=None, row=None if self.line is None else self.line - 1)
+
+    def within(self, part: str) -> Origin:
+        """A part of it, as ``entities``, and within that ``[2]`` or ``.name``, which follow without a colon."""
+        joint = "" if self.part is None or part.startswith(("[", ".")) else ": "
+        return replace(self, part=f"{self.part or ''}{joint}{part}")
 
 
 class BertcoreError(Exception):
@@ -95,6 +128,10 @@ class BertcoreError(Exception):
     def at(self, origin: Origin | None) -> Self:
         """The same error at another place."""
         return type(self)(self.problem, self.remedy, origin=origin, code=self.code)
+
+    def saying_also(self, more: str) -> Self:
+        """The same error, whose problem says more at its end."""
+        return type(self)(self.problem + more, self.remedy, origin=self.origin, code=self.code)
 
     def __str__(self) -> str:
         return f"{self.cause}\n{self.remedy}" if self.remedy else self.cause

@@ -87,7 +87,7 @@ def test_predict(result: api.RunResult) -> None:
     for entry in predictions:
         assert entry["prediction"] in ("entailment", "not_entailment")
         assert sum(entry["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-    with pytest.raises(DataError, match="input 1: the field 'sentence2' is missing"):
+    with pytest.raises(DataError, match=r"inputs\[1\]: the field 'sentence2' is missing"):
         bertcore.predict(result.folder, [records[0], {"sentence1": "a"}])
 
 

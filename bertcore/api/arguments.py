@@ -83,7 +83,9 @@ def gather(settings: Mapping[str, Any] | None, **arguments: Any) -> list[Setting
     for key, value in flatten(settings or {}):
         if key in named and named[key][1] != value:
             name = named[key][0]
-            raise UsageError(f"{name}= and settings[{key!r}] say two things", "leave one of them out")
+            raise UsageError(
+                f"{name}= and settings[{key!r}] say two things", "leave one of them out", code="arguments-conflict"
+            )
         found.append(Setting(key, value, "settings"))
     return found
 
@@ -127,21 +129,30 @@ def _bind(
     known = list(signature.parameters)
     unknown = next((name for name in named if name not in known), None)
     if unknown is not None:
-        raise UsageError(f"{function}() has no argument {unknown!r}", _remedy_of_unknown(unknown, known))
+        raise UsageError(
+            f"{function}() has no argument {unknown!r}", _remedy_of_unknown(unknown, known), code="argument-unknown"
+        )
     by_position = [name for name, one in signature.parameters.items() if one.kind is not one.KEYWORD_ONLY]
     if len(arguments) > len(by_position):
         raise UsageError(
             f"{function}() takes {len(by_position)} arguments by position, and {len(arguments)} are given",
             f"name the others: {', '.join(f'{name}=...' for name in known[len(by_position) :][:4])}",
+            code="argument-unknown",
         )
     given = dict(zip(by_position, arguments, strict=False))
     twice = next((name for name in named if name in given), None)
     if twice is not None:
-        raise UsageError(f"{function}() is given {twice!r} twice, by position and by name", "leave one of them out")
+        raise UsageError(
+            f"{function}() is given {twice!r} twice, by position and by name",
+            "leave one of them out",
+            code="arguments-conflict",
+        )
     given |= named
     for name, parameter in signature.parameters.items():
         if parameter.default is parameter.empty and name not in given:
-            raise UsageError(f"{function}() needs {name!r}", f"give {name}={KINDS[name].example}")
+            raise UsageError(
+                f"{function}() needs {name!r}", f"give {name}={KINDS[name].example}", code="argument-missing"
+            )
     return given
 
 
@@ -166,7 +177,7 @@ def _read(function: str, signature: inspect.Signature, name: str, value: Any) ->
     except (TypeError, ValueError) as error:
         because = f" ({error})" if isinstance(error, _NotThisError) else ""
         cause = f"{function}(): {name} is {describe(value)}{because}, and must be {kind.wanted}"
-        raise UsageError(cause, f"write {name}={kind.example}") from None
+        raise UsageError(cause, f"write {name}={kind.example}", code="argument-wrong") from None
 
 
 class _NotThisError(ValueError):

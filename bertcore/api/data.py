@@ -52,8 +52,7 @@ def score(
     files, rows = sort_data(one_split=True, data=data, train=train, dev=dev, test=test)
     with in_temporary_folder(rows) as kept:
         given = [*gather(settings, task=task, **files), *kept]
-        result = scoring.score(given, Path(predictions), registry or Registry(), split=split)
-    return result if rows is None else rows.renamed(result)
+        return scoring.score(given, Path(predictions), registry or Registry(), split=split)
 
 
 @checked
@@ -90,7 +89,7 @@ def check_data(
     with in_temporary_folder(rows) as kept:
         given = [*gather(settings, task=task, model=model, **files), *kept]
         report = data_check.check_data(resolve_run(given, known).config, known)
-    return report if rows is None else rows.renamed(replace(report, notes=(*rows.notes, *report.notes)))
+    return report if rows is None else replace(report, notes=(*rows.notes, *report.notes))
 
 
 @checked
@@ -131,4 +130,4 @@ def convert_data(
         given = [*gather(settings, task=task, model=model, **files), *kept]
         config = resolve_run(given, known).config
         made = data_convert.convert_data(config, known, to_name, Path(output))
-    return made if rows is None else rows.renamed(replace(made, notes=(*rows.notes, *made.notes)))
+    return made if rows is None else replace(made, notes=(*rows.notes, *made.notes))

@@ -50,12 +50,18 @@ def sort_data(*, one_split: bool = False, **data: Data | None) -> tuple[dict[str
         data = {**data, "data": None}
         for name, rows in whole.items():
             if data.get(SPLITS[name]) is not None:
-                raise UsageError(f"the split {SPLITS[name]} is given twice", f"leave out {SPLITS[name]}=")
+                raise UsageError(
+                    f"the split {SPLITS[name]} is given twice", f"leave out {SPLITS[name]}=", code="arguments-conflict"
+                )
             data[SPLITS[name]] = rows
     given = {name: value for name, value in data.items() if value is not None}
     rows = {name: value for name, value in given.items() if is_rows(value) and not isinstance(value, os.PathLike)}
     if "data" in rows and (not one_split or len(rows) > 1):
-        raise UsageError("data is rows, and does not say of which split", "name them: train=..., dev=..., test=...")
+        raise UsageError(
+            "data is rows, and does not say of which split",
+            "name them: train=..., dev=..., test=...",
+            code="argument-wrong",
+        )
     return {name: value for name, value in given.items() if name not in rows}, GivenRows(rows) if rows else None
 
 

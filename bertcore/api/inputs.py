@@ -10,7 +10,7 @@ from bertcore.api.data_arguments import Frame
 from bertcore.data.memory import columns_of_frame, is_missing, kind_of, plain_value
 from bertcore.data.tables import Record
 from bertcore.engine.prediction_input import record_of_texts
-from bertcore.errors import DataError, UsageError
+from bertcore.errors import DataError, Origin, UsageError
 
 Inputs = str | Iterable[str | Sequence[str] | Mapping[str, Any]] | Frame
 
@@ -29,9 +29,9 @@ def records_of(inputs: Any, fields: Sequence[str]) -> Iterator[Record]:
         DataError: an input is of another type.
     """
     if isinstance(inputs, Mapping):
-        raise UsageError("inputs is one dictionary", "write a list: inputs=[{...}]")
+        raise UsageError("inputs is one dictionary", "write a list: inputs=[{...}]", code="argument-wrong")
     for number, item in enumerate(_items(inputs)):
-        origin = f"input {number}"
+        origin = Origin("inputs", row=number)
         if isinstance(item, str):
             yield record_of_texts([item], fields, origin), origin
         elif isinstance(item, list | tuple) and item and all(isinstance(text, str) for text in item):
@@ -39,7 +39,7 @@ def records_of(inputs: Any, fields: Sequence[str]) -> Iterator[Record]:
         elif isinstance(item, Mapping):
             yield {str(name): _plain(value) for name, value in item.items()}, origin
         else:
-            raise DataError(f"{origin} is {kind_of(item)}", WANTED)
+            raise DataError(f"{kind_of(item)} instead of a text", WANTED, origin=origin, code="rows-wrong")
 
 
 def _items(inputs: Any) -> Iterable[Any]:
@@ -48,7 +48,7 @@ def _items(inputs: Any) -> Iterable[Any]:
     try:
         columns = columns_of_frame(inputs)
     except DataError as error:
-        raise DataError(f"inputs: {error.cause}", error.remedy) from None
+        raise error.at(Origin("inputs")) from None
     if columns is not None:
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     if hasattr(inputs, "iloc") and callable(getattr(inputs, "tolist", None)):

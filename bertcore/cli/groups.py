@@ -24,5 +24,9 @@ class HelpfulGroup(click.Group):
             from bertcore.cli.suggestions import command_remedy
 
             path = context.command_path
-            raise UsageError(f"{path} has no command {name!r}", command_remedy(name, self.list_commands(context), path))
+            raise UsageError(
+                f"{path} has no command {name!r}",
+                command_remedy(name, self.list_commands(context), path),
+                code="command-unknown",
+            )
         return super().resolve_command(context, arguments)

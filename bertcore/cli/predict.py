@@ -73,7 +73,9 @@ def predict(
     from bertcore.progress import describe
 
     if texts and source is not None:
-        raise UsageError("--text and --input exclude each other", "give the texts by one of them")
+        raise UsageError(
+            "--text and --input exclude each other", "give the texts by one of them", code="arguments-conflict"
+        )
     file_of_predictions = None if output is None else PredictionFile(output, force)
     trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, settings))
     for note in trained.tokenizer.notes:
@@ -100,11 +102,13 @@ def _inputs(trained: TrainedModel, texts: Sequence[str], source: str | None) -> 
     """What is to be predicted: the texts, a file, or all of standard input."""
     from bertcore.cli.standard_input import LineParser, whole_input
     from bertcore.engine.prediction_input import Inputs, read_input, record_of_texts
+    from bertcore.errors import Origin
 
     data = trained.config.data
     fields = trained.task.input_fields(data)
     if texts:
-        return Inputs.of([(record_of_texts(texts, fields, "--text"), "--text")])
+        origin = Origin("--text")
+        return Inputs.of([(record_of_texts(texts, fields, origin), origin)])
     if source is not None:
         inputs = read_input(Path(source), trained.task, data)
         for note in inputs.notes:

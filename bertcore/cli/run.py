@@ -83,7 +83,9 @@ def run(
     if resumed is not None:
         if seeds is not None or folds is not None or output is not None or settings["model.path"] is not None:
             raise UsageError(
-                "--resume goes on with one run in its own folder", "leave out --seeds, --folds, --output and --model"
+                "--resume goes on with one run in its own folder",
+                "leave out --seeds, --folds, --output and --model",
+                code="arguments-conflict",
             )
         changes = gather_settings(file, {}, assignments, settings)
         with shown_work():
@@ -91,7 +93,9 @@ def run(
         return
     if seeds is not None and folds is not None:
         raise UsageError(
-            "--seeds and --folds each make several runs", "give one of them; --seed sets that of all folds"
+            "--seeds and --folds each make several runs",
+            "give one of them; --seed sets that of all folds",
+            code="arguments-conflict",
         )
     given = with_trackers(gather_settings(file, None, assignments, settings), trackers, registry)
     config = resolve_run(given, registry).config
@@ -110,4 +114,6 @@ def _parse_seeds(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:
-        raise UsageError(f"--seeds {text!r} is no list of whole numbers", "write --seeds 1,2,3") from None
+        raise UsageError(
+            f"--seeds {text!r} is no list of whole numbers", "write --seeds 1,2,3", code="argument-wrong"
+        ) from None

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from bertcore.data.tables import Record, parse_json_lines, text_of_line
 from bertcore.engine.prediction_input import record_of_line
+from bertcore.errors import Origin
 
 NAME = "standard input"
 
@@ -84,7 +85,7 @@ class LineParser:
             first = next((line for line in lines if line.strip()), None)
             self._is_json = None if first is None else first.lstrip().startswith(b"{")
         numbered = enumerate(lines, begin + 1)
-        texts = ((number, text_of_line(line, f"{NAME}:{number}", line)) for number, line in numbered)
+        texts = ((number, text_of_line(line, Origin(NAME, number), line)) for number, line in numbered)
         if self._is_json:
             return list(parse_json_lines(texts, NAME))
-        return [record_of_line(text, self._fields, f"{NAME}:{number}") for number, text in texts]
+        return [record_of_line(text, self._fields, Origin(NAME, number)) for number, text in texts]

@@ -12,7 +12,7 @@ from bertcore.contracts.evaluation import Evaluation
 from bertcore.engine.judgement import judged, learned_baseline, training_beside
 from bertcore.engine.preparation import data_names, find_task, open_data
 from bertcore.engine.settings import resolve_run
-from bertcore.errors import DataError, UsageError
+from bertcore.errors import DataError, Origin, UsageError
 from bertcore.near_misses import did_you_mean, nearest_path
 from bertcore.plugins.registry import Registry
 from bertcore.progress import describe
@@ -74,8 +74,10 @@ def score(
     unlabeled = next((example for example in examples if example.label is None), None)
     if unlabeled is not None:
         raise DataError(
-            f"{unlabeled.origin or name}: no label, and the split {name} cannot be scored without",
+            f"no label, and the split {name} cannot be scored without",
             "give a split with labels by --split",
+            origin=unlabeled.origin or Origin(name),
+            code="labels-missing",
         )
     if not predictions.is_file():
         remedy = did_you_mean(nearest_path(predictions), "give the file of predictions with --predictions")

@@ -180,7 +180,7 @@ class TrainedModel:
             environment=environment(self.place.backend.versions()),
         )
         if rows is not None:
-            report = rows.renamed(report)
+            report = replace(report, options=rows.named(report.options))
         folder = None if self.run_folder is None else self._keep(self.run_folder, encoded, report)
         return EvaluationResult(folder, report.header, report.evaluation, timing.examples_per_second)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bertcore.errors import UsageError
+from bertcore.errors import Origin, UsageError
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,13 @@ class Example:
         identifier: as the official files name it.
         texts: name of each text field to its text, in the order in which the model reads them.
         label: what the task makes of it, or None where the file has none.
-        origin: where it stands, as ``RTE/dev.tsv:17``.
+        origin: where it stands, shown as ``RTE/dev.tsv:17``; None where nobody knows.
     """
 
     identifier: str
     texts: Mapping[str, str]
     label: Any = None
-    origin: str = ""
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)
@@ -69,5 +69,6 @@ class Dataset:
             DataError: a file is missing or wrong, with its line and field.
         """
         if name not in self.files:
-            raise UsageError(f"there is no split {name!r}", f"this data has {', '.join(self.files) or 'no split'}")
+            remedy = f"this data has {', '.join(self.files) or 'no split'}"
+            raise UsageError(f"there is no split {name!r}", remedy, code="name-unknown")
         return self.read(name)

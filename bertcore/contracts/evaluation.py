@@ -64,7 +64,9 @@ class Evaluation:
             return self.metrics[name]
         figure, _, of_class = name.partition("_")
         if figure not in CLASS_FIGURES or of_class not in self.per_class:
-            raise PluginError(f"the task reported no {name}", "choose another metric with --metric")
+            raise PluginError(
+                f"the task reported no {name}", "choose another metric with --metric", code="contract-broken"
+            )
         return float(getattr(self.per_class[of_class], figure))
 
 

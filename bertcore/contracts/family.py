@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bertcore.contracts.head import NEW_HEAD, Head
 from bertcore.contracts.parameters import ParameterSpec, SkipRule
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 
 if TYPE_CHECKING:
     from bertcore.tokenization.classes import BuiltTokenizer
@@ -194,15 +194,19 @@ class ModelFamily:
         """
         if config.get("position_embedding_type") not in (None, "absolute"):
             raise ModelError(
-                f"{origin}: position_embedding_type {config['position_embedding_type']!r} is not supported",
+                f"position_embedding_type {config['position_embedding_type']!r} is not supported",
                 "use a model with absolute position embeddings",
+                origin=Origin(origin),
+                code="architecture-unsupported",
             )
         stated = config.get("hidden_act", "gelu")
         activation = _SAME_ACTIVATIONS.get(stated, stated) if isinstance(stated, str) else stated
         if activation not in HIDDEN_ACTIVATIONS:
             raise ModelError(
-                f"{origin}: hidden_act {stated!r} is not supported",
+                f"hidden_act {stated!r} is not supported",
                 f"use a model with one of {', '.join((*HIDDEN_ACTIVATIONS, *_SAME_ACTIVATIONS))}",
+                origin=Origin(origin),
+                code="architecture-unsupported",
             )
         values: dict[str, Any] = {}
         for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
@@ -210,8 +214,10 @@ class ModelFamily:
         layers = values["num_hidden_layers"]
         if layers > _MOST_LAYERS:
             raise ModelError(
-                f"{origin}: num_hidden_layers is {layers}, and no encoder has more than {_MOST_LAYERS}",
+                f"num_hidden_layers is {layers}, and no encoder has more than {_MOST_LAYERS}",
                 "correct the config.json of the model",
+                origin=Origin(origin),
+                code="model-config-wrong",
             )
         for key in ("max_position_embeddings", "type_vocab_size"):
             if key in config:
@@ -224,9 +230,11 @@ class ModelFamily:
             values["pad_token_id"] = _whole_number(config, "pad_token_id", origin, least=0)
         if values["hidden_size"] % values["num_attention_heads"]:
             raise ModelError(
-                f"{origin}: hidden_size {values['hidden_size']} is no multiple of num_attention_heads "
+                f"hidden_size {values['hidden_size']} is no multiple of num_attention_heads "
                 f"{values['num_attention_heads']}",
                 "correct the config.json of the model",
+                origin=Origin(origin),
+                code="model-config-wrong",
             )
         return BertConfig(
             **values,
@@ -314,8 +322,10 @@ def _whole_number(config: Mapping[str, Any], key: str, origin: str, least: int =
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value < _LARGEST_SIZE:
         raise ModelError(
-            f"{origin}: {key} is {value!r}, not a whole number from {least} on that an array can have",
+            f"{key} is {value!r}, not a whole number from {least} on that an array can have",
             "correct the model's config.json",
+            origin=Origin(origin),
+            code="model-config-wrong",
         )
     return value
 
@@ -323,5 +333,10 @@ def _whole_number(config: Mapping[str, Any], key: str, origin: str, least: int =
 def _number(config: Mapping[str, Any], key: str, origin: str) -> float:
     value = config[key]
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ModelError(f"{origin}: {key} is {value!r}, not a number", "correct the model's config.json")
+        raise ModelError(
+            f"{key} is {value!r}, not a number",
+            "correct the model's config.json",
+            origin=Origin(origin),
+            code="model-config-wrong",
+        )
     return float(value)

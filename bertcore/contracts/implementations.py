@@ -48,4 +48,5 @@ def load_target(target: str) -> Any:
         raise PluginError(
             f"{target} cannot be imported: {type(error).__name__}: {error}",
             "repair or uninstall the plugin that registered it",
+            code="plugin-broken",
         ) from error

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.errors import ModelError, printable
+from bertcore.errors import ModelError, Origin, printable
 
 _MOST_NAMED = 8
 _LONGEST_NAME = 200
@@ -127,10 +127,12 @@ def fit_parameters(
             name.startswith(("classifier.", "crf.", "qa_outputs.")) or not name.startswith(encoder) for name in odd
         )
         raise ModelError(
-            f"{origin} does not fit the model: {'; '.join(parts)}{_beginnings(missing, unexpected)}",
+            f"does not fit the model: {'; '.join(parts)}{_beginnings(missing, unexpected)}",
             "for another head, start a new one with --set model.new_head=true"
             if of_head
             else "check that config.json and the weights belong together",
+            origin=Origin(origin),
+            code="weights-mismatch",
         )
     # Made last, when every size is known to be one that the file has.
     made = {name: initial_value(name, table[name], initializer_range, seed) for name in initialized}

@@ -22,7 +22,7 @@ from bertcore.contracts.benchmark import Benchmark
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
-from bertcore.errors import PluginError, UsageError
+from bertcore.errors import Origin, PluginError, UsageError
 
 if TYPE_CHECKING:
     from bertcore.tokenization.tokenizer import Tokenizer
@@ -94,7 +94,7 @@ class Task(ABC, Generic[DataT, HeadT, HeadConfigT]):
                 raise PluginError(
                     f"the task {cls.__qualname__} sets {attribute} itself, which follows from its parameters",
                     _DERIVE.format(name=cls.__name__),
-                    code="task-options",
+                    code="contract-broken",
                 )
         data, _, head = _arguments(cls)
         cls.data_config = _option_class(cls, data, DataConfig)
@@ -166,14 +166,14 @@ class Task(ABC, Generic[DataT, HeadT, HeadConfigT]):
         return tuple(example.texts.values())
 
     @abstractmethod
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataT) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], Origin]], data: DataT) -> list[Example]:
         """Turns the records of ``bertcore predict`` into examples; each comes with where it stands (``in.jsonl:3``).
 
         Raises:
             DataError: a field is missing, with its line.
         """
 
-    def read_input(self, file: Path, data: DataT) -> list[tuple[Mapping[str, Any], str]] | None:
+    def read_input(self, file: Path, data: DataT) -> list[tuple[Mapping[str, Any], Origin]] | None:
         """Reads a file for ``bertcore predict`` in a form of the task's own, as records of :meth:`parse_input`.
 
         None where the file has none of these forms: then it is read as a table, as JSON lines or as plain lines.
@@ -203,7 +203,9 @@ class Task(ABC, Generic[DataT, HeadT, HeadConfigT]):
             UsageError: the task has no official form.
             DataError: the file is damaged, or lacks an example or holds one that is not in the split.
         """
-        raise UsageError(f"the task {self.name} has no official form of predictions", "see bertcore tasks")
+        raise UsageError(
+            f"the task {self.name} has no official form of predictions", "see bertcore tasks", code="not-offered"
+        )
 
     def submissions(self) -> Mapping[str, str]:
         """Splits that the leaderboard asks for, each with the name of its file; empty where there is none."""
@@ -216,7 +218,7 @@ class Task(ABC, Generic[DataT, HeadT, HeadConfigT]):
             split: one of :meth:`submissions`.
             predictions: of all examples of the split, as the accumulator gives them.
         """
-        raise UsageError(f"the task {self.name} has no leaderboard", "see bertcore tasks")
+        raise UsageError(f"the task {self.name} has no leaderboard", "see bertcore tasks", code="not-offered")
 
 
 def _arguments(task: Any) -> tuple[Any, ...]:
@@ -248,7 +250,7 @@ def _option_class(task: type[Task], argument: Any, base: type[Any]) -> Any:
     raise PluginError(
         f"the task {task.__qualname__} names {argument!r}, which is no class derived from {base.__name__}",
         _DERIVE.format(name=task.__name__),
-        code="task-options",
+        code="contract-broken",
     )
 
 

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from bertcore.data.label_spelling import other_spelling
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 _LONGEST_SHOWN = 80
 """Characters of a label that an error shows."""
@@ -57,15 +57,16 @@ class _OneExample:
 one_example = _OneExample()
 
 
-def unknown_label(origin: str, label: Any, labels: Sequence[str], field: str = "") -> DataError:
+def unknown_label(origin: Origin | None, label: Any, labels: Sequence[str], field: str = "") -> DataError:
     """The error about a label that is not among the known ones; names the one that it may be in another spelling."""
     place = f" in the field {field!r}" if field else ""
     known = "known labels are " + ", ".join(map(_shown, labels[:20])) + (", ..." if len(labels) > 20 else "")
     alike = other_spelling(label, labels) if isinstance(label, str) else None
-    cause = f"{origin}: unknown label {_shown(label)}{place}"
-    if alike is None:
-        return DataError(cause, known)
-    return DataError(f"{cause}, likely {_shown(alike)} in another spelling", f"write it as {_shown(alike)}; {known}")
+    problem, remedy = f"unknown label {_shown(label)}{place}", known
+    if alike is not None:
+        problem += f", likely {_shown(alike)} in another spelling"
+        remedy = f"write it as {_shown(alike)}; {known}"
+    return DataError(problem, remedy, origin=origin, code="label-unknown" if alike is None else "label-spelling")
 
 
 def _shown(label: Any) -> str:

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from bertcore.data.bad_examples import one_example
 from bertcore.data.separators import TAB, find_separator, quotes_quote, separator_of
 from bertcore.data.tables import LONGEST_LINE, Record, count_of_fields, is_plain, lines_of_examples, text_of_line
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 _FIRST_ROWS = 1000
 """How many rows are shown to whoever tells whether the first is a header."""
@@ -75,7 +75,8 @@ def read_delimited(
     with closing(_rows(content, name, found, quoted, header)) as rows:
         first = [*islice(rows, 1 if header is not None else _FIRST_ROWS)]
         if not first:
-            raise DataError(f"{name}: the file is empty", "give a file with a header and a row for each example")
+            remedy = "give a file with a header and a row for each example"
+            raise DataError("the file is empty", remedy, origin=Origin(name), code="file-empty")
         named = is_header([fields for _, fields in first]) if header is None else header
         table = _with_columns(first[0][1], named)
         _read_records(table, chain(first[1:] if named else first, rows), name, _remedy(found, quoted))
@@ -99,8 +100,8 @@ def _words_on_nul(content: bytes, name: str) -> list[str]:
         return []
     line, count = content.count(b"\n", 0, first) + 1, content.count(b"\0")
     return [
-        f"{name}: {count} NUL byte{'s' * (count != 1)}, which texts seldom hold, the first in {name}:{line}; kept as "
-        "text, but the file may be damaged"
+        f"{name}: {count} NUL byte{'s' * (count != 1)}, which texts seldom hold, the first in {Origin(name, line)}; "
+        "kept as text, but the file may be damaged"
     ]
 
 
@@ -137,17 +138,17 @@ def _read_records(table: Delimited, rows: Iterator[tuple[int, list[str]]], name:
             problem = _fit(fields, width, least)
             if problem:
                 with one_example:
-                    raise DataError(f"{name}:{number}: {problem}", remedy)
+                    raise DataError(problem, remedy, origin=Origin(name, number), code="field-count-wrong")
                 continue
         if surplus and any(fields[position].strip() for position in surplus):
             lost.append(number)
-        records.append((dict(zip(columns, fields, strict=True)), f"{name}:{number}"))
+        records.append((dict(zip(columns, fields, strict=True)), Origin(name, number)))
     table.notes += _without_anything_at_the_end(records, name) if width > 1 else []
     if lost:
         numbers = ", ".join(columns[position] for position in surplus)
         table.notes.append(
             f"{name}: {len(lost)} row{'s' * (len(lost) != 1)} with something in columns without a name ({numbers}), "
-            f"which are read by number or not at all; the first is {name}:{lost[0]}"
+            f"which are read by number or not at all; the first is {Origin(name, lost[0])}"
         )
 
 
@@ -211,7 +212,12 @@ def _quoted_rows(content: bytes, name: str, separator: str, header: bool | None)
                 return
             except csv.Error as error:  # ends the row; csv goes on with the next line
                 with one_example:
-                    raise DataError(f"{name}:{begin}: {error}", _remedy(separator, quoted=True)) from None
+                    raise DataError(
+                        str(error),
+                        _remedy(separator, quoted=True),
+                        origin=Origin(name, begin),
+                        code="quotes-unbalanced",
+                    ) from None
                 begin = reader.line_num + 1
     finally:
         csv.field_size_limit(previous)
@@ -229,5 +235,5 @@ def _checked_lines(content: bytes, name: str, header: bool | None) -> Iterator[s
     for number, line in enumerate(io.BytesIO(content), 1):
         text = ""
         with nullcontext() if header is not False and number == 1 else one_example:
-            text = text_of_line(line, f"{name}:{number}", content)
+            text = text_of_line(line, Origin(name, number), content)
         yield text + ("\r\n" if line.endswith(b"\r\n") else "\n")

@@ -9,7 +9,7 @@ import codecs
 import re
 from functools import lru_cache
 
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 _MARKS = (  # UTF-32's little-endian mark begins as UTF-16's does
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -72,9 +72,12 @@ def _codec(encoding: str) -> str:
         raise DataError(
             f"there is no encoding {encoding!r}",
             "name one of Python's: --set data.encoding=gb18030, cp1252, utf-16, big5, shift_jis, ...",
+            code="encoding-unknown",
         ) from None
     if not found._is_text_encoding:
-        raise DataError(f"{encoding!r} is no encoding of text", "name one, as --set data.encoding=gb18030")
+        raise DataError(
+            f"{encoding!r} is no encoding of text", "name one, as --set data.encoding=gb18030", code="encoding-unknown"
+        )
     return found.name
 
 
@@ -85,9 +88,11 @@ def _decoded(content: bytes, name: str, codec: str) -> bytes:
         line = content[: error.start].decode(codec, errors="replace").count("\n") + 1
         likely = likely_encoding(content)
         remedy = f"its encoding is likely {likely}: --set data.encoding={likely}" if likely else "name its encoding"
-        raise DataError(f"{name}:{line}: byte {error.start} of the file is not {codec}", remedy) from None
+        problem = f"byte {error.start} of the file is not {codec}"
+        raise DataError(problem, remedy, origin=Origin(name, line), code="encoding-wrong") from None
     except UnicodeError as error:  # half a surrogate pair
-        raise DataError(f"{name}: not {codec}: {error}", "name its encoding: --set data.encoding=NAME") from None
+        remedy = "name its encoding: --set data.encoding=NAME"
+        raise DataError(f"not {codec}: {error}", remedy, origin=Origin(name), code="encoding-wrong") from None
 
 
 def _refuse_unmarked_utf16(content: bytes, name: str) -> None:
@@ -99,8 +104,10 @@ def _refuse_unmarked_utf16(content: bytes, name: str) -> None:
     if max(odd, zeros - odd) > 0.9 * zeros:  # the one half of each pair
         codec = "utf-16-le" if odd > zeros - odd else "utf-16-be"
         raise DataError(
-            f"{name}: every second byte is NUL: likely {codec} without a byte-order mark",
+            f"every second byte is NUL: likely {codec} without a byte-order mark",
             f"--set data.encoding={codec}, or save the file as UTF-8",
+            origin=Origin(name),
+            code="not-utf8",
         )
 
 
@@ -116,7 +123,7 @@ def is_utf8(content: bytes) -> bool:
     return True
 
 
-def not_utf8(origin: str, byte: int, content: bytes) -> DataError:
+def not_utf8(origin: Origin, byte: int, content: bytes) -> DataError:
     """The error about a line that is not UTF-8; its remedy names the encoding that is likely.
 
     Args:
@@ -125,7 +132,7 @@ def not_utf8(origin: str, byte: int, content: bytes) -> DataError:
         content: of the whole file.
     """
     hint, remedy = _hint(content)
-    return DataError(f"{origin}: byte {byte} is not UTF-8{hint}", remedy)
+    return DataError(f"byte {byte} is not UTF-8{hint}", remedy, origin=origin, code="not-utf8")
 
 
 @lru_cache(maxsize=1)

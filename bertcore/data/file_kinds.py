@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 _UNPACK = "unpack it, and name the file that was in it"
 _PANDAS = "save it as CSV, in Python: pandas.{reader}(FILE).to_csv(NEW, index=False)"
@@ -59,7 +59,7 @@ def refuse_other_kinds(content: bytes, name: str) -> None:
     """
     found = _kind(content)
     if found is not None:
-        raise DataError(f"{name}: this is {found[0]}, and no text", found[1])
+        raise DataError(f"this is {found[0]}, and no text", found[1], origin=Origin(name), code="file-kind-wrong")
 
 
 def _kind(content: bytes) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ import re
 
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Record, check_surrogates, json_lines_of
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 _LIST = re.compile(rb"\s*\[\s*[{\]]")
 _OBJECT = re.compile(rb"\s*\{")
@@ -53,19 +53,23 @@ def _list_of_objects(content: bytes, name: str) -> list[Record]:
         if text.startswith("]", place) and not records:
             break
         line, counted = line + text.count("\n", counted, place), place
-        origin = f"{name}:{line}"
+        origin = Origin(name, line)
         try:
             value, end = decoder.raw_decode(text, place)
         except json.JSONDecodeError as error:
-            remedy = "correct it: the file is one list of objects, [{...}, {...}]"
-            raise DataError(f"{name}:{error.lineno}: column {error.colno} is no JSON: {error.msg}", remedy) from None
+            raise DataError(
+                f"column {error.colno} is no JSON: {error.msg}",
+                "correct it: the file is one list of objects, [{...}, {...}]",
+                origin=Origin(name, error.lineno),
+                code="not-json",
+            ) from None
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{origin}: no JSON: {error}", "write a list of objects, [{...}, {...}]") from None
+            remedy = "write a list of objects, [{...}, {...}]"
+            raise DataError(f"no JSON: {error}", remedy, origin=origin, code="not-json") from None
         with one_example:
             if not isinstance(value, dict):
-                raise DataError(
-                    f"{origin}: a {type(value).__name__} in the list instead of an object", "write [{...}, {...}]"
-                )
+                problem = f"a {type(value).__name__} in the list instead of an object"
+                raise DataError(problem, "write [{...}, {...}]", origin=origin, code="json-form-unknown")
             check_surrogates(text[place:end], value, origin)
             records.append((value, origin))
         place = _behind_space(text, end)
@@ -73,12 +77,18 @@ def _list_of_objects(content: bytes, name: str) -> list[Record]:
             break
         if not text.startswith(",", place):
             line += text.count("\n", counted, place)
-            raise DataError(f"{name}:{line}: the list has no comma and no end here", "write [{...}, {...}]")
+            problem = "the list has no comma and no end here"
+            raise DataError(problem, "write [{...}, {...}]", origin=Origin(name, line), code="not-json")
         place += 1
     rest = _behind_space(text, place + 1)
     if rest < len(text):
         line += text.count("\n", counted, rest)
-        raise DataError(f"{name}:{line}: something stands behind the list", "write one list of objects, [{...}, {...}]")
+        raise DataError(
+            "something stands behind the list",
+            "write one list of objects, [{...}, {...}]",
+            origin=Origin(name, line),
+            code="not-json",
+        )
     return records
 
 
@@ -129,15 +139,13 @@ def _no_records(value: dict[str, object], name: str) -> DataError:
     fields = ", ".join(map(repr, [*value][:_SHOWN_FIELDS])) + (", ..." if len(value) > _SHOWN_FIELDS else "")
     remedy = 'write a record each: to_json(FILE, orient="records", lines=True, force_ascii=False)'
     if _is_split_frame(value):
-        return DataError(
-            f'{name}: one object with "columns" apart from "data", as pandas.to_json(orient="split")', remedy
-        )
-    if value and all(isinstance(part, dict) for part in value.values()):
-        return DataError(f"{name}: one object of the columns {fields}, as pandas.to_json writes by default", remedy)
-    return DataError(
-        f"{name}: one object with the fields {fields} is the whole file",
-        "write one object a line, or one list of objects: [{...}, {...}]",
-    )
+        problem = 'one object with "columns" apart from "data", as pandas.to_json(orient="split")'
+    elif value and all(isinstance(part, dict) for part in value.values()):
+        problem = f"one object of the columns {fields}, as pandas.to_json writes by default"
+    else:
+        problem = f"one object with the fields {fields} is the whole file"
+        remedy = "write one object a line, or one list of objects: [{...}, {...}]"
+    return DataError(problem, remedy, origin=Origin(name), code="json-form-unknown")
 
 
 def _is_json(line: bytes) -> bool:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 WANTED = "give dictionaries, as [{'text': '...', 'label': '...'}], or a pandas DataFrame"
 
@@ -72,7 +72,7 @@ def write_rows(rows: Any, file: Path, name: str) -> WrittenRows:
     with file.open("xb") as output:
         _write(rows, output, name, written)
     if not written.count:
-        raise DataError(f"{name}: no rows", WANTED)
+        raise DataError("no rows", WANTED, origin=Origin(name), code="rows-wrong")
     return written
 
 
@@ -92,7 +92,7 @@ def columns_of_frame(frame: Any) -> dict[str, list[Any]] | None:
     names = [str(name) for name in frame.columns]
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
-        raise DataError(f"two columns are named {twice!r}", "rename one of them")
+        raise DataError(f"two columns are named {twice!r}", "rename one of them", code="column-repeated")
     return {name: _filled(frame.iloc[:, number].tolist()) for number, name in enumerate(names)}
 
 
@@ -126,12 +126,19 @@ def _write(rows: Any, output: BinaryIO, name: str, written: WrittenRows) -> None
     names = _names_of_numbers(rows)
     for number, row in enumerate(_dictionaries(rows, name)):
         if type(row) is not dict and not isinstance(row, Mapping):
-            raise DataError(f"{name}[{number}] is {kind_of(row)} and no dictionary", WANTED)
+            raise DataError(
+                f"{kind_of(row)} instead of a dictionary", WANTED, origin=Origin(name, row=number), code="rows-wrong"
+            )
         line: dict[str, Any] = {}
         for key, value in row.items():
             column = str(key)
             if column in line:
-                raise DataError(f"{name}[{number}]: two fields are named {column!r}", "rename one of them")
+                raise DataError(
+                    f"two fields are named {column!r}",
+                    "rename one of them",
+                    origin=Origin(name, row=number),
+                    code="column-repeated",
+                )
             if column in names:
                 value = _by_name(value, names[column])
                 written.named[column] = names[column]
@@ -146,7 +153,12 @@ def _write(rows: Any, output: BinaryIO, name: str, written: WrittenRows) -> None
         try:
             output.write(_ENCODER.encode(line).encode() + b"\n")
         except UnicodeEncodeError:
-            raise DataError(f"{name}[{number}]: half a surrogate pair is no character", "repair the text") from None
+            raise DataError(
+                "half a surrogate pair is no character",
+                "repair the text",
+                origin=Origin(name, row=number),
+                code="surrogate-half",
+            ) from None
         written.count += 1
 
 
@@ -154,7 +166,7 @@ def _dictionaries(rows: Any, name: str) -> Iterator[Any]:
     try:
         columns = columns_of_frame(rows)
     except DataError as error:
-        raise DataError(f"{name}: {error.cause}", error.remedy) from None
+        raise error.at(Origin(name)) from None
     if columns is None and isinstance(rows, Mapping):
         columns = _columns(rows, name)
     if columns is None:
@@ -169,12 +181,22 @@ def _columns(rows: Mapping[Any, Any], name: str) -> dict[str, list[Any]]:
     for key, values in rows.items():
         listed = values.tolist() if callable(getattr(values, "tolist", None)) else values
         if not isinstance(listed, list | tuple):
-            raise DataError(f"{name} is one dictionary, and {str(key)!r} in it is {kind_of(values)}", WANTED)
+            raise DataError(
+                f"one dictionary, and {str(key)!r} in it is {kind_of(values)}",
+                WANTED,
+                origin=Origin(name),
+                code="rows-wrong",
+            )
         columns[str(key)] = list(listed)
     lengths = {key: len(values) for key, values in columns.items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{key!r} {length}" for key, length in lengths.items())
-        raise DataError(f"{name}: columns of different lengths: {shown}", "give every column a value for each row")
+        raise DataError(
+            f"columns of different lengths: {shown}",
+            "give every column a value for each row",
+            origin=Origin(name),
+            code="rows-wrong",
+        )
     return columns
 
 

@@ -26,7 +26,11 @@ def separator_of(wanted: str) -> str:
     """
     separator = _NAMES.get(wanted.lower(), wanted)
     if not separator or "\n" in separator or "\r" in separator or '"' in separator:
-        raise DataError(f"the separator {wanted!r} cannot part fields", "--set data.separator=tab, comma, semicolon")
+        raise DataError(
+            f"the separator {wanted!r} cannot part fields",
+            "--set data.separator=tab, comma, semicolon",
+            code="separator-wrong",
+        )
     return separator
 
 

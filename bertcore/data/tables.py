@@ -17,13 +17,13 @@ from typing import Any
 from bertcore.data.bad_examples import one_example
 from bertcore.data.encodings import is_utf8, not_utf8, utf8_content
 from bertcore.data.file_kinds import refuse_other_kinds
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.near_misses import did_you_mean, nearest_path
 
 LONGEST_LINE = 10_000_000
 """Bytes of the longest line, and characters of the longest CSV field: no text of an example is longer."""
 
-Record = tuple[Mapping[str, Any], str]
+Record = tuple[Mapping[str, Any], Origin]
 """Fields by name, and where they stand."""
 
 
@@ -32,7 +32,7 @@ class Row:
     """One line of a table: the fields by column name, and where it stands (``RTE/dev.tsv:17``)."""
 
     fields: dict[str, str]
-    origin: str
+    origin: Origin
 
 
 def read_lines(file: Path, encoding: str | None = None) -> Iterator[tuple[int, str]]:
@@ -68,9 +68,25 @@ def read_content(file: Path, encoding: str | None = None) -> bytes:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror}", did_you_mean(nearest_path(file), "check the path")) from None
+        raise unreadable(file, error) from None
     refuse_other_kinds(content, str(file))
     return utf8_content(content, str(file), encoding)
+
+
+def unreadable(file: Path, error: OSError, remedy: str = "check the path") -> DataError:
+    """The error about a data file that is missing, or that the system refuses to read.
+
+    Args:
+        file: that was named.
+        error: of the system.
+        remedy: what helps where no file of a similar name is found.
+    """
+    origin = Origin(str(file))
+    if isinstance(error, FileNotFoundError):
+        return DataError(
+            str(error.strerror), did_you_mean(nearest_path(file), remedy), origin=origin, code="file-missing"
+        )
+    return DataError(error.strerror or str(error), remedy, origin=origin, code="file-unreadable")
 
 
 def decode_lines(content: bytes, name: str) -> Iterator[tuple[int, str]]:
@@ -80,7 +96,7 @@ def decode_lines(content: bytes, name: str) -> Iterator[tuple[int, str]]:
         yield from _valid_lines(content)
         return
     for number, line in enumerate(io.BytesIO(content), 1):
-        yield number, text_of_line(line, f"{name}:{number}", content)
+        yield number, text_of_line(line, Origin(name, number), content)
 
 
 def lines_of_examples(content: bytes, name: str, *, header: bool) -> Iterator[tuple[int, str]]:
@@ -90,7 +106,7 @@ def lines_of_examples(content: bytes, name: str, *, header: bool) -> Iterator[tu
         return
     for number, line in enumerate(io.BytesIO(content), 1):
         with nullcontext() if header and number == 1 else one_example:
-            yield number, text_of_line(line, f"{name}:{number}", content)
+            yield number, text_of_line(line, Origin(name, number), content)
 
 
 def is_plain(content: bytes) -> bool:
@@ -105,7 +121,7 @@ def _valid_lines(content: bytes) -> Iterator[tuple[int, str]]:
         yield number, line.removesuffix("\n").removesuffix("\r")
 
 
-def text_of_line(line: bytes, origin: str, content: bytes) -> str:
+def text_of_line(line: bytes, origin: Origin, content: bytes) -> str:
     """The text of one line of a file, without its end.
 
     Args:
@@ -119,7 +135,7 @@ def text_of_line(line: bytes, origin: str, content: bytes) -> str:
     line = line.removesuffix(b"\n")
     if len(line) > LONGEST_LINE:
         remedy = "check that this is a text file with one example a line"
-        raise DataError(f"{origin}: a line of {len(line)} bytes", remedy)
+        raise DataError(f"a line of {len(line)} bytes", remedy, origin=origin, code="line-too-long")
     try:
         return line.removesuffix(b"\r").decode("utf-8")
     except UnicodeDecodeError as error:
@@ -131,7 +147,7 @@ def read_tsv(
     columns: Sequence[str] | None = None,
     required: Sequence[str] = (),
     *,
-    leave_out: Callable[[str], None] | None = None,
+    leave_out: Callable[[Origin], None] | None = None,
 ) -> list[Row]:
     """Reads an official tab-separated file, whose quote characters are text.
 
@@ -149,24 +165,34 @@ def read_tsv(
     if columns is None:
         first = next(lines, None)
         if first is None:
-            raise DataError(f"{file}: the file is empty", "its first line must be the header")
+            raise DataError(
+                "the file is empty", "its first line must be the header", origin=Origin(str(file)), code="file-empty"
+            )
         columns = first[1].split("\t")
         twice = next((name for number, name in enumerate(columns) if name in columns[:number]), None)
         if twice is not None:
-            raise DataError(f"{file}:1: two columns are named {twice!r}", "rename one of them in the header")
+            raise DataError(
+                f"two columns are named {twice!r}",
+                "rename one of them in the header",
+                origin=Origin(str(file), 1),
+                code="column-repeated",
+            )
     _require(file, columns, required)
     rows: list[Row] = []
+    name = str(file)
     for number, line in lines:
         fields = line.split("\t")
         if len(fields) == len(columns):
-            rows.append(Row(dict(zip(columns, fields, strict=True)), f"{file}:{number}"))
+            rows.append(Row(dict(zip(columns, fields, strict=True)), Origin(name, number)))
         elif leave_out is not None:
-            leave_out(f"{file}:{number}")
+            leave_out(Origin(name, number))
         else:
             with one_example:
                 raise DataError(
-                    f"{file}:{number}: {count_of_fields(fields)} instead of {len(columns)}",
+                    f"{count_of_fields(fields)} instead of {len(columns)}",
                     "correct the line: one tab between two fields, and none inside them",
+                    origin=Origin(name, number),
+                    code="field-count-wrong",
                 )
     return rows
 
@@ -180,12 +206,14 @@ def _require(file: Path, columns: Sequence[str], required: Sequence[str]) -> Non
     missing = [name for name in required if name not in columns]
     if missing:
         raise DataError(
-            f"{file}:1: no column {', '.join(map(repr, missing))} among {', '.join(map(repr, columns))}",
+            f"no column {', '.join(map(repr, missing))} among {', '.join(map(repr, columns))}",
             "check that this is the file of this task, with its header",
+            origin=Origin(str(file), 1),
+            code="column-missing",
         )
 
 
-def read_json_lines(file: Path) -> list[tuple[dict[str, Any], str]]:
+def read_json_lines(file: Path) -> list[tuple[dict[str, Any], Origin]]:
     """Reads one JSON object a line, each with where it stands; empty lines are passed over.
 
     Raises:
@@ -194,25 +222,26 @@ def read_json_lines(file: Path) -> list[tuple[dict[str, Any], str]]:
     return json_lines_of(read_content(file), str(file))
 
 
-def json_lines_of(content: bytes, name: str) -> list[tuple[dict[str, Any], str]]:
+def json_lines_of(content: bytes, name: str) -> list[tuple[dict[str, Any], Origin]]:
     """Reads UTF-8 content as :func:`read_json_lines` does; ``name`` is that of the file."""
-    records: list[tuple[dict[str, Any], str]] = []
+    records: list[tuple[dict[str, Any], Origin]] = []
     for number, line in lines_of_examples(content, name, header=False):
         if line and not line.isspace():
             with one_example:
-                origin = f"{name}:{number}"
+                origin = Origin(name, number)
                 records.append((json_object(line, origin), origin))
     return records
 
 
-def parse_json_lines(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[dict[str, Any], str]]:
+def parse_json_lines(lines: Iterable[tuple[int, str]], name: str) -> Iterator[tuple[dict[str, Any], Origin]]:
     """Yields the JSON object of each numbered line that is not empty; raises as :func:`read_json_lines`."""
     for number, line in lines:
         if line.strip():
-            yield json_object(line, f"{name}:{number}"), f"{name}:{number}"
+            origin = Origin(name, number)
+            yield json_object(line, origin), origin
 
 
-def json_object(line: str, origin: str) -> dict[str, Any]:
+def json_object(line: str, origin: Origin) -> dict[str, Any]:
     """Reads the JSON object of a line.
 
     Raises:
@@ -221,24 +250,28 @@ def json_object(line: str, origin: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except json.JSONDecodeError as error:
-        cause = f"{origin}: column {error.colno} is no JSON: {error.msg}"
-        raise DataError(cause, "write one JSON object a line") from None
+        problem = f"column {error.colno} is no JSON: {error.msg}"
+        raise DataError(problem, "write one JSON object a line", origin=origin, code="not-json") from None
     except (ValueError, RecursionError) as error:  # an integer of too many digits, or too deep a nesting
-        raise DataError(f"{origin}: no JSON: {error}", "write one JSON object a line") from None
+        problem = f"no JSON: {error}"
+        raise DataError(problem, "write one JSON object a line", origin=origin, code="not-json") from None
     if not isinstance(value, dict):
-        raise DataError(f"{origin}: a {type(value).__name__} instead of a JSON object", "write {...} a line")
+        problem = f"a {type(value).__name__} instead of a JSON object"
+        raise DataError(problem, "write {...} a line", origin=origin, code="json-form-unknown")
     check_surrogates(line, value, origin)
     return value
 
 
-def check_surrogates(text: str, value: Any, origin: str) -> None:
+def check_surrogates(text: str, value: Any, origin: Origin) -> None:
     """Refuses half a surrogate pair, which no text holds, in a value that was read from JSON text.
 
     Raises:
         DataError: there is one; ``origin`` says where.
     """
     if "\\" in text and "\\ud" in text.lower() and not _is_text(json.dumps(value, ensure_ascii=False)):
-        raise DataError(f"{origin}: half a surrogate pair is no character", "repair the \\u escapes")
+        raise DataError(
+            "half a surrogate pair is no character", "repair the \\u escapes", origin=origin, code="surrogate-half"
+        )
 
 
 def _is_text(text: str) -> bool:

@@ -6,21 +6,21 @@ they lie in a temporary folder. Errors name the rows as the program knows them, 
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bertcore.config import RunConfig, Setting
 from bertcore.data.memory import WrittenRows, write_rows
 from bertcore.engine.run_folder import KEPT_DATA, RunFolder, remove_early_data, require_free
-from bertcore.errors import BertcoreError
+from bertcore.errors import BertcoreError, shown_as_rows
 
-Found = TypeVar("Found")
+_ABOUT_FIELDS = ("column-missing", "field-missing", "field-wrong")
+"""Kinds of errors that a column may be the reason of whose values could not be read."""
 
 
 @dataclass
@@ -37,15 +37,14 @@ class GivenRows:
     _files: dict[str, Path] = field(default_factory=dict)
     _left_out: dict[str, str] = field(default_factory=dict)
 
-    def write(self, folder: Path) -> None:
-        """Writes a file for each split.
+    def write(self) -> None:
+        """Writes a file for each split into the folder of :meth:`kept_in`.
 
         Raises:
             DataError: the rows are none, or cannot be read.
         """
-        folder.mkdir(parents=True)
         for name, rows in self.values.items():
-            self._files[name] = folder / f"{name}.jsonl"
+            self._files[name].parent.mkdir(parents=True, exist_ok=True)
             written: WrittenRows = write_rows(rows, self._files[name], name)
             self.notes += written.notes(name)
             self._left_out |= written.left_out
@@ -55,38 +54,34 @@ class GivenRows:
         keys = {"data": "path"}
         return [Setting(f"data.{keys.get(name, name)}", str(file), name) for name, file in self._files.items()]
 
-    def renamed(self, found: Found) -> Found:
-        """Names rows in texts, as ``train[2]``, where those name lines of their files; looks into what holds texts."""
-        result: Any = found
-        if isinstance(found, str):
-            result = self._renamed_text(found)
-        elif is_dataclass(found) and not isinstance(found, type):
-            changed = {part.name: self.renamed(getattr(found, part.name)) for part in fields(found) if part.init}
-            result = replace(found, **changed)
-        elif isinstance(found, dict):
-            result = {self.renamed(key): self.renamed(value) for key, value in found.items()}
-        elif isinstance(found, list | tuple):
-            result = type(found)(map(self.renamed, found)) if type(found) in (list, tuple) else found
-        return result  # type: ignore[no-any-return]
-
-    def _renamed_text(self, text: str) -> str:
-        for name, file in self._files.items():
-            if file.name in text:
-                for line in re.findall(rf"{re.escape(str(file))}:(\d+)", text):
-                    text = text.replace(f"{file}:{line}", f"{name}[{int(line) - 1}]", 1)
-                text = text.replace(str(file), name)
-        return text
+    def named(self, value: Any) -> Any:
+        """A value of a report, in which the path of a file becomes the name of its rows."""
+        if isinstance(value, dict):
+            return {key: self.named(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.named(item) for item in value]
+        return self._names.get(value, value) if isinstance(value, str) else value
 
     @contextmanager
-    def errors_renamed(self) -> Iterator[None]:
-        """Lets errors name rows, and what of their columns could not be read."""
-        try:
-            yield
-        except BertcoreError as error:
-            cause = self.renamed(error.cause)
-            if self._left_out and any(repr(column) in cause for column in self._left_out):
-                cause += f" ({', '.join(f'{column!r} holds {kind}' for column, kind in self._left_out.items())})"
-            raise type(error)(cause, self.renamed(error.remedy)) from error
+    def kept_in(self, folder: Path) -> Iterator[None]:
+        """Lets places in the files of a folder, and errors about them, name the rows that the files hold.
+
+        An error about a field also names the columns that could not be read.
+        """
+        self._files = {name: folder / f"{name}.jsonl" for name in self.values}
+        with shown_as_rows(self._names):
+            try:
+                yield
+            except BertcoreError as error:
+                found = error.at(error.origin.shown()) if error.origin is not None else error
+                if self._left_out and error.code in _ABOUT_FIELDS:
+                    kinds = ", ".join(f"{column!r} holds {kind}" for column, kind in self._left_out.items())
+                    found = found.saying_also(f" ({kinds})")
+                raise found from error
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {str(file): name for name, file in self._files.items()}
 
 
 @contextmanager
@@ -107,8 +102,8 @@ def kept_in_run_folder(rows: GivenRows | None, config: RunConfig) -> Iterator[Ru
     require_free(path)
     remove_early_data(path)
     try:
-        with rows.errors_renamed():
-            rows.write(path / KEPT_DATA)
+        with rows.kept_in(path / KEPT_DATA):
+            rows.write()
             names = ", ".join(rows.values)
             rows.notes.append(f"the rows of {names} are kept in {path / KEPT_DATA}, for --resume and evaluate")
             options = {setting.key.partition(".")[2]: setting.value for setting in rows.settings()}
@@ -130,6 +125,6 @@ def in_temporary_folder(rows: GivenRows | None) -> Iterator[list[Setting]]:
     if rows is None:
         yield []
         return
-    with tempfile.TemporaryDirectory(prefix="bertcore-") as folder, rows.errors_renamed():
-        rows.write(Path(folder).resolve() / KEPT_DATA)
+    with tempfile.TemporaryDirectory(prefix="bertcore-") as folder, rows.kept_in(Path(folder).resolve() / KEPT_DATA):
+        rows.write()
         yield rows.settings()

@@ -10,7 +10,7 @@ from bertcore.config import DataConfig
 from bertcore.contracts.task import Task
 from bertcore.data.table_files import TableForm, read_table
 from bertcore.data.tables import Record, read_lines
-from bertcore.errors import UsageError
+from bertcore.errors import Origin, UsageError
 
 EVERYDAY_NAMES = ("text", "text_pair")
 """What the first and the second text may be called whatever the training file calls them."""
@@ -54,7 +54,7 @@ def read_input(file: Path, task: Task, data: DataConfig) -> Inputs:
     if file.suffix.lower() == PLAIN_SUFFIX:
         lines = list(read_lines(file, getattr(data, "encoding", None)))
         if not _holds_table(lines[0][1] if lines else "", fields, data):
-            return Inputs.of(record_of_line(text, fields, f"{file}:{number}") for number, text in lines)
+            return Inputs.of(record_of_line(text, fields, Origin(str(file), number)) for number, text in lines)
     return _read_table(file, data)
 
 
@@ -66,13 +66,13 @@ def _holds_table(first_line: str, fields: Sequence[str], data: DataConfig) -> bo
     return bool(set(cells) & {*fields, *EVERYDAY_NAMES})
 
 
-def record_of_line(line: str, fields: Sequence[str], origin: str) -> Record:
+def record_of_line(line: str, fields: Sequence[str], origin: Origin) -> Record:
     """A plain line as a record: one text, also an empty one, or, where the model reads two, both with a tab between."""
     texts = [line] if len(fields) == 1 else line.split(PAIR_SEPARATOR)
     return record_of_texts(texts, fields, origin), origin
 
 
-def record_of_texts(texts: Sequence[str], fields: Sequence[str], origin: str) -> dict[str, str]:
+def record_of_texts(texts: Sequence[str], fields: Sequence[str], origin: Origin) -> dict[str, str]:
     """Makes a record of plain texts.
 
     Args:
@@ -86,8 +86,10 @@ def record_of_texts(texts: Sequence[str], fields: Sequence[str], origin: str) ->
     if len(texts) > len(fields):
         names = " and ".join(fields)
         raise UsageError(
-            f"{origin}: {len(texts)} texts, and the model reads {len(fields)}: {names}",
+            f"{len(texts)} texts, and the model reads {len(fields)}: {names}",
             "give one text for each of them",
+            origin=origin,
+            code="texts-count",
         )
     return dict(zip(fields, texts, strict=False))
 

@@ -18,7 +18,7 @@ from bertcore.data.records.split import RecordedSplit
 from bertcore.data.split_part import SplitPart
 from bertcore.engine.division import divided
 from bertcore.engine.judgement import TRAINING_SPLIT
-from bertcore.errors import DataError, UsageError
+from bertcore.errors import DataError, Origin, UsageError
 from bertcore.plugins.registry import Registry
 from bertcore.progress import about
 from bertcore.tokenization.tokenizer import Tokenizer
@@ -118,7 +118,8 @@ def settle_options(config: RunConfig, dataset: Dataset) -> RunConfig:
 
 def data_names(data: DataConfig) -> str:
     """What the data options name as files and folders, for a header."""
-    return ", ".join(name for option in FILE_OPTIONS if (name := getattr(data, option, None)) is not None)
+    names = [name for option in FILE_OPTIONS if (name := getattr(data, option, None)) is not None]
+    return ", ".join(str(Origin(name)) for name in names)
 
 
 def choose_max_length(config: RunConfig, source: ModelSource) -> int:
@@ -172,8 +173,10 @@ def encode_whole_split(
     unlabeled = next((example for example in examples if example.label is None), None)
     if labeled and unlabeled is not None:
         raise DataError(
-            f"{unlabeled.origin or name}: no label, and the split {name} cannot be scored without",
+            f"no label, and the split {name} cannot be scored without",
             "bertcore predict writes predictions for texts without labels",
+            origin=unlabeled.origin or Origin(name),
+            code="labels-missing",
         )
     with about(name):
         encoding = encode_examples(

@@ -21,7 +21,7 @@ from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding, Task
-from bertcore.errors import DataError, UsageError
+from bertcore.errors import DataError, Origin, UsageError
 from bertcore.testing.heads import reference_of
 from bertcore.testing.plugin_under_test import FRAMEWORKS, character_tokenizer, imported_modules, load_plugin, only
 from bertcore.testing.suite import Suite
@@ -237,7 +237,7 @@ class TaskConformance(Suite):
     def test_any_text_is_encoded(self, bench: Bench, text: str) -> None:
         """Empty, very long or strange: at least one row, within the length allowed."""
         example = bench.examples[0]
-        records = [({**example.texts, name: text}, "input") for name in example.texts]
+        records = [({**example.texts, name: text}, Origin("input")) for name in example.texts]
         examples = bench.task.parse_input(records, bench.data)
         batch = bench.encode(examples, SHORT).batch
         assert set(batch.example_index.tolist()) == set(range(len(examples)))
@@ -307,7 +307,7 @@ class TaskConformance(Suite):
     def test_input_of_predict(self, bench: Bench) -> None:
         """The fields of an example are those of a record; a label is not needed."""
         examples = list(bench.examples[:5])
-        records = [(dict(example.texts), f"in.jsonl:{number}") for number, example in enumerate(examples, 1)]
+        records = [(dict(example.texts), Origin("in.jsonl", number)) for number, example in enumerate(examples, 1)]
         parsed = bench.task.parse_input(records, bench.data)
         assert [dict(example.texts) for example in parsed] == [dict(example.texts) for example in examples]
         assert [example.label for example in parsed] == [None] * len(examples)
@@ -318,14 +318,15 @@ class TaskConformance(Suite):
         count = len(bench.examples[0].texts)
         fields = bench.task.input_fields(bench.data)[:count]
         texts = [f"text {number}" for number in range(count)]
-        (parsed,) = bench.task.parse_input([(dict(zip(fields, texts, strict=True)), "input")], bench.data)
+        (parsed,) = bench.task.parse_input([(dict(zip(fields, texts, strict=True)), Origin("input"))], bench.data)
         assert list(parsed.texts.values()) == texts
 
     def test_input_without_a_field_is_a_data_error(self, bench: Bench) -> None:
         """Which names the line."""
         with pytest.raises(DataError) as caught:
             bench.task.parse_input(
-                [(dict(bench.examples[0].texts), "in.jsonl:1"), ({"nothing": 1}, "in.jsonl:2")], bench.data
+                [(dict(bench.examples[0].texts), Origin("in.jsonl", 1)), ({"nothing": 1}, Origin("in.jsonl", 2))],
+                bench.data,
             )
         assert "in.jsonl:2" in caught.value.cause
         assert "\n" not in caught.value.cause + caught.value.remedy

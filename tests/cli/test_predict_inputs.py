@@ -19,7 +19,7 @@ import bertcore
 from bertcore.cli.standard_input import LineParser, waiting_lines
 from bertcore.engine.prediction_input import Inputs
 from bertcore.engine.prediction_output import PredictionFile
-from bertcore.errors import DataError, UsageError
+from bertcore.errors import DataError, Origin, UsageError
 
 pytest.importorskip("torch")
 
@@ -314,14 +314,16 @@ def test_no_line_is_lost_however_the_pieces_come(lines: list[bytes], size: int) 
 
 def test_the_first_line_tells_json_from_text() -> None:
     parser = LineParser(("sentence",))
-    assert parser.parse([b"\xef\xbb\xbf  ", b' {"sentence": "a"}']) == [({"sentence": "a"}, "standard input:2")]
-    assert parser.parse([b"", b'{"sentence": "b"}\r']) == [({"sentence": "b"}, "standard input:4")]
+    assert parser.parse([b"\xef\xbb\xbf  ", b' {"sentence": "a"}']) == [
+        ({"sentence": "a"}, Origin("standard input", 2))
+    ]
+    assert parser.parse([b"", b'{"sentence": "b"}\r']) == [({"sentence": "b"}, Origin("standard input", 4))]
     with pytest.raises(DataError, match="standard input:5: column 1 is no JSON"):
         parser.parse([b"plain"])
     parser = LineParser(("sentence",))
     assert parser.parse([b"a\tb", b"{"]) == [
-        ({"sentence": "a\tb"}, "standard input:1"),
-        ({"sentence": "{"}, "standard input:2"),
+        ({"sentence": "a\tb"}, Origin("standard input", 1)),
+        ({"sentence": "{"}, Origin("standard input", 2)),
     ]
     with pytest.raises(DataError, match="standard input:3: byte 0 is not UTF-8"):
         parser.parse([b"\xff"])

@@ -32,7 +32,7 @@ from bertcore.data.records.tfrecord import TFRecordFormat
 from bertcore.data.records.writing import records_of
 from bertcore.engine.preparation import encode_examples, open_data
 from bertcore.engine.settings import resolve_run
-from bertcore.errors import BertcoreError, DataError, DeviceError, OutputError, UsageError
+from bertcore.errors import BertcoreError, DataError, DeviceError, Origin, OutputError, UsageError
 from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.discovery import installed_plugins
 from bertcore.plugins.registry import Registry
@@ -385,7 +385,7 @@ def test_names_of_files_and_splits(registry: Registry, foreign: Path, tiny_en: P
     assert set(dataset.files) == {"train", "dev", "test"}
     assert {example.label for example in dataset.split("dev")} == set(RTE_LABELS)
     assert {example.label for example in dataset.split("test")} == {None}, "predict.tf_record has no true labels"
-    assert dataset.split("train")[2].origin == "train.tf_record, record 3"
+    assert dataset.split("train")[2].origin == Origin(str(foreign / "train.tf_record"), part="record 3")
     # The parts of a file that was written in several.
     content = (foreign / "train.tf_record").read_bytes()
     (foreign / "train.tf_record").unlink()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bertcore.data.bad_examples import gather_errors
 from bertcore.data.table_files import TableForm, parse_table, read_table
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
@@ -114,7 +114,7 @@ def test_a_separator_can_be_named(file):
         file.write_text(f"text{separator}label\nso, so{separator}x\n")
         assert rows_of(file, TableForm(separator=name)) == [("so, so", "x")]
     jsonl = parse_table(b'{"text": "a"}\n', "a", TableForm(separator=";"), ".jsonl")
-    assert jsonl.records == [({"text": "a"}, "a:1")], "JSON has no separator"
+    assert jsonl.records == [({"text": "a"}, Origin("a", 1))], "JSON has no separator"
     error = fails(b"a,b\n", form=TableForm(separator="\n"))
     assert "cannot part fields" in error.cause
 
@@ -124,7 +124,7 @@ def test_a_line_by_which_excel_tells_the_separator_is_no_header(file):
         file.write_text(f"{line}\ntext;label\na, b;x\n", newline="")
         table = read_table(file)
         assert table.columns == ("text", "label")
-        assert table.records == [({"text": "a, b", "label": "x"}, f"{file}:3")]
+        assert table.records == [({"text": "a, b", "label": "x"}, Origin(str(file), 3))]
 
 
 def test_nul_bytes_are_kept_and_said(file):
@@ -248,8 +248,8 @@ def test_blank_lines_empty_rows_at_the_end_and_separators_at_the_end_hold_nothin
     content = "\r\n".join(lines).replace("|", separator).encode()
     table = parse_table(content, "a", None, suffix)
     assert [(tuple(fields.values()), origin) for fields, origin in table.records] == [
-        (("a", "x"), "a:3"),
-        (("b", "y"), "a:4"),
+        (("a", "x"), Origin("a", 3)),
+        (("b", "y"), Origin("a", 4)),
     ]
     assert "a: 2 rows without anything at the end passed over" in table.notes
 
@@ -288,7 +288,7 @@ def test_one_list_of_objects_is_read_with_the_line_of_each(records, indent, suff
     assert [fields for fields, _ in found.records] == records
     lines = content.decode().split("\n")
     for fields, origin in found.records:
-        line = int(origin.removeprefix("a:"))
+        line = origin.line
         assert lines[line - 1].lstrip("[ ").startswith(json.dumps(fields, ensure_ascii=False, indent=indent)[0])
 
 

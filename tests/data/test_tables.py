@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bertcore.data.tables import LONGEST_LINE, read_json_lines, read_lines, read_tsv
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_what_is_written_is_read(file, rows, end, last):
     file.write_bytes(text.encode("utf-8"))
     found = read_tsv(file)
     assert [tuple(row.fields.values()) for row in found] == rows
-    assert [row.origin for row in found] == [f"{file}:{number}" for number in range(2, len(rows) + 2)]
+    assert [str(row.origin) for row in found] == [f"{file}:{number}" for number in range(2, len(rows) + 2)]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_columns_may_be_named_for_a_file_without_header(file):
     file.write_bytes(b"gj04\t1\t\tThe sailors rode.\n")
     (row,) = read_tsv(file, columns=["source", "label", "mark", "sentence"])
     assert row.fields == {"source": "gj04", "label": "1", "mark": "", "sentence": "The sailors rode."}
-    assert row.origin == f"{file}:1"
+    assert str(row.origin) == f"{file}:1"
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_a_wrong_line_is_named(file, content, number, words):
 
 def test_lines_may_be_left_out_and_are_told(file):
     file.write_bytes(b"a\tb\n1\t2\n3\n4\t5\t6\n7\t8\n")
-    told: list[str] = []
+    told: list[Origin] = []
     assert [row.fields["a"] for row in read_tsv(file, leave_out=told.append)] == ["1", "7"]
-    assert told == [f"{file}:3", f"{file}:4"]
+    assert told == [Origin(str(file), 3), Origin(str(file), 4)]
 
 
 def test_a_column_named_twice_is_refused(file):
@@ -149,7 +149,7 @@ def test_json_lines_are_read(file, records):
     file.write_bytes(text.encode("utf-8"))
     found = read_json_lines(file)
     assert [record for record, _ in found] == records
-    assert [origin for _, origin in found] == [f"{file}:{2 * number + 1}" for number in range(len(records))]
+    assert [str(origin) for _, origin in found] == [f"{file}:{2 * number + 1}" for number in range(len(records))]
 
 
 @pytest.mark.parametrize(

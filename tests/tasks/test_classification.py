@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from bertcore.contracts.batch import from_rows
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Evaluation
+from bertcore.errors import Origin
 
 LABELS = ("negative", "neutral", "positive")
 
 
 def judge(gold: list[int], logits: np.ndarray) -> Evaluation:
     examples = [
-        Example(str(number), {"text": f"text {number}"}, LABELS[label], f"dev.tsv:{number + 2}")
+        Example(str(number), {"text": f"text {number}"}, LABELS[label], Origin("dev.tsv", number + 2))
         for number, label in enumerate(gold)
     ]
     accumulator = ClassificationAccumulator(examples, LABELS)

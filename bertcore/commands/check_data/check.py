@@ -29,7 +29,7 @@ from bertcore.engine.preparation import (
     open_data,
     settle_options,
 )
-from bertcore.errors import DataError, UsageError
+from bertcore.errors import BertcoreError, DataError, Origin, UsageError
 from bertcore.plugins.registry import Registry
 from bertcore.progress import about, describe
 from bertcore.tokenization.tokenizer import Tokenizer
@@ -88,7 +88,8 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
             across[first, second] = found
     return DataReport(
         task=task.name,
-        data=config.data.path or ", ".join(str(file) for files in dataset.files.values() for file in files),
+        data=config.data.path
+        or ", ".join(str(Origin(str(file))) for files in dataset.files.values() for file in files),
         model=config.model.path,
         max_length=None if encoder is None else encoder.max_length,
         labels=dataset.labels,
@@ -107,13 +108,12 @@ def _of_split(errors: Iterable[DataError], name: str, dataset: Dataset) -> list[
     ]
 
 
-def _place(error: DataError, files: Sequence[Path]) -> tuple[int, int] | None:
+def _place(error: BertcoreError, files: Sequence[Path]) -> tuple[int, int] | None:
     """Which of the files an error is about, and the line; None where it is about none of them."""
-    for index, file in enumerate(files):
-        if error.cause.startswith(f"{file}:"):
-            line = error.cause.removeprefix(f"{file}:").partition(":")[0]
-            return index, int(line) if line.isdecimal() else 0
-    return None
+    names = [str(file) for file in files]
+    if error.origin is None or error.origin.file not in names:
+        return None
+    return names.index(error.origin.file), error.origin.line or 0
 
 
 def _in_order(errors: Iterable[DataError], files: Sequence[Path], last: DataError | UsageError | None) -> Errors:
@@ -123,7 +123,7 @@ def _in_order(errors: Iterable[DataError], files: Sequence[Path], last: DataErro
     )
     found = [(error.cause, error.remedy) for error in of_examples]
     # What is said of a whole file may not be true with the examples that were left out.
-    if last is not None and not (found and last.cause.startswith(tuple(f"{file}: " for file in files))):
+    if last is not None and not (found and last.origin in [Origin(str(file)) for file in files]):
         found.append((last.cause, last.remedy))
     return tuple(dict.fromkeys(found))
 

@@ -29,7 +29,7 @@ def _facts(examples: Sequence[Example], known: tuple[str, ...]) -> dict[str, Any
         labels = {name: counts[name] for name in known} if counts else {}
     else:
         labels = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-    empty = [example.origin or example.identifier for example in examples if _is_empty(example)]
+    empty = [_place(example) for example in examples if _is_empty(example)]
     return {
         "examples": len(examples),
         "unlabeled": sum(example.label is None for example in examples),
@@ -53,6 +53,10 @@ def _label_names(label: Any) -> list[str]:
 
 def _is_empty(example: Example) -> bool:
     return bool(example.texts) and not any(text.strip() for text in example.texts.values())
+
+
+def _place(example: Example) -> str:
+    return example.identifier if example.origin is None else str(example.origin)
 
 
 def _first_places(examples: Sequence[Example]) -> dict[tuple[str, ...], Example]:
@@ -80,7 +84,7 @@ def _repetition(examples: Sequence[Example], earlier: Mapping[tuple[str, ...], E
         count += 1
         conflicting += None not in (example.label, found.label) and example.label != found.label
         if len(first) < SHOWN_EXAMPLES:
-            first.append((example.origin or example.identifier, found.origin or found.identifier))
+            first.append((_place(example), _place(found)))
     return Repetition(count, conflicting, tuple(first))
 
 

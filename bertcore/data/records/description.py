@@ -13,7 +13,7 @@ from bertcore.config import DataConfig, Setting
 from bertcore.contracts.batch import Per
 from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
 from bertcore.data.records.layout import ColumnLayout, RecordLayout
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 DESCRIPTION = "records.json"
 
@@ -132,21 +132,33 @@ def read_description(folder: Path) -> FolderDescription | None:
         content = json.loads(file.read_text(encoding="utf-8"))
         version = content.get("version", VERSION) if isinstance(content, dict) else VERSION
         if version != VERSION:
-            raise DataError(f"{file}: version {version} is not known", "update bertcore, or convert the data anew")
+            raise DataError(
+                f"version {version} is not known",
+                "update bertcore, or convert the data anew",
+                origin=Origin(str(file)),
+                code="version-unknown",
+            )
         description = FolderDescription.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the file"
-        raise DataError(f"{file}: {field}: {first['msg'][0].lower()}{first['msg'][1:]}", _CONVERT_ANEW) from None
+        raise DataError(
+            f"{field}: {first['msg'][0].lower()}{first['msg'][1:]}",
+            _CONVERT_ANEW,
+            origin=Origin(str(file)),
+            code="records-description-wrong",
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file}: {error}", _CONVERT_ANEW) from None
+        raise DataError(str(error), _CONVERT_ANEW, origin=Origin(str(file)), code="records-description-wrong") from None
     # Scores and predictions go by the names of labels: two classes of one name would be counted as one.
     for field, labels in (("labels", description.labels), ("head_labels", description.head_labels)):
         twice = next((label for number, label in enumerate(labels) if label in labels[:number]), None)
         if twice is not None:
             raise DataError(
-                f"{file}: {field}: two labels are named {twice!r}",
+                f"{field}: two labels are named {twice!r}",
                 _CONVERT_ANEW if description.splits else "give every label a name of its own, in the order of the ids",
+                origin=Origin(str(file)),
+                code="label-repeated",
             )
     return description
 

@@ -16,7 +16,7 @@ from bertcore.contracts.dataset import Example
 from bertcore.contracts.task import Task
 from bertcore.data.records.description import _CONVERT_ANEW
 from bertcore.data.tables import parse_json_lines, read_lines
-from bertcore.errors import DataError, PluginError
+from bertcore.errors import DataError, Origin, PluginError
 
 
 def examples_lines(examples: Sequence[Example], truncated: Sequence[int] = ()) -> Iterator[str]:
@@ -47,7 +47,9 @@ def read_examples(file: Path, task: Task) -> tuple[list[Example], list[int]]:
         try:
             example = _from_json({_CLASS: f"{Example.__module__}:{Example.__qualname__}", **entry}, task)
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
-            raise DataError(f"{origin}: no example of the task {task.name} ({error})", _CONVERT_ANEW) from None
+            raise DataError(
+                f"no example of the task {task.name} ({error})", _CONVERT_ANEW, origin=origin, code="records-incomplete"
+            ) from None
         examples.append(example)
     return examples, truncated
 
@@ -64,6 +66,8 @@ def _to_json(value: Any) -> Any:
         return _to_json(value.item())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: _to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        if isinstance(value, Origin):  # there is one in each line
+            fields = {name: one for name, one in fields.items() if one is not None}
         kind = type(value)
         return fields if kind is Example else {_CLASS: f"{kind.__module__}:{kind.__qualname__}", **fields}
     if isinstance(value, list):
@@ -81,6 +85,7 @@ def _to_json(value: Any) -> Any:
     raise PluginError(
         f"an example holds a {type(value).__qualname__}, which cannot be written beside its records",
         "report this to the authors of the task: use texts, numbers, tuples and dataclasses",
+        code="contract-broken",
     )
 
 

@@ -37,7 +37,7 @@ from bertcore.data.records.layout import RecordLayout, foreign_layout
 from bertcore.data.records.reading import RecordedRows, rows_of
 from bertcore.data.records.shards import _claimed_twice, _record_files
 from bertcore.data.records.split import RecordedSplit
-from bertcore.errors import DataError, DeviceError
+from bertcore.errors import DataError, DeviceError, Origin
 from bertcore.heads import Regression
 
 BROUGHT_BY = {"mindrecord": "bertcore-mindspore"}
@@ -77,28 +77,39 @@ def _open_own(
     data: DataConfig,
     formats: Mapping[str, RecordFormat],
 ) -> Dataset:
-    origin = folder / DESCRIPTION
+    origin = Origin(str(folder / DESCRIPTION))
     if description.task != task.name:
         raise DataError(
-            f"{origin}: these are records of the task {description.task}, not of {task.name}",
+            f"these are records of the task {description.task}, not of {task.name}",
             f"give --task {description.task}, or other data",
+            origin=origin,
+            code="records-stale",
         )
     if description.encoding_version != task.encoding_version:
-        raise DataError(f"{origin}: the task {task.name} makes other rows today", _CONVERT_ANEW)
+        raise DataError(
+            f"the task {task.name} makes other rows today", _CONVERT_ANEW, origin=origin, code="records-stale"
+        )
     now = data_options(data)
     for name in sorted({*now, *description.options} - {_LENGTH}):
         made = description.options.get(name)
         if now.get(name) != made:
             raise DataError(
-                f"{origin}: the records were made with data.{name} = {json.dumps(made, ensure_ascii=False)}, and this "
+                f"the records were made with data.{name} = {json.dumps(made, ensure_ascii=False)}, and this "
                 f"is {json.dumps(now.get(name), ensure_ascii=False)}",
                 f"leave data.{name} out, or convert the data anew",
+                origin=origin,
+                code="records-stale",
             )
     record_format = _usable(description.format, formats, origin)
     files: dict[str, tuple[Path, ...]] = {}
     for name, split in description.splits.items():
         if not all(Path(file).name == file for file in (split.file, split.examples)):
-            raise DataError(f"{origin}: splits.{name} names a file in another folder", _CONVERT_ANEW)
+            raise DataError(
+                f"splits.{name} names a file in another folder",
+                _CONVERT_ANEW,
+                origin=origin,
+                code="records-description-wrong",
+            )
         files[name] = (folder / split.file, folder / split.examples)
 
     notes: list[str] = []
@@ -107,7 +118,12 @@ def _open_own(
         split, (file, examples_file) = description.splits[name], files[name]
         for path in files[name]:
             if not path.is_file():
-                raise DataError(f"{path}: no such file, though {DESCRIPTION} names it", _CONVERT_ANEW)
+                raise DataError(
+                    f"no such file, though {DESCRIPTION} names it",
+                    _CONVERT_ANEW,
+                    origin=Origin(str(path)),
+                    code="records-incomplete",
+                )
         examples, truncated = read_examples(examples_file, task)
         _require_count(examples_file, len(examples), split.example_count, "examples")
         notes.extend(split.reading_notes)
@@ -118,7 +134,12 @@ def _open_own(
             _require_count(file, len(rows.batch), split.record_count, "records")
             found = rows.batch.example_index
             if len(found) and (found.min() < 0 or found.max() >= len(examples)):
-                raise DataError(f"{file}: a record belongs to no example of {examples_file.name}", _CONVERT_ANEW)
+                raise DataError(
+                    f"a record belongs to no example of {examples_file.name}",
+                    _CONVERT_ANEW,
+                    origin=Origin(str(file)),
+                    code="records-incomplete",
+                )
             return rows
 
         return RecordedSplit(examples, read_rows, file, description, truncated, split.notes)
@@ -128,7 +149,12 @@ def _open_own(
 
 def _require_count(file: Path, found: int, stored: int, noun: str) -> None:
     if found != stored:
-        raise DataError(f"{file}: {found} {noun}, and {DESCRIPTION} says {stored}", _CONVERT_ANEW)
+        raise DataError(
+            f"{found} {noun}, and {DESCRIPTION} says {stored}",
+            _CONVERT_ANEW,
+            origin=Origin(str(file)),
+            code="records-incomplete",
+        )
 
 
 def _open_foreign(
@@ -142,22 +168,29 @@ def _open_foreign(
     if len(found) != 1:
         names = ", ".join(found) or "none"
         raise DataError(
-            f"{folder}: records of one format are needed, and there are {names}", "keep the files of one format"
+            f"records of one format are needed, and there are {names}",
+            "keep the files of one format",
+            origin=Origin(str(folder)),
+            code="file-ambiguous",
         )
     ((format_name, by_stem),) = found.items()
-    record_format = _usable(format_name, formats, folder)
+    record_format = _usable(format_name, formats, Origin(str(folder)))
     labels = description.labels or task.labels
     head = task.head(labels, head_options)
     layout = foreign_layout(head)
     if layout is None:
         raise DataError(
-            f"{folder}: records of another program hold no texts, and {task.name} cannot be scored without",
+            f"records of another program hold no texts, and {task.name} cannot be scored without",
             "make them from the task's own files: bertcore data convert",
+            origin=Origin(str(folder)),
+            code="records-without-texts",
         )
     if not labels and not isinstance(head, Regression):
         raise DataError(
-            f"{folder}: nothing says what the labels of the records are called",
+            "nothing says what the labels of the records are called",
             f'write {{"labels": ["...", "..."]}}, in the order of their ids, to {folder / DESCRIPTION}',
+            origin=Origin(str(folder)),
+            code="labels-unnamed",
         )
     made = description.model_copy(update={"labels": labels, "head_labels": getattr(head, "labels", ())})
     stems: dict[str, str] = {}
@@ -182,14 +215,15 @@ def _open_foreign(
         if values is not None and unknown.any():
             row = int(np.argmax(unknown))
             raise DataError(
-                f"{file}: record {rows.numbers[row]}: label_ids is {values[row]}, and there are the labels "
-                f"{', '.join(labels)}",
+                f"label_ids is {values[row]}, and there are the labels {', '.join(labels)}",
                 f"write the labels in the order of their ids to {folder / DESCRIPTION}",
+                origin=Origin(str(file), part=f"record {rows.numbers[row]}"),
+                code="record-out-of-range",
             )
         examples = []
         for row, number in enumerate(rows.numbers.tolist()):
             label = None if values is None else labels[values[row]] if labels else float(values[row])
-            examples.append(Example(str(row), {}, label, f"{file.name}, record {number}"))
+            examples.append(Example(str(row), {}, label, Origin(str(file), part=f"record {number}")))
         return RecordedSplit(examples, lambda: rows, file, made)
 
     return Dataset(files, read, labels, notes=notes)
@@ -199,11 +233,14 @@ def _split_name(stem: str, task: Task) -> str:
     return {_EVALUATED: task.evaluation_split, _UNLABELED: "test"}.get(stem, stem)
 
 
-def _usable(name: str, formats: Mapping[str, RecordFormat], origin: Path) -> RecordFormat:
+def _usable(name: str, formats: Mapping[str, RecordFormat], origin: Origin) -> RecordFormat:
     record_format = formats.get(name)
     if record_format is None:
         raise DataError(
-            f"{origin}: no plugin reads records of the format {name!r}", unknown_format_remedy(name, formats)
+            f"no plugin reads records of the format {name!r}",
+            unknown_format_remedy(name, formats),
+            origin=origin,
+            code="record-format-unknown",
         )
     require_usable(record_format)
     return record_format
@@ -224,4 +261,6 @@ def require_usable(record_format: RecordFormat) -> None:
     """
     problem = record_format.problem()
     if problem is not None:
-        raise DeviceError(f"the record format {record_format.name} cannot be used: {problem[0]}", problem[1])
+        raise DeviceError(
+            f"the record format {record_format.name} cannot be used: {problem[0]}", problem[1], code="backend-unusable"
+        )

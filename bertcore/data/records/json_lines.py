@@ -10,7 +10,7 @@ import numpy as np
 
 from bertcore.contracts.record_format import Feature, FeatureRecord, RecordFormat
 from bertcore.data.tables import parse_json_lines, read_lines
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 
 class JsonLinesFormat(RecordFormat):
@@ -42,6 +42,9 @@ class JsonLinesFormat(RecordFormat):
                         features[name] = np.array(value, dtype=np.int64 if integers else np.float32)
                     except OverflowError:
                         raise DataError(
-                            f"{file}: record {number}: {name} holds a number beyond 64 bits", "write the file again"
+                            f"{name} holds a number beyond 64 bits",
+                            "write the file again",
+                            origin=Origin(str(file), part=f"record {number}"),
+                            code="record-wrong",
                         ) from None
             yield FeatureRecord(features)

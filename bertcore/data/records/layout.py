@@ -95,6 +95,7 @@ def layout_of(batch: Batch, examples: int | None) -> RecordLayout:
             raise PluginError(
                 f"the column {name!r} cannot be written: {feature} means something else in a record",
                 "report this to the authors of the task",
+                code="contract-broken",
             )
         values = column.values
         columns.append(ColumnLayout(name, feature, column.per, str(values.dtype), values.shape[1:], column.ignore))

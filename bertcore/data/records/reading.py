@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from bertcore.contracts.batch import Batch, Column
 from bertcore.contracts.record_format import FeatureRecord
 from bertcore.data.records.layout import _CHUNK, _EXAMPLE_INDEX, _IS_REAL, _LABEL_MASK, RecordLayout
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 
 @dataclass(frozen=True)
@@ -164,15 +164,19 @@ def _vectors(
         values = record.features.get(feature)
         if values is None:
             raise DataError(
-                f"{name}: record {number}: no feature {feature!r} among {', '.join(sorted(record.features)) or 'none'}",
+                f"no feature {feature!r} among {', '.join(sorted(record.features)) or 'none'}",
                 "write the features of google-research/bert",
+                origin=Origin(name, part=f"record {number}"),
+                code="record-wrong",
             )
         # A program that knows whole scores alone may have written a regression's labels as such.
         if isinstance(values, list) or not (values.dtype == np.int64 or (floats and values.dtype == np.float32)):
             found = "bytes" if isinstance(values, list) else "floats"
             raise DataError(
-                f"{name}: record {number}: {feature} holds {found} instead of {'floats' if floats else 'int64'}",
+                f"{feature} holds {found} instead of {'floats' if floats else 'int64'}",
                 "write the features of google-research/bert",
+                origin=Origin(name, part=f"record {number}"),
+                code="record-wrong",
             )
         parts.append(values)
     counts = np.array([len(part) for part in parts], dtype=np.int64)
@@ -194,7 +198,12 @@ def _require(
     remedy: str = "write the features of google-research/bert",
 ) -> None:
     if not good.all():
-        raise DataError(f"{name}: record {int(numbers[int(np.argmin(good))])}: {problem}", remedy)
+        raise DataError(
+            problem,
+            remedy,
+            origin=Origin(name, part=f"record {int(numbers[int(np.argmin(good))])}"),
+            code="record-wrong",
+        )
 
 
 def _all_of(good: NDArray[np.bool_], row_of: NDArray[np.int64], rows: int) -> NDArray[np.bool_]:

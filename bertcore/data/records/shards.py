@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bertcore.contracts.record_format import RecordFormat
 from bertcore.data.records.description import DESCRIPTION
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 _SHARD = re.compile(r"(?P<front>.*?)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<back>.*)")
 
@@ -57,14 +57,19 @@ def _whole_split(stem: str, files: Mapping[Path, re.Match[str] | None]) -> list[
     for number, file in parts.items():
         if number >= int(count):
             raise DataError(
-                f"{file}: there is no part {number} of {int(count)}, because the first is part 0",
+                f"there is no part {number} of {int(count)}, because the first is part 0",
                 "remove the file, or give it the number of its part",
+                origin=Origin(str(file)),
+                code="records-incomplete",
             )
     missing = next((number for number in range(int(count)) if number not in parts), None)
     if missing is not None:
         file = first.with_name(f"{front}-{missing:05d}-of-{count}{back}")
         raise DataError(
-            f"{file}: no such file, and {len(parts)} of {int(count)} parts are there", "get the parts that are missing"
+            f"no such file, and {len(parts)} of {int(count)} parts are there",
+            "get the parts that are missing",
+            origin=Origin(str(file)),
+            code="records-incomplete",
         )
     return list(files)
 
@@ -76,6 +81,8 @@ def _set_of(shard: re.Match[str]) -> tuple[str, str, str]:
 
 def _claimed_twice(first: Path, second: Path, split: str) -> DataError:
     return DataError(
-        f"{first}: {second.name} claims the split {split!r} too",
+        f"{second.name} claims the split {split!r} too",
         "remove one of the two; of a split in parts, keep the parts of one set",
+        origin=Origin(str(first)),
+        code="file-ambiguous",
     )

@@ -15,7 +15,7 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding
 from bertcore.data.records.description import _CONVERT_ANEW, FolderDescription
 from bertcore.data.records.reading import RecordedRows
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.heads import SpanExtraction
 from bertcore.tokenization.tokenizer import Tokenizer
 
@@ -79,21 +79,35 @@ class RecordedSplit(Sequence[Example]):
         """
         made, file = self._description, self._file
         if made.tokenizer and made.tokenizer != tokenizer.fingerprint:
-            raise DataError(f"{file}: the records were made with another tokenizer than the model's", _CONVERT_ANEW)
+            raise DataError(
+                "the records were made with another tokenizer than the model's",
+                _CONVERT_ANEW,
+                origin=Origin(str(file)),
+                code="records-stale",
+            )
         if made.head and made.head != head.name:
-            raise DataError(f"{file}: the records are for the head {made.head}, and this is {head.name}", _CONVERT_ANEW)
+            raise DataError(
+                f"the records are for the head {made.head}, and this is {head.name}",
+                _CONVERT_ANEW,
+                origin=Origin(str(file)),
+                code="records-stale",
+            )
         labels = getattr(head, "labels", ())
         if labels != made.head_labels:
             raise DataError(
-                f"{file}: the labels of the records are {', '.join(made.head_labels)}; wanted are {', '.join(labels)}",
+                f"the labels of the records are {', '.join(made.head_labels)}; wanted are {', '.join(labels)}",
                 f"{_CONVERT_ANEW}, with the same model and options of the head",
+                origin=Origin(str(file)),
+                code="records-stale",
             )
         batch, numbers = self.rows.batch, self.rows.numbers
         if len(batch) and int(batch.lengths.max()) > max_length:
             row = int(np.argmax(batch.lengths > max_length))
             raise DataError(
-                f"{file}: record {numbers[row]}: {batch.lengths[row]} tokens, and at most {max_length} are allowed",
+                f"{batch.lengths[row]} tokens, and at most {max_length} are allowed",
                 f"convert the data anew with --set data.max_length={max_length}",
+                origin=Origin(str(file), part=f"record {numbers[row]}"),
+                code="record-out-of-range",
             )
         bounds = (
             (
@@ -110,8 +124,10 @@ class RecordedSplit(Sequence[Example]):
                 place = int(np.argmax(beyond))
                 row = int(np.searchsorted(batch.offsets, place, side="right")) - 1
                 raise DataError(
-                    f"{file}: record {numbers[row]}: the {kind} {ids[place]} is beyond the model's {count} {kind}s",
+                    f"the {kind} {ids[place]} is beyond the model's {count} {kind}s",
                     remedy,
+                    origin=Origin(str(file), part=f"record {numbers[row]}"),
+                    code="record-out-of-range",
                 )
         self._check_labels(head)
         if isinstance(head, SpanExtraction):
@@ -131,8 +147,10 @@ class RecordedSplit(Sequence[Example]):
             if column.per == "label" and batch.label_offsets is not None:
                 row = int(np.searchsorted(batch.label_offsets, place, side="right")) - 1
             raise DataError(
-                f"{self._file}: record {self.rows.numbers[row]}: the label {values[place]} is none of {count}",
+                f"the label {values[place]} is none of {count}",
                 _CONVERT_ANEW,
+                origin=Origin(str(self._file), part=f"record {self.rows.numbers[row]}"),
+                code="record-out-of-range",
             )
 
     def _check_spans(self) -> None:
@@ -146,7 +164,8 @@ class RecordedSplit(Sequence[Example]):
             if wrong.any():
                 row = int(np.argmax(wrong))
                 raise DataError(
-                    f"{self._file}: record {self.rows.numbers[row]}: {name} is {values[row]}, and the row has "
-                    f"{batch.lengths[row]} tokens",
+                    f"{name} is {values[row]}, and the row has {batch.lengths[row]} tokens",
                     _CONVERT_ANEW,
+                    origin=Origin(str(self._file), part=f"record {self.rows.numbers[row]}"),
+                    code="record-out-of-range",
                 )

@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.contracts.record_format import Feature, FeatureRecord, RecordFormat
-from bertcore.errors import DataError
+from bertcore.data.tables import unreadable
+from bertcore.errors import DataError, Origin
 from bertcore.formats.crc32c import masked_crc32c
 from bertcore.formats.protobuf import delimited, fields
 
@@ -58,8 +59,10 @@ class TFRecordFormat(RecordFormat):
                 features = decode_example(data)
             except ValueError as error:
                 raise DataError(
-                    f"{file}: record {number}: no tf.train.Example ({error})",
+                    f"no tf.train.Example ({error})",
                     "write one Example per record, as google-research/bert does",
+                    origin=Origin(str(file), part=f"record {number}"),
+                    code="record-wrong",
                 ) from None
             yield FeatureRecord(features)
 
@@ -81,26 +84,30 @@ def read_records(file: Path) -> Iterator[bytes]:
         with file.open("rb") as source:
             yield from _read_records(source, os.fstat(source.fileno()).st_size, str(file))
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror}", "check the path") from None
+        raise unreadable(file, error) from None
 
 
 def _read_records(source: BinaryIO, size: int, name: str) -> Iterator[bytes]:
     if size == 0:
-        raise DataError(f"{name}: the file is empty", "write it again")
+        raise DataError("the file is empty", "write it again", origin=Origin(name), code="file-empty")
     number, position = 1, 0
     while position < size:
         header = source.read(_HEADER.size)
         if number == 1 and header.startswith(b"\x1f\x8b"):
-            raise DataError(f"{name}: the file is compressed by gzip", "unpack it first: gunzip")
+            raise DataError(
+                "the file is compressed by gzip", "unpack it first: gunzip", origin=Origin(name), code="file-kind-wrong"
+            )
         if len(header) < _HEADER.size:
             raise _cut_off(name, number)
         length, checksum = _HEADER.unpack(header)
         if checksum != masked_crc32c(header[:8]):
             raise DataError(
-                f"{name}: record {number}: its length is damaged (wrong checksum)",
+                "its length is damaged (wrong checksum)",
                 "get or write the file again"
                 if number > 1
                 else "check that this is a TFRecord file, or write it again",
+                origin=Origin(name, part=f"record {number}"),
+                code="record-damaged",
             )
         # A length beyond the end is found before anything of that size is asked for.
         if position + _HEADER.size + length + _CHECKSUM_SIZE > size:
@@ -108,7 +115,10 @@ def _read_records(source: BinaryIO, size: int, name: str) -> Iterator[bytes]:
         data = source.read(length)
         if source.read(_CHECKSUM_SIZE) != _checksum(data):
             raise DataError(
-                f"{name}: record {number}: its data is damaged (wrong checksum)", "get or write the file again"
+                "its data is damaged (wrong checksum)",
+                "get or write the file again",
+                origin=Origin(name, part=f"record {number}"),
+                code="record-damaged",
             )
         yield data
         position += _HEADER.size + length + _CHECKSUM_SIZE
@@ -116,7 +126,12 @@ def _read_records(source: BinaryIO, size: int, name: str) -> Iterator[bytes]:
 
 
 def _cut_off(name: str, number: int) -> DataError:
-    return DataError(f"{name}: the file is cut off in record {number}", "get or write the file again")
+    return DataError(
+        f"the file is cut off in record {number}",
+        "get or write the file again",
+        origin=Origin(name),
+        code="record-damaged",
+    )
 
 
 def _checksum(data: bytes) -> bytes:

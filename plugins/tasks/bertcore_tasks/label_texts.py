@@ -74,17 +74,17 @@ class LabelNotes:
     def __init__(self, file: Path, split: str) -> None:
         self._name = file.name
         self._split = split
-        self._trimmed: list[Origin] = []
-        self._ignored: dict[str, list[Origin]] = {}
+        self._trimmed: list[Origin | None] = []
+        self._ignored: dict[str, list[Origin | None]] = {}
 
-    def trimmed(self, text: str, origin: Origin) -> str:
+    def trimmed(self, text: str, origin: Origin | None) -> str:
         """A label without the blanks around it, which are counted."""
         label = text.strip(_BLANKS)
         if label != text:
             self._trimmed.append(origin)
         return label
 
-    def ignored(self, mark: str, origin: Origin) -> None:
+    def ignored(self, mark: str, origin: Origin | None) -> None:
         """Counts an example without label."""
         self._ignored.setdefault(mark, []).append(origin)
 
@@ -114,7 +114,7 @@ class LabelNotes:
         return notes
 
 
-def refuse_two_spellings(first: Mapping[str, Origin]) -> None:
+def refuse_two_spellings(first: Mapping[str, Origin | None]) -> None:
     """Refuses labels of a training file that are one label in two spellings.
 
     Args:

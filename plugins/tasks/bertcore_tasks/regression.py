@@ -122,7 +122,9 @@ def number_predictions(examples: Sequence[Example], predicted: NDArray[np.float6
     return [prediction_entry(example, float(value)) for example, value in zip(examples, predicted, strict=True)]
 
 
-def parse_number(value: Any, origin: Origin, field: str, low: float = -math.inf, high: float = math.inf) -> float:
+def parse_number(
+    value: Any, origin: Origin | None, field: str, low: float = -math.inf, high: float = math.inf
+) -> float:
     """Reads a number of a file.
 
     Args:

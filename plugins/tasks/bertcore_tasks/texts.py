@@ -45,7 +45,7 @@ def encode_texts(
 
 
 def text_examples(
-    records: Iterable[tuple[Mapping[str, Any], str]], columns: Sequence[str], identifier: str
+    records: Iterable[tuple[Mapping[str, Any], Origin]], columns: Sequence[str], identifier: str
 ) -> list[Example]:
     """Makes examples without labels; see :func:`text_example`.
 
@@ -119,7 +119,7 @@ def error_entry(example: Example, prediction: Any, probability: float | None = N
     """
     entry = {
         "id": example.identifier,
-        "origin": example.origin,
+        "origin": str(example.origin or ""),
         "label": _json_label(example),
         "prediction": prediction,
     }

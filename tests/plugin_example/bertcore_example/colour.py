@@ -19,6 +19,7 @@ from bertcore import (
     Example,
     HeadConfig,
     Metric,
+    Origin,
     Outputs,
     Row,
     SequenceClassification,
@@ -91,12 +92,13 @@ class ColourTask(Task[ColourData, SequenceClassification]):
         """Collects the predicted label of each example."""
         return ColourAccumulator(examples)
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: ColourData) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], Origin]], data: ColourData) -> list[Example]:
         """Records with the field ``text``."""
         examples = []
         for number, (record, origin) in enumerate(records):
             if "text" not in record:
-                raise DataError(f"{origin}: no field 'text'", 'write {"text": "..."} a line')
+                remedy = 'write {"text": "..."} a line'
+                raise DataError("no field 'text'", remedy, origin=origin, code="field-missing")
             examples.append(Example(str(number), {"text": str(record["text"])}, origin=origin))
         return examples
 
@@ -136,5 +138,6 @@ class ColourAccumulator(Accumulator):
 
 def _example(row: Row, text_column: str) -> Example:
     if row.fields["colour"] not in LABELS:
-        raise DataError(f"{row.origin}: unknown colour {row.fields['colour']!r}", f"use one of {', '.join(LABELS)}")
-    return Example(row.origin, {"text": row.fields[text_column]}, row.fields["colour"], row.origin)
+        problem = f"unknown colour {row.fields['colour']!r}"
+        raise DataError(problem, f"use one of {', '.join(LABELS)}", origin=row.origin, code="colour-unknown")
+    return Example(str(row.origin), {"text": row.fields[text_column]}, row.fields["colour"], row.origin)

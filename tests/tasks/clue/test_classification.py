@@ -11,7 +11,7 @@ import pytest
 
 from bertcore.config import DataConfig
 from bertcore.contracts.dataset import Dataset, Example
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
 from bertcore.testing import TaskConformance
 
@@ -136,7 +136,7 @@ def test_tnews_is_read_whole(registry: Registry) -> None:
         assert len(examples) == len(rows) == size
         names = [str(row.get("id", number)) for number, row in enumerate(rows)]
         assert examples == [
-            Example(name, {"sentence": row["sentence"]}, row.get("label"), f"{TNEWS / split}.json:{line}")
+            Example(name, {"sentence": row["sentence"]}, row.get("label"), Origin(f"{TNEWS / split}.json", line))
             for line, (name, row) in enumerate(zip(names, rows, strict=True), 1)
         ]
     assert dataset.notes == []
@@ -197,7 +197,7 @@ def test_examples_without_an_agreed_label_are_left_out_and_counted(registry: Reg
     assert dataset.labels == ("neutral", "entailment", "contradiction")
     dev = examples_of(dataset, "dev")
     assert [example.identifier for example in dev] == ["0", "2", "3", "4"]
-    assert [example.origin for example in dev][:2] == [f"{ocnli}/dev.json:1", f"{ocnli}/dev.json:3"]
+    assert [str(example.origin) for example in dev][:2] == [f"{ocnli}/dev.json:1", f"{ocnli}/dev.json:3"]
     assert dataset.notes == [
         "the training file is train.50k.json; not read: train.3k.json (--set data.training_file=NAME chooses)",
         "dev.json: 1 of 5 examples are left out, because their label is '-': the annotators did not agree; "

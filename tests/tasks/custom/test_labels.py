@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.task import Task
 from bertcore.data.label_spelling import other_spelling, spelling
-from bertcore.errors import BertcoreError, DataError
+from bertcore.errors import BertcoreError, DataError, Origin
 from bertcore.plugins.registry import Registry
 
 TEXTS = "abcdefghijkl"
@@ -227,7 +227,7 @@ def test_a_column_for_each_label(classification: Task, tmp_path: Path) -> None:
     assert dataset.labels == ("toxic", "obscene", "insult"), "all, and in the order in which they are named"
     assert labels_of(dataset, "train") == [("toxic", "insult"), (), ("toxic",)]
     assert dataset.split("train")[0] == Example(  # type: ignore[index]
-        "x1", {"comment_text": "You fool, you"}, ("toxic", "insult"), f"{train}:2"
+        "x1", {"comment_text": "You fool, you"}, ("toxic", "insult"), Origin(str(train), 2)
     )
     by_number = opened(classification, train=train, multi_label=True, text="2", label="5, 3")
     assert by_number.labels == ("insult", "toxic")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
 
 
@@ -53,7 +53,7 @@ def test_texts_are_split_as_the_training_file_is(
     if words is not None:
         assert [sentence.words for split in ("train", "dev") for sentence in dataset.split(split)] == [words] * 2
     kept = task.data_config(**files).model_copy(update=dict(dataset.options))
-    (parsed,) = task.parse_input([({"text": "EU 华为"}, "in.jsonl:1")], kept)
+    (parsed,) = task.parse_input([({"text": "EU 华为"}, Origin("in.jsonl", 1))], kept)
     assert parsed.words == (["EU", "华", "为"] if unit == "word" else ["E", "U", " ", "华", "为"])
     other = "character" if unit == "word" else "word"
     assert task.open(task.data_config(**files, unit=other)).options == {"unit": other}

@@ -12,7 +12,7 @@ import pytest
 
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.task import Task
-from bertcore.errors import BertcoreError, DataError, UsageError
+from bertcore.errors import BertcoreError, DataError, Origin, UsageError
 from bertcore.heads import Regression, SequenceClassification
 from bertcore.plugins.registry import Registry
 from bertcore.testing import TaskConformance
@@ -108,9 +108,9 @@ def test_csv_is_read_as_spreadsheets_write_it(classification: Task, tmp_path: Pa
     assert dataset.labels == ("negative", "positive")
     assert dataset.discovered
     assert examples_of(dataset, "train") == [
-        Example("0", {"text": "Well, quite good"}, "positive", f"{tmp_path}/a.csv:2"),
-        Example("1", {"text": 'two\nlines, "quoted"'}, "negative", f"{tmp_path}/a.csv:3"),
-        Example("2", {"text": "plain"}, "positive", f"{tmp_path}/a.csv:5"),
+        Example("0", {"text": "Well, quite good"}, "positive", Origin(f"{tmp_path}/a.csv", 2)),
+        Example("1", {"text": 'two\nlines, "quoted"'}, "negative", Origin(f"{tmp_path}/a.csv", 3)),
+        Example("2", {"text": "plain"}, "positive", Origin(f"{tmp_path}/a.csv", 5)),
     ]
 
 
@@ -179,8 +179,9 @@ def test_what_the_first_object_lacks_is_not_passed_over(classification: Task, tm
         for split in ("train", "test"):
             cause = fails(classification, split, **{split: lines}).cause
             assert f"a.jsonl:1: the field {field!r} is missing" in cause
+    records = [(bare, Origin("in.jsonl", 1)), (good, Origin("in.jsonl", 2))]
     with pytest.raises(DataError, match=r"in\.jsonl:1: the field 'text_pair' is missing"):
-        classification.parse_input([(bare, "in.jsonl:1"), (good, "in.jsonl:2")], classification.data_config())
+        classification.parse_input(records, classification.data_config())
 
 
 def test_an_example_without_identifier_is_called_by_its_number(classification: Task, tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ def test_a_wrong_line_is_named_with_the_folder_of_its_file(classification: Task,
     train = written(tmp_path / "train" / "x.jsonl", '{"text": "a", "label": "x"}\n{"text": "b", "label": "y"}\n')
     dev = written(tmp_path / "dev" / "x.jsonl", '{"text": "a", "label": "x"}\n{"text": "b"}\n')
     assert fails(classification, "dev", train=train, dev=dev).cause.startswith(f"{dev}:2: the field 'label' is missing")
-    assert [example.origin for example in examples_of(opened(classification, train=train), "train")] == [
+    assert [str(example.origin) for example in examples_of(opened(classification, train=train), "train")] == [
         f"{train}:1",
         f"{train}:2",
     ]
@@ -238,11 +239,11 @@ def test_a_single_file_can_be_evaluated(classification: Task, tmp_path: Path) ->
 
 def test_predict_reads_the_named_columns(classification: Task) -> None:
     data = classification.data_config(text="question", text_pair="answer")
-    assert classification.parse_input([({"question": "q", "answer": "a", "id": 7}, "in.jsonl:1")], data) == [
-        Example("7", {"question": "q", "answer": "a"}, origin="in.jsonl:1")
+    assert classification.parse_input([({"question": "q", "answer": "a", "id": 7}, Origin("in.jsonl", 1))], data) == [
+        Example("7", {"question": "q", "answer": "a"}, origin=Origin("in.jsonl", 1))
     ]
     with pytest.raises(DataError, match=r"in\.jsonl:1: no column 'answer' among 'question'"):
-        classification.parse_input([({"question": "q"}, "in.jsonl:1")], data)
+        classification.parse_input([({"question": "q"}, Origin("in.jsonl", 1))], data)
     assert classification.parse_input([], data) == []
 
 
@@ -294,7 +295,7 @@ def test_sets_of_labels_are_scored(classification: Task, tmp_path: Path) -> None
     sklearn = pytest.importorskip("sklearn.metrics")
     gold = [("a", "b"), (), ("c",), ("a", "b"), ("b",)]
     given = [("a",), (), ("c",), ("b", "a"), ("a", "c")]
-    examples = [Example(str(n), {"text": "x"}, label, f"dev.tsv:{n + 2}") for n, label in enumerate(gold)]
+    examples = [Example(str(n), {"text": "x"}, label, Origin("dev.tsv", n + 2)) for n, label in enumerate(gold)]
     data = classification.data_config(multi_label=True)
     table = tmp_path / "predictions.tsv"
     written(table, "index\tprediction\n" + "".join(f"{n}\t{','.join(row)}\n" for n, row in enumerate(given)))
@@ -345,7 +346,7 @@ def test_a_single_file_that_is_scored_need_not_hold_every_label(
 def test_numbers_are_scored(regression: Task, tmp_path: Path) -> None:
     stats = pytest.importorskip("scipy.stats")
     gold, given = [0.5, 2.0, 2.0, -1.0], [0.0, 2.5, 1.0, -1.0]
-    examples = [Example(str(n), {"text": "x"}, label, f"dev.tsv:{n + 2}") for n, label in enumerate(gold)]
+    examples = [Example(str(n), {"text": "x"}, label, Origin("dev.tsv", n + 2)) for n, label in enumerate(gold)]
     file = tmp_path / "predictions.tsv"
     written(file, "id\tprediction\n" + "".join(f"{n}\t{value}\n" for n, value in enumerate(given)))
     result = regression.score(examples, (), file, regression.data_config())

@@ -10,7 +10,7 @@ from bertcore_tasks.glue.base import GlueTask
 
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.contracts.dataset import Example
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
 from bertcore.tokenization.tokenizer import Tokenizer
 
@@ -66,8 +66,8 @@ def test_another_task_is_a_few_lines(tmp_path: Path) -> None:
     dataset = task.open(DataConfig(path=str(tmp_path)))
     assert set(dataset.files) == {"dev"}
     assert dataset.split("dev") == [
-        Example("0", {"sentence": "a fine film"}, "1", f"{tmp_path}/dev.tsv:2"),
-        Example("1", {"sentence": "no"}, "0", f"{tmp_path}/dev.tsv:3"),
+        Example("0", {"sentence": "a fine film"}, "1", Origin(f"{tmp_path}/dev.tsv", 2)),
+        Example("1", {"sentence": "no"}, "0", Origin(f"{tmp_path}/dev.tsv", 3)),
     ]
     assert task.sample_folder() is None
     (tmp_path / "dev.tsv").write_text("sentence\tlabel\na fine film\t2\n")

@@ -11,7 +11,7 @@ import pytest
 from bertcore.config import DataConfig
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.task import Task
-from bertcore.errors import DataError, UsageError
+from bertcore.errors import DataError, Origin, UsageError
 from bertcore.plugins.registry import Registry
 
 
@@ -58,7 +58,7 @@ def test_real_files_are_read_whole(
         assert [list(example.texts.values()) for example in examples] == [
             [row[position] for position in positions] for row in rows
         ]
-        assert [example.origin for example in examples] == [
+        assert [str(example.origin) for example in examples] == [
             f"{path}/{split}.tsv:{number + header + 1}" for number in range(size)
         ]
         if split == "test":
@@ -118,7 +118,7 @@ def test_broken_lines_of_qqp_are_left_out_and_counted(registry: Registry, offici
     assert dataset.notes == [
         f"train.tsv: 2 lines with a wrong number of fields left out, the first is {official('qqp')}/train.tsv:5"
     ]
-    assert examples[3].origin == f"{official('qqp')}/train.tsv:7"
+    assert str(examples[3].origin) == f"{official('qqp')}/train.tsv:7"
 
 
 def test_a_broken_line_of_another_task_or_of_a_dev_or_test_file_is_an_error(
@@ -143,7 +143,7 @@ def test_mnli_has_two_development_sets(registry: Registry, official: Callable[[s
         "0",
         {"sentence1": "A soccer game with multiple males playing .", "sentence2": "Some men are playing a sport ."},
         "entailment",
-        f"{official('mnli')}/dev_matched.tsv:2",
+        Origin(f"{official('mnli')}/dev_matched.tsv", 2),
     )
     assert [example.label for example in examples_of(dataset, "dev_mismatched")][:2] == ["contradiction", "neutral"]
     assert [example.identifier for example in examples_of(dataset, "test_mismatched")][:2] == ["9796", "9797"]
@@ -223,12 +223,12 @@ def test_a_wrong_file_is_named(registry: Registry, tmp_path: Path, name: str, co
 def test_predict_takes_the_names_and_the_columns_of_mrpc(registry: Registry) -> None:
     task = registry.task("mrpc")
     records = [
-        ({"sentence1": "one", "sentence2": "two"}, "in.jsonl:1"),
-        ({"#1 String": "three", "#2 String": "four", "index": "7"}, "in.jsonl:2"),
+        ({"sentence1": "one", "sentence2": "two"}, Origin("in.jsonl", 1)),
+        ({"#1 String": "three", "#2 String": "four", "index": "7"}, Origin("in.jsonl", 2)),
     ]
     assert task.parse_input(records, DataConfig()) == [
-        Example("0", {"sentence1": "one", "sentence2": "two"}, origin="in.jsonl:1"),
-        Example("7", {"sentence1": "three", "sentence2": "four"}, origin="in.jsonl:2"),
+        Example("0", {"sentence1": "one", "sentence2": "two"}, origin=Origin("in.jsonl", 1)),
+        Example("7", {"sentence1": "three", "sentence2": "four"}, origin=Origin("in.jsonl", 2)),
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from bertcore.config import DataConfig
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Evaluation
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
 
 sklearn = pytest.importorskip("sklearn.metrics")
@@ -155,7 +155,7 @@ def test_predictions_that_do_not_fit_are_named(
 
 
 def test_a_prediction_of_a_number_must_be_one(registry: Registry, tmp_path: Path) -> None:
-    examples = [Example("0", {"sentence1": "a", "sentence2": "b"}, 2.5, "dev.tsv:2")]
+    examples = [Example("0", {"sentence1": "a", "sentence2": "b"}, 2.5, Origin("dev.tsv", 2))]
     for value in ("", "nan", "high", "1e999"):
         (tmp_path / "file.tsv").write_text(f"index\tprediction\n0\t{value}\n")
         with pytest.raises(DataError, match=r"file\.tsv:2: .* in the field 'prediction' is no finite number"):

@@ -22,7 +22,7 @@ from seqeval.scheme import IOB2, IOBES
 
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.tagging import Span, entity_types, find_scheme, scheme_tags, spans_to_tags, tags_to_spans
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
 
 from .conftest import write_layout
@@ -53,7 +53,7 @@ def sentences_of(scheme: str, gold: Sequence[Sequence[str]]) -> list[Sentence]:
             str(number),
             {"text": "中" * len(tags)},
             tuple(tags_to_spans(tags, scheme)),
-            "here",
+            Origin("here"),
             split_units("中" * len(tags), "character"),
         )
         for number, tags in enumerate(gold)

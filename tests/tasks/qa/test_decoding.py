@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator
+from bertcore.errors import Origin
 from bertcore.heads import SpanExtraction
 from bertcore.heads.stored import head_from_config
 from bertcore.plugins.registry import Registry
@@ -120,8 +121,8 @@ class Desk:
         self.tokenizer = tokenizer
         text = {"question": "q", "context": CONTEXT}
         self.examples = [
-            Example("answered", text, Gold(("ghi",), (8, 11)), "dev.json: question answered"),
-            Example("open", text, Gold(()), "dev.json: question open"),
+            Example("answered", text, Gold(("ghi",), (8, 11)), Origin("dev.json", part="question answered")),
+            Example("open", text, Gold(()), Origin("dev.json", part="question open")),
         ]
 
     def accumulator(
@@ -141,7 +142,8 @@ MODEL = {(0, 8): (3.0, 0.0), (0, 10): (0.0, 3.0), (1, 0): (1.5, 0.0), (1, 2): (0
 
 def test_windows_are_merged_into_one_prediction(registry: Registry, characters: Tokenizer) -> None:
     desk = Desk(registry, characters)
-    desk.examples[1] = Example("open", desk.examples[1].texts, Gold(("vwx",), (28, 31)), "dev.json: question open")
+    texts, origin = desk.examples[1].texts, desk.examples[1].origin
+    desk.examples[1] = Example("open", texts, Gold(("vwx",), (28, 31)), origin)
     result = desk.accumulator(MODEL, SpanExtraction()).result()
     first, second = result.predictions
     assert (first["prediction"], first["start"], first["end"]) == ("ghi", 8, 11)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Evaluation
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
 
 CASE = (
@@ -376,8 +376,8 @@ def test_questions_without_answers_among_others_are_refused_with_their_place(
 def test_scoring_names_a_question_that_has_no_answers(registry: Registry, tmp_path: Path) -> None:
     task = registry.task("qa")
     examples = [
-        Example("a", {"question": "q", "context": "c d"}, Gold(("c",), (0, 1)), "dev.jsonl:1"),
-        Example("b", {"question": "q", "context": "c d"}, None, "dev.jsonl:2"),
+        Example("a", {"question": "q", "context": "c d"}, Gold(("c",), (0, 1)), Origin("dev.jsonl", 1)),
+        Example("b", {"question": "q", "context": "c d"}, None, Origin("dev.jsonl", 2)),
     ]
     stored = tmp_path / "predictions.json"
     stored.write_text('{"a": "c", "b": "d"}')

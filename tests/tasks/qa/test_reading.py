@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore.contracts.dataset import Example
-from bertcore.errors import DataError, UsageError
+from bertcore.errors import DataError, Origin, UsageError
 from bertcore.plugins.registry import Registry
 
 
@@ -39,7 +39,7 @@ def test_squad_is_read_whole(
             entry["id"],
             {"question": entry["question"], "context": context},
             Gold(tuple(answer["text"] for answer in entry["answers"]), span),
-            f"{squad_dir / name}: question {entry['id']}",
+            Origin(str(squad_dir / name), part=f"question {entry['id']}"),
         )
         assert context[slice(*span)] == first["text"]
 
@@ -111,8 +111,8 @@ def test_cmrc_is_read(examples_of: Callable[..., list[Example]], cmrc: Path) -> 
 
 def test_own_files(examples_of: Callable[..., list[Example]], own_questions: Path) -> None:
     first, second = examples_of("qa", own_questions, "train")
-    assert (first.identifier, first.origin) == ("7", f"{own_questions}/train.jsonl:1")
-    assert (second.identifier, second.origin) == ("2", f"{own_questions}/train.jsonl:2")
+    assert (first.identifier, str(first.origin)) == ("7", f"{own_questions}/train.jsonl:1")
+    assert (second.identifier, str(second.origin)) == ("2", f"{own_questions}/train.jsonl:2")
     assert second.label.answers == ("1843",)
     assert second.texts["context"][slice(*second.label.span)] == "1843"
 
@@ -312,9 +312,12 @@ def refused(registry: Registry, name: str, file: Path, cause: str) -> DataError:
 
 def test_records_of_predict(registry: Registry) -> None:
     task = registry.task("qa")
-    records = [({"question": "Who?", "context": "Ada."}, "in.jsonl:1"), ({"question": "Who?"}, "in.jsonl:2")]
+    records = [
+        ({"question": "Who?", "context": "Ada."}, Origin("in.jsonl", 1)),
+        ({"question": "Who?"}, Origin("in.jsonl", 2)),
+    ]
     assert task.parse_input(records[:1], task.data_config()) == [
-        Example("0", {"question": "Who?", "context": "Ada."}, origin="in.jsonl:1")
+        Example("0", {"question": "Who?", "context": "Ada."}, origin=Origin("in.jsonl", 1))
     ]
     with pytest.raises(DataError, match=r"in\.jsonl:2: the field 'context' is missing"):
         task.parse_input(records, task.data_config())

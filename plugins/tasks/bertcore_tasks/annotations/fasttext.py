@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bertcore.data.tables import Record, decode_lines
+from bertcore.errors import Origin
 
 PREFIX = "__label__"
 
@@ -28,5 +29,5 @@ def fasttext_records(content: bytes, name: str) -> list[Record] | None:
             labels.append(first.removeprefix(PREFIX))
             rest = rest.lstrip()
         if rest or labels:
-            records.append(({"text": rest, "label": labels}, f"{name}:{number}"))
+            records.append(({"text": rest, "label": labels}, Origin(name, number)))
     return records

@@ -46,7 +46,7 @@ def of_tasks(
 ) -> tuple[list[Record], list[str]]:
     """Reads the tasks of the JSON export; arguments as :func:`bertcore_tasks.annotations.export.plain_records`."""
     report = _Report()
-    found: list[tuple[dict[str, Any], str, dict[str, Any] | None]] = []
+    found: list[tuple[dict[str, Any], Origin, dict[str, Any] | None]] = []
     controls: dict[str, None] = {}
     for task, origin in records:
         data = text_of_task(task, origin)

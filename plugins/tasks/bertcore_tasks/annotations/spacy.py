@@ -41,7 +41,7 @@ def spacy_records(content: bytes, name: str) -> list[Record] | None:
         if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], dict):
             problem = f"[{number}] is no pair of a text and its entities"
             raise DataError(problem, _PAIR_FORM, origin=Origin(name), code="json-form-unknown")
-        records.append(({"text": pair[0], "entities": pair[1].get("entities", [])}, f"{name}:{number + 1}"))
+        records.append(({"text": pair[0], "entities": pair[1].get("entities", [])}, Origin(name, number + 1)))
     return records
 
 

@@ -13,7 +13,7 @@ from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.task import DataT
 from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_json_lines
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.files.writing import json_text
 
 from bertcore_tasks.benchmarks import CLUE
@@ -87,7 +87,7 @@ class ClueTask(ClassificationTask[DataT]):
         """The text fields that the options ask for."""
         return self.text_fields
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataT) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], Origin]], data: DataT) -> list[Example]:
         """Reads objects with the text fields; see :meth:`bertcore.contracts.task.Task.parse_input`."""
         return text_examples(records, self.fields_read(data), ID)
 
@@ -143,7 +143,7 @@ class ClueTask(ClassificationTask[DataT]):
 
 def _without_agreement(examples: Sequence[Example], path: Path) -> list[str]:
     """Identifiers of what reading left out of the files of these examples; none where the data are record files."""
-    names = {Path(example.origin.rpartition(":")[0]).name for example in examples}
+    names = {Path(example.origin.file).name for example in examples if example.origin is not None}
     files = [path] if path.is_file() else [path / name for name in names if (path / name).is_file()]
     return [
         identifier_of(record, ID, number)

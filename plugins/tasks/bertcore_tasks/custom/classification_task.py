@@ -105,11 +105,11 @@ class OwnClassificationTask(ClassificationTask[LabelsConfig]):
             return MultiLabelAccumulator(examples, head)
         return super().accumulator(examples, head, data)
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: LabelsConfig) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], Origin]], data: LabelsConfig) -> list[Example]:
         """Reads the text columns; see :meth:`bertcore.contracts.task.Task.parse_input`."""
         return parse_records(records, data)
 
-    def read_input(self, file: Path, data: LabelsConfig) -> list[tuple[Mapping[str, Any], str]] | None:
+    def read_input(self, file: Path, data: LabelsConfig) -> list[tuple[Mapping[str, Any], Origin]] | None:
         """The tasks of Label Studio; see :meth:`bertcore.contracts.task.Task.read_input`."""
         return unlabeled_records(file, data.encoding)
 
@@ -191,7 +191,7 @@ def _words_on_labels(reading: Reading, labels: tuple[str, ...], data: LabelsConf
     return words
 
 
-def _label_set(value: Any, origin: Origin, field: str, data: LabelsConfig) -> tuple[str, ...]:
+def _label_set(value: Any, origin: Origin | None, field: str, data: LabelsConfig) -> tuple[str, ...]:
     """The labels of one example, each once, in the order in which they stand."""
     if not data.multi_label:
         return (label_text(value, origin, field),)

@@ -32,7 +32,7 @@ class LabelForm:
     """
 
     columns: Sequence[str]
-    parse: Callable[[Any, Origin, str], Any]
+    parse: Callable[[Any, Origin | None, str], Any]
     numeric: bool = False
     several: bool = False
 
@@ -93,7 +93,7 @@ class LabelReader:
             self._parsed[first] = label
         return _with_label(example, label)
 
-    def _value(self, record: Mapping[str, Any], column: str, origin: Origin) -> Any:
+    def _value(self, record: Mapping[str, Any], column: str, origin: Origin | None) -> Any:
         """The field: text without blanks around it, None where it is empty, a list or an object as it is."""
         if column not in record:
             problem = f"the field {column!r} is missing"
@@ -106,7 +106,7 @@ class LabelReader:
             return value
         return self.notes.trimmed(text, origin) or None
 
-    def _names(self, values: Sequence[Any], origin: Origin) -> tuple[str, ...]:
+    def _names(self, values: Sequence[Any], origin: Origin | None) -> tuple[str, ...]:
         chosen = []
         for column, value in zip(self._columns, values, strict=True):
             truth = _TRUTH.get(value) if isinstance(value, str) else None

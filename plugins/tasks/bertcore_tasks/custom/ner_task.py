@@ -120,7 +120,8 @@ class OwnNerTask(NerTask[OwnNerConfig]):
 
     def scheme_of(self, labels: tuple[str, ...], examples: Sequence[Example], data: OwnNerConfig) -> str:
         """That of the labels; that of the examples' file where they have no entity, and so no labels, or in IOB1."""
-        of_file = _scheme(Path(examples[0].origin.rpartition(":")[0]), data, (), [])
+        origin = examples[0].origin
+        of_file = _scheme(Path("" if origin is None else origin.file), data, (), [])
         if len(labels) > 1 and of_file != "IOB1":  # whose labels are those of BIO
             return super().scheme_of(labels, examples, data)
         return of_file

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Metric
+from bertcore.errors import Origin
 
 from bertcore_tasks.custom.columns import TableConfig
 from bertcore_tasks.custom.labels import LabelForm
@@ -32,7 +33,7 @@ class OwnRegressionTask(RegressionTask[TableConfig]):
         opened = open_splits(files, data, NUMBERS, lambda reading: {})
         return Dataset(files, opened.read, notes=opened.notes, options=opened.options)
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: TableConfig) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], Origin]], data: TableConfig) -> list[Example]:
         """Reads the text columns; see :meth:`bertcore.contracts.task.Task.parse_input`."""
         return parse_records(records, data)
 

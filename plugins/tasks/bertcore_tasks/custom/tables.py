@@ -41,9 +41,9 @@ class Reading:
     notes: list[str]
 
     @cached_property
-    def first_places(self) -> dict[str, Origin]:
+    def first_places(self) -> dict[str, Origin | None]:
         """Each name of a label to where it stands first."""
-        found: dict[str, Origin] = {}
+        found: dict[str, Origin | None] = {}
         for example in self.examples:
             for name in example.label if isinstance(example.label, tuple) else (example.label,):
                 if name not in found:
@@ -208,8 +208,7 @@ def parse_records(records: Iterable[Record], data: TableConfig) -> list[Example]
     if not rows:
         return []
     columns = tuple(dict.fromkeys(name for fields, _ in rows for name in fields))
-    name, _, line = rows[0][1].rpartition(":")
-    table = Table(name if line.isdecimal() else rows[0][1], rows, columns)
+    table = Table(rows[0][1].file, rows, columns)
     return text_examples(rows, choose_columns(table, data, (), several=False, labeled=False).texts, IDENTIFIER)
 
 
@@ -220,7 +219,7 @@ def input_fields(data: TableConfig) -> tuple[str, ...]:
     return (data.text,) if data.text_pair is None else (data.text, data.text_pair)
 
 
-def label_text(value: Any, origin: Origin, field: str) -> str:
+def label_text(value: Any, origin: Origin | None, field: str) -> str:
     """A label as text.
 
     Args:

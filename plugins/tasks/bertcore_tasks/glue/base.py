@@ -82,7 +82,7 @@ class GlueFiles(Task[DataConfig, HeadT]):
         """The file of each split; see :func:`bertcore_tasks.official_files.find_official_files`."""
         return find_official_files(path, self.file_names, self.evaluation_split, self.name, "TSV files")
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: DataConfig) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], Origin]], data: DataConfig) -> list[Example]:
         """Reads ``{"sentence1": ..., "sentence2": ...}``, or the columns of the official files.
 
         See :meth:`bertcore.contracts.task.Task.parse_input`.
@@ -128,7 +128,7 @@ class GlueFiles(Task[DataConfig, HeadT]):
             DataError: a line or the header is wrong.
         """
         to_predict = split == "test" or split in self.leaderboard
-        left_out: list[str] = []
+        left_out: list[Origin] = []
         rows = read_tsv(
             file,
             columns=self.headers.get(split),
@@ -160,7 +160,7 @@ class GlueFiles(Task[DataConfig, HeadT]):
     def _names(self) -> tuple[str, ...]:
         return self.text_names or self.text_columns
 
-    def _renamed(self, record: tuple[Mapping[str, Any], str]) -> tuple[Mapping[str, Any], str]:
+    def _renamed(self, record: tuple[Mapping[str, Any], Origin]) -> tuple[Mapping[str, Any], Origin]:
         fields, origin = record
         names = zip(self._names, self.text_columns, strict=True)
         return {**{name: fields[column] for name, column in names if column in fields}, **fields}, origin

@@ -14,7 +14,7 @@ from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.tagging import entity_types, find_scheme, scheme_tags
 from bertcore.contracts.task import Encoding, Task
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.heads import TokenClassification
 from bertcore.tokenization.tokenizer import Tokenizer
 
@@ -94,7 +94,7 @@ class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
         """The types of its entities; see :meth:`bertcore.contracts.task.Task.traits`."""
         return tuple(sorted({span.type for span in example.label or ()}))
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: NerDataT) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], Origin]], data: NerDataT) -> list[Example]:
         """Reads ``{"text": ...}``, split as ``data.unit`` says, or ``{"tokens": [...]}``."""
         rows = list(records)
         texts = (text for record, _ in rows if isinstance(text := record.get("text"), str))
@@ -124,7 +124,7 @@ class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
             examples.append(Sentence(identifier, {"text": text}, origin=origin, units=units))
         return examples
 
-    def read_input(self, file: Path, data: NerDataT) -> list[tuple[Mapping[str, Any], str]] | None:
+    def read_input(self, file: Path, data: NerDataT) -> list[tuple[Mapping[str, Any], Origin]] | None:
         """Files of columns; see :func:`bertcore_tasks.ner.input_columns.read_input_columns`."""
         records = read_input_columns(file, self.prediction_columns(data), self.clean)
         return None if records is None else [*records]

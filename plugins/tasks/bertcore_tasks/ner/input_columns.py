@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from bertcore.data.tables import Record, read_lines
+from bertcore.errors import Origin
 
 from bertcore_tasks.ner.columns import BLANK, DOCUMENT, Columns, read_columns
 from bertcore_tasks.ner.tags import Clean, TaggedLines
@@ -49,7 +50,10 @@ def read_input_columns(file: Path, columns: Columns, clean: Clean | None) -> lis
 def input_records(sentences: Sequence[TaggedLines], file: Path) -> list[Record]:
     """The sentences of a file as ``bertcore predict`` takes them."""
     return [
-        ({"tokens": sentence.words, **({} if sentence.tags is None else {"tags": sentence.tags})}, f"{file}:{line}")
+        (
+            {"tokens": sentence.words, **({} if sentence.tags is None else {"tags": sentence.tags})},
+            Origin(str(file), line),
+        )
         for sentence in sentences
         for line in sentence.lines[:1]
     ]

@@ -37,14 +37,14 @@ def notes_on_invisible(sentences: Sequence[Sentence], name: str) -> list[str]:
         name: of the file.
     """
     counts: Counter[str] = Counter()
-    first = ""
+    first: int | None = None
     for sentence in sentences:
         # A search in C; most texts have nothing of this kind.
         if not sentence.text.isascii() or not sentence.text.isprintable():
             found = _found(sentence.text)
             if found:
                 counts.update(found)
-                first = first or sentence.origin.rpartition(":")[2]
+                first = first or (sentence.origin.line if sentence.origin is not None else None)
     if not counts:
         return []
     told = ", ".join(f"{count} of {_named(character)}" for character, count in counts.most_common())

@@ -162,7 +162,7 @@ def _texts(records: Sequence[Record], file: Path, form: JsonForm, labeled: bool,
     for number, (fields, origin) in enumerate(records):
         with one_example:
             identifier = identifier_of(fields, "id", number)
-            place = f"{origin}: text {identifier}" if on_one_line else origin
+            place = origin.within(f"text {identifier}") if on_one_line else origin
             name = form.text or next((name for name in TEXTS if isinstance(fields.get(name), str)), TEXTS[0])
             text = fields.get(name)
             if not isinstance(text, str):

@@ -192,7 +192,7 @@ def _worst_errors(sentences: Sequence[Sentence], predictions: Sequence[Predictio
                     len(gold ^ predicted),
                     {
                         "id": sentence.identifier,
-                        "origin": sentence.origin,
+                        "origin": str(sentence.origin or ""),
                         "missed": shown(sentence, gold - predicted),
                         "made up": shown(sentence, predicted - gold),
                         "text": sentence.text,

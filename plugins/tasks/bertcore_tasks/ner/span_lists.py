@@ -33,7 +33,7 @@ class SpanReport:
     trimmed: int = 0
     blank: int = 0
     recounted: int = 0
-    first: str = ""
+    first: Origin | None = None
 
     def notes(self, name: str) -> list[str]:
         """The report in words; ``name`` is that of the file."""
@@ -71,7 +71,7 @@ def read_span_list(
     """
     spans: list[Span] = []
     for number, item in enumerate(items):
-        where = f"{origin}[{number}]"
+        where = origin.within(f"[{number}]")
         for start, end, kind, surface, inside in _parts(item, where):
             behind = end + (inside if end_inside is None else end_inside)
             span = _placed(Span(start, behind, kind), surface, text, in_utf16)

@@ -109,9 +109,9 @@ def read_entities(
         return None
     value = record[name]
     if isinstance(value, dict):
-        spans = _from_surfaces(value, text, f"{origin}: {name}")
+        spans = _from_surfaces(value, text, origin.within(name))
     elif isinstance(value, list):
-        spans = read_span_list(value, text, f"{origin}: {name}", report, end_inside=end_inside, in_utf16=in_utf16)
+        spans = read_span_list(value, text, origin.within(name), report, end_inside=end_inside, in_utf16=in_utf16)
     else:
         raise DataError(
             f"the field {name!r} is neither an object nor a list",
@@ -138,11 +138,11 @@ def _from_surfaces(label: Mapping[str, Any], text: str, origin: Origin) -> list[
             raise DataError(
                 "no object of surfaces",
                 "write {surface: [[first, last]]} for each type",
-                origin=f"{origin}.{kind}",
+                origin=origin.within(f".{kind}"),
                 code="span-wrong",
             )
         for surface, places in by_surface.items():
-            where = f"{origin}.{kind}.{surface}"
+            where = origin.within(f".{kind}.{surface}")
             if not isinstance(places, list) or not all(_is_pair(place) for place in places):
                 raise DataError(
                     "no list of [first, last]",

@@ -46,7 +46,7 @@ def tagged_sentences(
         with one_example:
             text, units = join_units(units_of_text)
             identifier = str(number) if lines.identifier is None else lines.identifier
-            sentence = Sentence(identifier, {"text": text}, origin=f"{file}:{lines.lines[0]}", units=units)
+            sentence = Sentence(identifier, {"text": text}, origin=Origin(str(file), lines.lines[0]), units=units)
             if lines.tags is not None:
                 check_tags(file, lines, scheme, types)
                 spans, problems = read_spans(file, lines, scheme, repair)

@@ -58,7 +58,7 @@ def read_token_records(
     field = label or next((name for name in TAGS if any(_is_tags(fields.get(name)) for fields, _ in records)), None)
     named: tuple[str, ...] | None = None
     sentences: list[TaggedLines] = []
-    empty: list[str] = []
+    empty: list[Origin] = []
     for number, (fields, origin) in enumerate(records):
         with one_example:
             if fields.get(tokens) == []:
@@ -73,7 +73,7 @@ def read_token_records(
             if tags is not None and any(isinstance(tag, int) for tag in tags):
                 named = named or tag_names(file, field or TAGS[0], names, origin)
                 tags = [_name_of(tag, named, origin) for tag in tags]
-            line = int(origin.rpartition(":")[2])
+            line = origin.line or 0
             sentences.append(TaggedLines(words, tags, [line] * len(words), identifier_of(fields, "id", number)))
     left_out = (
         f"{file.name}: {counted(len(empty), 'record')} without any token left out (first: {empty[0]})" if empty else ""
@@ -194,7 +194,7 @@ def _tags_of_spans(spans: Sequence[Any], words: Sequence[str], origin: Origin) -
     found = read_span_list(
         [{**span, "text": None} if isinstance(span, dict) else span for span in spans],
         counted,
-        f"{origin}: spans of tokens",
+        origin.within("spans of tokens"),
         end_inside=inside,
     )
     try:

@@ -125,7 +125,7 @@ def _sentences(records: Iterable[Record], text: str, number: str | None) -> Iter
     current, line = "", 0
     for record in records:
         fields, origin = record
-        previous, line = line, int(origin.rpartition(":")[2])
+        previous, line = line, origin.line or 0
         own = str(fields.get(number) or "").strip() if number is not None else ""
         parts = own not in ("", current) if number is not None else line > previous + 1
         empty = not any(str(value or "").strip() for value in fields.values())
@@ -164,4 +164,4 @@ def _tagged_lines(group: Sequence[Record], text: str, tag: str | None, tagged: b
             origin=group[0][1],
             code="tag-missing",
         )
-    return TaggedLines(words, tags or None, [int(origin.rpartition(":")[2]) for _, origin in group])
+    return TaggedLines(words, tags or None, [origin.line or 0 for _, origin in group])

@@ -175,7 +175,7 @@ def _answers(given: Any, question: Mapping[str, Any], name: str, place: Origin) 
     if not isinstance(given, list):
         raise DataError(f"{name!r} is no list", ANSWER_FORM, origin=place, code="answer-wrong")
     for number, answer in enumerate(given):
-        here = f"{place}: {name}[{number}]"
+        here = place.within(f"{name}[{number}]")
         if isinstance(answer, str):
             answer = {"text": answer}
         if not isinstance(answer, dict):

@@ -11,6 +11,7 @@ from bertcore.config import HeadConfig
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.task import Encoding, Task
+from bertcore.errors import Origin
 from bertcore.files.writing import json_text
 from bertcore.heads import SpanExtraction
 from bertcore.tokenization.tokenizer import Tokenizer
@@ -87,11 +88,11 @@ class QuestionAnsweringTask(Task[QuestionsT, SpanExtraction]):
         """The context: what is asked about one of them tells of it; see :meth:`bertcore.contracts.task.Task.group`."""
         return example.texts["context"]
 
-    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], str]], data: QuestionsT) -> list[Example]:
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], Origin]], data: QuestionsT) -> list[Example]:
         """Reads ``{"question": ..., "context": ...}``; see :meth:`bertcore.contracts.task.Task.parse_input`."""
         return text_examples(records, ("question", "context"), "id")
 
-    def read_input(self, file: Path, data: QuestionsT) -> list[tuple[Mapping[str, Any], str]] | None:
+    def read_input(self, file: Path, data: QuestionsT) -> list[tuple[Mapping[str, Any], Origin]] | None:
         """The questions of a ``.json`` in SQuAD's form or one of its kin, with or without answers."""
         if file.suffix.lower() != ".json":
             return None
@@ -159,5 +160,5 @@ class QuestionAnsweringTask(Task[QuestionsT, SpanExtraction]):
         Raises:
             DataError: two questions have the same name.
         """
-        require_distinct([Example(str(entry["id"]), {}, origin=split) for entry in predictions])
+        require_distinct([Example(str(entry["id"]), {}, origin=Origin(split)) for entry in predictions])
         return json_text({entry["id"]: entry["prediction"] for entry in predictions}, indent=2) + "\n"

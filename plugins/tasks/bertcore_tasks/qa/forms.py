@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Asked:
     question: str
     context: str
     fields: Mapping[str, Any]
-    place: str
+    place: Origin
 
 
 def read_asked(file: Path, encoding: str | None = None) -> Iterator[Asked]:
@@ -57,17 +57,17 @@ def read_asked(file: Path, encoding: str | None = None) -> Iterator[Asked]:
     content = read_content(file, encoding)
     if _holds_lines(content, file):
         for value, place in json_lines_of(content, str(file)):
-            number = int(place.rpartition(":")[2])
+            number = place.line or 0
             if number > 1 or "header" not in value:  # MRQA's first line tells of the file
                 with one_example:
-                    yield from _questions(value, place, file, number)
+                    yield from _questions(value, place, number)
         return
     value = read_json(file, SQUAD_FORM, encoding=encoding)
     # A list by itself must hold something, or it may be any other file.
     if not value or (not isinstance(value, list) and not _is_form(value)):
         problem = "no list of articles in 'data'"
         raise DataError(problem, SQUAD_FORM, origin=Origin(str(file)), code="json-form-unknown")
-    yield from _questions(value, f"{file}: ", file, 0)
+    yield from _questions(value, Origin(str(file)), 0)
 
 
 def read_json(
@@ -93,7 +93,7 @@ def read_json(
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         byte = error.start - (content.rfind(b"\n", 0, error.start) + 1)
-        raise not_utf8(f"{file}:{line}", byte, content) from None
+        raise not_utf8(Origin(str(file), line), byte, content) from None
     except json.JSONDecodeError as error:
         remedy = "call a file of JSON lines .jsonl" if error.msg == "Extra data" else form
         problem = f"column {error.colno} is no JSON: {error.msg}"
@@ -122,56 +122,56 @@ def _is_form(value: Any) -> bool:
     )
 
 
-def _questions(value: Any, place: str, file: Path, number: int) -> Iterator[Asked]:
+def _questions(value: Any, place: Origin, number: int) -> Iterator[Asked]:
     """Yields the questions of a value: a list of others, an article, a paragraph or a single question."""
     inner = value.get("data") if isinstance(value, dict) and "paragraphs" not in value else value
     if isinstance(inner, list):
-        place += "data" if inner is not value else ""
+        place = place.within("data") if inner is not value else place
         for index, item in enumerate(inner):
             with one_example:
-                yield from _questions(item, f"{place}[{index}]", file, index)
+                yield from _questions(item, place.within(f"[{index}]"), index)
     elif isinstance(value, dict) and not _name(value, ("paragraphs", "qas")) and _name(value, (*QUESTIONS, *CONTEXTS)):
         yield _single(value, place, number)
     elif isinstance(value, dict) and "paragraphs" not in value and "qas" in value:
-        yield from _of_paragraph(value, place, file)
+        yield from _of_paragraph(value, place)
     else:
         for index, paragraph in enumerate(_list(value, "paragraphs", place)):
             with one_example:
-                yield from _of_paragraph(paragraph, f"{place}.paragraphs[{index}]", file)
+                yield from _of_paragraph(paragraph, place.within(f".paragraphs[{index}]"))
 
 
-def _single(value: Mapping[str, Any], place: str, number: int) -> Asked:
+def _single(value: Mapping[str, Any], place: Origin, number: int) -> Asked:
     """A question that holds its own context; without a name it is called by the number of its line."""
     context = text_field(value, _name(value, CONTEXTS) or CONTEXTS[0], place, LINE_FORM)
     question = text_field(value, _name(value, QUESTIONS) or QUESTIONS[0], place, LINE_FORM)
     return Asked(identifier_of(value, _name(value, IDENTIFIERS) or "id", number), question, context, value, place)
 
 
-def _of_paragraph(paragraph: Any, place: str, file: Path) -> Iterator[Asked]:
+def _of_paragraph(paragraph: Any, place: Origin) -> Iterator[Asked]:
     questions = _list(paragraph, "qas", place)
     context = text_field(paragraph, _name(paragraph, CONTEXTS) or CONTEXTS[0], place, SQUAD_FORM)
     for number, question in enumerate(questions):
         with one_example:
-            yield _of_list(question, context, f"{place}.qas[{number}]", file)
+            yield _of_list(question, context, place.within(f".qas[{number}]"))
 
 
-def _of_list(question: Any, context: str, place_in_list: str, file: Path) -> Asked:
+def _of_list(question: Any, context: str, place_in_list: Origin) -> Asked:
     if not isinstance(question, dict):
         raise DataError("no object", SQUAD_FORM, origin=place_in_list, code="json-form-unknown")
     identifier = _identifier(question, place_in_list)
-    place = f"{file}: question {identifier}"
+    place = replace(place_in_list, part=f"question {identifier}")
     text = text_field(question, _name(question, QUESTIONS) or QUESTIONS[0], place, SQUAD_FORM)
     return Asked(identifier, text, context, question, place)
 
 
-def _identifier(question: Mapping[str, Any], place: str) -> str:
+def _identifier(question: Mapping[str, Any], place: Origin) -> str:
     name = _name(question, IDENTIFIERS) or IDENTIFIERS[0]
     value = question.get(name)
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return str(value) if is_number else text_field(question, name, place, SQUAD_FORM)
 
 
-def _list(value: Any, name: str, place: str) -> list[Any]:
+def _list(value: Any, name: str, place: Origin) -> list[Any]:
     if not isinstance(value, dict) or not isinstance(value.get(name), list):
         raise DataError(f"no list {name!r}", SQUAD_FORM, origin=place, code="json-form-unknown")
     found: list[Any] = value[name]

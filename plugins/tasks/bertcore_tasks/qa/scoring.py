@@ -241,7 +241,7 @@ def _worst_errors(
         example = examples[index]
         error: dict[str, Any] = {
             "id": example.identifier,
-            "origin": example.origin,
+            "origin": str(example.origin or ""),
             "label": list(example.label.answers),
             "prediction": predictions[index],
             "f1": round(100 * scores[index].f1, 2),
