@@ -81,6 +81,8 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.tagging import Span as Span
     from bertcore.contracts.task import Encoding as Encoding
     from bertcore.contracts.task import Task as Task
+    from bertcore.contracts.tokenizer import TextTokens as TextTokens
+    from bertcore.contracts.tokenizer import Tokenizer as Tokenizer
     from bertcore.data.bad_examples import one_example as one_example
     from bertcore.data.bad_examples import unknown_label as unknown_label
     from bertcore.data.tables import Record as Record
@@ -109,8 +111,6 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.plugins.lazy import LazyPlugin as LazyPlugin
     from bertcore.plugins.registry import Registry as Registry
     from bertcore.progress import tracked as tracked
-    from bertcore.tokenization.tokenizer import TextTokens as TextTokens
-    from bertcore.tokenization.tokenizer import Tokenizer as Tokenizer
     from bertcore.trackers.progress_display import show_progress as show_progress
     from bertcore.weights.converters.model_folder import config_beside as config_beside
 
@@ -139,6 +139,7 @@ _NAMES = {
     "bertcore.contracts.record_format": "Feature FeatureRecord RecordFormat",
     "bertcore.contracts.tagging": "Span",
     "bertcore.contracts.task": "Encoding Task",
+    "bertcore.contracts.tokenizer": "TextTokens Tokenizer",
     "bertcore.data.bad_examples": "one_example unknown_label",
     "bertcore.data.tables": "Record Row read_json_lines read_lines read_tsv",
     "bertcore.errors": (
@@ -152,7 +153,6 @@ _NAMES = {
     "bertcore.plugins.lazy": "LazyPlugin",
     "bertcore.plugins.registry": "Registry",
     "bertcore.progress": "tracked",
-    "bertcore.tokenization.tokenizer": "TextTokens Tokenizer",
     "bertcore.trackers.progress_display": "show_progress",
     "bertcore.weights.converters.model_folder": "config_beside",
 }

@@ -4,7 +4,7 @@
 
 Counts the packages alone, without tests and benchmarks. An import runs upward where a room of ``bertcore`` (a folder or
 module at its top level) imports one that stands on a higher floor: the floors are found from the imports themselves, as
-the order of rooms that leaves the fewest imports upward (greedily, from what imports least).
+the order of rooms that leaves the fewest imports upward (greedily, from what imports least and is imported most).
 """
 
 from __future__ import annotations
@@ -77,9 +77,10 @@ def imports_between_rooms(core: Path, texts: dict[Path, str]) -> tuple[int, int,
     order: list[str] = []
     left = set(rooms)
     while left:
-        outgoing = Counter(dict.fromkeys(left, 0))
+        outgoing, incoming = Counter(dict.fromkeys(left, 0)), Counter(dict.fromkeys(left, 0))
         outgoing.update(room for room, target in arrows if room in left and target in left)
-        lowest = min(left, key=lambda room: (outgoing[room], room))
+        incoming.update(target for room, target in arrows if room in left and target in left)
+        lowest = min(left, key=lambda room: (outgoing[room], -incoming[room], room))
         order.append(lowest)
         left.remove(lowest)
     upward = sum(order.index(target) > order.index(room) for room, target in arrows)

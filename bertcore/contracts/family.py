@@ -10,15 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from bertcore.contracts.head import NEW_HEAD, Head
 from bertcore.contracts.parameters import ParameterSpec, SkipRule
+from bertcore.contracts.tokenizer import BuiltTokenizer
 from bertcore.errors import ModelError, Origin
-
-if TYPE_CHECKING:
-    from bertcore.tokenization.classes import BuiltTokenizer
-
 
 HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu")
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, get_args, get_origin
+from typing import Any, ClassVar, Generic, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,8 @@ from bertcore.contracts.benchmark import Benchmark
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
+from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.errors import Origin, PluginError, UsageError
-
-if TYPE_CHECKING:
-    from bertcore.tokenization.tokenizer import Tokenizer
 
 DataT = TypeVar("DataT", bound=DataConfig, default=Any)
 HeadT = TypeVar("HeadT", bound=Head, default=Any)

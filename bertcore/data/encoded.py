@@ -17,10 +17,10 @@ from bertcore.contracts.batch import Batch, Column
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding, Task
+from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.errors import BertcoreError
 from bertcore.files.writing import LEFT_OVER_AFTER, remove_leftovers
 from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
-from bertcore.tokenization.tokenizer import Tokenizer
 
 OPTIONS_BESIDE_ROWS = frozenset({*FILE_OPTIONS, *DIVISION_OPTIONS, "cache", "stream_window"})
 """Data options that say where data lies or how it is held, and not what its rows are."""

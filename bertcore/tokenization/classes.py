@@ -11,30 +11,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tokenizers import AddedToken, Tokenizer
 
+from bertcore.contracts.tokenizer import BuiltTokenizer
 from bertcore.errors import ModelError
 from bertcore.tokenization.files import GENERIC_CLASS, SPECIAL_TOKENS, TOKENIZER_FILE, TokenizerFiles
 from bertcore.tokenization.kinds import PYTHON_CLASSES, TOKENIZER_KINDS, Named, TokenizerKind, no_vocabulary
-
-
-@dataclass(frozen=True)
-class BuiltTokenizer:
-    """A tokenizer, and what its class says beyond it.
-
-    Attributes:
-        inner: the tokenizer of the ``tokenizers`` library.
-        class_name: the class of transformers that it equals.
-        token_types: whether the class tells the segments of tokens; where it does not, all are of segment 0.
-        notes: where the files leave something open.
-    """
-
-    inner: Tokenizer
-    class_name: str
-    token_types: bool
-    notes: tuple[str, ...] = ()
 
 
 def build_tokenizer(files: TokenizerFiles, embeddings: int | None = None) -> BuiltTokenizer:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, models
 
-from bertcore.tokenization.classes import BuiltTokenizer
+from bertcore.contracts.tokenizer import BuiltTokenizer
 from bertcore.tokenization.files import (
     ADDED_TOKENS_FILE,
     CONFIG_FILE,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,9 +13,10 @@ import numpy as np
 import tokenizers
 from numpy.typing import NDArray
 
+from bertcore.contracts.tokenizer import BuiltTokenizer, PairTemplate, TextTokens, TokenRows
 from bertcore.errors import ModelError
 from bertcore.progress import work
-from bertcore.tokenization.classes import BuiltTokenizer, build_tokenizer
+from bertcore.tokenization.classes import build_tokenizer
 from bertcore.tokenization.files import GENERIC_CLASS, VOCABULARY_FILES, TokenizerFiles, read_files
 from bertcore.tokenization.kinds import bert_normalizer
 from bertcore.tokenization.notes import disagreements
@@ -26,68 +26,10 @@ from bertcore.tokenization.saving import kept_files, save_tokenizer
 CHUNK = 4096
 
 
-@dataclass(frozen=True)
-class TokenRows:
-    """Encoded texts.
-
-    Attributes:
-        input_ids: one list of token ids per text or pair, special tokens included.
-        token_type_ids: the segment of each token.
-        truncated: int64, indices of the texts that were cut.
-    """
-
-    input_ids: list[list[int]]
-    token_type_ids: list[list[int]]
-    truncated: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class TextTokens:
-    """Tokens of whole texts without special tokens, with the characters that they stand for.
-
-    Attributes:
-        offsets: int64 ``[texts + 1]``; text i has the tokens ``offsets[i]:offsets[i + 1]``.
-        input_ids: int32 ``[tokens]``.
-        starts: int32 ``[tokens]``, first character of each token in its text.
-        ends: int32 ``[tokens]``, one past its last character.
-    """
-
-    offsets: NDArray[np.int64]
-    input_ids: NDArray[np.int32]
-    starts: NDArray[np.int32]
-    ends: NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class PairTemplate:
-    """The special tokens around two texts, each as its id and its segment: ``[CLS] first [SEP] second [SEP]``.
-
-    Attributes:
-        before: tokens in front of the first text.
-        between: tokens between both texts (two in RoBERTa).
-        after: tokens behind the second text.
-        segments: of the tokens of the first and of the second text.
-    """
-
-    before: tuple[tuple[int, int], ...]
-    between: tuple[tuple[int, int], ...]
-    after: tuple[tuple[int, int], ...]
-    segments: tuple[int, int]
-
-    @property
-    def size(self) -> int:
-        """Number of special tokens."""
-        return len(self.before) + len(self.between) + len(self.after)
-
-
 class Tokenizer:
-    """A tokenizer that gives the ids that transformers gives, without the files' padding and truncation.
+    """Gives the ids that transformers gives, without the files' padding and truncation.
 
-    Attributes:
-        lowercase: whether Latin letters are lower-cased, None where ``tokenizer.json`` does not say.
-        vocab_size: one more than the highest id.
-        fingerprint: hash of everything that determines the result of :meth:`encode`.
-        notes: where the files disagree and what then counts, a line each.
+    Implements :class:`bertcore.contracts.tokenizer.Tokenizer`, which says what its attributes and methods mean.
     """
 
     def __init__(
@@ -155,16 +97,7 @@ class Tokenizer:
         return cls(built, config=files.config, kept=kept, notes=notes, truncation_side=files.truncation_side)
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int) -> TokenRows:
-        """Encodes texts or pairs of texts as ``[CLS] text [SEP]`` or ``[CLS] text [SEP] pair [SEP]``.
-
-        What is too long is cut from the longer of both texts, token by token, as in google-research/bert; at its
-        beginning where the tokenizer's ``truncation_side`` is ``left``.
-
-        Args:
-            texts: first texts.
-            pairs: second texts, or None.
-            max_length: tokens of the longest row, special tokens included.
-        """
+        """See :meth:`bertcore.contracts.tokenizer.Tokenizer.encode`."""
         ids: list[list[int]] = []
         types: list[list[int]] = []
         truncated: list[int] = []
@@ -184,7 +117,7 @@ class Tokenizer:
         return TokenRows(ids, types, np.asarray(truncated, dtype=np.int64))
 
     def encode_with_offsets(self, texts: Sequence[str]) -> TextTokens:
-        """Tokenizes whole texts, without special tokens and without cutting anything."""
+        """See :meth:`bertcore.contracts.tokenizer.Tokenizer.encode_with_offsets`."""
         counts: list[int] = []
         ids: list[NDArray[np.int32]] = []
         spans: list[NDArray[np.int32]] = []
@@ -200,11 +133,7 @@ class Tokenizer:
         return TextTokens(offsets, np.concatenate([none[:, 0], *ids]), starts.copy(), ends.copy())
 
     def pair_template(self) -> PairTemplate:
-        """The special tokens that the tokenizer's own post-processor puts around a pair.
-
-        Raises:
-            ModelError: it puts none in front of the pair, where a model of the BERT family has its ``[CLS]``.
-        """
+        """See :meth:`bertcore.contracts.tokenizer.Tokenizer.pair_template`."""
         encoding = self._inner.encode("a", "a")
         types = encoding.type_ids if self._token_types else [0] * len(encoding.ids)
         tokens = list(zip(encoding.ids, types, strict=True))
@@ -223,14 +152,7 @@ class Tokenizer:
         )
 
     def encode_units(self, units: Sequence[str]) -> list[list[int]]:
-        """Encodes characters or words, each by itself and without special tokens.
-
-        Every unit gets at least one token: what the normalizer removes (a space, a control character, a lone accent)
-        becomes the unknown token. So labels of units find their tokens by position, never by text.
-
-        Args:
-            units: as they stand in the text, with the space in front of them where byte-level tokenizers need it.
-        """
+        """See :meth:`bertcore.contracts.tokenizer.Tokenizer.encode_units`."""
         known: dict[str, list[int]] = {}
         distinct = list(dict.fromkeys(units))
         for start in range(0, len(distinct), CHUNK):
@@ -240,12 +162,12 @@ class Tokenizer:
         return [known[unit] for unit in units]
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """The texts of tokens, as the vocabulary has them."""
+        """See :meth:`bertcore.contracts.tokenizer.Tokenizer.tokens`."""
         return [self._inner.id_to_token(token_id) or "" for token_id in ids]
 
     @functools.cached_property
     def special_ids(self) -> tuple[list[int], list[int]]:
-        """The special tokens in front of a single text and those behind it: ``[CLS]`` and ``[SEP]``."""
+        """See :meth:`bertcore.contracts.tokenizer.Tokenizer.special_ids`."""
         encoding = self._inner.encode("a")
         content = encoding.special_tokens_mask.index(0)
         behind = content + encoding.special_tokens_mask.count(0)
@@ -253,7 +175,7 @@ class Tokenizer:
 
     @functools.cached_property
     def segment_count(self) -> int:
-        """How many segments rows have: those of the tokenizer's pairs, two at least, as in google-research/bert."""
+        """See :meth:`bertcore.contracts.tokenizer.Tokenizer.segment_count`."""
         return max([1, *self._inner.encode("a", "a").type_ids]) + 1
 
     @property

@@ -15,7 +15,7 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.head import Head
 from bertcore.contracts.record_format import FeatureRecord
-from bertcore.tokenization.tokenizer import Tokenizer
+from bertcore.contracts.tokenizer import Tokenizer
 
 # Rows whose texts are tokenized once more at a time.
 _CHUNK = 512

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding
+from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.data.records.description import _CONVERT_ANEW, FolderDescription
 from bertcore.data.records.reading import RecordedRows
 from bertcore.errors import DataError, Origin
 from bertcore.heads import SpanExtraction
-from bertcore.tokenization.tokenizer import Tokenizer
 
 
 class RecordedSplit(Sequence[Example]):

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from bertcore.contracts.family import BertConfig, ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import ParameterSpec, SkipRule
+from bertcore.contracts.tokenizer import BuiltTokenizer
 from bertcore.errors import ModelError, Origin
 from bertcore.heads.stored import HEAD_ENTRIES
-from bertcore.tokenization.classes import BuiltTokenizer
 
 if TYPE_CHECKING:
     from torch import nn

@@ -14,9 +14,9 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.task import DataT, Encoding, Task
+from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.errors import DataError, Origin
 from bertcore.heads import Regression
-from bertcore.tokenization.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 from bertcore_tasks import metrics

@@ -11,10 +11,10 @@ from typing import Any
 from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.task import Encoding
+from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.data.table_files import read_table
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError, Origin
-from bertcore.tokenization.tokenizer import Tokenizer
 from numpy.typing import NDArray
 
 WORST_ERRORS = 20

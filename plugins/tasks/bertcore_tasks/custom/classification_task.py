@@ -13,10 +13,10 @@ from bertcore.config import HeadConfig
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.task import Encoding
+from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.data.bad_examples import unknown_label
 from bertcore.errors import DataError, Origin, UsageError
 from bertcore.heads import SequenceClassification
-from bertcore.tokenization.tokenizer import Tokenizer
 from pydantic import Field
 
 from bertcore_tasks.annotations.export import unlabeled_records

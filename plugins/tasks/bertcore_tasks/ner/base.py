@@ -14,9 +14,9 @@ from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.tagging import entity_types, find_scheme, scheme_tags
 from bertcore.contracts.task import Encoding, Task
+from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.errors import DataError, Origin
 from bertcore.heads import TokenClassification
-from bertcore.tokenization.tokenizer import Tokenizer
 
 from bertcore_tasks.ner.accumulator import NerAccumulator
 from bertcore_tasks.ner.columns import Columns

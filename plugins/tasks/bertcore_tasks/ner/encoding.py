@@ -8,10 +8,10 @@ import numpy as np
 from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.tagging import OUTSIDE, Span, count_merged, entity_types, find_scheme, is_mark, spans_to_tags
 from bertcore.contracts.task import Encoding
+from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.errors import UsageError
 from bertcore.heads import TokenClassification
 from bertcore.progress import tracked
-from bertcore.tokenization.tokenizer import Tokenizer
 
 from bertcore_tasks.ner.units import Sentence, align
 from bertcore_tasks.ner.windows import plan_windows

@@ -11,10 +11,10 @@ from bertcore.config import HeadConfig
 from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.task import Encoding, Task
+from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.errors import Origin
 from bertcore.files.writing import json_text
 from bertcore.heads import SpanExtraction
-from bertcore.tokenization.tokenizer import Tokenizer
 
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.qa.accumulator import SpanAccumulator, question_entry

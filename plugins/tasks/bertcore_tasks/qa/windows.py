@@ -13,8 +13,8 @@ import numpy as np
 from bertcore.contracts.batch import Batch, Column
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.task import Encoding
+from bertcore.contracts.tokenizer import TextTokens, Tokenizer
 from bertcore.errors import UsageError
-from bertcore.tokenization.tokenizer import TextTokens, Tokenizer
 from numpy.typing import NDArray
 
 from bertcore_tasks.qa.answers import Gold
