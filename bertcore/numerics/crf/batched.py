@@ -149,7 +149,19 @@ class Layout:
 def _by_exponentials(
     layout: Layout, emissions: Array, transitions: Array, start: Array, end: Array
 ) -> tuple[Array, Array, Array] | None:
-    """Sums as products of exponentials, scaled at every step; None where some row has no legal sequence."""
+    """Sums as products of exponentials, scaled at every step; None where some row has no legal sequence.
+
+    Forward-backward (Rabiner 1989), with e, A, s, f for emissions, transitions, start and end, each less its largest:
+
+        forward[t, k]  = exp(e[t, k]) sum_j forward[t-1, j] exp(A[j, k]),   divided by scale[t], its sum over k
+        backward[t, j] = sum_k exp(A[j, k]) exp(e[t+1, k]) backward[t+1, k], divided by scale[t+1]
+
+        P(t_t = k)                = forward[t, k] backward[t, k]
+        P(t_(t-1) = j, t_t = k)   = forward[t-1, j] exp(A[j, k]) entering[t, k]
+        log-partition             = sum_t log scale[t] + log final + all that was taken off
+
+    So every number is a share between 0 and 1, however long the row, and no logarithm is taken but one a step.
+    """
     highest = emissions.max(axis=2, keepdims=True)
     weights = np.exp(emissions - highest)
     factors = np.exp(transitions - transitions.max())
@@ -183,7 +195,7 @@ def _by_exponentials(
         if step:
             entering[step, :active] = weights[step, :active] * backward[:active] / scales[step, :active, None]
             backward[:active] = entering[step, :active] @ factors.T
-    # A row's places behind its end hold zeros in entering and anything finite in forward.
+    # All steps of a row in one product. Its places behind its end hold zeros in entering, anything finite in forward.
     forward[np.arange(layout.steps)[:, None] > layout.last] = 0
     pairs = forward[:-1].transpose(1, 2, 0) @ entering[1:].transpose(1, 0, 2) * factors
     return log_sums, unary, pairs

@@ -98,16 +98,19 @@ def losses(
     rows = np.repeat(np.arange(len(lengths)), lengths)
     filled = np.flatnonzero(lengths)
     firsts, lasts = offsets[filled], offsets[filled + 1] - 1
+    # Positions that follow another of their row, and the tags of both.
     inner = np.ones(len(tags), dtype=bool)
     inner[firsts] = False
     followers = np.flatnonzero(inner)
     before, after = tags[followers - 1], tags[followers]
 
+    # S(y) of the gold sequence, each part of it put where it belongs: at positions, then added up by rows.
     position_scores = emissions[np.arange(len(tags)), tags].astype(np.float64)
     position_scores[followers] += transitions[before, after]
     position_scores[firsts] += start[tags[firsts]]
     position_scores[lasts] += end[tags[lasts]]
     difference = log_partition - np.bincount(rows, position_scores, minlength=len(lengths))
+    # A gradient is what the model expects of a score's uses, less the gold sequence's uses.
     start_gradient, end_gradient = np.zeros((2, len(lengths), size))
     start_gradient[filled], end_gradient[filled] = unary[firsts], unary[lasts]
     start_gradient[filled, tags[firsts]] -= 1
@@ -120,6 +123,7 @@ def losses(
         illegal = np.zeros(len(lengths), dtype=bool)
         illegal[filled] = ~(legal.start[tags[firsts]] & legal.end[tags[lasts]])
         illegal[rows[followers][~legal.pairs[before, after]]] = True
+        # The first rule of bertcore.numerics.crf: log(1 + exp d), and 1 / (1 + exp -d) times the gradient.
         weights = np.where(illegal, np.exp(-np.logaddexp(0.0, -difference)), 1.0)
         difference = np.where(illegal, np.logaddexp(0.0, difference), difference)
         unary *= weights[rows, None]

@@ -8,7 +8,7 @@ its byte code, or in the user's cache folder, or in ``NUMBA_CACHE_DIR``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -17,20 +17,37 @@ from numpy.typing import NDArray
 from bertcore.numerics.crf.batched import Array, Floats, Ints, emission_limit
 
 
+class _Scores(NamedTuple):
+    """Transitions ``[tags, tags]``, start and end ``[tags]``, and the exponentials of the transitions."""
+
+    transitions: Array
+    start: Array
+    end: Array
+    factors: Array
+    """Less the largest transition, so that none overflows."""
+
+
+class _Scratch(NamedTuple):
+    """What one row after another is computed in: ``[longest row, tags]`` twice, and ``[2, tags]``."""
+
+    forward: Array
+    weights: Array
+    two: Array
+
+
 def log_partition(
     emissions: Floats, offsets: Ints, transitions: Array, start: Array, end: Array
 ) -> tuple[Array, Array, Array]:
     """See :func:`bertcore.numerics.crf.batched.log_partition`."""
     rows, size = len(offsets) - 1, len(start)
-    log_sums, unary, pairs = np.zeros(rows), np.zeros(emissions.shape), np.zeros((rows, size, size))
-    _log_partition(
+    unary, pairs = np.zeros(emissions.shape), np.zeros((rows, size, size))
+    log_sums: Array = _log_partition(
         np.ascontiguousarray(emissions, dtype=np.float32),
         np.ascontiguousarray(offsets, dtype=np.int64),
         np.ascontiguousarray(transitions),
         start,
         end,
         emission_limit(transitions, start, end),
-        log_sums,
         unary,
         pairs,
     )
@@ -60,12 +77,13 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @_compiled
-def _by_exponentials(emissions, transitions, factors, start, end, forward, weights, scratch, unary, pairs):  # type: ignore[no-untyped-def]
-    """One row by products of exponentials; returns its log-partition, or minus infinity where the sum is zero.
+def _by_exponentials(emissions, scores, scratch, unary, pairs):  # type: ignore[no-untyped-def]
+    """One row by products of exponentials, as :func:`bertcore.numerics.crf.batched._by_exponentials` explains it.
 
-    ``factors`` are the exponentials of the transitions, less the largest; ``forward`` and ``weights`` are scratch
-    ``[steps, tags]``, ``scratch`` is ``[2, tags]``; ``unary`` and ``pairs`` take the marginals.
+    Returns its log-partition, or minus infinity where the sum is zero; ``unary`` and ``pairs`` take the marginals.
     """
+    transitions, start, end, factors = scores
+    forward, weights, two = scratch
     steps, size = emissions.shape
     largest, largest_start, largest_end = transitions.max(), start.max(), end.max()
     total = largest * (steps - 1) + largest_start + largest_end
@@ -94,8 +112,8 @@ def _by_exponentials(emissions, transitions, factors, start, end, forward, weigh
         inverse = 1.0 / scale
         for k in range(size):
             forward[t, k] *= inverse
-            weights[t, k] *= inverse
-    backward, entering = scratch[0], scratch[1]
+            weights[t, k] *= inverse  # for the way back, which has to be scaled in the same way
+    backward, entering = two[0], two[1]
     final = 0.0
     for k in range(size):
         backward[k] = np.exp(end[k] - largest_end)
@@ -122,8 +140,10 @@ def _by_exponentials(emissions, transitions, factors, start, end, forward, weigh
 
 
 @_compiled
-def _by_logarithms(emissions, transitions, start, end, forward, scratch, unary, pairs):  # type: ignore[no-untyped-def]
+def _by_logarithms(emissions, scores, scratch, unary, pairs):  # type: ignore[no-untyped-def]
     """The same in logarithms: exact for every finite score, and slower."""
+    transitions, start, end, _ = scores
+    forward, _, two = scratch
     steps, size = emissions.shape
     for k in range(size):
         forward[0, k] = start[k] + emissions[0, k]
@@ -136,7 +156,7 @@ def _by_logarithms(emissions, transitions, start, end, forward, scratch, unary, 
             for j in range(size):
                 total += np.exp(forward[t - 1, j] + transitions[j, k] - highest)
             forward[t, k] = np.log(total) + highest + emissions[t, k]
-    backward, entering = scratch[0], scratch[1]
+    backward, entering = two[0], two[1]
     for k in range(size):
         backward[k] = end[k]
     result = 0.0
@@ -170,13 +190,14 @@ def _by_logarithms(emissions, transitions, start, end, forward, scratch, unary, 
 
 
 @_compiled
-def _log_partition(emissions, offsets, transitions, start, end, limit, log_sums, unary, pairs):  # type: ignore[no-untyped-def]
+def _log_partition(emissions, offsets, transitions, start, end, limit, unary, pairs):  # type: ignore[no-untyped-def]
     size = emissions.shape[1]
     longest = 0
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
-    forward, weights, scratch = np.empty((longest, size)), np.empty((longest, size)), np.empty((2, size))
-    factors = np.exp(transitions - transitions.max())
+    log_sums = np.zeros(len(offsets) - 1)
+    scores = _Scores(transitions, start, end, np.exp(transitions - transitions.max()))
+    scratch = _Scratch(np.empty((longest, size)), np.empty((longest, size)), np.empty((2, size)))
     for row in range(len(offsets) - 1):
         own = emissions[offsets[row] : offsets[row + 1]]
         if not len(own):
@@ -189,14 +210,13 @@ def _log_partition(emissions, offsets, transitions, start, end, limit, log_sums,
             for k in range(1, size):
                 lowest, highest = min(lowest, own[t, k]), max(highest, own[t, k])
             exact = exact and highest - lowest <= limit
-        result = -np.inf
+        log_sum = -np.inf
         if exact:
-            result = _by_exponentials(
-                own, transitions, factors, start, end, forward, weights, scratch, own_unary, pairs[row]
-            )
-        if result == -np.inf:
-            result = _by_logarithms(own, transitions, start, end, forward, scratch, own_unary, pairs[row])
-        log_sums[row] = result
+            log_sum = _by_exponentials(own, scores, scratch, own_unary, pairs[row])
+        if log_sum == -np.inf:
+            log_sum = _by_logarithms(own, scores, scratch, own_unary, pairs[row])
+        log_sums[row] = log_sum
+    return log_sums
 
 
 @_compiled
