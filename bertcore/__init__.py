@@ -48,6 +48,8 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.converter import WeightSet as WeightSet
     from bertcore.contracts.dataset import Dataset as Dataset
     from bertcore.contracts.dataset import Example as Example
+    from bertcore.contracts.dataset import LeftOut as LeftOut
+    from bertcore.contracts.dataset import Split as Split
     from bertcore.contracts.evaluation import Accumulator as Accumulator
     from bertcore.contracts.evaluation import Evaluation as Evaluation
     from bertcore.contracts.evaluation import Metric as Metric
@@ -125,7 +127,7 @@ _NAMES = {
     "bertcore.contracts.benchmark": "Benchmark",
     "bertcore.contracts.class_score": "ClassScore",
     "bertcore.contracts.converter": "KeyReport WeightConverter WeightSet",
-    "bertcore.contracts.dataset": "Dataset Example",
+    "bertcore.contracts.dataset": "Dataset Example LeftOut Split",
     "bertcore.contracts.evaluation": "Accumulator Evaluation Metric",
     "bertcore.contracts.events": (
         "CheckpointSaved Described Evaluated Event Note RunFailed RunFinished RunStarted StepDone "

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import bertcore
 from bertcore.config import RunConfig
-from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
+from bertcore.contracts.dataset import Dataset, Split
 from bertcore.contracts.head import Head
 from bertcore.contracts.record_format import FeatureRecord, RecordFormat
 from bertcore.contracts.task import Encoding, Task
@@ -121,7 +120,7 @@ def convert_data(config: RunConfig, registry: Registry, format_name: str, output
         record_format=record_format,
         note=notes.append,
     )
-    notes += converter.tokenizer.notes
+    notes += [*converter.tokenizer.notes, *dataset.notes]
     splits: dict[str, ConvertedSplit] = {}
     descriptions: dict[str, SplitDescription] = {}
     with atomic_folder(output) as folder:
@@ -161,23 +160,15 @@ class _Converter:
             tokenizer=self.tokenizer.fingerprint,
             max_length=self.max_length,
             options=data_options(self.config.data),
+            notes=self.dataset.notes,
             splits=splits,
         )
 
-    def parts(self, name: str, split: Split) -> Iterator[tuple[Sequence[Example], Encoding]]:
-        """The encoded split: as a whole, or a stream window by window."""
-        if not isinstance(split, ExampleStream):
-            yield split, self._encode(split, self.dataset.files[name])
-            return
-        waiting = split.open()
-        while window := list(islice(waiting, self.config.data.stream_window)):
-            yield window, self._encode(window, ())
-
-    def _encode(self, examples: Sequence[Example], files: Sequence[Path]) -> Encoding:
+    def encode(self, split: Split) -> Encoding:
+        """The rows of a split that is held, or of a window of a stream."""
         return encode_examples(
             self.task,
-            examples,
-            files=files,
+            split,
             tokenizer=self.tokenizer,
             head=self.head,
             config=self.config,
@@ -201,11 +192,11 @@ class _SplitWriter:
         self._notes: list[str] = []
         self._examples = 0
         self.truncated = 0
-        noted = len(converter.dataset.notes)
+        split = converter.dataset.split(name)
         file = folder / f"{name}{converter.record_format.suffix}"
         examples_file = folder / f"{name}.examples.jsonl"
         with examples_file.open("wb") as output, about(name):
-            records = converter.record_format.write(file, self._records(converter.dataset.split(name), output))
+            records = converter.record_format.write(file, self._records(split, output))
         layout = self._layout or RecordLayout()
         self.description = SplitDescription(
             file=file.name,
@@ -215,7 +206,8 @@ class _SplitWriter:
             columns=tuple(ColumnDescription(**asdict(column)) for column in layout.columns),
             label_positions=layout.label_positions,
             example_index=layout.example_index,
-            reading_notes=tuple(converter.dataset.notes[noted:]),
+            reading_notes=split.notes,
+            left_out=split.left_out,
             notes=tuple(self._notes),
         )
         for text in self.description.reading_notes:
@@ -226,9 +218,10 @@ class _SplitWriter:
     def _records(self, split: Split, examples_file: BinaryIO) -> Iterator[FeatureRecord]:
         converter, rows = self._converter, 0
         length = None if converter.record_format.for_people else converter.max_length
-        for examples, encoding in converter.parts(self._name, split):
+        for examples in split.windows(converter.config.data.stream_window):
+            encoding = converter.encode(examples)
             batch = replace(encoding.batch, example_index=encoding.batch.example_index + self._examples)
-            layout = layout_of(batch, None if isinstance(split, ExampleStream) else len(examples))
+            layout = layout_of(batch, None if split.is_stream else len(examples))
             if layout != (self._layout or layout):
                 raise PluginError(
                     f"the split {self._name} has other columns in its middle than at its beginning",

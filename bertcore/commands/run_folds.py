@@ -13,7 +13,7 @@ from typing import Any
 from bertcore.commands.repeats_report import RepeatsReport, write_repeats_report
 from bertcore.commands.run_seeds import in_own_folder, outcome_of, removed_if_empty
 from bertcore.config import RunConfig
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.task import Task
 from bertcore.engine.division import Division, choose_folds, whole_training_split
@@ -154,5 +154,5 @@ def _score(
     with tempfile.TemporaryDirectory(prefix="bertcore-") as folder:
         file = Path(folder) / "predictions.jsonl"
         write_json_lines(file, entries)
-        evaluation = task.score(named, dataset.labels, file, config.data)
+        evaluation = task.score(Split(named), dataset.labels, file, config.data)
     return judged(replace(evaluation, predictions=predictions), (task.metric,), {})

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcore.config import Setting
-from bertcore.contracts.dataset import ExampleStream
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.engine.judgement import judged, learned_baseline, training_beside
-from bertcore.engine.preparation import data_names, find_task, open_data
+from bertcore.engine.preparation import data_names, find_task, open_data, reading_notes
 from bertcore.engine.settings import resolve_run
-from bertcore.errors import DataError, Origin, UsageError
+from bertcore.errors import DataError, Origin
 from bertcore.near_misses import did_you_mean, nearest_path
 from bertcore.plugins.registry import Registry
 from bertcore.progress import describe
@@ -67,10 +66,8 @@ def score(
     if split is None and name not in dataset.files and len(dataset.files) == 1:
         (name,) = dataset.files
     examples = dataset.split(name)
-    for text in dataset.notes:
+    for text in reading_notes(dataset, examples):
         note(text)
-    if isinstance(examples, ExampleStream):
-        raise UsageError(f"the split {name} is a stream, which can only be trained on", "name a sized split")
     unlabeled = next((example for example in examples if example.label is None), None)
     if unlabeled is not None:
         raise DataError(

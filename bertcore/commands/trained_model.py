@@ -16,13 +16,11 @@ from bertcore.commands.open_model import OpenModel
 from bertcore.config import RunConfig, Setting, config_values
 from bertcore.contracts.backend import Session
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.dataset import Dataset, Example, ExampleStream
+from bertcore.contracts.dataset import Dataset, Split
 from bertcore.contracts.evaluation import Accumulator, Evaluation
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.task import Task
-from bertcore.data.records.split import RecordedSplit
-from bertcore.data.split_part import SplitPart
 from bertcore.data.tables import Record
 from bertcore.engine.choice import open_accumulator
 from bertcore.engine.evaluations import changed_options, choose_folder, folder_name, identity
@@ -39,6 +37,7 @@ from bertcore.engine.preparation import (
     encode_whole_split,
     find_task,
     open_data,
+    reading_notes,
 )
 from bertcore.engine.report import Report, environment, write_json_lines, write_report
 from bertcore.engine.run_folder import EVALUATIONS, RunFolder, no_run_folder
@@ -144,20 +143,7 @@ class TrainedModel:
         describe(**self.header)
         dataset = open_data(self.task, self.config, self._registry)
         head = self._head(dataset)
-        examples = dataset.split(name)
-        for text in (*self.source.weights.notes, *self.tokenizer.notes, *dataset.notes):
-            note(text)
-        encoded = encode_whole_split(
-            self.task,
-            name,
-            examples,
-            files=dataset.files[name],
-            tokenizer=self.tokenizer,
-            head=head,
-            config=self.config,
-            max_length=self.max_length,
-            note=note,
-        )
+        encoded = self._encode(dataset, dataset.split(name), head, note)
         data = f"{data_names(self.config.data)}: {encoded.describe()}, at most {self.max_length} tokens"
         describe(data=data)
         accumulator = open_accumulator(self.config, self.task, encoded.examples, self._tuned(head))
@@ -213,29 +199,9 @@ class TrainedModel:
         """
         dataset = open_data(self.task, self.config, self._registry)
         head = self._head(dataset)
-        split = dataset.split(name)
-        if isinstance(split, ExampleStream):
-            raise UsageError(f"the split {name} is a stream, which can only be trained on", "name a sized split")
-        for text in (*self.source.weights.notes, *self.tokenizer.notes, *dataset.notes):
-            note(text)
         # Labels that a test file happens to have, or dummies in their place, are none of a prediction's business.
-        examples: Sequence[Example] = split
-        if isinstance(split, SplitPart):
-            examples = split.without_labels()
-        elif not isinstance(split, RecordedSplit):
-            examples = [replace(example, label=None) for example in split]
-        encoded = encode_whole_split(
-            self.task,
-            name,
-            examples,
-            files=dataset.files[name],
-            tokenizer=self.tokenizer,
-            head=head,
-            config=self.config,
-            max_length=self.max_length,
-            note=note,
-            labeled=False,
-        )
+        examples = dataset.split(name).without_labels()
+        encoded = self._encode(dataset, examples, head, note, labeled=False)
         truncated = len(encoded.encoding.truncated)
         if truncated:
             note(f"{name}: {truncated} of {len(examples)} examples are truncated")
@@ -243,6 +209,22 @@ class TrainedModel:
         with about(name):
             self._predict(head, encoded.batch, accumulator, len(examples))
         return accumulator.predictions()
+
+    def _encode(
+        self, dataset: Dataset, split: Split, head: Head, note: Callable[[str], None], labeled: bool = True
+    ) -> EncodedSplit:
+        for text in (*self.source.weights.notes, *self.tokenizer.notes, *reading_notes(dataset, split)):
+            note(text)
+        return encode_whole_split(
+            self.task,
+            split,
+            tokenizer=self.tokenizer,
+            head=head,
+            config=self.config,
+            max_length=self.max_length,
+            note=note,
+            labeled=labeled,
+        )
 
     def predict(self, records: Iterable[Record]) -> list[dict[str, Any]]:
         """Predicts texts without labels.

@@ -19,7 +19,7 @@ from typing_extensions import TypeVar
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.benchmark import Benchmark
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
 from bertcore.contracts.tokenizer import Tokenizer
@@ -188,11 +188,11 @@ class Task(ABC, Generic[DataT, HeadT, HeadConfigT]):
         """
         return ("text",)
 
-    def score(self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
+    def score(self, examples: Split, labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
         """Scores a file of predictions in the task's official form, without a model: ``bertcore score``.
 
         Args:
-            examples: all examples of the split, each with its label.
+            examples: all of the split, each with its label; what reading left out is known, too.
             labels: of the dataset.
             predictions: the file.
             data: the data options.

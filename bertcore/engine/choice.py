@@ -11,7 +11,7 @@ from bertcore.config import RunConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.class_score import CLASS_FIGURES
-from bertcore.contracts.dataset import Example, ExampleStream, Split
+from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
@@ -26,7 +26,7 @@ LOSS = Metric("loss", greater_is_better=False)
 LONGEST_LIST = 20
 
 
-def choose_metric(config: RunConfig, task: Task, examples: Split, head: Head) -> Metric:
+def choose_metric(config: RunConfig, task: Task, examples: Sequence[Example], head: Head) -> Metric:
     """Returns the metric that ``train.metric`` names, that of one class as ``f1_PER`` among them, or the task's own.
 
     Args:
@@ -37,12 +37,11 @@ def choose_metric(config: RunConfig, task: Task, examples: Split, head: Head) ->
 
     Raises:
         ConfigError: the task reports none of this name.
+        UsageError: the examples are a stream.
     """
     name = config.train.metric
     if name is None:
         return task.metric
-    if isinstance(examples, ExampleStream):
-        examples = ()  # which cannot be evaluated, and is refused where it is encoded
     known = {metric.name: metric for metric in (*task.metrics(examples, head, config.data), LOSS)}
     if name in known:
         return known[name]

@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.config import DataConfig, RunConfig
-from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.task import Task
-from bertcore.data.split_part import SplitPart
 from bertcore.data.splitting import fold_numbers, groups_of, part_of, strata_of
 from bertcore.engine.judgement import TRAINING_SPLIT
 from bertcore.engine.report import write_json
@@ -169,25 +168,26 @@ def digest_of(examples: Sequence[Example]) -> str:
     return digest.hexdigest()
 
 
-def whole_training_split(dataset: Dataset) -> Sequence[Example]:
+def whole_training_split(dataset: Dataset) -> Split:
     """All training examples.
 
     Raises:
         UsageError: they are a stream.
     """
-    examples = dataset.split(TRAINING_SPLIT)
-    if isinstance(examples, ExampleStream):
-        raise UsageError("a stream of training examples cannot be divided", "give --dev FILE")
-    return examples
+    split = dataset.split(TRAINING_SPLIT)
+    if split.is_stream:
+        raise UsageError("a stream of training examples cannot be divided", "give --dev FILE", code="split-endless")
+    return split
 
 
 def keep_division(config: RunConfig, folder: RunFolder, trained: Split) -> RunConfig:
     """Writes the division of a run into its folder, and returns the configuration that names it there."""
-    if not isinstance(trained, SplitPart):
+    part = trained.part
+    if part is None:
         return config
     file = (folder.path / KEPT_DATA / FILE_NAME).resolve()
-    held_out = np.setdiff1d(np.arange(len(trained.whole)), trained.chosen)
-    Division(held_out, trained.words, digest_of(trained.whole), len(trained.whole)).write(file)
+    held_out = np.setdiff1d(np.arange(len(part.whole)), part.chosen)
+    Division(held_out, part.words, digest_of(part.whole), len(part.whole)).write(file)
     return config.model_copy(update={"data": config.data.model_copy(update={"division": str(file)})})
 
 
@@ -200,7 +200,7 @@ class _Sides:
         self._data = data
 
     @cached_property
-    def _whole(self) -> Sequence[Example]:
+    def _whole(self) -> Split:
         return whole_training_split(self._dataset)
 
     @cached_property
@@ -218,12 +218,12 @@ class _Sides:
         return division
 
     @cached_property
-    def trained(self) -> SplitPart:
+    def trained(self) -> Split:
         """What is trained on."""
         rest = np.setdiff1d(np.arange(len(self._whole)), self._division.held_out)
-        return SplitPart(self._whole, rest, self._division.words)
+        return self._whole.take(rest, self._division.words)
 
     @cached_property
-    def held_out(self) -> SplitPart:
+    def held_out(self) -> Split:
         """What is evaluated."""
-        return SplitPart(self._whole, self._division.held_out, self._division.words)
+        return self._whole.take(self._division.held_out, self._division.words)

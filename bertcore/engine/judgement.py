@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bertcore.config import DataConfig
-from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Task
-from bertcore.errors import BertcoreError, UsageError
+from bertcore.errors import BertcoreError
 
 TRAINING_SPLIT = "train"
 
@@ -37,17 +37,10 @@ def learned_baseline(
         labels: of the model, or of the dataset.
         data: the data options.
     """
-
-    def sized() -> Sequence[Example]:
-        read = training() if training is not None else ()
-        if isinstance(read, ExampleStream):
-            raise UsageError("the training split is a stream, which cannot be remembered")
-        return read
-
     if training is None or not examples:
         return {}
     try:
-        return dict(task.baseline(sized, examples, labels, data))
+        return dict(task.baseline(training, examples, labels, data))
     except BertcoreError:  # a training file that is damaged, or too large to be held, is no reason not to evaluate
         return {}
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from bertcore.config import FILE_OPTIONS, DataConfig, ModelConfig, RunConfig
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding, Task
 from bertcore.data.encoded import encode_split
 from bertcore.data.records.folder import open_records
 from bertcore.data.records.shards import holds_records
-from bertcore.data.records.split import RecordedSplit
-from bertcore.data.split_part import SplitPart
 from bertcore.engine.division import divided
 from bertcore.engine.judgement import TRAINING_SPLIT
 from bertcore.errors import DataError, Origin, UsageError
@@ -31,9 +30,13 @@ SAMPLE = "sample"
 class EncodedSplit:
     """A split that is held as a whole, with its rows."""
 
-    name: str
-    examples: Sequence[Example]
+    examples: Split
     encoding: Encoding
+
+    @property
+    def name(self) -> str:
+        """Of the split."""
+        return self.examples.name
 
     @property
     def batch(self) -> Batch:
@@ -43,7 +46,7 @@ class EncodedSplit:
     def describe(self) -> str:
         """Size and truncation in words, for the header."""
         cut = f", {len(self.encoding.truncated)} truncated" if len(self.encoding.truncated) else ""
-        words = self.examples.words if isinstance(self.examples, SplitPart) else ""
+        words = self.examples.words
         part = f" ({words})" if words and self.name != TRAINING_SPLIT else ""
         return f"{self.name} {len(self.examples)}{part}{cut}"
 
@@ -111,6 +114,11 @@ def open_undivided(task: Task, config: RunConfig, registry: Registry) -> Dataset
     return task.open(config.data.model_copy(update={"path": path}))
 
 
+def reading_notes(dataset: Dataset, *splits: Split) -> tuple[str, ...]:
+    """What opening the data and reading these splits of it said, each once."""
+    return tuple(dict.fromkeys(chain(dataset.notes, *(split.notes for split in splits))))
+
+
 def settle_options(config: RunConfig, dataset: Dataset) -> RunConfig:
     """Returns the configuration with the data options that the data decided."""
     return config.model_copy(update={"data": config.data.model_copy(update=dict(dataset.options))})
@@ -139,10 +147,8 @@ def choose_max_length(config: RunConfig, source: ModelSource) -> int:
 
 def encode_whole_split(
     task: Task,
-    name: str,
-    examples: Split,
+    split: Split,
     *,
-    files: Sequence[Path],
     tokenizer: Tokenizer,
     head: Head,
     config: RunConfig,
@@ -154,9 +160,7 @@ def encode_whole_split(
 
     Args:
         task: encodes.
-        name: of the split.
-        examples: of the split.
-        files: that they were read from.
+        split: all of its examples.
         tokenizer: of the model.
         head: determines the columns.
         config: the configuration.
@@ -168,21 +172,18 @@ def encode_whole_split(
         UsageError: the split is a stream, which cannot be held.
         DataError: an example has no label and must have one.
     """
-    if isinstance(examples, ExampleStream):
-        raise UsageError(f"the split {name} is a stream, which can only be trained on", "name a sized split")
-    unlabeled = next((example for example in examples if example.label is None), None)
+    unlabeled = next((example for example in split if example.label is None), None)
     if labeled and unlabeled is not None:
         raise DataError(
-            f"no label, and the split {name} cannot be scored without",
+            f"no label, and the split {split.name} cannot be scored without",
             "bertcore predict writes predictions for texts without labels",
-            origin=unlabeled.origin or Origin(name),
+            origin=unlabeled.origin or Origin(split.name),
             code="labels-missing",
         )
-    with about(name):
+    with about(split.name):
         encoding = encode_examples(
             task,
-            examples,
-            files=files,
+            split,
             tokenizer=tokenizer,
             head=head,
             config=config,
@@ -190,15 +191,14 @@ def encode_whole_split(
             note=note,
         )
     for text in encoding.notes:
-        note(f"{name}: {text}")
-    return EncodedSplit(name, examples, encoding)
+        note(f"{split.name}: {text}")
+    return EncodedSplit(split, encoding)
 
 
 def encode_examples(
     task: Task,
-    examples: Sequence[Example],
+    split: Split,
     *,
-    files: Sequence[Path],
     tokenizer: Tokenizer,
     head: Head,
     config: RunConfig,
@@ -210,24 +210,26 @@ def encode_examples(
     Arguments are those of :func:`encode_whole_split`.
 
     Raises:
+        UsageError: the split is a stream.
         DataError: the records do not fit the tokenizer, the head or the length.
     """
-    if isinstance(examples, SplitPart):
-        return examples.encoding(
-            lambda whole: encode_examples(
-                task,
-                whole,
-                files=files,
-                tokenizer=tokenizer,
-                head=head,
-                config=config,
-                max_length=max_length,
-                note=note,
-            )
-        )
-    if isinstance(examples, RecordedSplit):
-        return examples.encoding(tokenizer, head, max_length)
-    return encode_split(task, examples, files, tokenizer, head, config.data, max_length, note)
+    return split.encode(_TaskEncoder(task, tokenizer, head, config, max_length, note))
+
+
+@dataclass(frozen=True)
+class _TaskEncoder:
+    """Encodes as the task does, and takes what is kept of an earlier encoding."""
+
+    task: Task
+    tokenizer: Tokenizer
+    head: Head
+    config: RunConfig
+    max_length: int
+    note: Callable[[str], None]
+
+    def encode_examples(self, examples: Sequence[Example], files: Sequence[Path]) -> Encoding:
+        data = self.config.data
+        return encode_split(self.task, examples, files, self.tokenizer, self.head, data, self.max_length, self.note)
 
 
 def absolute_files(data: DataConfig) -> DataConfig:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from bertcore.config import (
     RunConfig,
 )
 from bertcore.contracts.backend import Session, TrainingSpecification
-from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Task
@@ -29,6 +28,7 @@ from bertcore.engine.preparation import (
     find_model,
     find_task,
     open_data,
+    reading_notes,
     settle_options,
 )
 from bertcore.engine.run_folder import RunFolder, require_free
@@ -86,20 +86,21 @@ class PreparedRun:
                     if split != "train"
                     else "a run trains on one split and evaluates on another",
                 )
-        evaluated = self.task.evaluation_split
-        examples = self.dataset.split(evaluated)
-        self.metric: Metric = choose_metric(config, self.task, examples, self.head)
-        self.evaluation = self._encode(evaluated, examples)
+        evaluated = self.dataset.split(self.task.evaluation_split)
+        self.metric: Metric = choose_metric(config, self.task, evaluated, self.head)
+        self.evaluation = self._encode(evaluated)
         self.training_examples = self.dataset.split("train")
+        read = [self.training_examples, evaluated]
         self.test: EncodedSplit | None = None
         if getattr(config.data, "test", None) is not None:  # read now, so that a mistake in it is found at once
-            self.test = self._encode("test", self.dataset.split("test"), labeled=False)
-        self.notes += [*self.tokenizer.notes, *self.dataset.notes]
+            self.test = self._encode(self.dataset.split("test"), labeled=False)
+            read.append(self.test.examples)
+        self.notes += [*self.tokenizer.notes, *reading_notes(self.dataset, *read)]
         self.training_split: EncodedSplit | None = None
-        if not isinstance(self.training_examples, ExampleStream):
+        if not self.training_examples.is_stream:
             if not self.training_examples:
                 raise DataError(f"{self.dataset.files['train'][0]}: no examples to train on", "check the file")
-            self.training_split = self._encode("train", self.training_examples)
+            self.training_split = self._encode(self.training_examples)
         self.specification: TrainingSpecification = training_specification(
             config.train, self.source.config.prefix, objective, self.head
         )
@@ -130,12 +131,10 @@ class PreparedRun:
             remove_checkpoints(resumed.path, keep)
         return checkpoint
 
-    def _encode(self, name: str, examples: Split, labeled: bool = True) -> EncodedSplit:
+    def _encode(self, split: Split, labeled: bool = True) -> EncodedSplit:
         return encode_whole_split(
             self.task,
-            name,
-            examples,
-            files=self.dataset.files[name],
+            split,
             tokenizer=self.tokenizer,
             head=self.head,
             config=self.config,
@@ -163,14 +162,12 @@ class PreparedRun:
         options = self.config.train
         if self.training_split is not None:
             return SizedTrainingData(self.training_split.batch, options, seed)
-        stream = self.training_examples
-        assert isinstance(stream, ExampleStream)
         if options.max_steps is None:
             raise UsageError("the training split is a stream without end", "give --set train.max_steps=N")
-        encode: Callable[[Sequence[Example]], Any] = lambda examples: self.task.encode(  # noqa: E731
-            examples, self.tokenizer, self.head, self.max_length, self.config.data
+        encode = lambda window: self.task.encode(  # noqa: E731
+            window, self.tokenizer, self.head, self.max_length, self.config.data
         )
-        return StreamedTrainingData(stream, encode, options, seed, self.config.data.stream_window)
+        return StreamedTrainingData(self.training_examples, encode, options, seed, self.config.data.stream_window)
 
     def open_session(self, data: TrainingData) -> Session:
         """The one session of all seeds, opened when it is first asked for."""

@@ -6,16 +6,15 @@ So a run goes on after a stop without any state of the data order being kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.config import TrainConfig
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.dataset import Example, ExampleStream
+from bertcore.contracts.dataset import Split
 from bertcore.contracts.task import Encoding
 from bertcore.data.plans import plan_training
 from bertcore.errors import DataError
@@ -85,23 +84,23 @@ class StreamedTrainingData:
 
     def __init__(
         self,
-        stream: ExampleStream,
-        encode: Callable[[Sequence[Example]], Encoding],
+        split: Split,
+        encode: Callable[[Split], Encoding],
         options: TrainConfig,
         seed: int,
         window: int,
     ) -> None:
         assert options.max_steps is not None
-        self._stream = stream
+        self._split = split
         self._encode = encode
         self._options = options
         self._seed = seed
         self._window = window
         self.total_steps: int = options.max_steps
-        examples = list(islice(stream.open(), window))
-        if not examples:
+        first = next(split.windows(window), None)
+        if first is None:
             raise DataError("the training split is a stream without examples", "check the data")
-        self._first = self._encode(examples)
+        self._first = self._encode(first)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -129,11 +128,11 @@ class StreamedTrainingData:
     def _windows(self) -> Iterator[tuple[int, int, Batch, bool]]:
         number, epoch = 0, 0
         while True:
-            examples = self._stream.open()
-            window = list(islice(examples, self._window))
-            while window:
-                following = list(islice(examples, self._window))
-                yield number, epoch, self._encode(window).batch, not following
+            windows = self._split.windows(self._window)
+            window = next(windows, None)
+            while window is not None:
+                following = next(windows, None)
+                yield number, epoch, self._encode(window).batch, following is None
                 window, number = following, number + 1
             epoch += 1
 

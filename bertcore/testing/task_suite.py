@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bertcore.config import DataConfig, HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding, Task
@@ -25,6 +25,9 @@ from bertcore.errors import DataError, Origin, UsageError
 from bertcore.testing.heads import reference_of
 from bertcore.testing.plugin_under_test import FRAMEWORKS, character_tokenizer, imported_modules, load_plugin, only
 from bertcore.testing.suite import Suite
+
+LARGEST_WINDOW = 10_000
+"""Examples of a stream that are looked at."""
 
 LONG, SHORT = 4096, 16
 """Lengths at which nothing, and much, is cut."""
@@ -57,7 +60,7 @@ class Bench:
         self.head: Head = self.task.choose_head(self.dataset, self.data, self.task.head_config())
         self.tokenizer = character_tokenizer(folder)
         split = self.dataset.split(self.task.evaluation_split)
-        assert isinstance(split, Sequence), "the split that is evaluated must be held as a whole"
+        assert not split.is_stream, "the split that is evaluated must be held as a whole"
         self.examples: Sequence[Example] = split[:largest]
 
     def data_config(self, folder: Path) -> DataConfig:
@@ -134,8 +137,7 @@ class TaskConformance(Suite):
         for name, files in bench.dataset.files.items():
             assert files
             assert all(file.is_file() for file in files), name
-            split = bench.dataset.split(name)
-            examples = split if isinstance(split, Sequence) else [next(split.open())]
+            examples = next(bench.dataset.split(name).windows(LARGEST_WINDOW), Split())
             assert examples
             for example in examples:
                 assert example.identifier
@@ -147,8 +149,24 @@ class TaskConformance(Suite):
         """The same examples in the same order."""
         again = bench.task.open(bench.data_config(bench.data_folder or Path()))
         split = again.split(bench.task.evaluation_split)
-        assert isinstance(split, Sequence)
         assert list(split[: len(bench.examples)]) == list(bench.examples)
+
+    def test_reading_changes_nothing(self, bench: Bench) -> None:
+        """A split that is read again is the same, with what is said of it; nothing is added to the dataset."""
+        dataset = bench.task.open(bench.data_config(bench.data_folder or Path()))
+        notes = dataset.notes
+        for name in dataset.files:
+            first, second = dataset.split(name), dataset.split(name)
+            assert first == second
+            assert all(isinstance(note, str) for note in (*first.notes, *notes))
+            examples = next(first.windows(LARGEST_WINDOW), Split())
+            places = {(example.identifier, example.origin) for example in examples}
+            for one in first.left_out:
+                assert one.origin
+                assert one.reason
+                assert (one.identifier, one.origin) not in places
+        assert dataset.notes == notes
+        assert isinstance(notes, tuple)
 
     def test_a_wrong_path_is_a_data_error(self, bench: Bench, tmp_path: Path) -> None:
         """A missing folder, an empty one and a file of something else: one line of cause that names it, one remedy."""

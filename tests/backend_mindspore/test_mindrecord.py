@@ -12,8 +12,8 @@ import pytest
 import bertcore
 from bertcore.commands.convert_data import convert_data
 from bertcore.config import gather_settings
+from bertcore.contracts.dataset import Split
 from bertcore.contracts.record_format import FeatureRecord
-from bertcore.data.records.split import RecordedSplit
 from bertcore.engine.preparation import open_data
 from bertcore.engine.settings import resolve_run
 from bertcore.errors import DataError
@@ -36,11 +36,11 @@ def converted(data: Path, model: Path, format_name: str, folder: Path) -> Path:
     return folder
 
 
-def split_of(folder: Path, name: str = "dev") -> RecordedSplit:
+def split_of(folder: Path, name: str = "dev") -> Split:
     registry = Registry()
     settings = gather_settings(environment={}, options={"task": "rte", "data.path": str(folder)})
     found = open_data(registry.task("rte"), resolve_run(settings, registry).config, registry).split(name)
-    assert isinstance(found, RecordedSplit)
+    assert found.rows is not None
     return found
 
 

@@ -22,12 +22,11 @@ from bertcore import hookimpl
 from bertcore.commands.convert_data import convert_data
 from bertcore.config import DataConfig, gather_settings
 from bertcore.contracts.batch import Batch, Column, from_rows
-from bertcore.contracts.dataset import ExampleStream
+from bertcore.contracts.dataset import Split
 from bertcore.contracts.record_format import FeatureRecord, RecordFormat
 from bertcore.data.records.json_lines import JsonLinesFormat
 from bertcore.data.records.layout import layout_of
 from bertcore.data.records.reading import rows_of
-from bertcore.data.records.split import RecordedSplit
 from bertcore.data.records.tfrecord import TFRecordFormat
 from bertcore.data.records.writing import records_of
 from bertcore.engine.preparation import encode_examples, open_data
@@ -252,12 +251,12 @@ def test_records_give_the_examples_rows_and_scores_of_the_text(
     head = task.head(texts.labels, before.head)
     for split in texts.files:
         expected, found = texts.split(split), records.split(split)
-        assert isinstance(found, RecordedSplit)
+        assert found.rows is not None
         assert list(found) == list(expected)
         assert [type(example) for example in found] == [type(example) for example in expected]
         arguments = {"tokenizer": tokenizer, "head": head, "max_length": length, "note": [].append}
-        wanted = encode_examples(task, expected, files=(), config=before, **arguments)
-        encoding = encode_examples(task, found, files=(), config=after, **arguments)
+        wanted = encode_examples(task, replace(expected, files=()), config=before, **arguments)
+        encoding = encode_examples(task, found, config=after, **arguments)
         assert_same_batch(encoding.batch, wanted.batch)
         assert encoding.truncated.tolist() == wanted.truncated.tolist()
         assert encoding.notes == wanted.notes
@@ -269,6 +268,7 @@ def test_records_give_the_examples_rows_and_scores_of_the_text(
         assert evaluations[0].metrics == pytest.approx(evaluations[1].metrics, rel=0, abs=0, nan_ok=True)
         assert evaluations[0].predictions == evaluations[1].predictions
         assert evaluations[0].total == evaluations[1].total == len(expected)
+        assert (found.notes, found.left_out) == (expected.notes, expected.left_out)
     assert records.notes == texts.notes
     if task_name != "stsb":
         assert len(encoding.batch) > len(expected), "some texts must have several windows"
@@ -477,7 +477,7 @@ def test_parts_are_read_in_the_order_of_their_numbers(registry: Registry, tiny_e
         _, *rest = ROW
         write_foreign(tmp_path / f"dev-{number:05d}-of-00003.tfrecord", [([101, 50 + number, 8, 102, 0], *rest)])
     found = open_data(registry.task("rte"), resolved(registry, "rte", tmp_path, tiny_en), registry).split("dev")
-    assert isinstance(found, RecordedSplit)
+    assert found.rows is not None
     assert found.rows.batch.input_ids.reshape(3, 4)[:, 1].tolist() == [50, 51, 52]
 
 
@@ -547,9 +547,9 @@ def test_a_record_that_does_not_say_whether_it_is_real_is_a_row(
     write_foreign(file, [ROW])
     file.write_bytes(without + padding + file.read_bytes() + without)
     found = open_data(registry.task("rte"), resolved(registry, "rte", tmp_path, tiny_en), registry).split("dev")
-    assert isinstance(found, RecordedSplit)
-    assert found.rows.numbers.tolist() == [1, 3, 4]
-    assert found.rows.padding == 1
+    assert found.rows is not None
+    assert [example.origin.part for example in found] == [f"record {number}" for number in (1, 3, 4)]
+    assert found.notes == (f"{file.name}: 1 records with is_real_example 0 left out",)
 
 
 @pytest.mark.parametrize("task_name", ["classification", "rte"])
@@ -625,8 +625,8 @@ def read_all(registry: Registry, folder: Path, model: Path, task: str, **options
     head = registry.task(task).head(dataset.labels, config.head)
     for split in dataset.files:
         found = dataset.split(split)
-        assert isinstance(found, RecordedSplit)
-        found.encoding(source.tokenizer(config.data.lowercase), head, config.data.max_length or 512)
+        assert found.rows is not None
+        found.rows.encoding(source.tokenizer(config.data.lowercase), head, config.data.max_length or 512)
 
 
 def mistake_of(registry: Registry, folder: Path, model: Path, task: str = "rte", **options: Any) -> BertcoreError:
@@ -917,8 +917,7 @@ def test_a_stream_is_written_window_by_window(
     whole = resolved(registry, "rte", small_rte, tiny_en, **{"data.max_length": 48})
     expected = encode_examples(
         task,
-        examples := open_data(task, whole, registry).split("train"),
-        files=(),
+        examples := replace(open_data(task, whole, registry).split("train"), files=()),
         tokenizer=open_model(str(tiny_en), registry, tensors=False).tokenizer(None),
         head=task.head(RTE_LABELS, whole.head),
         config=whole,
@@ -932,7 +931,7 @@ def test_a_stream_is_written_window_by_window(
 
         def read(split: str) -> Any:
             found = dataset.read(split)
-            return ExampleStream(lambda: iter(found)) if split == "train" else found
+            return Split(stream=lambda: iter(found)) if split == "train" else found
 
         return replace(dataset, read=read)
 
@@ -947,7 +946,7 @@ def test_a_stream_is_written_window_by_window(
     assert held[:4] == [20, 20, 20, 12]
     assert (made.splits["train"].examples, made.splits["train"].records) == (72, 72)
     found = open_data(task, resolved(registry, "rte", tmp_path / "out", tiny_en), registry).split("train")
-    assert isinstance(found, RecordedSplit)
+    assert found.rows is not None
     assert list(found) == list(examples)
     assert_same_batch(found.rows.batch, expected.batch)
 
@@ -958,7 +957,7 @@ def test_an_empty_split(registry: Registry, copied_rte: Path, tiny_en: Path, tmp
     convert_data(resolved(registry, "rte", copied_rte, tiny_en), registry, "tfrecord", tmp_path / "out")
     dataset = open_data(registry.task("rte"), resolved(registry, "rte", tmp_path / "out", tiny_en), registry)
     found = dataset.split("dev")
-    assert isinstance(found, RecordedSplit)
+    assert found.rows is not None
     assert len(found) == len(found.rows.batch) == 0
 
 

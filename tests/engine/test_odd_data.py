@@ -13,7 +13,7 @@ import pytest
 import bertcore
 from bertcore.api import RunResult, resume
 from bertcore.config import DataConfig
-from bertcore.contracts.dataset import Dataset, Example, ExampleStream
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.task import Task
 from bertcore.errors import DataError, UsageError
 from bertcore.formats.safetensors_file import read_safetensors
@@ -152,7 +152,7 @@ class StreamedRte:
             def open(self, data: DataConfig) -> Dataset:
                 whole = rte.open(data)
 
-                def read(split: str) -> Any:
+                def read(split: str) -> Split:
                     if split != "train":
                         return whole.split(split)
 
@@ -160,7 +160,7 @@ class StreamedRte:
                         StreamedRte.opened += 1
                         yield from whole.split("train")
 
-                    return ExampleStream(examples)
+                    return Split(stream=examples)
 
                 return Dataset(whole.files, read, whole.labels)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bertcore.config import TrainConfig
 from bertcore.contracts.batch import Batch, Column, from_rows
-from bertcore.contracts.dataset import Example, ExampleStream
+from bertcore.contracts.dataset import Example, Split
 from bertcore.contracts.task import Encoding
 from bertcore.data.plans import plan_training
 from bertcore.engine.training_data import SizedTrainingData, StepRows, StreamedTrainingData
@@ -89,8 +89,8 @@ def test_number_of_steps(changes: dict[str, float], total: int) -> None:
 # Streams
 
 
-def stream_of(count: int) -> ExampleStream:
-    return ExampleStream(lambda: (Example(str(number), {"text": "x"}, number) for number in range(count)))
+def stream_of(count: int) -> Split:
+    return Split(stream=lambda: (Example(str(number), {"text": "x"}, number) for number in range(count)))
 
 
 def encode(examples: Sequence[Example]) -> Encoding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import combinations, islice
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 from bertcore.commands.check_data.facts import TRAINING, _facts, _first_places, _label_differences, _repetition
 from bertcore.commands.check_data.findings import DataReport, Errors, Lengths, SplitReport
 from bertcore.config import FILE_OPTIONS, RunConfig
-from bertcore.contracts.dataset import Dataset, Example, ExampleStream, Split
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding, Task
 from bertcore.data.bad_examples import gather_errors, one_example, unknown_label
-from bertcore.data.records.split import RecordedSplit
-from bertcore.engine.division import is_divided
 from bertcore.engine.preparation import (
     choose_max_length,
     data_names,
@@ -27,6 +25,7 @@ from bertcore.engine.preparation import (
     find_model,
     find_task,
     open_data,
+    reading_notes,
     settle_options,
 )
 from bertcore.errors import BertcoreError, DataError, Origin, UsageError
@@ -149,18 +148,16 @@ def _open_one_by_one(task: Task, config: RunConfig, registry: Registry) -> Datas
             options = {**opened[name].options, **options}
     if not errors:
         return None
-    notes: list[str] = []
 
     def read(name: str) -> Split:
         if name in errors:
             raise errors[name]
         split = opened[name].split(name)
-        notes.extend(opened[name].notes)
-        return split
+        return replace(split, notes=reading_notes(opened[name], split))
 
     labels = next((dataset.labels for dataset in opened.values() if dataset.labels), ())
     discovered = any(dataset.discovered for dataset in opened.values())
-    return Dataset({name: (file,) for name, file in files.items()}, read, labels, discovered, notes, options)
+    return Dataset({name: (file,) for name, file in files.items()}, read, labels, discovered, options=options)
 
 
 def _own_files(config: RunConfig) -> dict[str, Path]:
@@ -186,23 +183,17 @@ class _Encoder:
         source = find_model(config.model, registry, tensors=False)
         self.max_length: int = choose_max_length(config, source)
         self._task = task
-        self._dataset = dataset
         self._knows_labels = knows_labels
         self._config = config
         self.tokenizer: Tokenizer = source.tokenizer(config.data.lowercase)
         self.head: Head = task.choose_head(dataset, config.data, config.head)
 
-    def encode(
-        self, name: str, examples: Sequence[Example], note: Callable[[str], None]
-    ) -> tuple[Encoding, NDArray[np.int64]]:
+    def encode(self, split: Split, note: Callable[[str], None]) -> tuple[Encoding, NDArray[np.int64]]:
         """The rows of the length allowed, and the lengths of the examples when nothing is cut."""
-        if not self._knows_labels and not isinstance(examples, RecordedSplit):
-            examples = [replace(example, label=None) for example in examples]
+        examples = split if self._knows_labels else split.without_labels()
         encoding = encode_examples(
             self._task,
             examples,
-            # What is kept of an encoding is found by the files, and a part of their examples is not all of them.
-            files=() if is_divided(self._config.data) else self._dataset.files[name],
             tokenizer=self.tokenizer,
             head=self.head,
             config=self._config,
@@ -212,9 +203,9 @@ class _Encoder:
         batch = encoding.batch
         if not len(encoding.truncated) and len(batch) == len(examples):
             return encoding, batch.lengths
-        if isinstance(examples, RecordedSplit) and not any(example.texts for example in examples):
+        if not any(example.texts for example in examples):  # as in records of another program
             return encoding, batch.lengths
-        uncut = self._task.encode(list(examples), self.tokenizer, self.head, _UNLIMITED, self._config.data).batch
+        uncut = self._task.encode(examples, self.tokenizer, self.head, _UNLIMITED, self._config.data).batch
         lengths = np.bincount(uncut.example_index, weights=uncut.lengths, minlength=len(examples))
         return encoding, lengths.astype(np.int64)
 
@@ -230,25 +221,21 @@ def _check_split(
     """Looks at one split; an error of more than an example ends it, and what is known by then is kept."""
     files = dataset.files[name]
     report = SplitReport(name, files)
-    noted = len(dataset.notes)
-    examples: Sequence[Example] = ()
+    examples = Split()
     last: DataError | UsageError | None = None
     with gather_errors() as gathered:
         try:
             split = dataset.split(name)
-            is_stream = isinstance(split, ExampleStream)
-            examples = (
-                list(islice(split.open(), config.data.stream_window)) if isinstance(split, ExampleStream) else split
-            )
-            if known_labels and not isinstance(examples, RecordedSplit):
+            examples = next(split.windows(config.data.stream_window), examples)
+            if known_labels:
                 examples = _with_known_labels(examples, known_labels)
-            report = replace(report, **_facts(examples, dataset.labels), is_stream=is_stream)
-            if isinstance(examples, RecordedSplit):
+            report = replace(report, **_facts(examples, dataset.labels), is_stream=split.is_stream, notes=split.notes)
+            if examples.rows is not None:
                 rows = examples.rows.batch  # so that every checksum is compared
                 report = replace(report, rows=len(rows), tokens=Lengths.of(rows.lengths))
             if encoder is not None:
                 notes: list[str] = []
-                encoding, lengths = encoder.encode(name, examples, notes.append)
+                encoding, lengths = encoder.encode(examples, notes.append)
                 rows_of_example = np.bincount(encoding.batch.example_index, minlength=len(examples))
                 report = replace(
                     report,
@@ -256,22 +243,22 @@ def _check_split(
                     rows=len(encoding.batch),
                     truncated=len(encoding.truncated),
                     windowed=int(np.count_nonzero(rows_of_example > 1)),
-                    notes=(*notes, *encoding.notes),
+                    notes=(*split.notes, *notes, *encoding.notes),
                 )
         except (DataError, UsageError) as error:
             last = error
     errors = _in_order((*earlier, *gathered.values()), files, last)
-    return replace(report, errors=errors, notes=(*dataset.notes[noted:], *report.notes)), examples
+    return replace(report, errors=errors), examples
 
 
-def _with_known_labels(examples: Sequence[Example], known: tuple[str, ...]) -> list[Example]:
+def _with_known_labels(split: Split, known: tuple[str, ...]) -> Split:
     """The examples without those whose label, or one of several, is a name that is not known."""
     kept: list[Example] = []
-    for example in examples:
+    for example in split:
         names = [example.label] if isinstance(example.label, str) else example.label
         with one_example:
             for name in names if isinstance(names, list | tuple | set | frozenset) else ():
                 if isinstance(name, str) and name not in known:
                     raise unknown_label(example.origin, name, known)
             kept.append(example)
-    return kept
+    return split if len(kept) == len(split) else Split(kept, name=split.name)

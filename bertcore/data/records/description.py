@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, Vali
 
 from bertcore.config import DataConfig, Setting
 from bertcore.contracts.batch import Per
+from bertcore.contracts.dataset import LeftOut
 from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
 from bertcore.data.records.layout import ColumnLayout, RecordLayout
 from bertcore.errors import DataError, Origin
@@ -64,6 +65,7 @@ class SplitDescription(_Part):
     label_positions: bool
     example_index: bool
     reading_notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -96,6 +98,7 @@ class FolderDescription(_Part):
         tokenizer: fingerprint of the tokenizer.
         max_length: tokens of the longest row allowed; lists are padded to it.
         options: the task's data options.
+        notes: of the dataset.
         splits: by name.
     """
 
@@ -111,6 +114,7 @@ class FolderDescription(_Part):
     tokenizer: str = ""
     max_length: int = 0
     options: dict[str, Any] = {}
+    notes: tuple[str, ...] = ()
     splits: dict[str, SplitDescription] = {}
 
 

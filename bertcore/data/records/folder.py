@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.config import DataConfig, HeadConfig
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.record_format import FeatureRecord, RecordFormat
 from bertcore.contracts.task import Task
 from bertcore.data.records.description import (
@@ -36,7 +36,7 @@ from bertcore.data.records.example_lines import read_examples
 from bertcore.data.records.layout import RecordLayout, foreign_layout
 from bertcore.data.records.reading import RecordedRows, rows_of
 from bertcore.data.records.shards import _claimed_twice, _record_files
-from bertcore.data.records.split import RecordedSplit
+from bertcore.data.records.split import RowsOfRecords
 from bertcore.errors import DataError, DeviceError, Origin
 from bertcore.heads import Regression
 
@@ -51,7 +51,7 @@ _EVALUATED, _UNLABELED = "eval", "predict"
 def open_records(
     folder: Path, task: Task, data: DataConfig, head: HeadConfig, formats: Mapping[str, RecordFormat]
 ) -> Dataset:
-    """Opens a folder of record files as the data of a task; its splits are :class:`RecordedSplit`.
+    """Opens a folder of record files as the data of a task; its splits have their rows ready.
 
     Args:
         folder: that :func:`holds_records`.
@@ -112,9 +112,7 @@ def _open_own(
             )
         files[name] = (folder / split.file, folder / split.examples)
 
-    notes: list[str] = []
-
-    def read(name: str) -> RecordedSplit:
+    def read(name: str) -> Split:
         split, (file, examples_file) = description.splits[name], files[name]
         for path in files[name]:
             if not path.is_file():
@@ -126,7 +124,6 @@ def _open_own(
                 )
         examples, truncated = read_examples(examples_file, task)
         _require_count(examples_file, len(examples), split.example_count, "examples")
-        notes.extend(split.reading_notes)
 
         def read_rows() -> RecordedRows:
             records = record_format.read(file) if split.record_count else iter(())
@@ -142,9 +139,10 @@ def _open_own(
                 )
             return rows
 
-        return RecordedSplit(examples, read_rows, file, description, truncated, split.notes)
+        rows = RowsOfRecords(read_rows, file, description, truncated, split.notes)
+        return Split(examples, split.reading_notes, split.left_out, rows=rows)
 
-    return Dataset(files, read, description.labels, description.discovered, notes)
+    return Dataset(files, read, description.labels, description.discovered, description.notes)
 
 
 def _require_count(file: Path, found: int, stored: int, noun: str) -> None:
@@ -200,16 +198,13 @@ def _open_foreign(
             raise _claimed_twice(by_stem[stems[split]][0], file, split)
         stems[split] = stem
     files = {split: tuple(by_stem[stem]) for split, stem in stems.items()}
-    notes = [f"{folder}: the tokenizer of these records is not known; it must be the model's"]
 
-    def read(name: str) -> RecordedSplit:
+    def read(name: str) -> Split:
         labeled = stems[name] != _UNLABELED
         file = files[name][0]
         records: Iterator[FeatureRecord] = chain.from_iterable(record_format.read(path) for path in files[name])
         used = layout if labeled else RecordLayout()
         rows = rows_of(records, used, str(file))
-        if rows.padding:
-            notes.append(f"{file.name}: {rows.padding} records with is_real_example 0 left out")
         values: NDArray[Any] | None = rows.batch.columns[head.label_column].values if labeled else None
         unknown = (values < 0) | (values >= len(labels)) if values is not None and labels else np.zeros(0, dtype=bool)
         if values is not None and unknown.any():
@@ -224,8 +219,10 @@ def _open_foreign(
         for row, number in enumerate(rows.numbers.tolist()):
             label = None if values is None else labels[values[row]] if labels else float(values[row])
             examples.append(Example(str(row), {}, label, Origin(str(file), part=f"record {number}")))
-        return RecordedSplit(examples, lambda: rows, file, made)
+        notes = (f"{file.name}: {rows.padding} records with is_real_example 0 left out",) if rows.padding else ()
+        return Split(examples, notes, rows=RowsOfRecords(lambda: rows, file, made))
 
+    notes = (f"{folder}: the tokenizer of these records is not known; it must be the model's",)
     return Dataset(files, read, labels, notes=notes)
 
 

@@ -1,16 +1,17 @@
-"""A split that is read from records."""
+"""The rows of a split as they lie in record files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.contracts.dataset import Example
+from bertcore.contracts.batch import Batch
+from bertcore.contracts.dataset import ReadyRows
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding
 from bertcore.contracts.tokenizer import Tokenizer
@@ -20,11 +21,10 @@ from bertcore.errors import DataError, Origin
 from bertcore.heads import SpanExtraction
 
 
-class RecordedSplit(Sequence[Example]):
-    """The examples of a split whose rows lie in record files.
+class RowsOfRecords(ReadyRows):
+    """All rows of a split, read when they are first asked for.
 
     Args:
-        examples: all examples.
         read: reads the rows.
         file: of the records, for errors.
         description: of the folder.
@@ -34,36 +34,26 @@ class RecordedSplit(Sequence[Example]):
 
     def __init__(
         self,
-        examples: Sequence[Example],
         read: Callable[[], RecordedRows],
         file: Path,
         description: FolderDescription,
         truncated: Sequence[int] = (),
         notes: tuple[str, ...] = (),
     ) -> None:
-        self._examples = examples
         self._read = read
         self._file = file
         self._description = description
         self._truncated = truncated
         self._notes = notes
 
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    @overload
-    def __getitem__(self, index: int) -> Example: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Example]: ...
-
-    def __getitem__(self, index: int | slice) -> Example | Sequence[Example]:
-        return self._examples[index]
-
     @cached_property
-    def rows(self) -> RecordedRows:
-        """All rows, read when first asked for."""
+    def _rows(self) -> RecordedRows:
         return self._read()
+
+    @property
+    def batch(self) -> Batch:
+        """All rows."""
+        return self._rows.batch
 
     def encoding(self, tokenizer: Tokenizer, head: Head, max_length: int) -> Encoding:
         """Returns the rows as the task's ``encode`` would, and checks that it would give the same.
@@ -100,7 +90,7 @@ class RecordedSplit(Sequence[Example]):
                 origin=Origin(str(file)),
                 code="records-stale",
             )
-        batch, numbers = self.rows.batch, self.rows.numbers
+        batch, numbers = self._rows.batch, self._rows.numbers
         if len(batch) and int(batch.lengths.max()) > max_length:
             row = int(np.argmax(batch.lengths > max_length))
             raise DataError(
@@ -136,7 +126,7 @@ class RecordedSplit(Sequence[Example]):
 
     def _check_labels(self, head: Head) -> None:
         # Not every format has checksums, and a loss may take any number for a label.
-        batch, count = self.rows.batch, len(getattr(head, "labels", ()))
+        batch, count = self.batch, len(getattr(head, "labels", ()))
         column = batch.columns.get(head.label_column)
         if not count or column is None or not np.issubdtype(column.values.dtype, np.integer):
             return
@@ -149,12 +139,12 @@ class RecordedSplit(Sequence[Example]):
             raise DataError(
                 f"the label {values[place]} is none of {count}",
                 _CONVERT_ANEW,
-                origin=Origin(str(self._file), part=f"record {self.rows.numbers[row]}"),
+                origin=Origin(str(self._file), part=f"record {self._rows.numbers[row]}"),
                 code="record-out-of-range",
             )
 
     def _check_spans(self) -> None:
-        batch = self.rows.batch
+        batch = self.batch
         for name in ("start_positions", "end_positions"):
             column = batch.columns.get(name)
             if column is None:
@@ -166,6 +156,6 @@ class RecordedSplit(Sequence[Example]):
                 raise DataError(
                     f"{name} is {values[row]}, and the row has {batch.lengths[row]} tokens",
                     _CONVERT_ANEW,
-                    origin=Origin(str(self._file), part=f"record {self.rows.numbers[row]}"),
+                    origin=Origin(str(self._file), part=f"record {self._rows.numbers[row]}"),
                     code="record-out-of-range",
                 )

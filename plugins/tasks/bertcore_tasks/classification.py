@@ -10,7 +10,7 @@ import numpy as np
 from bertcore.config import HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.dataset import Example
+from bertcore.contracts.dataset import Example, Split
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.task import DataT, Encoding, Task
 from bertcore.contracts.tokenizer import Tokenizer
@@ -62,7 +62,7 @@ class ClassificationTask(Task[DataT, SequenceClassification]):
         """The scores; see :meth:`bertcore.contracts.task.Task.metrics`."""
         return tuple(Metric(name) for name in self.scores)
 
-    def score(self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
+    def score(self, examples: Split, labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
         """Scores a file in one of the forms of :func:`bertcore_tasks.texts.read_predictions`."""
         stored = read_predictions(predictions, examples)
         return self.score_stored(examples, labels, stored)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from bertcore.contracts.dataset import LeftOut
 from bertcore.data.label_spelling import spelling
 from bertcore.errors import DataError, Origin
 
@@ -66,6 +67,9 @@ def settled_marks(labels: Iterable[str]) -> str | None:
 class LabelNotes:
     """Counts what reading the labels of a file repaired and left out, and says it.
 
+    Attributes:
+        left_out: the examples without label, in the order of the file.
+
     Args:
         file: that is read.
         split: that it is; examples of ``test`` are not left out.
@@ -75,7 +79,9 @@ class LabelNotes:
         self._name = file.name
         self._split = split
         self._trimmed: list[Origin | None] = []
-        self._ignored: dict[str, list[Origin | None]] = {}
+        self._ignored: dict[str, int] = {}
+        self._first: dict[str, Origin | None] = {}
+        self.left_out: list[LeftOut] = []
 
     def trimmed(self, text: str, origin: Origin | None) -> str:
         """A label without the blanks around it, which are counted."""
@@ -84,9 +90,12 @@ class LabelNotes:
             self._trimmed.append(origin)
         return label
 
-    def ignored(self, mark: str, origin: Origin | None) -> None:
+    def ignored(self, mark: str, identifier: str, origin: Origin | None) -> None:
         """Counts an example without label."""
-        self._ignored.setdefault(mark, []).append(origin)
+        self._ignored[mark] = self._ignored.get(mark, 0) + 1
+        self._first.setdefault(mark, origin)
+        if self._split != "test":
+            self.left_out.append(LeftOut(identifier, origin, _reason(mark)))
 
     @property
     def ignored_marks(self) -> list[str]:
@@ -102,16 +111,19 @@ class LabelNotes:
                 f"{'them' if len(self._trimmed) != 1 else 'it'}, read without; the first is {self._trimmed[0]}"
             )
         done = "are predicted and not scored" if self._split == "test" else "are left out"
-        unscored = sum(map(len, self._ignored.values()))
+        unscored = sum(self._ignored.values())
         # A test file is scored as a whole or not at all.
         others = "; as a dev file it is scored without them" if self._split == "test" and unscored < total else ""
-        for mark, origins in self._ignored.items():
-            meaning = _MEANING.get(mark, "data.ignore_labels names it")
+        for mark, count in self._ignored.items():
             notes.append(
-                f"{self._name}: {len(origins)} of {total} examples {done}, because their label is {mark!r}: "
-                f"{meaning}; the first is {origins[0]}{others}"
+                f"{self._name}: {count} of {total} examples {done}, because their label is {_reason(mark)}; the first "
+                f"is {self._first[mark]}{others}"
             )
         return notes
+
+
+def _reason(mark: str) -> str:
+    return f"{mark!r}: {_MEANING.get(mark, 'data.ignore_labels names it')}"
 
 
 def refuse_two_spellings(first: Mapping[str, Origin | None]) -> None:

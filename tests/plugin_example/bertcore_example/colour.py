@@ -23,6 +23,7 @@ from bertcore import (
     Outputs,
     Row,
     SequenceClassification,
+    Split,
     Task,
     Tokenizer,
     from_rows,
@@ -58,13 +59,13 @@ class ColourTask(Task[ColourData, SequenceClassification]):
         if not files["dev"][0].is_file():
             raise DataError(f"{files['dev'][0]}: no such file", "give a folder with train.tsv and dev.tsv by --data")
 
-        def read(split: str) -> list[Example]:
+        def read(split: str) -> Split:
             required = (data.text_column, "colour")
             examples: list[Example] = []
             for row in read_tsv(files[split][0], required=required):
                 with one_example:
                     examples.append(_example(row, data.text_column))
-            return examples
+            return Split(examples)
 
         return Dataset({name: paths for name, paths in files.items() if paths[0].is_file()}, read, LABELS)
 

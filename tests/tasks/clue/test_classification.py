@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from bertcore.config import DataConfig
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, LeftOut
 from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
 from bertcore.testing import TaskConformance
@@ -85,10 +84,8 @@ def opened(registry: Registry, name: str, path: Path, **options: Any) -> Dataset
     return task.open(task.data_config(path=str(path), **options))
 
 
-def examples_of(dataset: Dataset, split: str) -> Sequence[Example]:
-    examples = dataset.split(split)
-    assert isinstance(examples, Sequence)
-    return examples
+def examples_of(dataset: Dataset, split: str) -> list[Example]:
+    return list(dataset.split(split))
 
 
 class ClueConformance(TaskConformance):
@@ -139,7 +136,8 @@ def test_tnews_is_read_whole(registry: Registry) -> None:
             Example(name, {"sentence": row["sentence"]}, row.get("label"), Origin(f"{TNEWS / split}.json", line))
             for line, (name, row) in enumerate(zip(names, rows, strict=True), 1)
         ]
-    assert dataset.notes == []
+        assert dataset.split(split).notes == dataset.split(split).left_out == ()
+    assert dataset.notes == ()
 
 
 @real
@@ -148,7 +146,7 @@ def test_keywords_of_tnews_are_a_second_text(registry: Registry) -> None:
     first = examples_of(dataset, "dev")[0]
     assert list(first.texts) == ["sentence", "keywords"]
     assert first.texts["keywords"] == "江疏影,美少女,经纪人,甜甜圈"
-    assert dataset.notes == ["dev.json: 2765 of 10000 examples have no keywords"]
+    assert dataset.split("dev").notes == ("dev.json: 2765 of 10000 examples have no keywords",)
 
 
 def test_labels_of_tnews_must_be_there(registry: Registry, tmp_path: Path) -> None:
@@ -198,11 +196,15 @@ def test_examples_without_an_agreed_label_are_left_out_and_counted(registry: Reg
     dev = examples_of(dataset, "dev")
     assert [example.identifier for example in dev] == ["0", "2", "3", "4"]
     assert [str(example.origin) for example in dev][:2] == [f"{ocnli}/dev.json:1", f"{ocnli}/dev.json:3"]
-    assert dataset.notes == [
+    assert dataset.notes == (
         "the training file is train.50k.json; not read: train.3k.json (--set data.training_file=NAME chooses)",
+    )
+    assert dataset.split("dev").notes == (
         "dev.json: 1 of 5 examples are left out, because their label is '-': the annotators did not agree; "
         f"the first is {ocnli}/dev.json:2",
-    ]
+    )
+    (left_out,) = dataset.split("dev").left_out
+    assert left_out == LeftOut("1", Origin(f"{ocnli}/dev.json", 2), "'-': the annotators did not agree")
     assert len(examples_of(dataset, "test")) == 5
     assert registry.task("ocnli").submissions() == {"test": "ocnli_50k_predict.json"}
 
@@ -210,9 +212,9 @@ def test_examples_without_an_agreed_label_are_left_out_and_counted(registry: Reg
 def test_every_training_file_of_ocnli_can_be_read(registry: Registry, ocnli: Path, tmp_path: Path) -> None:
     small = opened(registry, "ocnli", ocnli, training_file="train.3k.json")
     assert [example.identifier for example in examples_of(small, "train")] == ["0"]
-    assert small.notes == [
-        "the training file is train.3k.json; not read: train.50k.json (--set data.training_file=NAME chooses)"
-    ]
+    assert small.notes == (
+        "the training file is train.3k.json; not read: train.50k.json (--set data.training_file=NAME chooses)",
+    )
     for name in ("train.1k.json", "train.10k.json"):
         (tmp_path / name).write_bytes((ocnli / "dev.json").read_bytes())
     largest = opened(registry, "ocnli", tmp_path)
@@ -226,13 +228,11 @@ def test_a_file_with_all_examples_is_scored_on_those_with_a_label(
     registry: Registry, ocnli: Path, tmp_path: Path
 ) -> None:
     task = registry.task("ocnli")
-    data = DataConfig(path=str(ocnli))
+    data = task.data_config(path=str(ocnli))
     dataset = task.open(data)
-    examples = examples_of(dataset, "dev")
+    examples = dataset.split("dev")
     file = tmp_path / "ocnli_50k_predict.json"
     write(file, [{"id": number, "label": "neutral"} for number in range(5)])
-    single = DataConfig(path=str(ocnli / "dev.json"))
-    assert task.score(examples, dataset.labels, file, single).total == 4
     result = task.score(examples, dataset.labels, file, data)
     assert result.total == 4
     assert result.metrics == {"accuracy": 0.5}
@@ -246,8 +246,7 @@ def test_a_file_with_all_examples_is_scored_on_those_with_a_label(
     write(file, [{"id": number, "prediction": "neutral", "label": "entailment"} for number in (0, 2, 3, 4)])
     assert task.score(examples, dataset.labels, file, data).metrics == result.metrics, "a label is not read beside it"
     write(file, [{"id": number, "label": "neutral"} for number in (0, 2, 3, 4)])
-    records = DataConfig(path=str(tmp_path))  # a folder of record files: none of CLUE's is in it
-    assert task.score(examples, dataset.labels, file, records).total == 4
+    assert task.score(examples, dataset.labels, file, data).total == 4
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bertcore.engine.preparation import reading_notes
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 
@@ -23,7 +24,7 @@ def read(file: Path, split: str = "train", task: str = "classification", **optio
     found = Registry().task(task)
     dataset = found.open(found.data_config(**{split: str(file)}, **options))
     examples: Any = dataset.split(split)
-    return [(example.texts["text"], example.label) for example in examples], dataset.notes
+    return [(example.texts["text"], example.label) for example in examples], [*reading_notes(dataset, examples)]
 
 
 def table(records: list[dict[str, Any]], separator: str = ",") -> str:

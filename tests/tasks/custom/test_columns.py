@@ -57,7 +57,11 @@ def test_lcqmc_is_read_as_it_is(classification: Task, tmp_path: Path, encoding: 
     dataset = opened(classification, train=train, dev=dev, test=test, **option)
     assert read(dataset) == rows
     assert dataset.labels == ("0", "1")
-    assert dataset.notes[0].startswith(f"{train}: its first row is no header; the texts are columns 1 and 2, ")
+    assert (
+        dataset.split("train")
+        .notes[0]
+        .startswith(f"{train}: its first row is no header; the texts are columns 1 and 2, ")
+    )
     assert read(dataset, "dev") == rows[:1], "a file of one line is read as the training file is"
     assert read(dataset, "test") == [("只有, 文字", "另一个", None)]
     assert dataset.options == {
@@ -141,15 +145,15 @@ def test_what_only_a_person_can_tell_of_a_first_row_is_said(classification: Task
     train = written(tmp_path / "train.csv", "good,x\nbad,y\nfine,z\n")
     dataset = opened(classification, train=train, text="1", label="2")
     assert read(dataset) == [("bad", "y"), ("fine", "z")]
-    assert dataset.notes == [
-        f"{train}: its first row is read as a header ('good', 'x'); where it is an example: --set data.header=false"
-    ]
+    assert dataset.split("train").notes == (
+        f"{train}: its first row is read as a header ('good', 'x'); where it is an example: --set data.header=false",
+    )
     again = written(tmp_path / "again.csv", "good,x\nbad,y\nfine,x\n")
     dataset = opened(classification, train=again, text="1", label="2")
     assert len(read(dataset)) == 3
-    assert dataset.notes == [
-        f"{again}: its first row is read as an example; where it is a header: --set data.header=true"
-    ]
+    assert dataset.split("train").notes == (
+        f"{again}: its first row is read as an example; where it is a header: --set data.header=true",
+    )
 
 
 @pytest.mark.parametrize(

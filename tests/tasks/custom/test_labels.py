@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, LeftOut
 from bertcore.contracts.task import Task
 from bertcore.data.label_spelling import other_spelling, spelling
+from bertcore.engine.preparation import reading_notes
 from bertcore.errors import BertcoreError, DataError, Origin
 from bertcore.plugins.registry import Registry
 
@@ -68,10 +69,12 @@ def test_blanks_around_a_label_make_no_class_and_are_counted(classification: Tas
     assert dataset.labels == ("bad", "good")
     assert labels_of(dataset, "train") == ["good", "good", "bad", "bad", "good"]
     assert labels_of(dataset, "dev") == ["bad", "good"]
-    assert dataset.notes == [
+    assert dataset.split("train").notes == (
         f"train.csv: 3 labels with blanks around them, read without; the first is {train}:3",
+    )
+    assert dataset.split("dev").notes == (
         f"dev.csv: 1 label with blanks around it, read without; the first is {dev}:2",
-    ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,8 +135,13 @@ def test_examples_without_agreement_are_left_out_counted_and_said(classification
     assert [example.identifier for example in dataset.split("dev")] == ["0", "2", "3", "5"]  # type: ignore[union-attr]
     assert labels_of(dataset, "test") == [None if label == "-" else label for label in labels]
     left_out = "2 of 6 examples are left out, because their label is '-': the annotators did not agree; the first is "
-    assert dataset.notes[:2] == [f"{split}.jsonl: {left_out}{files[split]}:2" for split in ("train", "dev")]
-    assert "test.jsonl: 2 of 6 examples are predicted and not scored" in dataset.notes[2]
+    for split in ("train", "dev"):
+        assert dataset.split(split).notes == (f"{split}.jsonl: {left_out}{files[split]}:2",)
+        assert dataset.split(split).left_out == tuple(
+            LeftOut(str(line - 1), Origin(files[split], line), "'-': the annotators did not agree") for line in (2, 5)
+        )
+    assert "test.jsonl: 2 of 6 examples are predicted and not scored" in dataset.split("test").notes[0]
+    assert dataset.split("test").left_out == ()
 
 
 @pytest.mark.parametrize("hidden", [-1, "-1", -1.0])
@@ -146,7 +154,7 @@ def test_a_test_file_with_nothing_but_minus_one_has_no_labels(
         for files in ({"test": test}, {"train": train, "test": test}):
             dataset = opened(task, **files)
             assert labels_of(dataset, "test") == [None] * 3
-            assert "test.jsonl: 3 of 3 examples are predicted and not scored" in dataset.notes[-1]
+            assert "test.jsonl: 3 of 3 examples are predicted and not scored" in dataset.split("test").notes[-1]
 
 
 def test_minus_one_is_a_label_like_others_where_training_has_it(classification: Task, tmp_path: Path) -> None:
@@ -156,9 +164,9 @@ def test_minus_one_is_a_label_like_others_where_training_has_it(classification: 
     dataset = opened(classification, train=train, test=test)
     assert dataset.labels == ("-1", "0", "1")
     assert labels_of(dataset, "test") == ["-1", "-1"]
-    assert dataset.notes == [
-        "train.csv: '-1' is read as a label like the others; where it stands for no label: --set data.ignore_labels=-1"
-    ]
+    assert dataset.notes == (
+        "train.csv: '-1' is read as a label like the others; where it stands for no label: --set data.ignore_labels=-1",
+    )
     without = opened(classification, train=train, test=test, ignore_labels="-1")
     assert without.labels == ("0", "1")
     assert labels_of(without, "train") == ["0", "1"]
@@ -169,7 +177,7 @@ def test_minus_one_that_training_does_not_know_is_left_out_of_dev(classification
     train = table(tmp_path / "train.csv", ["0", "1"])
     dataset = opened(classification, train=train, dev=table(tmp_path / "dev.csv", ["1", "-1", "0"]))
     assert labels_of(dataset, "dev") == ["1", "0"]
-    assert "dev.csv: 1 of 3 examples are left out" in dataset.notes[0]
+    assert "dev.csv: 1 of 3 examples are left out" in dataset.split("dev").notes[0]
     empty = opened(classification, train=train, dev=table(tmp_path / "none.csv", ["-1", "-1"]))
     with pytest.raises(DataError, match=r"none\.csv: no example has a label"):
         empty.split("dev")
@@ -182,7 +190,7 @@ def test_a_minus_that_is_half_of_the_labels_is_a_label(classification: Task, tmp
     )
     assert dataset.labels == tuple(sorted(set(labels)))
     assert labels_of(dataset, "train") == labels_of(dataset, "test") == labels
-    assert dataset.notes == []
+    assert reading_notes(dataset, *map(dataset.split, dataset.files)) == ()
 
 
 def test_marks_can_be_named_or_switched_off(classification: Task, regression: Task, tmp_path: Path) -> None:
@@ -190,8 +198,9 @@ def test_marks_can_be_named_or_switched_off(classification: Task, regression: Ta
     train = table(tmp_path / "train.csv", labels)
     named = opened(classification, train=train, ignore_labels="?, unsure")
     assert named.labels == ("-", "a", "b")
-    assert Counter(note.rpartition(": ")[0].rpartition("because")[0] for note in named.notes).total() == 2
-    assert "data.ignore_labels names it" in named.notes[0]
+    said = named.split("train").notes
+    assert Counter(note.rpartition(": ")[0].rpartition("because")[0] for note in said).total() == 2
+    assert "data.ignore_labels names it" in said[0]
     assert opened(classification, train=train, ignore_labels=None).labels == ("-", "?", "a", "b", "unsure")
     numbers = table(tmp_path / "numbers.csv", ["0.5", "-", "-1", "nan"])
     assert labels_of(opened(regression, dev=numbers, ignore_labels="-,nan"), "dev") == [0.5, -1.0]
@@ -254,7 +263,7 @@ def test_one_column_of_0_and_1_with_several_labels_deserves_a_word(classificatio
     train = jigsaw(tmp_path / "train.csv", "x1,a,1,0,1", "x2,b,0,1,0")
     dataset = opened(classification, train=train, **{**JIGSAW, "label": "toxic"})
     assert dataset.labels == ("0", "1")
-    (note,) = dataset.notes
+    (note,) = dataset.split("train").notes
     assert note.endswith("--set data.label=toxic,obscene,insult")
     other = table(tmp_path / "other.csv", ["1", "2"])
-    assert opened(classification, train=other, multi_label=True).notes == []
+    assert opened(classification, train=other, multi_label=True).split("train").notes == ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,10 +39,8 @@ def opened(task: Task, **options: Any) -> Dataset:
     return task.open(task.data_config(**options))
 
 
-def examples_of(dataset: Dataset, split: str) -> Sequence[Example]:
-    examples = dataset.split(split)
-    assert isinstance(examples, Sequence)
-    return examples
+def examples_of(dataset: Dataset, split: str) -> list[Example]:
+    return list(dataset.split(split))
 
 
 def written(file: Path, text: str) -> str:

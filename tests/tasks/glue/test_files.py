@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,10 +20,8 @@ def opened(registry: Registry, name: str, path: Path) -> tuple[Task, Dataset]:
     return task, task.open(DataConfig(path=str(path)))
 
 
-def examples_of(dataset: Dataset, split: str) -> Sequence[Example]:
-    examples = dataset.split(split)
-    assert isinstance(examples, Sequence)
-    return examples
+def examples_of(dataset: Dataset, split: str) -> list[Example]:
+    return list(dataset.split(split))
 
 
 # task, folder, columns of texts and label by their number, lines before the first example in train, dev, test, sizes
@@ -68,7 +66,7 @@ def test_real_files_are_read_whole(
             kind = float if name == "stsb" else str
             assert [example.label for example in examples] == [kind(row[label]) for row in rows]
             assert [example.identifier for example in examples] == [str(number) for number in range(size)]
-    assert dataset.notes == []
+        assert dataset.split(split).notes == dataset.split(split).left_out == ()
 
 
 def test_quotes_are_text_and_a_byte_order_mark_is_none(registry: Registry, shared: Path) -> None:
@@ -115,9 +113,12 @@ def test_broken_lines_of_qqp_are_left_out_and_counted(registry: Registry, offici
     examples = examples_of(dataset, "train")
     assert [example.identifier for example in examples] == ["10", "11", "12", "13", "14", "15"]
     assert [example.label for example in examples] == ["0", "1", "0", "1", "0", "1"]
-    assert dataset.notes == [
-        f"train.tsv: 2 lines with a wrong number of fields left out, the first is {official('qqp')}/train.tsv:5"
-    ]
+    split = dataset.split("train")
+    assert split.notes == (
+        f"train.tsv: 2 lines with a wrong number of fields left out, the first is {official('qqp')}/train.tsv:5",
+    )
+    assert [one.origin for one in split.left_out] == [Origin(f"{official('qqp')}/train.tsv", line) for line in (5, 6)]
+    assert {one.reason for one in split.left_out} == {"a wrong number of fields"}
     assert str(examples[3].origin) == f"{official('qqp')}/train.tsv:7"
 
 
@@ -251,12 +252,12 @@ def test_examples_without_agreement_are_left_out_of_multi_nli(registry: Registry
         "neutral",
         "contradiction",
     ]
-    assert dataset.notes[:2] == [
+    assert dataset.split("train").notes == (
         f"train.tsv: 1 label with blanks around it, read without; the first is {tmp_path}/train.tsv:4",
         "train.tsv: 1 of 4 examples are left out, because their label is '-': the annotators did not agree; "
         f"the first is {tmp_path}/train.tsv:3",
-    ]
-    assert "test_matched.tsv: 1 of 4 examples are predicted and not scored" in dataset.notes[-1]
+    )
+    assert "test_matched.tsv: 1 of 4 examples are predicted and not scored" in dataset.split("test_matched").notes[-1]
 
 
 @pytest.mark.parametrize(("name", "column", "hidden"), [("sst2", "label", "-1"), ("stsb", "score", "-1.0")])
@@ -271,6 +272,9 @@ def test_labels_that_are_not_handed_out_are_none(
         (tmp_path / f"{split}.tsv").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
     _, dataset = opened(registry, name, tmp_path)
     assert [example.label for example in examples_of(dataset, "test")] == [None, None]
-    assert "test.tsv: 1 of 2 examples are predicted and not scored, because their label is '-1'" in dataset.notes[0]
+    assert (
+        "test.tsv: 1 of 2 examples are predicted and not scored, because their label is '-1'"
+        in dataset.split("test").notes[0]
+    )
     with pytest.raises(DataError, match=r"dev\.tsv:2: "):
         dataset.split("dev")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bertcore.contracts.dataset import Dataset
 from bertcore.contracts.tagging import Span
+from bertcore.engine.preparation import reading_notes
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 
@@ -36,7 +37,7 @@ def read(file: Path, split: str = "train", **options: Any) -> tuple[list[str], E
     task = Registry().task("ner")
     dataset = task.open(task.data_config(**{split: str(file)}, **options))
     sentences: Any = dataset.split(split)
-    return [s.text for s in sentences], [list(s.label or ()) for s in sentences], dataset.notes
+    return [s.text for s in sentences], [list(s.label or ()) for s in sentences], [*reading_notes(dataset, sentences)]
 
 
 def lines(records: Any) -> str:

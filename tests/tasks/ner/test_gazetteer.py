@@ -109,7 +109,6 @@ def test_it_is_the_baseline_of_cluener_wherever_it_is_scored(cluener_dir: Path) 
         right, predicted, wanted = right + len(own & gold), predicted + len(own), wanted + len(gold)
     dataset = task.open(NerDataConfig(path=str(cluener_dir)))
     examples = dataset.split("dev")
-    assert isinstance(examples, list)
     baseline = task.baseline(lambda: dataset.split("train"), examples, dataset.labels, NerDataConfig())
     assert baseline["f1"] == pytest.approx(2 * right / (predicted + wanted), abs=2e-3)
     assert 0.3 < baseline["f1"] < 0.7

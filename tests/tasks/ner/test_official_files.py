@@ -26,9 +26,7 @@ def opened(name: str, folder: Path, **options: Any) -> tuple[Task, Dataset]:
 
 
 def sentences(dataset: Dataset, split: str) -> list[Sentence]:
-    read = dataset.split(split)
-    assert isinstance(read, list)
-    return read
+    return list(dataset.split(split))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -47,10 +45,9 @@ def test_peoples_daily_is_read_whole(people_daily_dir: Path, name: str, split: s
     expected = Counter(re.findall(r" B-(\w+)\n", content)) + Counter("".join(groups) for groups in loose)
     assert found == expected
     assert len(loose) == 5 * (split == "train")
-    assert dataset.read(split) is read
-    assert dataset.notes == [
-        "example.train: 5 tags in 5 sentences that BIO forbids, read as conlleval does; the first in line 623600"
-    ] * (split == "train")
+    assert dataset.split(split).notes == (
+        "example.train: 5 tags in 5 sentences that BIO forbids, read as conlleval does; the first in line 623600",
+    ) * (split == "train")
 
 
 def test_tags_that_break_the_scheme_are_refused_on_request(people_daily_dir: Path, tmp_path: Path) -> None:
@@ -130,7 +127,7 @@ def test_msra_has_no_dev_split_of_its_own(tmp_path: Path) -> None:
     (folder / "msra_dev_bio.txt").write_text("京\tO\n", encoding="utf-8")
     _, dataset = opened("msra", folder)
     assert [len(sentences(dataset, split)) for split in ("dev", "test")] == [1, 2]
-    assert dataset.notes == []
+    assert dataset.notes == ()
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,6 @@ def cluener(cluener_dir: Path) -> tuple[NerTask, list[Sentence], tuple[str, ...]
     assert isinstance(task, NerTask)
     dataset = task.open(NerDataConfig(path=str(cluener_dir)))
     examples = dataset.split("dev")
-    assert isinstance(examples, list)
     return task, examples, dataset.labels, cluener_dir / "dev.json"
 
 
@@ -241,7 +240,6 @@ def people_daily(people_daily_dir: Path) -> tuple[NerTask, list[Sentence], tuple
     assert isinstance(task, NerTask)
     dataset = task.open(NerDataConfig(path=str(people_daily_dir)))
     examples = dataset.split("dev")
-    assert isinstance(examples, list)
     lines = (people_daily_dir / "example.dev").read_text(encoding="utf-8").splitlines()
     return task, examples, dataset.labels, lines
 
@@ -329,7 +327,6 @@ def test_predictions_have_the_layout_of_the_official_files(tmp_path: Path) -> No
     dataset = task.open(data)
     file = folder / "weiboNER_2nd_conll.dev"
     examples = dataset.split("dev")
-    assert isinstance(examples, list)
     assert task.score(examples, dataset.labels, file, data).metrics["f1"] == 1.0
     (tmp_path / "own").mkdir()
     own = tmp_path / "own" / "train.tsv"
@@ -338,7 +335,6 @@ def test_predictions_have_the_layout_of_the_official_files(tmp_path: Path) -> No
     data = task.data_config(path=str(tmp_path / "own"), text="word", label="tag")
     dataset = task.open(data)
     own_examples = dataset.split("train")
-    assert isinstance(own_examples, list)
     (tmp_path / "p.tsv").write_text("tag\tword\tguess\nB-X\t北\tB-X\nI-X\t京\tO\n", encoding="utf-8")
     metrics = task.score(own_examples, dataset.labels, tmp_path / "p.tsv", data).metrics
     assert (metrics["f1"], metrics["token_precision"], metrics["token_recall"]) == (0.0, 1.0, 0.5)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
 from bertcore.contracts.tagging import Span, spans_to_tags
+from bertcore.engine.preparation import reading_notes
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
 
@@ -25,7 +26,7 @@ def read(file: Path, split: str = "train", **options: Any) -> tuple[list[Any], l
     task = Registry().task("ner")
     dataset = task.open(task.data_config(**{split: str(file)}, **options))
     sentences: Any = dataset.split(split)
-    return sentences, dataset.notes, dataset.labels
+    return sentences, [*reading_notes(dataset, sentences)], dataset.labels
 
 
 def entities(sentence: Any) -> list[tuple[str, str]]:

@@ -137,9 +137,7 @@ def examples_of(registry: Registry) -> Callable[..., list[Example]]:
 
     def read(name: str, path: Path, split: str = "dev", **options: Any) -> list[Example]:
         task = registry.task(name)
-        examples = task.open(task.data_config(path=str(path), **options)).split(split)
-        assert isinstance(examples, list)
-        return examples
+        return list(task.open(task.data_config(path=str(path), **options)).split(split))
 
     return read
 

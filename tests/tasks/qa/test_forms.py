@@ -14,7 +14,7 @@ from bertcore_tasks.qa.metrics import cmrc2018
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Example, Split
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
@@ -53,24 +53,22 @@ def write_cail(file: Path, questions: Sequence[dict[str, Any]]) -> Path:
     return file
 
 
-def opened(registry: Registry, file: Path, task: str = "qa", **options: Any) -> tuple[Dataset, list[Example]]:
+def opened(registry: Registry, file: Path, task: str = "qa", **options: Any) -> Split:
     found = registry.task(task)
     dataset = found.open(found.data_config(path=str(file), **options))
-    examples = dataset.split("dev")
-    assert isinstance(examples, list)
-    return dataset, examples
+    return dataset.split("dev")
 
 
 def scored(registry: Registry, file: Path, predictions: Any, scoring: str) -> Evaluation:
     task = registry.task("qa")
-    _, examples = opened(registry, file, scoring=scoring)
+    examples = opened(registry, file, scoring=scoring)
     stored = file.with_name("predictions.json")
     stored.write_text(json.dumps(predictions, ensure_ascii=False), encoding="utf-8")
     return task.score(examples, (), stored, task.data_config(scoring=scoring))
 
 
 def test_cail_2019_is_read_as_its_repository_ships_it(registry: Registry, tmp_path: Path) -> None:
-    dataset, examples = opened(registry, write_cail(tmp_path / "dev_ground_truth.json", CAIL))
+    examples = opened(registry, write_cail(tmp_path / "dev_ground_truth.json", CAIL))
     labels = {example.identifier: example.label for example in examples}
     for identifier in ("1_1", "1_2", "1_6"):
         assert labels[identifier].answers == tuple(GOLD[identifier])
@@ -79,11 +77,11 @@ def test_cail_2019_is_read_as_its_repository_ships_it(registry: Registry, tmp_pa
     assert labels["1_3"].is_lost
     assert labels["1_4"] == Gold(())
     assert labels["1_5"] == Gold(("原告", "随原告生活"), (CASE.find("原告"), CASE.find("原告") + 2), blanks=1)
-    assert dataset.notes == [
+    assert examples.notes == (
         "dev_ground_truth.json: 1 question with is_impossible and answers; the answers count (first: 1_6)",
         "dev_ground_truth.json: 1 question answered by YES, NO or UNKNOWN, which no span is; scored, but not trained "
         "on (first: 1_3)",
-    ]
+    )
     task = registry.task("qa")
     assert list(task.open(task.data_config(path=str(tmp_path))).files) == ["dev"], "found in its folder"
 
@@ -169,12 +167,10 @@ def test_numbers_and_truth_values_may_be_texts(
     registry: Registry, tmp_path: Path, answers: Any, is_impossible: Any, answered: bool
 ) -> None:
     others = [asked("other", three("原告"), "false")]
-    dataset, examples = opened(
-        registry, write_cail(tmp_path / "dev.json", [asked("q", answers, is_impossible), *others])
-    )
+    examples = opened(registry, write_cail(tmp_path / "dev.json", [asked("q", answers, is_impossible), *others]))
     start = CASE.find("500元")
     assert examples[0].label == (Gold(("500元",), (start, start + 4)) if answered else Gold(()))
-    assert dataset.notes == []
+    assert examples.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -189,28 +185,28 @@ def test_numbers_and_truth_values_may_be_texts(
 )
 def test_placeholders_of_a_test_file_are_no_labels(registry: Registry, tmp_path: Path, answers: Any) -> None:
     file = write_cail(tmp_path / "dev.json", [asked("a", answers, False), asked("b", answers, None)])
-    dataset, examples = opened(registry, file)
+    examples = opened(registry, file)
     assert [example.label for example in examples] == [None, None]
-    assert dataset.notes == [
+    assert examples.notes == (
         "dev.json: the answers of 2 questions are empty or stand nowhere, as in a test file: read as unlabeled; what "
-        "has no answer needs is_impossible true (first: a)"
-    ]
+        "has no answer needs is_impossible true (first: a)",
+    )
 
 
 def test_cail_2019s_secret_test_file_is_unlabeled(registry: Registry, tmp_path: Path) -> None:
     """Its README says that ``is_impossible`` is "" there, and ``answers`` an empty list."""
-    dataset, examples = opened(registry, write_cail(tmp_path / "data.json", [asked("a", [], ""), asked("b", [], "")]))
+    examples = opened(registry, write_cail(tmp_path / "data.json", [asked("a", [], ""), asked("b", [], "")]))
     assert [example.label for example in examples] == [None, None]
-    assert dataset.notes == []
+    assert examples.notes == ()
 
 
 def test_one_question_that_says_to_be_impossible_makes_the_others_count(registry: Registry, tmp_path: Path) -> None:
     file = write_cail(tmp_path / "dev.json", [asked("a", three("", "", ""), None), asked("b", [], True)])
-    dataset, examples = opened(registry, file)
+    examples = opened(registry, file)
     assert [example.label for example in examples] == [Gold(()), Gold(())]
-    assert dataset.notes == [
-        "dev.json: the answers of 1 question are empty, but is_impossible is not true; read as having none (first: a)"
-    ]
+    assert examples.notes == (
+        "dev.json: the answers of 1 question are empty, but is_impossible is not true; read as having none (first: a)",
+    )
 
 
 @pytest.mark.parametrize("start", [{"answer_start": CASE.find("500元")}, {"answer_start": str(CASE.find("500元"))}, {}])
@@ -220,7 +216,7 @@ def test_a_single_answer_may_stand_beside_the_question(
     file = tmp_path / "dev.jsonl"
     line = {"question": "多少？", "context": CASE, "answer": "500元", **start}
     file.write_text(json.dumps(line) + "\n", encoding="utf-8")
-    _, (example,) = opened(registry, file)
+    (example,) = opened(registry, file)
     assert example.label == Gold(("500元",), (CASE.find("500元"), CASE.find("500元") + 4))
 
 
@@ -253,9 +249,9 @@ def test_cmrc_2018s_first_layout_is_read_and_scored_as_the_later_one(registry: R
     ]
     later = tmp_path / "later.json"
     later.write_text(json.dumps({"data": [{"paragraphs": [{"context": text, "qas": qas}]}]}), encoding="utf-8")
-    dataset, examples = opened(registry, tmp_path, "cmrc2018")
-    _, as_later = opened(registry, later, "cmrc2018")
-    assert dataset.notes == []
+    examples = opened(registry, tmp_path, "cmrc2018")
+    as_later = opened(registry, later, "cmrc2018")
+    assert examples.notes == ()
     assert [(e.identifier, e.texts, e.label) for e in examples] == [(e.identifier, e.texts, e.label) for e in as_later]
     task = registry.task("cmrc2018")
     stored = tmp_path / "predictions.json"
@@ -349,7 +345,7 @@ MRQA = (
 )
 def test_the_content_decides_about_the_form(registry: Registry, tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
-    _, examples = opened(registry, tmp_path)
+    examples = opened(registry, tmp_path)
     assert [example.texts["question"] for example in examples] == ["多少？", "谁？"]
     assert {example.texts["context"] for example in examples} == {CASE}
     assert [CASE[slice(*example.label.span)] for example in examples] == ["500元", "李x1"]
@@ -370,7 +366,7 @@ def test_questions_without_answers_among_others_are_refused_with_their_place(
     file.rename(tmp_path / "test.jsonl")
     assert [example.label is None for example in examples_of("qa", tmp_path, "test")] == [False, False, True]
     (tmp_path / "test.jsonl").write_text(json.dumps(lines[-1]) + "\n", encoding="utf-8")
-    assert [example.label for example in opened(registry, tmp_path / "test.jsonl")[1]] == [None]
+    assert [example.label for example in opened(registry, tmp_path / "test.jsonl")] == [None]
 
 
 def test_scoring_names_a_question_that_has_no_answers(registry: Registry, tmp_path: Path) -> None:

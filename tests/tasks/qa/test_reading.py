@@ -13,7 +13,7 @@ from bertcore_tasks.qa.answers import Gold, locate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.contracts.dataset import Example
+from bertcore.contracts.dataset import Example, Split
 from bertcore.errors import DataError, Origin, UsageError
 from bertcore.plugins.registry import Registry
 
@@ -87,12 +87,14 @@ def test_a_question_that_is_impossible_and_has_answers(registry: Registry, squad
     (tmp_path / "dev-v2.0.json").write_text(json.dumps(content))
     task = registry.task("squad")
     dataset = task.open(task.data_config(path=str(tmp_path)))
-    found = [example.label for example in dataset.split("dev")][:3]
+    split = dataset.split("dev")
+    found = [example.label for example in split][:3]
     assert [label.answers for label in found] == [("France", "a region"), ("10th and 11th centuries",), ()]
     assert [label.span is None for label in found] == [False, False, True]
-    assert dataset.notes == [
-        "dev-v2.0.json: 2 questions with is_impossible and answers; the answers count (first: 56ddde6b9a695914005b9628)"
-    ]
+    assert split.notes == (
+        "dev-v2.0.json: 2 questions with is_impossible and answers; the answers count (first: "
+        "56ddde6b9a695914005b9628)",
+    )
 
 
 def test_cmrc_is_read(examples_of: Callable[..., list[Example]], cmrc: Path) -> None:
@@ -145,7 +147,8 @@ def test_answers_that_do_not_stand_at_their_offset(
     answered(file, answer)
     task = registry.task("qa")
     dataset = task.open(task.data_config(path=str(file)))
-    (example,) = dataset.split("dev")
+    split = dataset.split("dev")
+    (example,) = split
     assert example.label == Gold(() if problem == "empty" else (answer["text"],), span)
     assert example.label.is_lost == (problem == "lost")
     expected = {
@@ -162,9 +165,9 @@ def test_answers_that_do_not_stand_at_their_offset(
             "dev.jsonl: no answer of 1 question stands in the context; scored, but not trained on (first: hamlet)"
         ],
     }
-    assert dataset.notes == expected[problem]
-    dataset.split("dev")
-    assert dataset.notes == expected[problem], "told once"
+    assert list(split.notes) == expected[problem]
+    assert dataset.split("dev") == split, "told as often as it is read"
+    assert dataset.notes == ()
 
 
 def test_of_several_answers_the_first_that_stands_there_is_learned(
@@ -296,7 +299,7 @@ def test_other_encodings_and_lines_under_another_name(registry: Registry, tmp_pa
     refused(registry, "qa", file, ":2: the field 'context' is missing")
     file.write_bytes(b"\xef\xbb\xbf" + b'{"data": []}')
     task = registry.task("qa")
-    assert task.open(task.data_config(path=str(file))).split("dev") == []
+    assert task.open(task.data_config(path=str(file))).split("dev") == Split([], name="dev", files=(file,))
 
 
 def refused(registry: Registry, name: str, file: Path, cause: str) -> DataError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from bertcore.contracts.benchmark import Benchmark
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.task import DataT
 from bertcore.data.bad_examples import one_example, unknown_label
@@ -62,22 +62,23 @@ class ClueTask(ClassificationTask[DataT]):
 
         A single file is the split whose file has its name, or else the split that is evaluated.
         """
-        notes: list[str] = []
-        files = self.find_files(Path(data.path or "."), data, notes)
+        files = self.find_files(Path(data.path or "."), data)
         labels = self.find_labels(files)
-        return Dataset(
-            files, lambda split: self.read_split(split, files[split][0], labels, data, notes), labels, notes=notes
-        )
+        notes = self.notes_on_files(Path(data.path or "."), files)
+        return Dataset(files, lambda split: self.read_split(split, files[split][0], labels, data), labels, notes=notes)
 
-    def find_files(self, path: Path, data: DataT, notes: list[str]) -> dict[str, tuple[Path, ...]]:
+    def find_files(self, path: Path, data: DataT) -> dict[str, tuple[Path, ...]]:
         """The file of each split; see :func:`bertcore_tasks.official_files.find_official_files`.
 
         Args:
             path: a folder, or one file.
             data: the options.
-            notes: told what is there and not read.
         """
         return find_official_files(path, self.file_names, self.evaluation_split, self.name, "JSON files")
+
+    def notes_on_files(self, path: Path, files: Mapping[str, tuple[Path, ...]]) -> tuple[str, ...]:
+        """What is to be said of the files that were found, and of those beside them."""
+        return ()
 
     def find_labels(self, files: Mapping[str, tuple[Path, ...]]) -> tuple[str, ...]:
         """The labels, in the order of their ids; ``files`` are those of the splits."""
@@ -104,15 +105,13 @@ class ClueTask(ClassificationTask[DataT]):
         rows = ({"id": json_identifier(entry["id"]), "label": entry["prediction"]} for entry in predictions)
         return "".join(json_text(row) + "\n" for row in rows)
 
-    def score(self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
+    def score(self, examples: Split, labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
         """Scores a file in the leaderboard's form, which may hold the examples without an agreed label, too."""
-        stored = read_predictions(predictions, examples, _without_agreement(examples, Path(data.path or ".")))
+        stored = read_predictions(predictions, examples, (one.identifier for one in examples.left_out))
         return self.score_stored(examples, labels, stored)
 
-    def read_split(
-        self, split: str, file: Path, labels: tuple[str, ...], data: DataT, notes: list[str]
-    ) -> list[Example]:
-        """Reads one file; what it leaves out is told to ``notes``.
+    def read_split(self, split: str, file: Path, labels: tuple[str, ...], data: DataT) -> Split:
+        """Reads one file.
 
         Raises:
             DataError: a line is wrong.
@@ -130,27 +129,14 @@ class ClueTask(ClassificationTask[DataT]):
                     remedy = f"the split {split} needs labels"
                     raise DataError("the field 'label' is missing", remedy, origin=origin, code="labels-missing")
                 elif _is_without_agreement(record):
-                    of_labels.ignored(NO_AGREEMENT, origin)
+                    of_labels.ignored(NO_AGREEMENT, example.identifier, origin)
                 else:
                     text = plain_text(record["label"])
                     label = None if text is None else of_labels.trimmed(text, origin)
                     if label not in labels:
                         raise unknown_label(origin, record["label"] if label is None else label, labels, "label")
                     examples.append(replace(example, label=label))
-        notes.extend(of_labels.lines(len(records)))
-        return examples
-
-
-def _without_agreement(examples: Sequence[Example], path: Path) -> list[str]:
-    """Identifiers of what reading left out of the files of these examples; none where the data are record files."""
-    names = {Path(example.origin.file).name for example in examples if example.origin is not None}
-    files = [path] if path.is_file() else [path / name for name in names if (path / name).is_file()]
-    return [
-        identifier_of(record, ID, number)
-        for file in files
-        for number, (record, _) in enumerate(read_json_lines(file))
-        if _is_without_agreement(record)
-    ]
+        return Split(examples, tuple(of_labels.lines(len(records))), tuple(of_labels.left_out))
 
 
 def _is_without_agreement(record: Mapping[str, Any]) -> bool:

@@ -75,7 +75,7 @@ class LabelReader:
         values = [self._value(record, column, example.origin) for column in self._columns]
         first = values[0]
         if isinstance(first, str) and as_mark(first) in self._marks and all(value == first for value in values):
-            self.notes.ignored(as_mark(first), example.origin)
+            self.notes.ignored(as_mark(first), example.identifier, example.origin)
             return example if self._split == "test" else None
         if all(value is None for value in values) and (self._may_lack or not self._form.several):
             if self._may_lack:

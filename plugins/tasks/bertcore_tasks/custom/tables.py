@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bertcore.contracts.dataset import Example
+from bertcore.contracts.dataset import Example, Split
 from bertcore.data.bad_examples import one_example
 from bertcore.data.table_files import Table, TableForm
 from bertcore.data.tables import Record
@@ -29,22 +29,20 @@ class Reading:
     """What was read of a file.
 
     Attributes:
-        examples: with their labels.
+        split: the examples with their labels.
         table: that they come from, without its records.
         columns: of the texts and labels.
-        notes: what is to be said.
     """
 
-    examples: list[Example]
+    split: Split
     table: Table
     columns: Chosen
-    notes: list[str]
 
     @cached_property
     def first_places(self) -> dict[str, Origin | None]:
         """Each name of a label to where it stands first."""
         found: dict[str, Origin | None] = {}
-        for example in self.examples:
+        for example in self.split:
             for name in example.label if isinstance(example.label, tuple) else (example.label,):
                 if name not in found:
                     found[name] = example.origin
@@ -57,15 +55,13 @@ class OpenedTables:
 
     Attributes:
         first: what was read of the first one, which decides how the others are read.
-        read: reads a split by name, each once; adds to the notes.
+        read: reads a split by name, each once.
         options: values of data options that the first file decided.
-        notes: of all that was read so far.
     """
 
     first: Reading
-    read: Callable[[str], list[Example]]
+    read: Callable[[str], Split]
     options: dict[str, Any]
-    notes: list[str] = field(default_factory=list)
 
 
 def read_split(split: str, file: Path, data: TableConfig, form: LabelForm) -> Reading:
@@ -110,7 +106,8 @@ def read_split(split: str, file: Path, data: TableConfig, form: LabelForm) -> Re
             "no example can be read", "correct its lines", origin=Origin(str(file)), code="examples-missing"
         )
     notes += [] if reader is None else reader.notes.lines(total)
-    return Reading(examples, table, columns, notes)
+    left_out = () if reader is None else tuple(reader.notes.left_out)
+    return Reading(Split(examples, tuple(notes), left_out), table, columns)
 
 
 def _examples(table: Table, columns: Chosen, reader: LabelReader | None) -> list[Example]:
@@ -179,8 +176,7 @@ def open_splits(
     """
     name = next(iter(files))
     first = read_split(name, files[name][0], data, form)
-    splits = {name: first.examples}
-    notes = [*first.notes]
+    splits = {name: first.split}
     text, *pair = first.columns.texts
     options = {"text": text, "text_pair": pair[0] if pair else None, **keep(first)}
     if first.table.header is False:
@@ -188,14 +184,12 @@ def open_splits(
         options |= {"label": first.columns.labels[0]} if len(first.columns.labels) == 1 else {}
     settled = data.model_copy(update=options)
 
-    def read(split: str) -> list[Example]:
+    def read(split: str) -> Split:
         if split not in splits:
-            reading = read_split(split, files[split][0], settled, form)
-            splits[split] = reading.examples
-            notes.extend(reading.notes)
+            splits[split] = read_split(split, files[split][0], settled, form).split
         return splits[split]
 
-    return OpenedTables(first, read, options, notes)
+    return OpenedTables(first, read, options)
 
 
 def parse_records(records: Iterable[Record], data: TableConfig) -> list[Example]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from bertcore.config import DataConfig
 from bertcore.contracts.benchmark import Benchmark
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, LeftOut, Split
 from bertcore.contracts.evaluation import Metric
 from bertcore.contracts.task import HeadT, Task
 from bertcore.data.bad_examples import one_example, unknown_label
@@ -75,8 +75,7 @@ class GlueFiles(Task[DataConfig, HeadT]):
         A single file is the split whose file has its name, or else the split that is evaluated.
         """
         files = self.find_files(Path(data.path or "."))
-        notes: list[str] = []
-        return Dataset(files, lambda split: self.read_split(split, files[split][0], notes), self.labels, notes=notes)
+        return Dataset(files, lambda split: self.read_split(split, files[split][0]), self.labels)
 
     def find_files(self, path: Path) -> dict[str, tuple[Path, ...]]:
         """The file of each split; see :func:`bertcore_tasks.official_files.find_official_files`."""
@@ -121,25 +120,20 @@ class GlueFiles(Task[DataConfig, HeadT]):
             raise unknown_label(origin, text, self.labels, self.label_column)
         return text
 
-    def read_split(self, split: str, file: Path, notes: list[str]) -> list[Example]:
-        """Reads one file; what it leaves out is told to ``notes``.
+    def read_split(self, split: str, file: Path) -> Split:
+        """Reads one file.
 
         Raises:
             DataError: a line or the header is wrong.
         """
         to_predict = split == "test" or split in self.leaderboard
-        left_out: list[Origin] = []
+        ragged: list[Origin] = []
         rows = read_tsv(
             file,
             columns=self.headers.get(split),
             required=self.text_columns if to_predict else (*self.text_columns, self.label_column),
-            leave_out=left_out.append if self.leaves_out_ragged_lines and split == "train" else None,
+            leave_out=ragged.append if self.leaves_out_ragged_lines and split == "train" else None,
         )
-        if left_out:
-            notes.append(
-                f"{file.name}: {len(left_out)} line{'s' * (len(left_out) != 1)} with a wrong number of fields left "
-                f"out, the first is {left_out[0]}"
-            )
         of_labels = LabelNotes(file, "test" if to_predict else split)
         # Labels of a split for the leaderboard are not handed out; copies of the files hold placeholders.
         marks = {NO_AGREEMENT, HIDDEN, ""} if to_predict else {NO_AGREEMENT}
@@ -150,11 +144,12 @@ class GlueFiles(Task[DataConfig, HeadT]):
                 text = None if label is None else of_labels.trimmed(label, row.origin)
                 is_mark = text is not None and as_mark(text) in marks
                 if is_mark and text:
-                    of_labels.ignored(as_mark(text), row.origin)
+                    of_labels.ignored(as_mark(text), self._identifier(number, row.fields), row.origin)
                 if not is_mark or to_predict:
                     examples.append(self._example(number, row.fields, None if is_mark else text, row.origin))
-        notes.extend(note for note in of_labels.lines(len(rows)) if note not in notes)
-        return examples
+        notes = [*_words_on_ragged(file, ragged), *of_labels.lines(len(rows))]
+        left_out = [LeftOut("", origin, "a wrong number of fields") for origin in ragged] + of_labels.left_out
+        return Split(examples, tuple(notes), tuple(left_out))
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -165,13 +160,22 @@ class GlueFiles(Task[DataConfig, HeadT]):
         names = zip(self._names, self.text_columns, strict=True)
         return {**{name: fields[column] for name, column in names if column in fields}, **fields}, origin
 
+    def _identifier(self, number: int, fields: Mapping[str, str]) -> str:
+        return fields.get(self.identifier_column, str(number))
+
     def _example(self, number: int, fields: Mapping[str, str], label: str | None, origin: Origin) -> Example:
         return Example(
-            identifier=fields.get(self.identifier_column, str(number)),
+            identifier=self._identifier(number, fields),
             texts={name: fields[column] for name, column in zip(self._names, self.text_columns, strict=True)},
             label=None if label is None else self.parse_label(label, origin),
             origin=origin,
         )
+
+
+def _words_on_ragged(file: Path, origins: Sequence[Origin]) -> list[str]:
+    count = len(origins)
+    lines = f"{count} line{'s' * (count != 1)} with a wrong number of fields"
+    return [f"{file.name}: {lines} left out, the first is {origins[0]}"] if origins else []
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bertcore.contracts.dataset import Dataset
+from bertcore.contracts.dataset import Dataset, Split
 from bertcore.contracts.tagging import scheme_tags, split_tag
 from bertcore.data.tables import read_lines
 from bertcore.errors import DataError, Origin
@@ -18,7 +18,6 @@ from bertcore_tasks.ner.columns import Columns, read_columns
 from bertcore_tasks.ner.options import NerDataConfig, Scheme
 from bertcore_tasks.ner.tagged_sentences import tagged_sentences
 from bertcore_tasks.ner.tags import Clean, TaggedLines, found_scheme
-from bertcore_tasks.ner.units import Sentence
 
 
 @dataclass(frozen=True)
@@ -67,16 +66,16 @@ class ColumnNerTask(NerTask[NerDataConfig]):
     def open(self, data: NerDataConfig) -> Dataset:
         """Finds the files of one of the layouts; see :meth:`bertcore.contracts.task.Task.open`."""
         known, files = self._find(Path(data.path or "."))
-        notes: list[str] = []
+        notes: tuple[str, ...] = ()
         if self.dev_is_test and "dev" not in files and "test" in files:
             files["dev"] = files["test"]
-            notes.append(
-                f"{self.name} has no dev split: the test split stands for it, so the best checkpoint is chosen on it"
+            notes = (
+                f"{self.name} has no dev split: the test split stands for it, so the best checkpoint is chosen on it",
             )
         scheme = data.scheme or known.scheme or _scheme_of_first_lines(next(iter(files.values()))[0])
-        splits: dict[str, list[Sentence]] = {}
+        splits: dict[str, Split] = {}
 
-        def read(split: str) -> list[Sentence]:
+        def read(split: str) -> Split:
             if split not in splits:
                 splits[split] = read_column_split(
                     files[split][0],
@@ -85,7 +84,6 @@ class ColumnNerTask(NerTask[NerDataConfig]):
                     repair=data.repair,
                     tagged=split != "test",
                     clean=self.clean,
-                    notes=notes,
                     other_names=self.other_names,
                 )
             return splits[split]
@@ -130,11 +128,10 @@ def read_column_split(
     types: Sequence[str] | None,
     repair: bool,
     tagged: bool,
-    notes: list[str],
     columns: Columns | None = None,
     clean: Clean | None = None,
     other_names: Mapping[str, str] | None = None,
-) -> list[Sentence]:
+) -> Split:
     """Reads a file of columns as sentences with their gold entities.
 
     Args:
@@ -143,7 +140,6 @@ def read_column_split(
         types: that may occur; None for any.
         repair: read tags that break the scheme as conlleval does.
         tagged: whether each line must have a tag.
-        notes: told what was repaired.
         columns: which column holds what; by default the first and the last.
         clean: turns the units of the file into those of the text.
         other_names: what the file may call a type, to its name.
@@ -151,10 +147,12 @@ def read_column_split(
     Raises:
         DataError: something is wrong (file and line).
     """
+    notes: list[str] = []
     read = read_columns(file, columns or Columns(), tagged, notes)
     if other_names:
         read = [_renamed(sentence, other_names) for sentence in read]
-    return tagged_sentences(file, read, scheme, types=types, repair=repair, notes=notes, clean=clean)
+    sentences = tagged_sentences(file, read, scheme, types=types, repair=repair, notes=notes, clean=clean)
+    return Split(sentences, tuple(notes))
 
 
 def _renamed(sentence: TaggedLines, names: Mapping[str, str]) -> TaggedLines:

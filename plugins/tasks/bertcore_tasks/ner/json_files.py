@@ -92,7 +92,7 @@ def read_annotated(
         )
     is_export = is_tasks(records[0][0]) or is_minimal(records[0][0])
     records, told = plain_records(records, file.name, "spans", form.label, keep_unlabeled=not labeled)
-    _tell(notes, told)
+    notes += told
     if is_export:  # what its control marked is the field "label" now
         form = replace(form, label=None, in_utf16=True)
     if not records:
@@ -108,7 +108,7 @@ def read_annotated(
     tokens = token_field(fields, form.text)
     if tokens is not None and not _has_text_and_spans(fields, form):
         lines, told = read_token_records(records, file, tokens, form.label, form.tag_names, tagged=labeled)
-        _tell(notes, told)
+        notes += told
         return lines, []
     return [], _texts(records, file, form, labeled, notes)
 
@@ -183,7 +183,7 @@ def _texts(records: Sequence[Record], file: Path, form: JsonForm, labeled: bool,
     if not sentences:
         raise no_texts(file)
     told = report.notes(file.name)
-    _tell(notes, [*told, f"{file.name}: {counted(relations, 'relation')} not read"] if relations else told)
+    notes += [*told, f"{file.name}: {counted(relations, 'relation')} not read"] if relations else told
     return sentences
 
 
@@ -209,7 +209,3 @@ def _has_text_and_spans(fields: Mapping[str, Any], form: JsonForm) -> bool:
     if spans is None:  # no entity in the first text; tags would be there
         return not any(isinstance(fields.get(name), list) and fields[name] for name in ("ner_tags", "ner", "tags"))
     return isinstance(spans, dict) or (isinstance(spans, list) and isinstance(spans[0], dict | list))
-
-
-def _tell(notes: list[str], told: Sequence[str]) -> None:
-    notes.extend(note for note in told if note not in notes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from bertcore.contracts.benchmark import Benchmark
-from bertcore.contracts.dataset import Dataset
+from bertcore.contracts.dataset import Dataset, Split
 from bertcore.contracts.tagging import scheme_tags
 from bertcore.errors import DataError, Origin
 from bertcore.files.writing import json_text
@@ -18,7 +18,6 @@ from bertcore_tasks.benchmarks import CLUE
 from bertcore_tasks.ner.base import NerTask
 from bertcore_tasks.ner.options import NerDataConfig
 from bertcore_tasks.ner.spans import read_span_file, surfaces
-from bertcore_tasks.ner.units import Sentence
 from bertcore_tasks.texts import json_identifier
 
 
@@ -60,9 +59,9 @@ class SpanNerTask(NerTask[NerDataConfig]):
                 code="file-missing",
             )
 
-        def read(split: str) -> list[Sentence]:
+        def read(split: str) -> Split:
             (file,) = files[split]
-            return read_span_file(file, data.unit or "character", labeled=split != "test", types=self.types)
+            return Split(read_span_file(file, data.unit or "character", labeled=split != "test", types=self.types))
 
         return Dataset(files, read, scheme_tags(data.scheme or "BIO", self.types))
 

@@ -71,7 +71,7 @@ def read_token_table(
         DataError: a column is missing, nothing parts the sentences, or a token is empty or has no tag (with the line).
     """
     table = read_table(file, form)
-    notes.extend(note for note in table.notes if note not in notes)
+    notes += table.notes
     text = _column(table, columns.text, WORDS, "word", "data.text")
     tag = _column(table, columns.label, TAGS, "tag", "data.label", required=tagged)
     number = _column(table, columns.sentence, SENTENCES, "number of the sentence", "data.sentence", required=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.config import HeadConfig
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.task import Encoding, Task
 from bertcore.contracts.tokenizer import Tokenizer
@@ -70,15 +70,12 @@ class QuestionAnsweringTask(Task[QuestionsT, SpanExtraction]):
             UsageError: nothing is named.
         """
         files = own_files(data, (".json", ".jsonl"), _OFFICIAL_NAME)
-        notes: list[str] = []
 
-        def read(split: str) -> list[Example]:
+        def read(split: str) -> Split:
             (file,) = files[split]
-            examples, told = read_questions(file, may_lack=split == "test", encoding=data.encoding)
-            notes.extend(note for note in told if note not in notes)
-            return examples
+            return read_questions(file, may_lack=split == "test", encoding=data.encoding)
 
-        return Dataset(files, read, notes=notes)
+        return Dataset(files, read)
 
     def traits(self, example: Example) -> tuple[str, ...]:
         """Whether it has an answer; see :meth:`bertcore.contracts.task.Task.traits`."""

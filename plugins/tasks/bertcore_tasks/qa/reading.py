@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bertcore.contracts.dataset import Example
+from bertcore.contracts.dataset import Example, Split
 from bertcore.data.bad_examples import one_example
 from bertcore.errors import DataError
 
@@ -13,9 +13,7 @@ from bertcore_tasks.qa.answers import NOWHERE, GivenAnswers, Gold, find_gold, is
 from bertcore_tasks.qa.forms import Asked, read_asked
 
 
-def read_questions(
-    file: Path, *, may_lack: bool = False, encoding: str | None = None
-) -> tuple[list[Example], list[str]]:
+def read_questions(file: Path, *, may_lack: bool = False, encoding: str | None = None) -> Split:
     """Reads the questions of a file, in any of the forms of :func:`bertcore_tasks.qa.forms.read_asked`.
 
     A question without ``answers`` is unlabeled. One whose answers say nothing, or with ``is_impossible`` and no
@@ -28,9 +26,6 @@ def read_questions(
         file: the file.
         may_lack: whether some of the questions may be unlabeled, and others not.
         encoding: of the file, as Python names it; None for UTF-8, or UTF-16 with a byte-order mark.
-
-    Returns:
-        The questions, and what was repaired or left out, in words.
 
     Raises:
         DataError: see :func:`~bertcore_tasks.qa.forms.read_asked`; or a question has no answers, and others have.
@@ -47,10 +42,11 @@ def read_questions(
             are_placeholders &= given is None or _is_placeholder(given, gold)
     labeled = [example.identifier for example in examples if example.label is not None]
     if labeled and are_placeholders:
-        return [replace(example, label=None) for example in examples], _Report(withheld=labeled).notes(file.name)
+        unlabeled = [replace(example, label=None) for example in examples]
+        return Split(unlabeled, tuple(_Report(withheld=labeled).notes(file.name)))
     if not may_lack:
         _require_answers(examples)
-    return examples, report.notes(file.name)
+    return Split(examples, tuple(report.notes(file.name)))
 
 
 def _require_answers(examples: list[Example]) -> None:
