@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from bertcore.errors import BertcoreError
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("bertcore", "plugins")
+EXAMPLE = "tests/plugin_example"
 
-WITHOUT_CODE = {"bertcore": 297, "plugins": 171}
+WITHOUT_CODE = {"bertcore": 297, "plugins": 0}
 """How many errors of a folder may still be raised without a code; only ever lowered."""
 
 
@@ -27,6 +28,7 @@ class Raised:
     place: str
     kind: type[BertcoreError]
     codes: tuple[str, ...]
+    begins_with_place: bool
 
 
 def test_every_error_has_a_code_of_its_class_in_the_catalogue() -> None:
@@ -35,6 +37,18 @@ def test_every_error_has_a_code_of_its_class_in_the_catalogue() -> None:
         assert len(places) <= WITHOUT_CODE[folder], f"code= is missing or no literal: {', '.join(places)}"
     wrong = [f"{raised.place}: {code}" for raised in ALL for code in raised.codes if code not in CATALOGUE[raised.kind]]
     assert not wrong, f"no kind of this class: {', '.join(wrong)}"
+
+
+def test_a_plugin_of_others_may_have_codes_of_its_own() -> None:
+    assert OF_EXAMPLE
+    assert all(raised.codes for raised in OF_EXAMPLE)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", code) for raised in OF_EXAMPLE for code in raised.codes)
+
+
+def test_no_error_of_a_plugin_says_in_its_words_where_it_stands() -> None:
+    assert not [
+        raised.place for raised in (*ALL, *OF_EXAMPLE) if raised.begins_with_place and raised.folder != "bertcore"
+    ]
 
 
 def test_the_catalogue_has_no_kind_that_is_never_raised() -> None:
@@ -52,9 +66,9 @@ def test_codes_are_kebab_case_sorted_and_of_one_class_each() -> None:
     )
 
 
-def _raised() -> Iterator[Raised]:
+def _raised(folders: Sequence[str]) -> Iterator[Raised]:
     modules = {
-        file: ast.parse(file.read_text()) for folder in FOLDERS for file in sorted((ROOT / folder).rglob("*.py"))
+        file: ast.parse(file.read_text()) for folder in folders for file in sorted((ROOT / folder).rglob("*.py"))
     }
     classes = _classes(modules.values())
     for file, module in modules.items():
@@ -62,7 +76,13 @@ def _raised() -> Iterator[Raised]:
             if isinstance(node, ast.Call) and (name := _name(node.func)) in classes:
                 place = file.relative_to(ROOT)
                 code = next((keyword.value for keyword in node.keywords if keyword.arg == "code"), None)
-                yield Raised(place.parts[0], f"{place}:{node.lineno}", classes[name], tuple(_literals(code)))
+                yield Raised(
+                    place.parts[0],
+                    f"{place}:{node.lineno}",
+                    classes[name],
+                    tuple(_literals(code)),
+                    bool(node.args) and _begins_with_place(node.args[0]),
+                )
 
 
 def _classes(modules: Iterable[ast.Module]) -> dict[str, type[BertcoreError]]:
@@ -93,4 +113,13 @@ def _literals(code: ast.expr | None) -> Iterator[str]:
         yield code.value
 
 
-ALL = tuple(_raised())
+def _begins_with_place(problem: ast.expr) -> bool:
+    """Whether a text begins with a value and a colon, as ``f"{file}:{line}: no JSON"``."""
+    if not isinstance(problem, ast.JoinedStr) or len(problem.values) < 2:
+        return False
+    first, second = problem.values[:2]
+    return isinstance(first, ast.FormattedValue) and isinstance(second, ast.Constant) and second.value.startswith(":")
+
+
+ALL = tuple(_raised(FOLDERS))
+OF_EXAMPLE = tuple(_raised((EXAMPLE,)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from bertcore import DataError, Feature, FeatureRecord, RecordFormat
+from bertcore import DataError, Feature, FeatureRecord, Origin, RecordFormat
 
 
 class NpyRecords(RecordFormat):
@@ -33,7 +33,8 @@ class NpyRecords(RecordFormat):
     def read(self, file: Path) -> Iterator[FeatureRecord]:
         """Yields each record as it is read."""
         if not file.is_file():
-            raise DataError(f"{file}: no such file", "bertcore data convert --to npy writes it")
+            remedy = "bertcore data convert --to npy writes it"
+            raise DataError("no such file", remedy, origin=Origin(str(file)), code="file-missing")
         size = file.stat().st_size
         number = 0
         with file.open("rb") as source:
@@ -44,4 +45,5 @@ class NpyRecords(RecordFormat):
                     features: dict[str, Feature] = {name: np.load(source) for name in names}
                     yield FeatureRecord(features)
             except (EOFError, ValueError) as error:
-                raise DataError(f"{file}: record {number}: {error}", "write the file again") from None
+                origin = Origin(str(file), part=f"record {number}")
+                raise DataError(str(error), "write the file again", origin=origin, code="record-damaged") from None

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from bertcore import KeyReport, ModelError, WeightConverter, WeightSet, atomic_write, config_beside
+from bertcore import KeyReport, ModelError, Origin, WeightConverter, WeightSet, atomic_write, config_beside
 
 
 class NpzConverter(WeightConverter):
@@ -28,7 +28,8 @@ class NpzConverter(WeightConverter):
             with np.load(path, allow_pickle=False) as file:
                 tensors = {name: file[name] for name in file.files}
         except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-            raise ModelError(f"{path}: {error}".splitlines()[0], "get the file again") from None
+            problem = f"no arrays of numpy: {error}".splitlines()[0]
+            raise ModelError(problem, "get the file again", origin=Origin(str(path)), code="weights-damaged") from None
         report = tuple(KeyReport(name, name, "copied") for name in tensors)
         return WeightSet(tensors, config_beside(path), path.parent, report)
 

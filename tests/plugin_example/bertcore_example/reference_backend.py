@@ -62,12 +62,14 @@ class ReferenceBackend(Backend):
     def open(self, specification: SessionSpecification) -> Session:
         """Opens a session; refuses what it cannot compute, as the contract asks."""
         if specification.device != "cpu":
-            raise DeviceError(f"reference-numpy has no device {specification.device!r}", "use --device cpu")
+            problem = f"reference-numpy has no device {specification.device!r}"
+            raise DeviceError(problem, "use --device cpu", code="device-unknown")
         if {specification.precision, specification.prediction_precision} != {"fp32"}:
-            raise DeviceError("reference-numpy has no precision but fp32", "leave run.precision at fp32")
+            remedy = "leave run.precision at fp32"
+            raise DeviceError("reference-numpy has no precision but fp32", remedy, code="precision-unknown")
         training = specification.training
         if training and training.dropout:
-            raise UsageError("reference-numpy has no dropout", "add --set train.dropout=false")
+            raise UsageError("reference-numpy has no dropout", "add --set train.dropout=false", code="not-offered")
         return ReferenceSession(specification)
 
 
