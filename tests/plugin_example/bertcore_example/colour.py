@@ -57,7 +57,8 @@ class ColourTask(Task[ColourData, SequenceClassification]):
         assert data.path is not None
         files = {name: (Path(data.path) / f"{name}.tsv",) for name in ("train", "dev")}
         if not files["dev"][0].is_file():
-            raise DataError(f"{files['dev'][0]}: no such file", "give a folder with train.tsv and dev.tsv by --data")
+            remedy = "give a folder with train.tsv and dev.tsv by --data"
+            raise DataError("no such file", remedy, origin=Origin(str(files["dev"][0])), code="file-missing")
 
         def read(split: str) -> Split:
             required = (data.text_column, "colour")

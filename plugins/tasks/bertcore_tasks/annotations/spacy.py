@@ -38,10 +38,11 @@ def spacy_records(content: bytes, name: str) -> list[Record] | None:
     for number, pair in enumerate(pairs):
         if pair is None:  # what the annotator of the web page skipped
             continue
+        origin = Origin(name, part=f"[{number}]")
         if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[1], dict):
-            problem = f"[{number}] is no pair of a text and its entities"
-            raise DataError(problem, _PAIR_FORM, origin=Origin(name), code="json-form-unknown")
-        records.append(({"text": pair[0], "entities": pair[1].get("entities", [])}, Origin(name, number + 1)))
+            problem = "no pair of a text and its entities"
+            raise DataError(problem, _PAIR_FORM, origin=origin, code="json-form-unknown")
+        records.append(({"text": pair[0], "entities": pair[1].get("entities", [])}, origin))
     return records
 
 

@@ -7,6 +7,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from bertcore.errors import Origin
+
 from bertcore_tasks.ner.units import Sentence
 
 # Blanks but for the space, what has no width, soft hyphens, marks of direction and of byte order.
@@ -37,18 +39,19 @@ def notes_on_invisible(sentences: Sequence[Sentence], name: str) -> list[str]:
         name: of the file.
     """
     counts: Counter[str] = Counter()
-    first: int | None = None
+    first: Origin | None = None
     for sentence in sentences:
         # A search in C; most texts have nothing of this kind.
         if not sentence.text.isascii() or not sentence.text.isprintable():
             found = _found(sentence.text)
             if found:
                 counts.update(found)
-                first = first or (sentence.origin.line if sentence.origin is not None else None)
-    if not counts:
+                first = first or sentence.origin
+    if first is None:
         return []
+    place = first if first.line is None else f"in line {first.line}"
     told = ", ".join(f"{count} of {_named(character)}" for character, count in counts.most_common())
-    return [f"{name}: invisible characters in the texts, read as they are: {told} (first in line {first})"]
+    return [f"{name}: invisible characters in the texts, read as they are: {told} (first {place})"]
 
 
 def _found(text: str) -> Iterable[str]:
