@@ -90,7 +90,7 @@ class Origin:
     def within(self, part: str) -> Origin:
         """A part of it, as ``entities``, and within that ``[2]`` or ``.name``, which follow without a colon."""
         joint = "" if self.part is None or part.startswith(("[", ".")) else ": "
-        return replace(self, part=f"{self.part or ''}{joint}{part}")
+        return Origin(self.file, self.line, self.row, f"{self.part or ''}{joint}{part}")
 
 
 class BertcoreError(Exception):
