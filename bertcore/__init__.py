@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.batch import Per as Per
     from bertcore.contracts.batch import from_rows as from_rows
     from bertcore.contracts.benchmark import Benchmark as Benchmark
+    from bertcore.contracts.bert_config import BertConfig as BertConfig
     from bertcore.contracts.class_score import ClassScore as ClassScore
     from bertcore.contracts.converter import KeyReport as KeyReport
     from bertcore.contracts.converter import WeightConverter as WeightConverter
@@ -66,7 +67,6 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.events import Tracker as Tracker
     from bertcore.contracts.events import TrackerFactory as TrackerFactory
     from bertcore.contracts.events import WorkProgress as WorkProgress
-    from bertcore.contracts.family import BertConfig as BertConfig
     from bertcore.contracts.family import ModelFamily as ModelFamily
     from bertcore.contracts.head import Head as Head
     from bertcore.contracts.implementations import HeadImplementation as HeadImplementation
@@ -133,7 +133,8 @@ _NAMES = {
         "CheckpointSaved Described Evaluated Event Note RunFailed RunFinished RunStarted StepDone "
         "StepLogged Tracker TrackerFactory WorkProgress"
     ),
-    "bertcore.contracts.family": "BertConfig ModelFamily",
+    "bertcore.contracts.bert_config": "BertConfig",
+    "bertcore.contracts.family": "ModelFamily",
     "bertcore.contracts.head": "Head",
     "bertcore.contracts.implementations": "HeadImplementation ObjectiveImplementation load_target",
     "bertcore.contracts.objective": "HeadLoss Objective",

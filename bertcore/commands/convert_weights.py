@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import MADE, KeyReport, WeightConverter, WeightSet
-from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.parameters import fit_parameters
 from bertcore.errors import ModelError, OutputError, UsageError, printable
 from bertcore.files.manifest import verified_facts

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.head import Head
 from bertcore.contracts.objective import HeadLoss, Objective
 from bertcore.contracts.parameters import Parameters, ParameterSpec

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
+from bertcore.contracts.bert_config import BertConfig, HeadActivation, HeadVariant
+from bertcore.contracts.config_entries import number, whole_number
 from bertcore.contracts.head import NEW_HEAD, Head
 from bertcore.contracts.parameters import ParameterSpec, SkipRule
 from bertcore.contracts.tokenizer import BuiltTokenizer
 from bertcore.errors import ModelError, Origin
 
 HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu")
-
 
 _SAME_ACTIVATIONS = {
     "gelu_python": "gelu",
@@ -29,99 +29,13 @@ _SAME_ACTIVATIONS = {
 }
 """Further names in transformers of the same functions, up to the order in which they round."""
 
-
-HeadVariant = Literal["pooler", "dense"]
-
-
-HeadActivation = Literal["tanh", "gelu"]
-
-
 _MOST_LAYERS = 10_000
 
-
-_LARGEST_SIZE = 2**31
-
-
+# Patterns of canonical names.
 _KIND = r"\.(weight|bias)"
-
-
 _CLS = rf"cls\.(predictions\.(bias|(decoder|transform\.(dense|LayerNorm)){_KIND})|seq_relationship{_KIND})"
-
-
-_LM_HEAD = rf"lm_head\.(bias|(dense|layer_norm|decoder){_KIND})"
-
-
-_ELECTRA_HEADS = (
-    rf"(discriminator_predictions\.(dense|dense_prediction)|generator_predictions\.(dense|LayerNorm)|generator_lm_head)"
-    rf"{_KIND}"
-)
-
-
 _HEADS = rf"(classifier|qa_outputs|sequence_summary\.summary){_KIND}|crf\.(start_|end_)?transitions"
-
-
 _DENSE_HEADS = rf"classifier\.(dense|out_proj){_KIND}"
-
-
-@dataclass(frozen=True)
-class BertConfig:
-    """The sizes and constants of one encoder, under the names of transformers' ``BertConfig``.
-
-    Further attributes, set by the family:
-        family: name of the family (``model_type``).
-        prefix: what stands before the encoder's canonical names.
-        position_offset: position id of a row's first token (RoBERTa counts from 2).
-        token_types: whether rows have token types; where they do not, every token is of type 0, whatever a tokenizer
-            says.
-        embedding_size: width of the embeddings, which a linear layer brings to ``hidden_size``; None where they have
-            that width themselves.
-        head_variant: what a head of one output per row stands on. ``pooler``: the pooled first token, dropout, the
-            linear layer ``classifier``. ``dense``: the first token, dropout, ``classifier.dense``, an activation,
-            dropout, ``classifier.out_proj``; there is no pooler.
-        head_activation: the activation between both layers of ``dense``.
-    """
-
-    vocab_size: int
-    hidden_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    intermediate_size: int
-    max_position_embeddings: int = 512
-    type_vocab_size: int = 2
-    hidden_act: str = "gelu"
-    hidden_dropout_prob: float = 0.1
-    attention_probs_dropout_prob: float = 0.1
-    classifier_dropout: float | None = None
-    layer_norm_eps: float = 1e-12
-    initializer_range: float = 0.02
-    pad_token_id: int = 0
-    family: str = "bert"
-    prefix: str = "bert."
-    position_offset: int = 0
-    token_types: bool = True
-    embedding_size: int | None = None
-    head_variant: HeadVariant = "pooler"
-    head_activation: HeadActivation = "tanh"
-
-    @property
-    def reads_token_types(self) -> bool:
-        """Whether a token's type matters; where it does not, all tokens are of type 0."""
-        return self.token_types and self.type_vocab_size > 1
-
-    @property
-    def embedding_width(self) -> int:
-        """Width of the three embeddings and of their LayerNorm."""
-        return self.hidden_size if self.embedding_size is None else self.embedding_size
-
-    @property
-    def head_dropout_prob(self) -> float:
-        """Dropout in front of the head's linear layers."""
-        return self.hidden_dropout_prob if self.classifier_dropout is None else self.classifier_dropout
-
-    @property
-    def max_length(self) -> int:
-        """Longest row, in tokens, that the position embeddings allow."""
-        return self.max_position_embeddings - self.position_offset
 
 
 class ModelFamily:
@@ -207,7 +121,7 @@ class ModelFamily:
             )
         values: dict[str, Any] = {}
         for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
-            values[key] = _whole_number(config, key, origin)
+            values[key] = whole_number(config, key, origin)
         layers = values["num_hidden_layers"]
         if layers > _MOST_LAYERS:
             raise ModelError(
@@ -218,13 +132,13 @@ class ModelFamily:
             )
         for key in ("max_position_embeddings", "type_vocab_size"):
             if key in config:
-                values[key] = _whole_number(config, key, origin)
+                values[key] = whole_number(config, key, origin)
         dropouts = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
         for key in (*dropouts, "layer_norm_eps", "initializer_range"):
             if config.get(key) is not None:
-                values[key] = _number(config, key, origin)
+                values[key] = number(config, key, origin)
         if config.get("pad_token_id") is not None:
-            values["pad_token_id"] = _whole_number(config, "pad_token_id", origin, least=0)
+            values["pad_token_id"] = whole_number(config, "pad_token_id", origin, least=0)
         if values["hidden_size"] % values["num_attention_heads"]:
             raise ModelError(
                 f"hidden_size {values['hidden_size']} is no multiple of num_attention_heads "
@@ -313,27 +227,3 @@ def _linear(name: str, out_features: int, in_features: int, optional: str | None
 
 def _layer_norm(name: str, size: int) -> dict[str, ParameterSpec]:
     return {f"{name}.weight": ParameterSpec((size,), "ones"), f"{name}.bias": ParameterSpec((size,), "zeros")}
-
-
-def _whole_number(config: Mapping[str, Any], key: str, origin: str, least: int = 1) -> int:
-    value = config.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < _LARGEST_SIZE:
-        raise ModelError(
-            f"{key} is {value!r}, not a whole number from {least} on that an array can have",
-            "correct the model's config.json",
-            origin=Origin(origin),
-            code="model-config-wrong",
-        )
-    return value
-
-
-def _number(config: Mapping[str, Any], key: str, origin: str) -> float:
-    value = config[key]
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ModelError(
-            f"{key} is {value!r}, not a number",
-            "correct the model's config.json",
-            origin=Origin(origin),
-            code="model-config-wrong",
-        )
-    return float(value)

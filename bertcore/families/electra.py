@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bertcore.contracts.family import _CLS, _ELECTRA_HEADS, BertConfig, ModelFamily, _whole_number
+from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.config_entries import whole_number
+from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import SkipRule
 
-if TYPE_CHECKING:
-    pass
+_PRETRAINING_HEADS = (
+    r"(discriminator_predictions\.(dense|dense_prediction)|generator_predictions\.(dense|LayerNorm)|generator_lm_head)"
+    r"\.(weight|bias)"
+)
 
 
 class ElectraFamily(ModelFamily):
@@ -23,12 +27,12 @@ class ElectraFamily(ModelFamily):
     head_variant = "dense"
     head_activation = "gelu"
     encoder_modules = ("embeddings", "embeddings_project", "encoder")
-    pretraining_heads = rf"{_CLS}|{_ELECTRA_HEADS}"
-    skip_rules = (SkipRule(_ELECTRA_HEADS, "pre-training head"), *ModelFamily.skip_rules)
+    pretraining_heads = rf"{ModelFamily.pretraining_heads}|{_PRETRAINING_HEADS}"
+    skip_rules = (SkipRule(_PRETRAINING_HEADS, "pre-training head"), *ModelFamily.skip_rules)
 
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:  # noqa: D102
         parsed = super().parse_config(config, origin)
-        width = _whole_number({"embedding_size": 128, **config}, "embedding_size", origin)
+        width = whole_number({"embedding_size": 128, **config}, "embedding_size", origin)
         return replace(parsed, embedding_size=None if width == parsed.hidden_size else width)
 
     def config_json(self, config: BertConfig, head: Head) -> dict[str, Any]:  # noqa: D102

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bertcore.contracts.family import _CLS, _LM_HEAD, BertConfig, ModelFamily
+from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.parameters import SkipRule
 
-if TYPE_CHECKING:
-    pass
+_LM_HEAD = r"lm_head\.(bias|(dense|layer_norm|decoder)\.(weight|bias))"
 
 
 class RobertaFamily(ModelFamily):
@@ -25,7 +25,7 @@ class RobertaFamily(ModelFamily):
     token_types = False
     head_variant = "dense"
     head_activation = "tanh"
-    pretraining_heads = rf"{_CLS}|{_LM_HEAD}"
+    pretraining_heads = rf"{ModelFamily.pretraining_heads}|{_LM_HEAD}"
     skip_rules = (SkipRule(_LM_HEAD, "pre-training head"), *ModelFamily.skip_rules)
 
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:  # noqa: D102

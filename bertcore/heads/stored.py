@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bertcore.contracts.family import _number
+from bertcore.contracts.config_entries import number
 from bertcore.contracts.head import Head
 from bertcore.contracts.tagging import OUTSIDE, SCHEMES
 from bertcore.errors import ModelError
@@ -13,10 +13,6 @@ from bertcore.heads.regression import Regression
 from bertcore.heads.sequence_classification import SequenceClassification
 from bertcore.heads.span_extraction import SpanExtraction
 from bertcore.heads.token_classification import TokenClassification
-
-if TYPE_CHECKING:
-    pass
-
 
 HEAD_ENTRIES = (
     "id2label",
@@ -58,7 +54,7 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
         _refuse_repeated(labels, origin)
         if config.get("problem_type") != "multi_label_classification":
             return SequenceClassification(labels)
-        threshold = _number({"threshold": 0.5, **config}, "threshold", origin)
+        threshold = number({"threshold": 0.5, **config}, "threshold", origin)
         return SequenceClassification(labels, multi_label=True, threshold=threshold)
     if architecture.endswith("ForTokenClassification"):
         scheme = config.get("tag_scheme", "")
@@ -76,7 +72,7 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
         )
     if architecture.endswith("ForQuestionAnswering"):
         stored = config.get("null_threshold")
-        return SpanExtraction(None if stored is None else _number(config, "null_threshold", origin))
+        return SpanExtraction(None if stored is None else number(config, "null_threshold", origin))
     raise ModelError(
         f"{origin}: architectures {config.get('architectures')} names no fine-tuned head",
         "give the folder of a finished run, or a model with a classification head",

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import MADE, WeightConverter, WeightSet
-from bertcore.contracts.family import BertConfig
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.errors import ModelError, OutputError

@@ -10,8 +10,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import KeyReport, WeightSet
-from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.family import ModelFamily
 from bertcore.errors import ModelError, printable
 from bertcore.heads import Regression
 from bertcore.weights.converters.rules import ENCODER_PARTS, joined_actions, renamed

@@ -10,8 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import WeightConverter, WeightSet
-from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import FitReport, Parameters, SkipRule, fit_parameters
 from bertcore.errors import ModelError, UsageError

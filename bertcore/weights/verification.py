@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import ModelParts
-from bertcore.contracts.family import BertConfig
 from bertcore.errors import ModelError
 from bertcore.progress import tracked
 from bertcore.tokenization.tokenizer import Tokenizer

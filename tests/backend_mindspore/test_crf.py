@@ -24,7 +24,7 @@ from bertcore.contracts.backend import (
     Workload,
 )
 from bertcore.contracts.batch import Batch, Column, from_rows
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.families.bert import BertFamily
 from bertcore.heads import TokenClassification
 from bertcore.numerics.crf import reference

@@ -14,7 +14,7 @@ from bertcore_mindspore.dropout import DropoutPlan
 from bertcore_mindspore.shapes import Shape
 from mindspore import Parameter, Tensor
 
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.heads import SpanExtraction, TokenClassification
 from bertcore.numerics.randomness import EMBEDDINGS, HEAD, HEAD_DENSE
 

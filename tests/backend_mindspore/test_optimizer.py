@@ -12,7 +12,7 @@ from bertcore_mindspore.optimizer import AdamW, copy_into, to_numpy
 from mindspore import Parameter, Tensor
 
 from bertcore.contracts.backend import ParameterGroup, TrainingSpecification
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.families.bert import BertFamily
 from bertcore.heads import SequenceClassification
 

@@ -11,7 +11,7 @@ from bertcore_mindspore.shapes import Shape, choose_shapes, place, shape_beyond,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 
 LENGTHS = st.lists(st.integers(1, 512), min_size=1, max_size=60).map(lambda rows: np.array(rows, dtype=np.int64))
 SHAPES = (Shape(48, 4), Shape(160, 2), Shape(512, 1))

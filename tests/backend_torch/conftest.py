@@ -17,7 +17,7 @@ from bertcore_torch.session import TorchSession
 
 from bertcore.contracts.backend import ParameterGroup, SessionSpecification, TrainingSpecification, Workload
 from bertcore.contracts.batch import Batch, Column, from_rows
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.families.bert import BertFamily

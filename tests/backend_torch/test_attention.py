@@ -16,7 +16,7 @@ from bertcore_torch.layout import lay_out
 
 from bertcore.contracts.backend import StepContext, TrainingSpecification
 from bertcore.contracts.batch import Column, from_rows
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.heads import SequenceClassification
 from bertcore.numerics import randomness
 from bertcore.testing.gradients import gradients_of, showing_gradients

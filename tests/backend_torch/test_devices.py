@@ -13,7 +13,7 @@ import torch
 from bertcore_torch import devices
 from bertcore_torch.backend import TorchBackend
 
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.errors import DeviceError
 from bertcore.heads import SequenceClassification
 

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from bertcore.contracts.backend import StepContext, TrainingSpecification
 from bertcore.contracts.batch import Batch, Column, from_rows
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassification
 
 TINY = BertConfig(

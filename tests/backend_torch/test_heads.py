@@ -13,7 +13,7 @@ from bertcore_torch.encoder import PackedModel
 from bertcore_torch.heads import HeadModule
 
 from bertcore.contracts.batch import Batch, Column
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.errors import ModelError
 from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 

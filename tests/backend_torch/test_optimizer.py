@@ -11,7 +11,7 @@ import torch
 from bertcore_torch.optimizer import AdamW, FlatParameters, from_numpy, to_numpy
 
 from bertcore.contracts.backend import ParameterGroup, TrainingSpecification
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.parameters import Parameters, ParameterSpec
 from bertcore.errors import ConfigError
 from bertcore.families.bert import BertFamily

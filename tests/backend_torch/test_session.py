@@ -12,7 +12,7 @@ import torch
 
 from bertcore.contracts.backend import ParameterGroup, StepContext, TrainingSpecification
 from bertcore.contracts.batch import Batch, Column, from_rows
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.heads import SequenceClassification, TokenClassification
 from bertcore.testing.gradients import gradients_of, showing_gradients
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bertcore.commands.convert_weights import convert
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import WeightSet
-from bertcore.contracts.family import BertConfig
 from bertcore.contracts.parameters import initial_value
 from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.families.bert import BertFamily

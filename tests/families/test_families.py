@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bertcore.commands.convert_weights import convert
-from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.errors import ModelError
 from bertcore.families.bert import BertFamily

@@ -16,7 +16,7 @@ from bertcore_torch.layout import head_batch, pad_rows
 from torch import Tensor, nn
 
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 
 
 class PlainEmbeddings(nn.Module):

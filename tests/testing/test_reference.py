@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from tokenizers import BertWordPieceTokenizer
 
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.testing import reference
 from bertcore.testing.reference import ReferenceModel
 

@@ -19,7 +19,8 @@ from safetensors.numpy import load_file, save_file
 
 from bertcore import api
 from bertcore.commands.convert_weights import ConversionReport, convert
-from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.errors import ModelError
 from bertcore.families.bert import BertFamily

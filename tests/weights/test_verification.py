@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from bertcore.commands.convert_weights import convert
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import ModelParts, WeightConverter, WeightSet
-from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.errors import ModelError
 from bertcore.families.bert import BertFamily

@@ -18,7 +18,8 @@ from bertcore.contracts.backend import (
     Workload,
 )
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.contracts.objective import HeadLoss
 from bertcore.contracts.parameters import Parameters

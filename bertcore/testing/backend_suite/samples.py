@@ -14,7 +14,7 @@ from bertcore.contracts.backend import (
     TrainingSpecification,
 )
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.testing.gradients import showing_gradients

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.testing.reference.encoder import ReferenceEncoder
 from bertcore.testing.reference.functions import HEAD_ACTIVATIONS, Array
 

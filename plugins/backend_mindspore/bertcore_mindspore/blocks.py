@@ -13,7 +13,7 @@ import mindspore
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 
 _BLOCKED = -1e9
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.backend import StepContext
 from bertcore.contracts.batch import Per
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.numerics.randomness import (
     EMBEDDINGS,
     HEAD,

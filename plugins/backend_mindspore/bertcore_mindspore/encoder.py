@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import mindspore
 from mindspore import Parameter, Tensor, nn, ops
 
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.numerics.randomness import EMBEDDINGS, attention_output, attention_probabilities, feed_forward_output
 from bertcore_mindspore import blocks
 from bertcore_mindspore.blocks import Linear

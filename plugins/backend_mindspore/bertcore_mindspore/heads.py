@@ -25,7 +25,7 @@ from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
 from bertcore.contracts.batch import Per
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.head import Head
 from bertcore.heads import SequenceClassification, TokenClassification
 from bertcore.numerics.randomness import HEAD, HEAD_DENSE

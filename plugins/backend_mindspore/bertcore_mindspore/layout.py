@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.contracts.batch import Batch, Per
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore_mindspore.shapes import Placement, Shape, place
 
 INPUT_NAMES = ("input_ids", "token_type_ids", "position_ids", "blocked", "first_tokens", "row_weights")

@@ -18,7 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import ParameterSpec, SkipRule
 from bertcore.contracts.tokenizer import BuiltTokenizer

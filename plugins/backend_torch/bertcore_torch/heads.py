@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from bertcore import heads
-from bertcore.contracts.family import BertConfig
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.errors import ModelError
 from bertcore.numerics import randomness
 from torch import Tensor, nn

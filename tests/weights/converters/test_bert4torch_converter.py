@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from bertcore.commands.convert_weights import convert
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import WeightSet
-from bertcore.contracts.family import BertConfig, ModelFamily
+from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.errors import ModelError, OutputError
 from bertcore.families.bert import BertFamily

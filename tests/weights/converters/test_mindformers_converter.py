@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bertcore.commands.convert_weights import convert
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import WeightSet
-from bertcore.contracts.family import BertConfig
 from bertcore.contracts.head import Head
 from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.families.bert import BertFamily

@@ -12,8 +12,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from bertcore.commands.convert_weights import convert
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import WeightSet
-from bertcore.contracts.family import BertConfig
 from bertcore.contracts.head import Head
 from bertcore.errors import ModelError, OutputError
 from bertcore.families.bert import BertFamily
