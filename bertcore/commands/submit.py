@@ -139,7 +139,7 @@ def _missing(benchmark: Benchmark, written: set[str], registry: Registry) -> dic
         for name in registry.tasks
         for task in (registry.task(name),)
         if task.benchmark == benchmark
-        for file in task.submissions().values()
+        for file in (task.leaderboard or {}).values()
     }
     return {file: made_by.get(file, "") for file in benchmark.files if file not in written}
 
@@ -167,7 +167,7 @@ def _plan(runs: Sequence[Path], registry: Registry, settings: Sequence[Setting])
     for run in runs:
         config = _config_of(run, registry, settings)
         task = find_task(config, registry)
-        wanted = task.submissions()
+        wanted = task.leaderboard
         if not wanted:
             raise UsageError(f"{run}: the task {task.name} has no leaderboard", "leave this run out")
         dataset = open_data(task, config, registry)

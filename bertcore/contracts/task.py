@@ -63,7 +63,8 @@ class Task(ABC, Generic[DataT, HeadT, HeadConfigT]):
         encoding_version: counted up when ``encode`` changes, so that cached encodings are made anew.
         own_files: whether options of the task's own may name the data instead of ``data.path``.
         identifier_field: the field of a record of :meth:`parse_input` that names the example.
-        optional_submissions: splits of :meth:`submissions` that the data may lack.
+        leaderboard: the splits that the leaderboard asks for, each with the name of its file; or None.
+        optional_submissions: those of them that the data may lack.
         benchmark: that the task belongs to, whose leaderboard takes the files of all its tasks in one archive; or None.
     """
 
@@ -77,6 +78,7 @@ class Task(ABC, Generic[DataT, HeadT, HeadConfigT]):
     encoding_version: ClassVar[int] = 1
     own_files: ClassVar[bool] = False
     identifier_field: str = "id"
+    leaderboard: Mapping[str, str] | None = None
     optional_submissions: ClassVar[frozenset[str]] = frozenset()
     benchmark: ClassVar[Benchmark | None] = None
 
@@ -205,15 +207,11 @@ class Task(ABC, Generic[DataT, HeadT, HeadConfigT]):
             f"the task {self.name} has no official form of predictions", "see bertcore tasks", code="not-offered"
         )
 
-    def submissions(self) -> Mapping[str, str]:
-        """Splits that the leaderboard asks for, each with the name of its file; empty where there is none."""
-        return {}
-
     def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
         """Returns the content of the leaderboard's file: its header, its order, its names of labels.
 
         Args:
-            split: one of :meth:`submissions`.
+            split: one of ``leaderboard``.
             predictions: of all examples of the split, as the accumulator gives them.
         """
         raise UsageError(f"the task {self.name} has no leaderboard", "see bertcore tasks", code="not-offered")

@@ -25,7 +25,7 @@ class TestClosed(BackendConformance):
 
 
 class TestMisspelt(ConverterConformance):
-    plugin = "bertcore_example.plugins:Npz"
+    plugin = "bertcore_example.plugins:npz"
     file_name = "weights.npz"
     gaps = {"test_round_tripp": notimpl("nothing")}
 

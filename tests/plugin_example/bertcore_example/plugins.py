@@ -1,37 +1,26 @@
-"""What the entry points of ``pyproject.toml`` name: each class is one plugin and implements the hooks that it needs.
+"""What the entry points of ``pyproject.toml`` name: each is one plugin and implements the hooks that it needs.
 
-Every listing of bertcore loads this module, so it imports nothing at the top but the hooks' decorator.
+Every listing of bertcore loads this module, so it imports nothing at the top but what declares hooks.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bertcore import hookimpl
+from bertcore import LazyPlugin, hookimpl
 
 if TYPE_CHECKING:
-    from bertcore import (
-        Backend,
-        HeadImplementation,
-        ModelFamily,
-        ObjectiveImplementation,
-        RecordFormat,
-        Task,
-        TrackerFactory,
-        WeightConverter,
-    )
+    from bertcore import Backend, HeadImplementation, ObjectiveImplementation, TrackerFactory
 
 
-class Colour:
-    """A task: does a text speak of a warm or of a cold colour?"""
-
-    @staticmethod
-    @hookimpl
-    def bertcore_register_tasks() -> list[Task]:
-        """The task ``colour``."""
-        from bertcore_example.colour import ColourTask
-
-        return [ColourTask()]
+colour = LazyPlugin("bertcore_register_tasks", "bertcore_example.colour:ColourTask")
+"""A task: does a text speak of a warm or of a cold colour?"""
+example_bert = LazyPlugin("bertcore_register_families", "bertcore_example.family:ExampleBertFamily")
+"""A model family: the same encoder under other names, for ``"model_type": "example_bert"`` in ``config.json``."""
+npz = LazyPlugin("bertcore_register_converters", "bertcore_example.npz:NpzConverter")
+"""A weight converter: files with the suffix ``.npz``, for ``bertcore convert`` and as a model."""
+npy = LazyPlugin("bertcore_register_record_formats", "bertcore_example.npy_records:NpyRecords")
+"""A record format: each row an array of numpy behind the other, ``npy`` of ``bertcore data convert``."""
 
 
 class ReferenceNumpy:
@@ -66,30 +55,6 @@ class ReferenceNumpy:
         return [ObjectiveImplementation(HeadLoss, "reference-numpy", "bertcore_example.reference_heads:RowLoss")]
 
 
-class ExampleBert:
-    """A model family: the same encoder under other names."""
-
-    @staticmethod
-    @hookimpl
-    def bertcore_register_families() -> list[ModelFamily]:
-        """The family of every ``config.json`` with ``"model_type": "example_bert"``."""
-        from bertcore_example.family import ExampleBertFamily
-
-        return [ExampleBertFamily()]
-
-
-class Npz:
-    """A weight converter."""
-
-    @staticmethod
-    @hookimpl
-    def bertcore_register_converters() -> list[WeightConverter]:
-        """Files with the suffix ``.npz``, for ``bertcore convert`` and as a model."""
-        from bertcore_example.npz import NpzConverter
-
-        return [NpzConverter()]
-
-
 class RDrop:
     """An objective with a second forward pass, for the torch backend."""
 
@@ -116,15 +81,3 @@ class LossCsv:
         from bertcore_example.loss_csv import LossCsvTracker
 
         return [TrackerFactory("loss_csv", "loss curve in loss.csv", LossCsvTracker, default=False)]
-
-
-class Npy:
-    """A record format: each row an array of numpy behind the other."""
-
-    @staticmethod
-    @hookimpl
-    def bertcore_register_record_formats() -> list[RecordFormat]:
-        """The format ``npy`` of ``bertcore data convert``."""
-        from bertcore_example.npy_records import NpyRecords
-
-        return [NpyRecords()]

@@ -25,14 +25,14 @@ class TestReferenceNumpy(BackendConformance):
 
 
 class TestColour(TaskConformance):
-    plugin = "bertcore_example.plugins:Colour"
+    plugin = "bertcore_example.plugins:colour"
 
 
 class TestNpz(ConverterConformance):
-    plugin = "bertcore_example.plugins:Npz"
+    plugin = "bertcore_example.plugins:npz"
     file_name = "weights.npz"
     gaps: ClassVar = {"test_the_stated_meaning_of_the_tensors": notimpl("parts() is still to be written")}
 
 
 class TestNpy(RecordFormatConformance):
-    plugin = "bertcore_example.plugins:Npy"
+    plugin = "bertcore_example.plugins:npy"

@@ -167,7 +167,7 @@ def test_both_test_files_of_tnews_have_their_own_name(registry: Registry, tmp_pa
         write(tmp_path / name, [{"id": 0, "sentence": name, "keywords": ""}])
     dataset = opened(registry, "tnews", tmp_path)
     task = registry.task("tnews")
-    assert {task.submissions()[split]: examples_of(dataset, split)[0].texts["sentence"] for split in dataset.files} == {
+    assert {task.leaderboard[split]: examples_of(dataset, split)[0].texts["sentence"] for split in dataset.files} == {
         "tnews11_predict.json": "test.json",
         "tnews10_predict.json": "test1.0.json",
     }
@@ -183,7 +183,7 @@ def test_afqmc(registry: Registry, afqmc: Path) -> None:
     assert [example.identifier for example in examples_of(dataset, "test")] == ["0", "1", "2", "3"]
     # As in CLUE's notes on submissions: one object a line, the identifier a number, the label a text.
     task = registry.task("afqmc")
-    assert task.submissions() == {"test": "afqmc_predict.json"}
+    assert task.leaderboard == {"test": "afqmc_predict.json"}
     predictions = [{"id": "0", "prediction": "0"}, {"id": "1", "prediction": "1"}]
     assert task.submission("test", predictions) == '{"id": 0, "label": "0"}\n{"id": 1, "label": "1"}\n'
 
@@ -206,7 +206,7 @@ def test_examples_without_an_agreed_label_are_left_out_and_counted(registry: Reg
     (left_out,) = dataset.split("dev").left_out
     assert left_out == LeftOut("1", Origin(f"{ocnli}/dev.json", 2), "'-': the annotators did not agree")
     assert len(examples_of(dataset, "test")) == 5
-    assert registry.task("ocnli").submissions() == {"test": "ocnli_50k_predict.json"}
+    assert registry.task("ocnli").leaderboard == {"test": "ocnli_50k_predict.json"}
 
 
 def test_every_training_file_of_ocnli_can_be_read(registry: Registry, ocnli: Path, tmp_path: Path) -> None:

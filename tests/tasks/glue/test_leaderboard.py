@@ -36,7 +36,7 @@ stats = pytest.importorskip("scipy.stats")
     ],
 )
 def test_names_of_files(registry: Registry, name: str, files: dict[str, str]) -> None:
-    assert registry.task(name).submissions() == files
+    assert registry.task(name).leaderboard == files
 
 
 def test_a_file_has_a_header_and_the_order_of_the_test_file(registry: Registry) -> None:

@@ -85,7 +85,7 @@ def test_cluener_is_read_whole(cluener_dir: Path, split: str, count: int) -> Non
                 for first, last in places
             }
             assert {(span.start, span.end, span.type) for span in sentence.label} == expected
-    assert task.submissions() == {"test": "cluener_predict.json"}
+    assert task.leaderboard == {"test": "cluener_predict.json"}
     assert len(dataset.labels) == 21
 
 

@@ -41,7 +41,7 @@ class ClueTask(ClassificationTask[DataT]):
         name: as in ``--task afqmc``.
         description: one line.
         text_fields: one or two fields of each object.
-        leaderboard: split to the name of the file that the leaderboard takes.
+        leaderboard: split to the name of the file that cluebenchmarks.com takes.
         labels: label names in the order of their ids, as in the data set ``clue`` of Hugging Face; empty where
             :meth:`find_labels` reads them.
         file_names: split to the names that its file may have; the first that is there is read.
@@ -95,10 +95,6 @@ class ClueTask(ClassificationTask[DataT]):
     def input_fields(self, data: DataT) -> tuple[str, ...]:
         """The text fields that are read; see :meth:`bertcore.contracts.task.Task.input_fields`."""
         return self.fields_read(data)
-
-    def submissions(self) -> Mapping[str, str]:
-        """The files of cluebenchmarks.com."""
-        return self.leaderboard
 
     def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
         """One object ``{"id": 0, "label": "100"}`` a line, in the order of the test file."""

@@ -1,18 +1,46 @@
-"""OCNLI: does the first sentence entail the second, contradict it, or neither?"""
+"""The task OCNLI, whose training file comes in several sizes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from bertcore.plugins.hookspecs import hookimpl
+from bertcore.config import DataConfig
+from bertcore.errors import DataError, Origin
+from pydantic import Field
 
-if TYPE_CHECKING:
-    from bertcore.contracts.task import Task
+from bertcore_tasks.clue.base import ClueTask
 
 
-@hookimpl
-def bertcore_register_tasks() -> list[Task]:
-    """The task ``ocnli``."""
-    from bertcore_tasks.clue.ocnli_task import OcnliTask
+class OcnliConfig(DataConfig):
+    """Data options of OCNLI."""
 
-    return [OcnliTask()]
+    training_file: str | None = Field(
+        None,
+        description="name of the training file in the folder, as train.3k.json; default: the largest that is there",
+    )
+
+
+class OcnliTask(ClueTask[OcnliConfig]):
+    """Inference between two Chinese sentences."""
+
+    def find_files(self, path: Path, data: OcnliConfig, notes: list[str]) -> dict[str, tuple[Path, ...]]:
+        """As every task of CLUE, but with the training file that the options name; the others are noted.
+
+        Raises:
+            DataError: there are no files, or no training file of the name.
+        """
+        files = super().find_files(path, data, notes)
+        if path.is_file():
+            return files
+        if data.training_file is not None:
+            files["train"] = (path / data.training_file,)
+            if not files["train"][0].is_file():
+                origin = Origin(str(files["train"][0]))
+                raise DataError("no such file", "check data.training_file", origin=origin, code="file-missing")
+        read = files["train"][0].name if "train" in files else ""
+        others = [name for name in self.file_names["train"] if name != read and (path / name).is_file()]
+        if others:
+            notes.append(
+                f"the training file is {read}; not read: {', '.join(others)} (--set data.training_file=NAME chooses)"
+            )
+        return files

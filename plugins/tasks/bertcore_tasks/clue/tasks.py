@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from bertcore.config import DataConfig
 
-from bertcore_tasks.clue.base import ClueTask
-from bertcore_tasks.clue.ocnli_task import OcnliTask
-from bertcore_tasks.clue.tnews_task import TnewsTask
+from bertcore_tasks.clue.base import FILE_NAMES, ClueTask
+from bertcore_tasks.clue.ocnli import OcnliTask
+from bertcore_tasks.clue.tnews import TnewsTask
 
 
 def tnews() -> TnewsTask:
     """TNEWS: what is the piece of news about?"""
-    return TnewsTask()
+    return TnewsTask(
+        name="tnews",
+        description="CLUE TNEWS: topics of Chinese news, accuracy",
+        text_fields=("sentence",),
+        leaderboard={"test": "tnews11_predict.json", "test1.0": "tnews10_predict.json"},
+        file_names={**FILE_NAMES, "test1.0": ("test1.0.json",)},
+    )
 
 
 def afqmc() -> ClueTask[DataConfig]:
@@ -30,4 +36,21 @@ def afqmc() -> ClueTask[DataConfig]:
 
 def ocnli() -> OcnliTask:
     """OCNLI: does the first sentence entail the second, contradict it, or neither?"""
-    return OcnliTask()
+    return OcnliTask(
+        name="ocnli",
+        description="CLUE OCNLI: Chinese natural language inference, accuracy",
+        text_fields=("sentence1", "sentence2"),
+        leaderboard={"test": "ocnli_50k_predict.json"},
+        labels=("neutral", "entailment", "contradiction"),
+        file_names={
+            **FILE_NAMES,
+            "train": (
+                "train.50k.json",
+                "train.json",
+                "train.30k.json",
+                "train.10k.json",
+                "train.3k.json",
+                "train.1k.json",
+            ),
+        },
+    )

@@ -1,18 +1,42 @@
-"""Your own questions: each answered by a span of its context."""
+"""The user's own questions and contexts, in JSON or JSON lines of the forms that SQuAD and its kin have."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Literal
 
-from bertcore.plugins.hookspecs import hookimpl
+from pydantic import Field
 
-if TYPE_CHECKING:
-    from bertcore.contracts.task import Task
+from bertcore_tasks.qa.base import QuestionAnsweringTask
+from bertcore_tasks.qa.cjrc import cjrc
+from bertcore_tasks.qa.metrics import Scorer, cmrc2018, squad_v1
+from bertcore_tasks.qa.options import QuestionAnsweringConfig
+
+SCORERS = {"squad": squad_v1, "cmrc2018": cmrc2018, "cjrc": cjrc}
 
 
-@hookimpl
-def bertcore_register_tasks() -> list[Task]:
+class OwnQuestionsConfig(QuestionAnsweringConfig):
+    """Data options of the task ``qa``."""
+
+    scoring: Literal["squad", "cmrc2018", "cjrc"] = Field(
+        "squad",
+        description="how answers are compared: by words (squad), by Chinese characters and words (cmrc2018), or by "
+        "characters and against each annotator (cjrc: CAIL 2019)",
+    )
+
+
+class OwnQuestionsTask(QuestionAnsweringTask[OwnQuestionsConfig]):
+    """Questions of the user's own, whose answers are compared as an option says."""
+
+    def scorer(self, data: OwnQuestionsConfig) -> Scorer:
+        """As the option ``scoring`` says."""
+        return SCORERS[data.scoring]
+
+
+def own_questions() -> OwnQuestionsTask:
     """The task ``qa``."""
-    from bertcore_tasks.custom.qa_task import OwnQuestionsTask
-
-    return [OwnQuestionsTask()]
+    return OwnQuestionsTask(
+        name="qa",
+        description="your own files: answers as spans of a context, exact match and F1",
+        score_answer=squad_v1,
+        leaderboard={"test": "predictions.json"},
+    )

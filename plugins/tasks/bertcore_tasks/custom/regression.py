@@ -1,18 +1,42 @@
-"""Your own texts: a number each."""
+"""Regression of the user's own texts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
-from bertcore.plugins.hookspecs import hookimpl
+from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.evaluation import Metric
+from bertcore.errors import Origin
 
-if TYPE_CHECKING:
-    from bertcore.contracts.task import Task
+from bertcore_tasks.custom.columns import TableConfig
+from bertcore_tasks.custom.labels import LabelForm
+from bertcore_tasks.custom.tables import SUFFIXES, input_fields, open_splits, parse_records
+from bertcore_tasks.own_files import own_files
+from bertcore_tasks.regression import RegressionTask, parse_number
+
+NUMBERS = LabelForm(("label", "score"), parse_number, numeric=True)
 
 
-@hookimpl
-def bertcore_register_tasks() -> list[Task]:
-    """The task ``regression``."""
-    from bertcore_tasks.custom.regression_task import OwnRegressionTask
+class OwnRegressionTask(RegressionTask[TableConfig]):
+    """A number for each of the user's own texts."""
 
-    return [OwnRegressionTask()]
+    name = "regression"
+    description = "your own texts, from CSV, TSV or JSON lines: a number each, errors and correlations"
+    metric = Metric("mse", greater_is_better=False)
+    scores = ("pearson", "spearman", "mse", "mae")
+    own_files: ClassVar[bool] = True
+
+    def open(self, data: TableConfig) -> Dataset:
+        """Finds the files; see :meth:`bertcore.contracts.task.Task.open`."""
+        files = own_files(data, SUFFIXES, any_suffix=True)
+        opened = open_splits(files, data, NUMBERS, lambda reading: {})
+        return Dataset(files, opened.read, notes=opened.notes, options=opened.options)
+
+    def parse_input(self, records: Iterable[tuple[Mapping[str, Any], Origin]], data: TableConfig) -> list[Example]:
+        """Reads the text columns; see :meth:`bertcore.contracts.task.Task.parse_input`."""
+        return parse_records(records, data)
+
+    def input_fields(self, data: TableConfig) -> tuple[str, ...]:
+        """The text columns; see :meth:`bertcore.contracts.task.Task.input_fields`."""
+        return input_fields(data)

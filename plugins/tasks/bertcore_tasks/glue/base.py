@@ -45,7 +45,7 @@ class GlueFiles(Task[DataConfig, HeadT]):
         headers: columns of the splits whose files have no header.
         leaves_out_ragged_lines: whether a training line with another number of fields is left out and counted.
         evaluation_split: the split that is evaluated during training.
-        leaderboard: split to the name of the file that the leaderboard takes.
+        leaderboard: split to the name of the file that gluebenchmark.com takes.
         sample: folder beside this module that ``--data sample`` reads, or None.
     """
 
@@ -96,10 +96,6 @@ class GlueFiles(Task[DataConfig, HeadT]):
     def identifier_field(self) -> str:  # type: ignore[override]
         """The column of the official files."""
         return self.identifier_column
-
-    def submissions(self) -> Mapping[str, str]:
-        """The files of gluebenchmark.com."""
-        return self.leaderboard
 
     def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
         """The header ``index``, tab, ``prediction``, and a line for each example in the order of the test file."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 from bertcore.contracts.evaluation import Metric
 
 from bertcore_tasks.glue.base import GlueRegressionTask, GlueTask
-from bertcore_tasks.glue.mnli_task import DiagnosticTask, MnliTask
+from bertcore_tasks.glue.mnli import DIAGNOSTIC_NAMES, DiagnosticTask, MnliTask
+
+MNLI_LABELS = ("entailment", "neutral", "contradiction")
 
 
 def cola() -> GlueTask:
@@ -85,7 +87,19 @@ def qqp() -> GlueTask:
 
 def mnli() -> MnliTask:
     """MNLI: does the first sentence entail the second, contradict it, or neither?"""
-    return MnliTask()
+    return MnliTask(
+        name="mnli",
+        description="GLUE MNLI: entailment, neutral or contradiction, matched and mismatched accuracy",
+        text_columns=("sentence1", "sentence2"),
+        labels=MNLI_LABELS,
+        label_column="gold_label",
+        file_names={
+            split: (f"{split}.tsv",)
+            for split in ("train", "dev_matched", "dev_mismatched", "test_matched", "test_mismatched")
+        },
+        leaderboard={"test_matched": "MNLI-m.tsv", "test_mismatched": "MNLI-mm.tsv", "ax": "AX.tsv"},
+        evaluation_split="dev_matched",
+    )
 
 
 def qnli() -> GlueTask:
@@ -124,4 +138,14 @@ def wnli() -> GlueTask:
 
 def ax() -> DiagnosticTask:
     """AX: the diagnostic sentences of GLUE, for a model that was trained on MNLI."""
-    return DiagnosticTask()
+    return DiagnosticTask(
+        name="ax",
+        description="GLUE AX: diagnostic sentences for a model of MNLI, Matthews correlation",
+        text_columns=("sentence1", "sentence2"),
+        labels=MNLI_LABELS,
+        metric=Metric("matthews"),
+        scores=("accuracy", "matthews"),
+        file_names={"full": ("diagnostic-full.tsv",), "test": DIAGNOSTIC_NAMES},
+        evaluation_split="full",
+        leaderboard={"test": "AX.tsv"},
+    )

@@ -29,7 +29,7 @@ class SpanNerTask(NerTask[NerDataConfig]):
         name: as in ``--task cluener``.
         description: one line.
         types: of the entities, in the order of the tags' ids.
-        submission_file: name of the leaderboard's file for the test split.
+        leaderboard: split to the name of the file that cluebenchmarks.com takes.
     """
 
     scores_names: ClassVar[bool] = True
@@ -38,7 +38,7 @@ class SpanNerTask(NerTask[NerDataConfig]):
     name: str
     description: str
     types: tuple[str, ...]
-    submission_file: str
+    leaderboard: Mapping[str, str]
 
     def open(self, data: NerDataConfig) -> Dataset:
         """Finds the three files; see :meth:`bertcore.contracts.task.Task.open`."""
@@ -64,10 +64,6 @@ class SpanNerTask(NerTask[NerDataConfig]):
             return Split(read_span_file(file, data.unit or "character", labeled=split != "test", types=self.types))
 
         return Dataset(files, read, scheme_tags(data.scheme or "BIO", self.types))
-
-    def submissions(self) -> Mapping[str, str]:
-        """The test split."""
-        return {"test": self.submission_file}
 
     def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
         """JSON lines ``{"id": 0, "label": {type: {surface: [[first, last]]}}}``, as CLUE wants them."""

@@ -24,7 +24,7 @@ def cluener() -> SpanNerTask:
             "position",
             "scene",
         ),
-        submission_file="cluener_predict.json",
+        leaderboard={"test": "cluener_predict.json"},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,26 +38,24 @@ _OFFICIAL_NAME = re.compile(
 )
 
 
+@dataclass
 class QuestionAnsweringTask(Task[QuestionsT, SpanExtraction]):
     """Questions whose answers are spans of a context, in files of SQuAD's form.
 
     Attributes:
         name: as in ``--task squad``.
         description: one line.
-        scorer: what a prediction is judged by.
-        submission_file: name of the file that the leaderboard asks for, by split.
+        score_answer: what a prediction is judged by.
+        leaderboard: split to the name of the file of all its predictions.
     """
 
     metric = Metric("f1")
     own_files = True
 
-    def __init__(
-        self, name: str, description: str, scorer: Scorer, submission_file: Mapping[str, str] | None = None
-    ) -> None:
-        self.name = name
-        self.description = description
-        self._scorer = scorer
-        self._submission_file = dict(submission_file or {})
+    name: str
+    description: str
+    score_answer: Scorer
+    leaderboard: Mapping[str, str]
 
     # Data
 
@@ -129,7 +128,7 @@ class QuestionAnsweringTask(Task[QuestionsT, SpanExtraction]):
 
     def scorer(self, data: QuestionsT) -> Scorer:
         """What a prediction is judged by."""
-        return self._scorer
+        return self.score_answer
 
     # Files of predictions
 
@@ -146,10 +145,6 @@ class QuestionAnsweringTask(Task[QuestionsT, SpanExtraction]):
             {**question_entry(example), "prediction": text} for example, text in zip(examples, file.texts, strict=True)
         ]
         return evaluate_answers(examples, file.texts, self.scorer(data), entries, file.strangers)
-
-    def submissions(self) -> Mapping[str, str]:
-        """The leaderboard's file by split."""
-        return self._submission_file
 
     def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
         """``{"id": "text"}`` in the order of the examples; see :meth:`bertcore.contracts.task.Task.submission`.

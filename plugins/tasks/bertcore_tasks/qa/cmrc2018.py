@@ -1,18 +1,24 @@
-"""CMRC 2018: a span of a Chinese paragraph that answers a question."""
+"""The task CMRC 2018 and its options."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
-from bertcore.plugins.hookspecs import hookimpl
+from bertcore.contracts.benchmark import Benchmark
+from pydantic import Field
 
-if TYPE_CHECKING:
-    from bertcore.contracts.task import Task
+from bertcore_tasks.benchmarks import CLUE
+from bertcore_tasks.qa.base import QuestionAnsweringTask
+from bertcore_tasks.qa.options import QuestionAnsweringConfig
 
 
-@hookimpl
-def bertcore_register_tasks() -> list[Task]:
-    """The task ``cmrc2018``."""
-    from bertcore_tasks.qa.cmrc2018_task import Cmrc2018Task
+class Cmrc2018Config(QuestionAnsweringConfig):
+    """Data options: answers may be longer than SQuAD's, since a token is a character; CLUE's baseline allows 50."""
 
-    return [Cmrc2018Task()]
+    max_answer_length: int = Field(50, ge=1, description="tokens of the longest answer")
+
+
+class Cmrc2018Task(QuestionAnsweringTask[Cmrc2018Config]):
+    """Spans of a Chinese paragraph."""
+
+    benchmark: ClassVar[Benchmark | None] = CLUE
