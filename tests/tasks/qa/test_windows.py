@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import tokenizers
 from bertcore_tasks.qa.answers import Gold
+from bertcore_tasks.qa.encoding import encode_windows
 from bertcore_tasks.qa.metrics import normalize
-from bertcore_tasks.qa.windows import LOST, encode_windows
+from bertcore_tasks.qa.windows import LOST
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

@@ -19,6 +19,7 @@ from bertcore.heads import SpanExtraction
 
 from bertcore_tasks.own_files import own_files
 from bertcore_tasks.qa.accumulator import SpanAccumulator, question_entry
+from bertcore_tasks.qa.encoding import encode_windows
 from bertcore_tasks.qa.forms import read_asked
 from bertcore_tasks.qa.metrics import Scorer
 from bertcore_tasks.qa.options import QuestionsT
@@ -29,7 +30,6 @@ from bertcore_tasks.qa.scoring import (
     require_distinct,
     score_names,
 )
-from bertcore_tasks.qa.windows import encode_windows
 from bertcore_tasks.texts import text_examples
 
 # SQuAD, CMRC 2018, DRCD (DRCD_training.json) and CAIL 2019 (dev_ground_truth.json).
@@ -110,7 +110,7 @@ class QuestionAnsweringTask(Task[QuestionsT, SpanExtraction]):
     def encode(
         self, examples: Sequence[Example], tokenizer: Tokenizer, head: SpanExtraction, max_length: int, data: QuestionsT
     ) -> Encoding:
-        """See :func:`bertcore_tasks.qa.windows.encode_windows`."""
+        """See :func:`bertcore_tasks.qa.encoding.encode_windows`."""
         return encode_windows(
             examples, tokenizer, max_length, data.doc_stride, data.max_question_length, data.max_answer_length
         )
