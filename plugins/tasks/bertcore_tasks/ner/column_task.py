@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -77,18 +77,18 @@ class ColumnNerTask(NerTask[NerDataConfig]):
 
         def read(split: str) -> Split:
             if split not in splits:
-                splits[split] = read_column_split(
-                    files[split][0],
-                    scheme,
-                    types=self.types,
-                    repair=data.repair,
-                    tagged=split != "test",
-                    clean=self.clean,
-                    other_names=self.other_names,
-                )
+                splits[split] = self._read(files[split][0], scheme, data.repair, tagged=split != "test")
             return splits[split]
 
         return Dataset(files, read, scheme_tags(scheme, self.types), notes=notes)
+
+    def _read(self, file: Path, scheme: str, repair: bool, *, tagged: bool) -> Split:
+        notes: list[str] = []
+        lines = [_renamed(sentence, self.other_names) for sentence in read_columns(file, Columns(), tagged, notes)]
+        sentences = tagged_sentences(
+            file, lines, scheme, types=self.types, repair=repair, notes=notes, clean=self.clean
+        )
+        return Split(sentences, tuple(notes))
 
     def _find(self, path: Path) -> tuple[Layout, dict[str, tuple[Path, ...]]]:
         if path.is_file():  # any file can be scored
@@ -121,42 +121,8 @@ def _scheme_of_first_lines(file: Path, lines: int = 20_000) -> str:
     return found_scheme(tags)
 
 
-def read_column_split(
-    file: Path,
-    scheme: str,
-    *,
-    types: Sequence[str] | None,
-    repair: bool,
-    tagged: bool,
-    columns: Columns | None = None,
-    clean: Clean | None = None,
-    other_names: Mapping[str, str] | None = None,
-) -> Split:
-    """Reads a file of columns as sentences with their gold entities.
-
-    Args:
-        file: the file.
-        scheme: of its tags.
-        types: that may occur; None for any.
-        repair: read tags that break the scheme as conlleval does.
-        tagged: whether each line must have a tag.
-        columns: which column holds what; by default the first and the last.
-        clean: turns the units of the file into those of the text.
-        other_names: what the file may call a type, to its name.
-
-    Raises:
-        DataError: something is wrong (file and line).
-    """
-    notes: list[str] = []
-    read = read_columns(file, columns or Columns(), tagged, notes)
-    if other_names:
-        read = [_renamed(sentence, other_names) for sentence in read]
-    sentences = tagged_sentences(file, read, scheme, types=types, repair=repair, notes=notes, clean=clean)
-    return Split(sentences, tuple(notes))
-
-
 def _renamed(sentence: TaggedLines, names: Mapping[str, str]) -> TaggedLines:
-    if sentence.tags is None:
+    if sentence.tags is None or not names:
         return sentence
     pairs = map(split_tag, sentence.tags)
     return replace(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-from bertcore.contracts.batch import Column, from_rows
+from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.tagging import OUTSIDE, Span, count_merged, entity_types, find_scheme, is_mark, spans_to_tags
 from bertcore.contracts.task import Encoding
 from bertcore.contracts.tokenizer import Tokenizer
@@ -14,7 +15,7 @@ from bertcore.heads import TokenClassification
 from bertcore.progress import tracked
 
 from bertcore_tasks.ner.units import Sentence, align
-from bertcore_tasks.ner.windows import plan_windows
+from bertcore_tasks.ner.windows import WindowPlan, plan_windows
 
 UNIT_COLUMN = "unit"
 """Which unit of its text a label position stands for, int32; -1 where another window knows more about it."""
@@ -75,49 +76,22 @@ class SentenceEncoder:
         """Encodes texts; the notes say what was windowed, cut, or cannot be told by the model's tags."""
         labeled = all(sentence.label is not None for sentence in sentences)
         pieces = iter(self._tokenizer.encode_units([word for sentence in sentences for word in _words(sentence)]))
-        rows: list[list[int]] = []
-        example_index: list[int] = []
-        positions: list[list[int]] = []
-        units: list[int] = []
-        labels: list[int] = []
-        truncated: list[int] = []
-        losses = _Losses()
+        rows, losses, truncated = _Rows(), _Losses(), []
         for index, sentence in enumerate(tracked(sentences, "encoding", "texts")):
             tokens = [next(pieces) for _ in range(len(sentence.units))]
-            sizes = [len(token) for token in tokens]
-            plan = plan_windows(sizes, self._capacity, self._overlap, self._truncate)
-            kept = plan.bounds[-1][1]
-            too_long = sum(size > self._capacity for size in sizes[:kept])
-            losses.long_units += too_long
-            losses.windowed += len(plan.bounds) > 1
-            losses.windows += len(plan.bounds) if len(plan.bounds) > 1 else 0
-            if kept < len(tokens):
-                losses.cut_texts += 1
-                losses.cut_characters += len(sentence.text) - sentence.units.ends[kept - 1]
-                losses.cut_entities += sum(span.end > sentence.units.ends[kept - 1] for span in sentence.label or ())
-            if kept < len(tokens) or too_long:
+            plan = plan_windows([len(token) for token in tokens], self._capacity, self._overlap, self._truncate)
+            if losses.of_windows(sentence, tokens, plan, self._capacity):
                 truncated.append(index)
             spans = self._spans(sentence, losses) if labeled else []
             for number, (start, end) in enumerate(plan.bounds):
-                row = list(self._before)
-                firsts: list[int] = []
-                for unit in range(start, end):
-                    firsts.append(len(row))
-                    row += tokens[unit][: self._capacity]
-                rows.append(row + self._behind)
-                positions.append(firsts)
-                example_index.append(index)
-                units += np.where(plan.owner[start:end] == number, np.arange(start, end), -1).tolist()
+                rows.add(index, self._before, [token[: self._capacity] for token in tokens[start:end]], self._behind)
+                rows.units += np.where(plan.owner[start:end] == number, np.arange(start, end), -1).tolist()
                 if labeled:
-                    labels += self._labels(spans, start, end)
-        columns = {UNIT_COLUMN: Column(np.array(units, dtype=np.int32), "label")}
-        if labeled:
-            columns["labels"] = Column(np.array(labels, dtype=np.int32), "label")
-        batch = from_rows(rows, [[0] * len(row) for row in rows], columns, example_index, positions)
+                    rows.labels += self._labels(spans, start, end)
         notes = losses.notes(self._max_length)
         if self._marks:
             notes = (f"the model's labels {', '.join(self._marks)} mark special tokens and are never predicted", *notes)
-        return Encoding(batch, np.array(truncated, dtype=np.int64), notes)
+        return Encoding(rows.batch(labeled), np.array(truncated, dtype=np.int64), notes)
 
     def _spans(self, sentence: Sentence, losses: _Losses) -> list[Span]:
         """The entities that the model's tags can tell, in units."""
@@ -141,6 +115,36 @@ class SentenceEncoder:
         return [self._ids.get(tag, outside) for tag in spans_to_tags(inside, end - start, self._scheme)]
 
 
+@dataclass
+class _Rows:
+    """Rows as they are made; ``units`` and ``labels`` have one value for each label position, row behind row."""
+
+    input_ids: list[list[int]] = field(default_factory=list)
+    label_positions: list[list[int]] = field(default_factory=list)
+    example_index: list[int] = field(default_factory=list)
+    units: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+
+    def add(self, example: int, before: list[int], units: list[list[int]], behind: list[int]) -> None:
+        """Adds a row of units between special tokens; the first token of each unit is a label position."""
+        row = list(before)
+        positions: list[int] = []
+        for tokens in units:
+            positions.append(len(row))
+            row += tokens
+        self.input_ids.append(row + behind)
+        self.label_positions.append(positions)
+        self.example_index.append(example)
+
+    def batch(self, labeled: bool) -> Batch:
+        """All rows, of one segment."""
+        columns = {UNIT_COLUMN: Column(np.array(self.units, dtype=np.int32), "label")}
+        if labeled:
+            columns["labels"] = Column(np.array(self.labels, dtype=np.int32), "label")
+        segments = [[0] * len(row) for row in self.input_ids]
+        return from_rows(self.input_ids, segments, columns, self.example_index, self.label_positions)
+
+
 class _Losses:
     """What encoding cost, by kind."""
 
@@ -149,6 +153,21 @@ class _Losses:
         self.windowed = self.windows = self.long_units = 0
         self.off_units = self.overlapping = self.merged = self.unknown_entities = 0
         self.unknown: set[str] = set()
+
+    def of_windows(self, sentence: Sentence, tokens: Sequence[list[int]], plan: WindowPlan, capacity: int) -> bool:
+        """Counts what the windows of a text cost, and says whether some of its tokens are in none."""
+        kept = plan.bounds[-1][1]
+        too_long = sum(len(token) > capacity for token in tokens[:kept])
+        self.long_units += too_long
+        if len(plan.bounds) > 1:
+            self.windowed += 1
+            self.windows += len(plan.bounds)
+        if kept < len(tokens):
+            end = sentence.units.ends[kept - 1]
+            self.cut_texts += 1
+            self.cut_characters += len(sentence.text) - end
+            self.cut_entities += sum(span.end > end for span in sentence.label or ())
+        return kept < len(tokens) or too_long > 0
 
     def notes(self, max_length: int) -> tuple[str, ...]:
         """One line for each kind that occurred."""

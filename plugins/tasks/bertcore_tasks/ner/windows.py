@@ -1,4 +1,15 @@
-"""Windows over the units of a text that is longer than the model."""
+"""Windows over the units of a text that is longer than the model.
+
+Ten units of one token each, where a row has room for six and ``overlap`` is three::
+
+    text       u0 u1 u2 u3 u4 u5 u6 u7 u8 u9
+    window 0   U0 U1 U2 U3 U4 u5
+    window 1            u3 u4 U5 U6 U7 u8
+    window 2                     u6 u7 U8 U9
+
+Every window is learned whole. A capital marks the window that owns the unit: its tag is taken from there, where most of
+what stands around it is seen, and the tags of a text are merged by nothing else.
+"""
 
 from __future__ import annotations
 
