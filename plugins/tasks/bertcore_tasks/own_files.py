@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bertcore.config import DataConfig
@@ -65,32 +66,13 @@ def own_files(
         UsageError: nothing is named.
         DataError: a file or folder is missing, of a form that the task does not read, or not the only one of its split.
     """
-    known = ", ".join(suffixes)
-    files: dict[str, tuple[Path, ...]] = {}
-    named = {split: Path(name) for split in SPLITS if (name := getattr(data, split)) is not None}
+    names = _Names(tuple(suffixes), official)
     path = None if data.path is None else Path(data.path)
-    if path is not None and path.is_file():
-        files["dev"] = (path,)
-    elif path is not None:
-        if not path.is_dir():
-            remedy = did_you_mean(nearest_path(path), "name single files with --train, --dev and --test")
-            raise DataError("no such file or folder", remedy, origin=Origin(str(path)), code="file-missing")
-        found = _in_folder(path, suffixes, official)
-        for split in [split for split in SPLITS if split in found and split not in named]:
-            if len(found[split]) > 1:
-                names = " and ".join(file.name for file in found[split])
-                remedy = f"choose one with --set data.{split}=FILE"
-                raise DataError(f"both {names}", remedy, origin=Origin(str(path)), code="file-ambiguous")
-            files[split] = (found[split][0],)
+    named = {split: Path(name) for split in SPLITS if (name := getattr(data, split)) is not None}
+    files = {} if path is None else _files_at(path, names, besides=named)
     files |= {split: (file,) for split, file in named.items()}
     if not files and path is not None:
-        for file in sorted(path.iterdir()):
-            if SYNONYMS.get(file.stem, file.stem) in SPLITS and file.is_file():
-                _refuse_other_kinds(file)
-        remedy = "name the files with --set data.train=FILE --set data.dev=FILE"
-        meant = other_level(path, lambda folder: bool(_in_folder(folder, suffixes, official)))
-        problem = f"no train, dev or test with a suffix {known}"
-        raise DataError(problem, did_you_mean(meant, remedy), origin=Origin(str(path)), code="file-missing")
+        raise _no_file_in(path, names)
     if not files:
         raise UsageError("no data", "give --train FILE and --dev FILE, or --data FOLDER", code="argument-missing")
     for split, (file,) in files.items():
@@ -98,27 +80,74 @@ def own_files(
             remedy = did_you_mean(nearest_path(file), f"check --{split}")
             raise DataError("no such file", remedy, origin=Origin(str(file)), code="file-missing")
         if file.suffix.lower() not in suffixes and not any_suffix:
-            _refuse_other_kinds(file)
-            problem, remedy = f"not one of {known}", "convert the file, or give it the suffix of its form"
-            if file.suffix.lower() in _FOREIGN:
-                what, remedy = _FOREIGN[file.suffix.lower()]
-                problem = f"{what}, and {problem}"
-            raise DataError(problem, remedy, origin=Origin(str(file)), code="file-kind-wrong")
+            raise _not_of_form(file, names)
     return files
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What the files of a task are called: suffixes, and further whole names; their first group is the split."""
+
+    suffixes: tuple[str, ...]
+    official: re.Pattern[str] | None
+
+    def split_of(self, file: Path) -> str | None:
+        """The split that a file of a folder is; None for another file."""
+        match = self.official.fullmatch(file.name) if self.official is not None else None
+        name = file.stem if match is None else match[1].lower()
+        split = SYNONYMS.get(name, name)
+        return split if match is not None or (split in SPLITS and file.suffix in self.suffixes) else None
+
+    def in_folder(self, folder: Path) -> dict[str, list[Path]]:
+        """All files of each split."""
+        found: dict[str, list[Path]] = {}
+        for file in sorted(file for file in folder.iterdir() if file.is_file()):
+            split = self.split_of(file)
+            if split is not None:
+                found.setdefault(split, []).append(file)
+        return found
+
+
+def _files_at(path: Path, names: _Names, besides: Container[str]) -> dict[str, tuple[Path, ...]]:
+    """The single file, or those of a folder but for the splits that are named ``besides``."""
+    if path.is_file():
+        return {"dev": (path,)}
+    if not path.is_dir():
+        remedy = did_you_mean(nearest_path(path), "name single files with --train, --dev and --test")
+        raise DataError("no such file or folder", remedy, origin=Origin(str(path)), code="file-missing")
+    files: dict[str, tuple[Path, ...]] = {}
+    found = names.in_folder(path)
+    for split in [split for split in SPLITS if split in found and split not in besides]:
+        if len(found[split]) > 1:
+            several = " and ".join(file.name for file in found[split])
+            remedy = f"choose one with --set data.{split}=FILE"
+            raise DataError(f"both {several}", remedy, origin=Origin(str(path)), code="file-ambiguous")
+        files[split] = (found[split][0],)
+    return files
+
+
+def _no_file_in(folder: Path, names: _Names) -> DataError:
+    """The error about a folder without a file of any split."""
+    for file in sorted(folder.iterdir()):
+        if SYNONYMS.get(file.stem, file.stem) in SPLITS and file.is_file():
+            _refuse_other_kinds(file)
+    problem = f"no train, dev or test with a suffix {', '.join(names.suffixes)}"
+    meant = other_level(folder, lambda other: bool(names.in_folder(other)))
+    remedy = did_you_mean(meant, "name the files with --set data.train=FILE --set data.dev=FILE")
+    return DataError(problem, remedy, origin=Origin(str(folder)), code="file-missing")
+
+
+def _not_of_form(file: Path, names: _Names) -> DataError:
+    """The error about a file that the task does not read."""
+    _refuse_other_kinds(file)
+    problem, remedy = f"not one of {', '.join(names.suffixes)}", "convert the file, or give it the suffix of its form"
+    if file.suffix.lower() in _FOREIGN:
+        what, remedy = _FOREIGN[file.suffix.lower()]
+        problem = f"{what}, and {problem}"
+    return DataError(problem, remedy, origin=Origin(str(file)), code="file-kind-wrong")
 
 
 def _refuse_other_kinds(file: Path) -> None:
     """Names a workbook or an archive for what it is, before something is said of its suffix."""
     with file.open("rb") as stream:
         refuse_other_kinds(stream.read(_HEAD), str(file))
-
-
-def _in_folder(folder: Path, suffixes: Sequence[str], official: re.Pattern[str] | None) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
-    for file in sorted(file for file in folder.iterdir() if file.is_file()):
-        match = official.fullmatch(file.name) if official is not None else None
-        name = file.stem if match is None else match[1].lower()
-        split = SYNONYMS.get(name, name)
-        if match is not None or (split in SPLITS and file.suffix in suffixes):
-            found.setdefault(split, []).append(file)
-    return found

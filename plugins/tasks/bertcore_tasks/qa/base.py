@@ -23,13 +23,9 @@ from bertcore_tasks.qa.encoding import encode_windows
 from bertcore_tasks.qa.forms import read_asked
 from bertcore_tasks.qa.metrics import Scorer
 from bertcore_tasks.qa.options import QuestionsT
+from bertcore_tasks.qa.predictions import read_predictions, require_distinct
 from bertcore_tasks.qa.reading import read_questions
-from bertcore_tasks.qa.scoring import (
-    evaluate_answers,
-    read_predictions,
-    require_distinct,
-    score_names,
-)
+from bertcore_tasks.qa.scoring import evaluate_answers, score_names
 from bertcore_tasks.texts import text_examples
 
 # SQuAD, CMRC 2018, DRCD (DRCD_training.json) and CAIL 2019 (dev_ground_truth.json).
