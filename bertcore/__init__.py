@@ -111,7 +111,6 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.plugins.discovery import installed_plugins as installed_plugins
     from bertcore.plugins.hookspecs import hookimpl as hookimpl
     from bertcore.plugins.lazy import LazyPlugin as LazyPlugin
-    from bertcore.plugins.lazy import LazyPlugin as LazyPlugin
     from bertcore.plugins.registry import Registry as Registry
     from bertcore.progress import tracked as tracked
     from bertcore.trackers.progress_display import show_progress as show_progress
@@ -154,7 +153,6 @@ _NAMES = {
     "bertcore.heads": "Regression SequenceClassification SpanExtraction TokenClassification",
     "bertcore.plugins.discovery": "installed_plugins",
     "bertcore.plugins.hookspecs": "hookimpl",
-    "bertcore.plugins.lazy": "LazyPlugin",
     "bertcore.plugins.lazy": "LazyPlugin",
     "bertcore.plugins.registry": "Registry",
     "bertcore.progress": "tracked",
