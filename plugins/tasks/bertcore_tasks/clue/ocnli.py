@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from bertcore.config import DataConfig
@@ -23,24 +24,25 @@ class OcnliConfig(DataConfig):
 class OcnliTask(ClueTask[OcnliConfig]):
     """Inference between two Chinese sentences."""
 
-    def find_files(self, path: Path, data: OcnliConfig, notes: list[str]) -> dict[str, tuple[Path, ...]]:
-        """As every task of CLUE, but with the training file that the options name; the others are noted.
+    def find_files(self, path: Path, data: OcnliConfig) -> dict[str, tuple[Path, ...]]:
+        """As every task of CLUE, but with the training file that the options name.
 
         Raises:
             DataError: there are no files, or no training file of the name.
         """
-        files = super().find_files(path, data, notes)
-        if path.is_file():
-            return files
-        if data.training_file is not None:
+        files = super().find_files(path, data)
+        if path.is_dir() and data.training_file is not None:
             files["train"] = (path / data.training_file,)
             if not files["train"][0].is_file():
                 origin = Origin(str(files["train"][0]))
                 raise DataError("no such file", "check data.training_file", origin=origin, code="file-missing")
+        return files
+
+    def notes_on_files(self, path: Path, files: Mapping[str, tuple[Path, ...]]) -> tuple[str, ...]:
+        """Which training files are not read."""
         read = files["train"][0].name if "train" in files else ""
         others = [name for name in self.file_names["train"] if name != read and (path / name).is_file()]
-        if others:
-            notes.append(
-                f"the training file is {read}; not read: {', '.join(others)} (--set data.training_file=NAME chooses)"
-            )
-        return files
+        if not others:
+            return ()
+        listed = ", ".join(others)
+        return (f"the training file is {read}; not read: {listed} (--set data.training_file=NAME chooses)",)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from bertcore.config import DataConfig
-from bertcore.contracts.dataset import Example
+from bertcore.contracts.dataset import Split
 from bertcore.data.tables import parse_json_lines, read_lines
 from bertcore.errors import DataError, Origin
 from pydantic import Field
@@ -57,12 +58,9 @@ class TnewsTask(ClueTask[TnewsConfig]):
         """The sentence, and the keywords where they are asked for."""
         return ("sentence", "keywords") if data.keywords else ("sentence",)
 
-    def read_split(
-        self, split: str, file: Path, labels: tuple[str, ...], data: TnewsConfig, notes: list[str]
-    ) -> list[Example]:
+    def read_split(self, split: str, file: Path, labels: tuple[str, ...], data: TnewsConfig) -> Split:
         """Counts the examples without keywords, too: the official training file was handed out with and without."""
-        examples = super().read_split(split, file, labels, data, notes)
-        without = sum(example.texts.get("keywords") == "" for example in examples)
-        if without:
-            notes.append(f"{file.name}: {without} of {len(examples)} examples have no keywords")
-        return examples
+        found = super().read_split(split, file, labels, data)
+        without = sum(example.texts.get("keywords") == "" for example in found)
+        note = f"{file.name}: {without} of {len(found)} examples have no keywords"
+        return replace(found, notes=(*found.notes, note)) if without else found

@@ -70,8 +70,8 @@ class OwnClassificationTask(ClassificationTask[LabelsConfig]):
         labels = () if first == "test" else _labels(opened.first)
         if first == TRAINING:
             _check_labels(opened.first, labels, data)
-            opened.notes.extend(_words_on_labels(opened.first, labels, data))
-        return Dataset(files, opened.read, labels, discovered=True, notes=opened.notes, options=opened.options)
+        notes = tuple(_words_on_labels(opened.first, labels, data)) if first == TRAINING else ()
+        return Dataset(files, opened.read, labels, discovered=True, notes=notes, options=opened.options)
 
     def choose_head(self, dataset: Dataset, data: LabelsConfig, options: HeadConfig) -> SequenceClassification:
         """A softmax over the labels, or a sigmoid for each."""
@@ -178,9 +178,9 @@ def _words_on_labels(reading: Reading, labels: tuple[str, ...], data: LabelsConf
             f"{name}: {HIDDEN!r} is read as a label like the others; where it stands for no label: "
             f"--set data.ignore_labels={HIDDEN}"
         )
-    if len(labels) > max(_FEW, len(reading.examples) // 2) and len(reading.columns.labels) == 1:
+    if len(labels) > max(_FEW, len(reading.split) // 2) and len(reading.columns.labels) == 1:
         words.append(
-            f"{name}: {len(labels)} labels in {len(reading.examples)} examples, read from the column "
+            f"{name}: {len(labels)} labels in {len(reading.split)} examples, read from the column "
             f"{reading.columns.labels[0]!r}; another one: --set data.label=NAME"
         )
     if data.multi_label and data.label_separator == "," and any(DOCCANO_SEPARATOR in label for label in labels):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.tagging import scheme_tags
 from bertcore.data.table_files import TableForm
 from bertcore.data.tables import Record
@@ -88,17 +88,16 @@ class OwnNerTask(NerTask[OwnNerConfig]):
         files = own_files(data, (*COLUMNS, *SUFFIXES))
         known_from = next(iter(files))
         file = files[known_from][0]
-        notes: list[str] = []
-        first = _read(file, data, known_from, notes)
+        first = _read(file, data, known_from)
         unit = data.unit or _unit(first)
         splits = {known_from: first.in_units(unit)}
 
-        def read(split: str) -> list[Sentence]:
+        def read(split: str) -> Split:
             if split not in splits:
-                splits[split] = _read(files[split][0], data, split, notes).in_units(unit)
+                splits[split] = _read(files[split][0], data, split).in_units(unit)
             return splits[split]
 
-        types = _types(splits[known_from])
+        types = _types(first.sentences)
         if not types and known_from == "train":
             raise DataError(
                 f"no entity in {len(first.sentences)} texts",
@@ -107,7 +106,7 @@ class OwnNerTask(NerTask[OwnNerConfig]):
                 code="entities-missing",
             )
         labels = scheme_tags(first.scheme, types)
-        return Dataset(files, read, labels, discovered=True, notes=notes, options={"unit": unit})
+        return Dataset(files, read, labels, discovered=True, options={"unit": unit})
 
     def read_input(self, file: Path, data: OwnNerConfig) -> list[Record] | None:
         """Tables with a row for each token, too, and JSON; see :meth:`bertcore.contracts.task.Task.read_input`."""
@@ -139,26 +138,29 @@ class _Reading:
         sentences: with their entities.
         scheme: of the file's tags, or the one that spans are learned in.
         has_units: whether the file says what carries a tag.
+        notes: what is to be said.
     """
 
     sentences: list[Sentence]
     scheme: str
     has_units: bool
+    notes: tuple[str, ...]
 
-    def in_units(self, unit: UnitKind) -> list[Sentence]:
+    def in_units(self, unit: UnitKind) -> Split:
         """The sentences, split into these units where the file does not split them."""
-        return self.sentences if self.has_units else split_texts(self.sentences, unit)
+        return Split(self.sentences if self.has_units else split_texts(self.sentences, unit), self.notes)
 
 
-def _read(file: Path, data: OwnNerConfig, split: str, notes: list[str]) -> _Reading:
+def _read(file: Path, data: OwnNerConfig, split: str) -> _Reading:
+    notes: list[str] = []
     labeled = split != "test"
     if file.suffix.lower() in SUFFIXES or is_annotated_table(file, data.encoding):
         end_inside = None if data.span_end is None else data.span_end == "inside"
         form = JsonForm(data.text, data.label, data.tag_names, end_inside, data.encoding)
         lines, texts = read_annotated(file, form, labeled=labeled, notes=notes)
         if texts:
-            notes.extend(note for note in notes_on_invisible(texts, file.name) if note not in notes)
-            return _Reading(texts, data.scheme or "BIO", has_units=False)
+            notes += notes_on_invisible(texts, file.name)
+            return _Reading(texts, data.scheme or "BIO", has_units=False, notes=tuple(notes))
     elif data.sentence is not None or is_token_table(file, data.encoding):
         lines = _read_tokens(file, data, tagged=labeled, notes=notes)
     else:
@@ -166,8 +168,8 @@ def _read(file: Path, data: OwnNerConfig, split: str, notes: list[str]) -> _Read
         lines = read_columns(file, columns, labeled, notes)
     scheme = _scheme(file, data, [tag for sentence in lines for tag in sentence.tags or ()], notes)
     sentences = tagged_sentences(file, lines, scheme, types=None, repair=data.repair, notes=notes)
-    notes.extend(note for note in notes_on_invisible(sentences, file.name) if note not in notes)
-    return _Reading(sentences, scheme, has_units=True)
+    notes += notes_on_invisible(sentences, file.name)
+    return _Reading(sentences, scheme, has_units=True, notes=tuple(notes))
 
 
 def _read_tokens(file: Path, data: OwnNerConfig, *, tagged: bool, notes: list[str]) -> list[TaggedLines]:
@@ -188,9 +190,8 @@ def _scheme(file: Path, data: OwnNerConfig, tags: Sequence[str], notes: list[str
     if said is not None:
         return said
     found = found_scheme(tags)
-    note = f"{file.name}: its tags are read as {found}; another scheme: --set data.scheme=NAME"
-    if found != "BIO" and note not in notes:
-        notes.append(note)
+    if found != "BIO":
+        notes.append(f"{file.name}: its tags are read as {found}; another scheme: --set data.scheme=NAME")
     return found
 
 

@@ -31,7 +31,7 @@ class OwnRegressionTask(RegressionTask[TableConfig]):
         """Finds the files; see :meth:`bertcore.contracts.task.Task.open`."""
         files = own_files(data, SUFFIXES, any_suffix=True)
         opened = open_splits(files, data, NUMBERS, lambda reading: {})
-        return Dataset(files, opened.read, notes=opened.notes, options=opened.options)
+        return Dataset(files, opened.read, options=opened.options)
 
     def parse_input(self, records: Iterable[tuple[Mapping[str, Any], Origin]], data: TableConfig) -> list[Example]:
         """Reads the text columns; see :meth:`bertcore.contracts.task.Task.parse_input`."""

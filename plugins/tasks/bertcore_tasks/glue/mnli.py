@@ -39,10 +39,10 @@ class DiagnosticTask(GlueTask):
         found = super().open(data)
         return _Diagnostics(found.files, found.read, found.labels, notes=found.notes)
 
-    def read_split(self, split: str, file: Path, notes: list[str]) -> list[Example]:
+    def read_split(self, split: str, file: Path) -> Split:
         """Reads one file; in the one with labels the texts have other columns, and rows are numbered from 0."""
         if split != "full":
-            return super().read_split(split, file, notes)
+            return super().read_split(split, file)
         examples: list[Example] = []
         for number, row in enumerate(read_tsv(file, required=("Premise", "Hypothesis", "Label"))):
             with one_example:
@@ -54,7 +54,7 @@ class DiagnosticTask(GlueTask):
                         origin=row.origin,
                     )
                 )
-        return examples
+        return Split(examples)
 
 
 class _Diagnostics(Dataset):
