@@ -4,6 +4,12 @@ Nothing here knows the rules of conversion. A converter hands over the tensors a
 program that the file is for takes each of them for (:class:`bertcore.contracts.converter.ModelParts`); the equations
 of BERT (Devlin et al. 2019, arXiv 1810.04805) are computed from them in float64, with numpy. A matrix that the rules
 turned the wrong way, or a query in the place of a key, changes the numbers, even where every shape fits.
+
+    source file      -- rules -->  canonical tensors  -- rules -->  destination file
+         |                                                               |
+    parts(), as its own program reads it                            parts(), as its own program reads it
+         |                                                               |
+    float64 outputs  ------------ equal to 1e-5 of the largest -------  float64 outputs
 """
 
 from __future__ import annotations

@@ -6,6 +6,11 @@ tables of embeddings had other names.
 
 Its CRF has two tags more than there are labels, `<START>` and `<STOP>`, and holds scores `[to, from]`; so `dense_1` has
 two rows more, which nothing reaches: what leads to `<START>` or from `<STOP>` scores -10000.
+
+                from  label    <START>   <STOP>
+    to  label         A, turned   s      -10000        A `[from, to]`: crf.transitions
+        <START>       -10000   -10000    -10000        s: crf.start_transitions
+        <STOP>        f        -10000    -10000        f: crf.end_transitions
 """
 
 from __future__ import annotations

@@ -3,6 +3,12 @@
 torch.compile puts `_orig_mod.` before every name, DataParallel `module.`, a script of one's own whatever it calls the
 part that holds the model. None of these is known here by name: what remains behind a wrapper tells. Training loops save
 copies of all weights in the same way: accumulated gradients, moments, averages, each under a prefix of its own.
+
+    module._orig_mod.bert.embeddings.word_embeddings.weight      known from "embeddings." on, so the prefix ends there
+    |- outside ------|
+    |- prefix ------------|
+    ema.module._orig_mod.bert.embeddings.word_embeddings.weight  the same modules and one more: a copy
+    module._orig_mod.classifier.weight                           a head: it stands where the encoder stands
 """
 
 from __future__ import annotations
