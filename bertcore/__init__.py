@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.api import convert as convert
     from bertcore.api import convert_data as convert_data
     from bertcore.api import evaluate as evaluate
+    from bertcore.api import open as open
     from bertcore.api import predict as predict
     from bertcore.api import resume as resume
     from bertcore.api import run as run
@@ -117,7 +118,7 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.weights.converters.model_folder import config_beside as config_beside
 
 _NAMES = {
-    "bertcore.api": "check_data convert convert_data evaluate predict resume run run_folds run_seeds score submit",
+    "bertcore.api": "check_data convert convert_data evaluate open predict resume run run_folds run_seeds score submit",
     "bertcore.config": "DataConfig HeadConfig",
     "bertcore.contracts.backend": (
         "Backend CheckResult OptimizerState Outputs ParameterGroup Precision Session "

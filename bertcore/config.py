@@ -28,6 +28,9 @@ FILE_OPTIONS = ("path", "train", "dev", "test")
 DIVISION_OPTIONS = ("dev_fraction", "division", "division_seed")
 """Data options that take the split to evaluate from the training examples."""
 
+OPTIONS_BESIDE_ROWS = frozenset({*FILE_OPTIONS, *DIVISION_OPTIONS, "cache", "stream_window"})
+"""Data options that say where data lies or how it is held, and not what its rows are."""
+
 NONE = "none"
 """How a value is switched off in a file, in the environment and in ``--set``; TOML has no null."""
 

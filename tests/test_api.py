@@ -91,14 +91,6 @@ def test_predict(result: api.RunResult) -> None:
         bertcore.predict(result.folder, [records[0], {"sentence1": "a"}])
 
 
-def test_a_model_is_opened_once_for_many_predictions(result: api.RunResult) -> None:
-    from bertcore.plugins.registry import Registry
-
-    trained = api.TrainedModel(result.folder, Registry())
-    first = trained.predict([({"sentence1": "a", "sentence2": "b"}, "here")])
-    assert first == trained.predict([({"sentence1": "a", "sentence2": "b"}, "there")])
-
-
 def test_mistakes_are_errors_with_cause_and_remedy(tiny_en: Path, small_rte: Path, tmp_path: Path) -> None:
     place: dict[str, Any] = {"task": "rte", "backend": "torch", "model": tiny_en, "data": small_rte}
     for changes, kind in (

@@ -8,18 +8,19 @@ print(result.metrics["accuracy"], result.folder)
 from __future__ import annotations
 
 from bertcore.api.data import check_data, convert_data, score
-from bertcore.api.inference import evaluate, predict, submit
+from bertcore.api.inference import evaluate, open, predict, submit
 from bertcore.api.training import resume, run, run_folds, run_seeds
 from bertcore.api.weights import convert
 from bertcore.commands.check_data.findings import DataReport
 from bertcore.commands.convert_data import DataConversion
 from bertcore.commands.convert_weights import ConversionReport
+from bertcore.commands.evaluate import EvaluationResult
+from bertcore.commands.predict import OpenModel
 from bertcore.commands.run_folds import FoldsResult
 from bertcore.commands.run_seeds import SeedsResult
 from bertcore.commands.score import ScoreResult
 from bertcore.commands.submit import SubmissionArchive, SubmissionFile, SubmissionResult
-from bertcore.commands.trained_model import EvaluationResult, TrainedModel
-from bertcore.engine.seed_run import RunResult
+from bertcore.engine.run_result import RunResult
 
 __all__ = [
     "ConversionReport",
@@ -27,17 +28,18 @@ __all__ = [
     "DataReport",
     "EvaluationResult",
     "FoldsResult",
+    "OpenModel",
     "RunResult",
     "ScoreResult",
     "SeedsResult",
     "SubmissionArchive",
     "SubmissionFile",
     "SubmissionResult",
-    "TrainedModel",
     "check_data",
     "convert",
     "convert_data",
     "evaluate",
+    "open",
     "predict",
     "resume",
     "run",

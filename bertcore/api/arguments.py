@@ -100,6 +100,8 @@ KEYS = {
     "test": "data.test",
     "output": "run.output",
     "seed": "run.seed",
+    "device": "run.device",
+    "precision": "evaluate.precision",
 }
 """Keys of the configuration that are arguments, too."""
 
@@ -301,6 +303,8 @@ _NAME = "a text that is not empty"
 KINDS: dict[str, Kind] = {
     "task": Kind(_NAME, '"rte"', _text),
     "backend": Kind(_NAME, '"torch"', _text),
+    "device": Kind(_NAME, '"cpu"', _text),
+    "precision": Kind(_NAME, '"fp32"', _text),
     "split": Kind(_NAME, '"dev"', _text),
     "from_name": Kind(_NAME, '"mindformers"', _text),
     "to_name": Kind(_NAME, '"huggingface"', _text),

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from bertcore.data.memory import is_rows
+from bertcore.data.memory import Frame, is_rows
 from bertcore.engine.given_rows import GivenRows
 from bertcore.errors import UsageError
 
 SPLITS = {"train": "train", "dev": "dev", "validation": "dev", "test": "test"}
 """What a split may be called in a dictionary of splits."""
-
-
-class Frame(Protocol):
-    """A table such as a pandas DataFrame: columns by name, and rows by position."""
-
-    @property
-    def columns(self) -> Any:
-        """Names of the columns."""
-
-    @property
-    def iloc(self) -> Any:
-        """Rows and columns by position."""
 
 
 Rows = Iterable[Mapping[str, Any]] | Mapping[str, Any] | Frame

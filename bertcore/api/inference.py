@@ -1,4 +1,4 @@
-"""Using what was trained: :func:`evaluate`, :func:`predict` and :func:`submit`."""
+"""Using what was trained: :func:`evaluate`, :func:`open`, :func:`predict` and :func:`submit`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Any
 
 from bertcore.api.arguments import PathOrText, checked, gather
 from bertcore.api.data_arguments import Data, sort_data
-from bertcore.api.inputs import Inputs, records_of
+from bertcore.commands import evaluate as evaluation
+from bertcore.commands import predict as prediction
 from bertcore.commands import submit as submission
-from bertcore.commands import trained_model as inference
+from bertcore.commands.evaluate import EvaluationResult
+from bertcore.commands.predict import OpenModel
 from bertcore.commands.submit import SubmissionResult
-from bertcore.commands.trained_model import EvaluationResult
+from bertcore.commands.trained_model import open_trained
+from bertcore.engine.given_inputs import Inputs, records_of
 from bertcore.engine.given_rows import in_temporary_folder
 from bertcore.plugins.registry import Registry
 
@@ -52,8 +55,39 @@ def evaluate(
     named = [name for name, value in (("train", train), ("dev", dev), ("test", test)) if value is not None]
     with in_temporary_folder(rows) as kept:
         given = [*gather(settings, task=task, backend=backend, **files), *kept]
-        trained = inference.TrainedModel(Path(folder), registry or Registry(), given)
-        return trained.evaluate(split or (named[0] if len(named) == 1 else None), rows=rows)
+        trained = open_trained(Path(folder), registry or Registry(), given)
+        return evaluation.evaluate(trained, split or (named[0] if len(named) == 1 else None), rows=rows)
+
+
+@checked
+def open(  # in this module nothing else is opened
+    folder: PathOrText,
+    *,
+    backend: str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    task: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    registry: Registry | None = None,
+) -> OpenModel:
+    """Opens what a run trained, and keeps it loaded, to predict again and again.
+
+    Use it in a ``with`` block, or close it by its :meth:`OpenModel.close`.
+
+    Args:
+        folder: a run folder, or a fine-tuned Hugging Face folder (then with ``task`` and ``backend``).
+        backend: by default that of the run.
+        device: as ``cuda:0``; by default that of the run, or the best one where the backend is another.
+        precision: of the predictions, ``fp32``, ``bf16`` or ``fp16``; by default that of the run's evaluations.
+        task: by default that of the run.
+        settings: dotted keys, as ``{"evaluate.batch_size": 16}``.
+        registry: plugins; by default those installed.
+
+    Raises:
+        BertcoreError: a mistake of the caller, with its cause and remedy.
+    """
+    given = gather(settings, task=task, backend=backend, device=device, precision=precision)
+    return prediction.open_model(open_trained(Path(folder), registry or Registry(), given))
 
 
 @checked
@@ -62,17 +96,21 @@ def predict(
     inputs: Inputs,
     *,
     backend: str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
     task: str | None = None,
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
 ) -> list[dict[str, Any]]:
-    """Predicts texts with what a run trained.
+    """Predicts texts with what a run trained; :func:`open` keeps it loaded for further texts.
 
     Args:
         folder: a run folder, or a fine-tuned Hugging Face folder (then with ``task`` and ``backend``).
         inputs: texts, pairs of texts as tuples, or dictionaries, as ``{"sentence1": ..., "sentence2": ...}``; also a
             pandas Series or DataFrame, or a single text.
         backend: by default that of the run.
+        device: as ``cuda:0``; by default that of the run, or the best one where the backend is another.
+        precision: of the predictions, ``fp32``, ``bf16`` or ``fp16``; by default that of the run's evaluations.
         task: by default that of the run.
         settings: dotted keys.
         registry: plugins; by default those installed.
@@ -83,9 +121,9 @@ def predict(
     Raises:
         BertcoreError: a mistake of the caller, with its cause and remedy.
     """
-    given = gather(settings, task=task, backend=backend)
-    trained = inference.TrainedModel(Path(folder), registry or Registry(), given)
-    return trained.predict(records_of(inputs, trained.task.input_fields(trained.config.data)))
+    given = gather(settings, task=task, backend=backend, device=device, precision=precision)
+    trained = open_trained(Path(folder), registry or Registry(), given)
+    return prediction.predict(trained, records_of(inputs, trained.input_fields))
 
 
 @checked

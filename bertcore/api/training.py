@@ -13,7 +13,7 @@ from bertcore.commands import run_folds as cross_validation
 from bertcore.commands import run_seeds as repeats
 from bertcore.commands.run_folds import FoldsResult
 from bertcore.commands.run_seeds import SeedsResult
-from bertcore.engine.seed_run import RunResult
+from bertcore.engine.run_result import RunResult
 from bertcore.engine.settings import resolve_run
 from bertcore.plugins.registry import Registry
 

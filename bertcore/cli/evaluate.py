@@ -44,14 +44,15 @@ def evaluate(
 
     RUN is a run folder, or a fine-tuned Hugging Face folder. The last line is the score.
     """
-    from bertcore.commands.trained_model import TrainedModel
+    from bertcore.commands import evaluate as evaluation
+    from bertcore.commands.trained_model import open_trained
     from bertcore.config import gather_settings
     from bertcore.contracts.events import SHOWN_METRICS
     from bertcore.plugins.registry import Registry
 
-    trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, settings))
+    trained = open_trained(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, settings))
     with shown_work():
-        result = trained.evaluate(split, note=click.echo)
+        result = evaluation.evaluate(trained, split, note=click.echo)
     shown = list(result.evaluation.baseline.items())[:SHOWN_METRICS]
     baseline = ", ".join(f"{name} {value:.4f}" for name, value in shown)
     click.echo(f"{result.examples_per_second:.1f} examples/s{', baseline: ' + baseline if baseline else ''}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from bertcore.cli.options import (
 
 if TYPE_CHECKING:
     from bertcore.commands.trained_model import TrainedModel
+    from bertcore.data.tables import Record
     from bertcore.engine.prediction_input import Inputs
 
 
@@ -65,7 +67,8 @@ def predict(
     of texts is parted by a tab.
     """
     from bertcore.cli import standard_input
-    from bertcore.commands.trained_model import TrainedModel
+    from bertcore.commands import predict as prediction
+    from bertcore.commands.trained_model import open_trained
     from bertcore.config import gather_settings
     from bertcore.engine.prediction_output import PredictionFile
     from bertcore.errors import UsageError
@@ -77,7 +80,7 @@ def predict(
             "--text and --input exclude each other", "give the texts by one of them", code="arguments-conflict"
         )
     file_of_predictions = None if output is None else PredictionFile(output, force)
-    trained = TrainedModel(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, settings))
+    trained = open_trained(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, settings))
     for note in trained.tokenizer.notes:
         click.echo(f"note: {note}", err=True)
     from_standard_input = not texts and source in (None, "-")
@@ -90,11 +93,11 @@ def predict(
     with shown_work(stdout_is_data=output is None):
         if not texts:
             describe(**trained.header, input=source or standard_input.NAME, output=str(output or ""))
-        predictions = trained.predict(inputs.records)
+        predictions = prediction.predict(trained, inputs.records)
     if file_of_predictions is None:
         _print(predictions)
         return
-    file_of_predictions.write(predictions, inputs, trained.task.input_fields(trained.config.data))
+    file_of_predictions.write(predictions, inputs, trained.input_fields)
     click.echo(f"{len(predictions)} prediction{'s' * (len(predictions) != 1)} written to {output}")
 
 
@@ -104,13 +107,12 @@ def _inputs(trained: TrainedModel, texts: Sequence[str], source: str | None) -> 
     from bertcore.engine.prediction_input import Inputs, read_input, record_of_texts
     from bertcore.errors import Origin
 
-    data = trained.config.data
-    fields = trained.task.input_fields(data)
+    fields = trained.input_fields
     if texts:
         origin = Origin("--text")
         return Inputs.of([(record_of_texts(texts, fields, origin), origin)])
     if source is not None:
-        inputs = read_input(Path(source), trained.task, data)
+        inputs = read_input(Path(source), trained.task, trained.config.data)
         for note in inputs.notes:
             click.echo(f"note: {note}", err=True)
         return inputs
@@ -120,24 +122,35 @@ def _inputs(trained: TrainedModel, texts: Sequence[str], source: str | None) -> 
 def _answer(trained: TrainedModel) -> None:
     """Answers standard input line by line, with the model loaded once."""
     from bertcore.cli.standard_input import LineParser, waiting_lines
+    from bertcore.commands.predict import open_model
     from bertcore.errors import DataError, UsageError
 
-    fields = trained.task.input_fields(trained.config.data)
+    fields = trained.input_fields
     is_person = sys.stdin.isatty()
     if is_person:
         what = "a text" if len(fields) == 1 else f"{' and '.join(fields)} with a tab between them"
         click.echo(f"type {what} and press Enter; Ctrl-D ends", err=True)
-    parser = LineParser(fields)
-    with trained.open() as model:
+    parser, numbers = LineParser(fields), itertools.count()
+    with open_model(trained) as model:
+
+        def answer(lines: Sequence[bytes]) -> None:
+            _print(model.predict_records(_numbered(parser.parse(lines), trained.task.identifier_field, numbers)))
+
         for lines in waiting_lines():
             if not is_person:
-                _print(model.predict(parser.parse(lines)))
+                answer(lines)
                 continue
             for line in filter(bytes.strip, lines):
                 try:
-                    _print(model.predict(parser.parse([line])))
+                    answer([line])
                 except (DataError, UsageError) as error:
                     click.echo(f"error: {error.cause}\nremedy: {error.remedy}", err=True)
+
+
+def _numbered(records: Iterable[Record], name: str, numbers: Iterator[int]) -> Iterator[Record]:
+    """Numbers what has no name of its own through the whole conversation."""
+    for (record, origin), number in zip(records, numbers, strict=False):
+        yield (record if record.get(name) not in (None, "") else {**record, name: str(number)}), origin
 
 
 def _print(predictions: Sequence[dict[str, Any]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -10,9 +10,8 @@ from typing import BinaryIO
 import bertcore
 from bertcore.config import RunConfig
 from bertcore.contracts.dataset import Dataset, Split
-from bertcore.contracts.head import Head
 from bertcore.contracts.record_format import FeatureRecord, RecordFormat
-from bertcore.contracts.task import Encoding, Task
+from bertcore.data.encoder import Encoder
 from bertcore.data.records.comments import commented
 from bertcore.data.records.description import (
     DESCRIPTION,
@@ -26,12 +25,11 @@ from bertcore.data.records.folder import BROUGHT_BY, require_usable, unknown_for
 from bertcore.data.records.layout import RecordLayout, layout_of
 from bertcore.data.records.writing import records_of
 from bertcore.engine.preparation import (
-    choose_max_length,
     data_names,
-    encode_examples,
     find_model,
     find_task,
     open_data,
+    open_encoder,
     settle_options,
 )
 from bertcore.engine.report import write_json
@@ -40,7 +38,6 @@ from bertcore.errors import PluginError, UsageError
 from bertcore.files.writing import atomic_folder
 from bertcore.plugins.registry import Registry
 from bertcore.progress import about, describe, work
-from bertcore.tokenization.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -109,18 +106,10 @@ def convert_data(config: RunConfig, registry: Registry, format_name: str, output
     config = settle_options(config, dataset)
     source = find_model(config.model, registry, tensors=False)
     notes: list[str] = []
-    converter = _Converter(
-        task=task,
-        dataset=dataset,
-        tokenizer=source.tokenizer(config.data.lowercase),
-        head=task.choose_head(dataset, config.data, config.head),
-        config=config,
-        max_length=choose_max_length(config, source),
-        pad_token_id=source.config.pad_token_id,
-        record_format=record_format,
-        note=notes.append,
-    )
-    notes += [*converter.tokenizer.notes, *dataset.notes]
+    head = task.choose_head(dataset, config.data, config.head)
+    encoder = open_encoder(task, source, head, config, notes.append)
+    converter = _Converter(dataset, encoder, source.config.pad_token_id, record_format)
+    notes += [*encoder.tokenizer.notes, *dataset.notes]
     splits: dict[str, ConvertedSplit] = {}
     descriptions: dict[str, SplitDescription] = {}
     with atomic_folder(output) as folder:
@@ -129,51 +118,35 @@ def convert_data(config: RunConfig, registry: Registry, format_name: str, output
             made = descriptions[name] = written.description
             splits[name] = ConvertedSplit(output / made.file, made.example_count, made.record_count, written.truncated)
         write_json(folder / DESCRIPTION, converter.description(descriptions).model_dump(mode="json"))
-    return DataConversion(output, format_name, converter.max_length, splits, tuple(notes))
+    return DataConversion(output, format_name, converter.encoder.max_length, splits, tuple(notes))
 
 
 @dataclass(frozen=True)
 class _Converter:
     """All that the splits of a conversion share."""
 
-    task: Task
     dataset: Dataset
-    tokenizer: Tokenizer
-    head: Head
-    config: RunConfig
-    max_length: int
+    encoder: Encoder
     pad_token_id: int
     record_format: RecordFormat
-    note: Callable[[str], None]
 
     def description(self, splits: dict[str, SplitDescription]) -> FolderDescription:
         """All that ``records.json`` says."""
+        encoder = self.encoder
         return FolderDescription(
             bertcore=bertcore.__version__,
             format=self.record_format.name,
-            task=self.task.name,
-            encoding_version=self.task.encoding_version,
-            head=self.head.name,
+            task=encoder.task.name,
+            encoding_version=encoder.task.encoding_version,
+            head=encoder.head.name,
             labels=self.dataset.labels,
-            head_labels=getattr(self.head, "labels", ()),
+            head_labels=getattr(encoder.head, "labels", ()),
             discovered=self.dataset.discovered,
-            tokenizer=self.tokenizer.fingerprint,
-            max_length=self.max_length,
-            options=data_options(self.config.data),
+            tokenizer=encoder.tokenizer.fingerprint,
+            max_length=encoder.max_length,
+            options=data_options(encoder.options),
             notes=self.dataset.notes,
             splits=splits,
-        )
-
-    def encode(self, split: Split) -> Encoding:
-        """The rows of a split that is held, or of a window of a stream."""
-        return encode_examples(
-            self.task,
-            split,
-            tokenizer=self.tokenizer,
-            head=self.head,
-            config=self.config,
-            max_length=self.max_length,
-            note=self.note,
         )
 
 
@@ -211,15 +184,15 @@ class _SplitWriter:
             notes=tuple(self._notes),
         )
         for text in self.description.reading_notes:
-            converter.note(text)
+            converter.encoder.note(text)
         for text in self._notes:
-            converter.note(f"{name}: {text}")
+            converter.encoder.note(f"{name}: {text}")
 
     def _records(self, split: Split, examples_file: BinaryIO) -> Iterator[FeatureRecord]:
         converter, rows = self._converter, 0
-        length = None if converter.record_format.for_people else converter.max_length
-        for examples in split.windows(converter.config.data.stream_window):
-            encoding = converter.encode(examples)
+        length = None if converter.record_format.for_people else converter.encoder.max_length
+        for part in converter.encoder.windows(split):
+            examples, encoding = part.examples, part.encoding
             batch = replace(encoding.batch, example_index=encoding.batch.example_index + self._examples)
             layout = layout_of(batch, None if split.is_stream else len(examples))
             if layout != (self._layout or layout):
@@ -230,9 +203,11 @@ class _SplitWriter:
             self._layout = layout
             for line in examples_lines(examples, encoding.truncated.tolist()):
                 examples_file.write(line.encode() + b"\n")
-            records = records_of(batch, layout, converter.head, length, converter.pad_token_id, rows)
+            records = records_of(batch, layout, converter.encoder.head, length, converter.pad_token_id, rows)
             if converter.record_format.for_people:
-                records = commented(records, batch, examples, converter.tokenizer, converter.head, self._examples)
+                records = commented(
+                    records, batch, examples, converter.encoder.tokenizer, converter.encoder.head, self._examples
+                )
             with work("writing", len(batch), "rows") as progress:
                 for record in records:
                     yield record

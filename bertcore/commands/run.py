@@ -10,9 +10,10 @@ from bertcore.config import (
     Setting,
 )
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
-from bertcore.engine.prepared_run import PreparedRun
+from bertcore.engine.prepared_run import prepare_run
 from bertcore.engine.run_folder import RunFolder
-from bertcore.engine.seed_run import RunResult, train_seed
+from bertcore.engine.run_result import RunResult
+from bertcore.engine.seed_run import train_seed
 from bertcore.engine.settings import changed_config
 from bertcore.plugins.registry import Registry
 
@@ -30,7 +31,7 @@ def run(config: RunConfig, registry: Registry, rows: GivenRows | None = None) ->
         Interrupted: Ctrl-C or SIGTERM.
     """
     with kept_in_run_folder(rows, config) as config:
-        return train_seed(PreparedRun(config, registry, rows=rows), config.run.seed)
+        return train_seed(prepare_run(config, registry, rows=rows), config.run.seed)
 
 
 def resume(path: Path, registry: Registry, changes: Sequence[Setting] = (), trackers: Sequence[str] = ()) -> RunResult:
@@ -52,4 +53,4 @@ def resume(path: Path, registry: Registry, changes: Sequence[Setting] = (), trac
     folder = RunFolder.open(path)
     with folder.go_on() as notes:
         config = changed_config(folder, registry, changes, trackers)
-        return train_seed(PreparedRun(config, registry, folder, notes=notes), config.run.seed)
+        return train_seed(prepare_run(config, registry, resumed=folder, notes=notes), config.run.seed)

@@ -20,10 +20,11 @@ from bertcore.engine.division import Division, choose_folds, whole_training_spli
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
 from bertcore.engine.judgement import judged
 from bertcore.engine.preparation import find_task, open_undivided, settle_options
-from bertcore.engine.prepared_run import PreparedRun
+from bertcore.engine.prepared_run import prepare_run
 from bertcore.engine.report import write_json_lines
 from bertcore.engine.run_folder import RunFolder, require_free
-from bertcore.engine.seed_run import RunResult, train_seed
+from bertcore.engine.run_result import RunResult
+from bertcore.engine.seed_run import train_seed
 from bertcore.errors import BertcoreError, UsageError
 from bertcore.plugins.registry import Registry
 
@@ -114,8 +115,7 @@ def _train(
                     "run": config.run.model_copy(update={"output": str(parent / name)}),
                 }
             )
-            prepared = PreparedRun(of_fold, registry)
-            prepared.notes[:0] = [] if rows is None else rows.notes
+            prepared = prepare_run(of_fold, registry, notes=() if rows is None else rows.notes)
             results.append(train_seed(prepared, of_fold.run.seed))
     return results
 

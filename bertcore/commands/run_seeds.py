@@ -14,9 +14,10 @@ from bertcore.commands.repeats_report import RepeatsReport, write_repeats_report
 from bertcore.config import RunConfig
 from bertcore.contracts.events import SHOWN_METRICS
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
-from bertcore.engine.prepared_run import PreparedRun
+from bertcore.engine.prepared_run import prepare_run
 from bertcore.engine.run_folder import RunFolder
-from bertcore.engine.seed_run import RunResult, train_seed
+from bertcore.engine.run_result import RunResult
+from bertcore.engine.seed_run import train_seed
 from bertcore.errors import UsageError
 from bertcore.plugins.registry import Registry
 
@@ -57,7 +58,7 @@ def run_seeds(
     if config.train.stop_after is not None:
         raise UsageError("with train.stop_after no seed comes to a score", "leave it out, or train with one --seed")
     with kept_in_run_folder(rows, in_own_folder(config)) as config, removed_if_empty(config) as parent:
-        prepared = PreparedRun(config, registry, rows=rows)
+        prepared = prepare_run(config, registry, rows=rows)
         results = [train_seed(prepared, seed, suffix=f"seed-{seed}") for seed in seeds]
     outcome = outcome_of(results)
     summary = f"{outcome.scores}, seeds {len(seeds)}"

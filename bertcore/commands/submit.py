@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertcore.commands.trained_model import TrainedModel
+from bertcore.commands.predict import predict_split
+from bertcore.commands.trained_model import open_trained
 from bertcore.config import RunConfig, Setting
 from bertcore.contracts.benchmark import Benchmark
 from bertcore.engine.preparation import data_names, find_task, open_data
@@ -97,11 +98,11 @@ def submit(
     benchmark = _common_benchmark(planned, registry, settings) if archive else None
     contents: list[tuple[SubmissionFile, str]] = []
     for run, splits in planned.items():
-        trained = TrainedModel(run, registry, settings)
+        trained = open_trained(run, registry, settings)
         describe(run=str(run), **trained.header, data=f"{data_names(trained.config.data)}: {', '.join(splits)}")
         for split, name in splits.items():
             with about(str(run)):
-                predictions = trained.predict_split(split, lambda text, run=run: note(f"{run}: {text}"))  # type: ignore[misc]
+                predictions = predict_split(trained, split, lambda text, run=run: note(f"{run}: {text}"))  # type: ignore[misc]
             file = SubmissionFile(output / name, run, split, len(predictions))
             contents.append((file, trained.task.submission(split, predictions)))
     with atomic_folder(output) as temporary:

@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 
 from bertcore.errors import Origin, UsageError
 
+TRAINING_SPLIT = "train"
+"""Name of the split that is trained on; a task names the one that is evaluated."""
+
 if TYPE_CHECKING:
     from bertcore.contracts.batch import Batch
     from bertcore.contracts.head import Head
     from bertcore.contracts.task import Encoding
-    from bertcore.tokenization.tokenizer import Tokenizer
+    from bertcore.contracts.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

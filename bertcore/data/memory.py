@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from bertcore.errors import DataError, Origin
 
@@ -25,6 +25,18 @@ _MISSING_KINDS = frozenset({"NAType", "NaTType"})
 _LEFT_OUT = object()
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)
+
+
+class Frame(Protocol):
+    """A table such as a pandas DataFrame: columns by name, and rows by position."""
+
+    @property
+    def columns(self) -> Any:
+        """Names of the columns."""
+
+    @property
+    def iloc(self) -> Any:
+        """Rows and columns by position."""
 
 
 @dataclass

@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.config import DataConfig, RunConfig
-from bertcore.contracts.dataset import Dataset, Example, Split
+from bertcore.contracts.dataset import TRAINING_SPLIT, Dataset, Example, Split
 from bertcore.contracts.task import Task
 from bertcore.data.splitting import fold_numbers, groups_of, part_of, strata_of
-from bertcore.engine.judgement import TRAINING_SPLIT
 from bertcore.engine.report import write_json
 from bertcore.engine.run_folder import KEPT_DATA, RunFolder
 from bertcore.errors import DataError, UsageError

@@ -15,9 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bertcore.config import FILE_OPTIONS
+from bertcore.config import FILE_OPTIONS, OPTIONS_BESIDE_ROWS
 from bertcore.contracts.dataset import Example
-from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
 from bertcore.files.manifest import MANIFEST_FILE
 from bertcore.weights.converters.huggingface import WEIGHTS_FILE
 

@@ -7,13 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from bertcore.config import DataConfig
-from bertcore.contracts.dataset import Dataset, Example, Split
+from bertcore.contracts.dataset import TRAINING_SPLIT, Dataset, Example, Split
 from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Task
 from bertcore.errors import BertcoreError
-
-TRAINING_SPLIT = "train"
 
 
 def labels_of(head: Head) -> tuple[str, ...]:

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from bertcore.config import RunConfig, Setting, config_values, flatten
-from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
+from bertcore.config import OPTIONS_BESIDE_ROWS, RunConfig, Setting, config_values, flatten
 from bertcore.plugins.registry import Registry
 from bertcore.weights.converters.model_folder import config_beside
 

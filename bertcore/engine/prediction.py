@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bertcore.contracts.backend import Session
-from bertcore.contracts.batch import Batch
 from bertcore.contracts.evaluation import Accumulator
+from bertcore.data.encoder import EncodedSplit
 from bertcore.data.plans import plan_prediction
 from bertcore.errors import PluginError
-from bertcore.progress import work
+from bertcore.progress import about, work
 
 
 @dataclass(frozen=True)
@@ -30,26 +30,24 @@ class PredictionTiming:
     examples_per_second: float
 
 
-def predict_split(
-    session: Session, batch: Batch, accumulator: Accumulator, *, batch_size: int, examples: int
-) -> PredictionTiming:
+def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulator, batch_size: int) -> PredictionTiming:
     """Predicts all rows of a split, the longest first, and hands the outputs to the accumulator.
 
     Args:
         session: with its parameters loaded.
-        batch: all rows of the split.
-        accumulator: made for the examples of the split.
+        split: its rows.
+        accumulator: made for its examples.
         batch_size: rows of a forward pass.
-        examples: number of examples of the split.
 
     Raises:
         PluginError: the task's encoding lost an example, or the backend returned another number of rows.
     """
+    batch, examples = split.batch, len(split.examples)
     seen = np.zeros(examples, dtype=bool)
     started, compiled = time.perf_counter(), session.compile_seconds
     # The longest rows come first and cost most: the end is foretold by tokens.
     unit = "examples" if len(batch) == examples else "rows"
-    with work("predicting", len(batch), unit, float(batch.lengths.sum())) as progress:
+    with about(split.name), work("predicting", len(batch), unit, float(batch.lengths.sum())) as progress:
         for rows in plan_prediction(batch.lengths, batch_size):
             part = batch.select(rows)
             outputs = session.predict(part, accumulator.want)

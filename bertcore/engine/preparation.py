@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
 from bertcore.config import FILE_OPTIONS, DataConfig, ModelConfig, RunConfig
-from bertcore.contracts.batch import Batch
-from bertcore.contracts.dataset import Dataset, Example, Split
+from bertcore.contracts.dataset import Dataset, Split
 from bertcore.contracts.head import Head
-from bertcore.contracts.task import Encoding, Task
-from bertcore.data.encoded import encode_split
+from bertcore.contracts.task import Task
+from bertcore.data.encoder import Encoder
 from bertcore.data.records.folder import open_records
 from bertcore.data.records.shards import holds_records
 from bertcore.engine.division import divided
-from bertcore.engine.judgement import TRAINING_SPLIT
-from bertcore.errors import DataError, Origin, UsageError
+from bertcore.errors import Origin, UsageError
 from bertcore.plugins.registry import Registry
-from bertcore.progress import about
-from bertcore.tokenization.tokenizer import Tokenizer
 from bertcore.weights.opening import ModelSource, open_model
 
 SAMPLE = "sample"
-
-
-@dataclass(frozen=True)
-class EncodedSplit:
-    """A split that is held as a whole, with its rows."""
-
-    examples: Split
-    encoding: Encoding
-
-    @property
-    def name(self) -> str:
-        """Of the split."""
-        return self.examples.name
-
-    @property
-    def batch(self) -> Batch:
-        """All rows."""
-        return self.encoding.batch
-
-    def describe(self) -> str:
-        """Size and truncation in words, for the header."""
-        cut = f", {len(self.encoding.truncated)} truncated" if len(self.encoding.truncated) else ""
-        words = self.examples.words
-        part = f" ({words})" if words and self.name != TRAINING_SPLIT else ""
-        return f"{self.name} {len(self.examples)}{part}{cut}"
 
 
 def find_task(config: RunConfig, registry: Registry) -> Task:
@@ -145,91 +115,17 @@ def choose_max_length(config: RunConfig, source: ModelSource) -> int:
     return wanted or source.config.max_length
 
 
-def encode_whole_split(
-    task: Task,
-    split: Split,
-    *,
-    tokenizer: Tokenizer,
-    head: Head,
-    config: RunConfig,
-    max_length: int,
-    note: Callable[[str], None],
-    labeled: bool = True,
-) -> EncodedSplit:
-    """Encodes a split that is held as a whole.
-
-    Args:
-        task: encodes.
-        split: all of its examples.
-        tokenizer: of the model.
-        head: determines the columns.
-        config: the configuration.
-        max_length: tokens of the longest row.
-        note: told what the user should read.
-        labeled: whether every example must carry a label.
+def open_encoder(
+    task: Task, source: ModelSource, head: Head, config: RunConfig, note: Callable[[str], None] = lambda text: None
+) -> Encoder:
+    """Returns what encodes examples with the model's own tokenizer; arguments as of :class:`Encoder`.
 
     Raises:
-        UsageError: the split is a stream, which cannot be held.
-        DataError: an example has no label and must have one.
+        UsageError: the configuration allows longer rows than the model does.
+        ModelError: the tokenizer is missing or damaged.
     """
-    unlabeled = next((example for example in split if example.label is None), None)
-    if labeled and unlabeled is not None:
-        raise DataError(
-            f"no label, and the split {split.name} cannot be scored without",
-            "bertcore predict writes predictions for texts without labels",
-            origin=unlabeled.origin or Origin(split.name),
-            code="labels-missing",
-        )
-    with about(split.name):
-        encoding = encode_examples(
-            task,
-            split,
-            tokenizer=tokenizer,
-            head=head,
-            config=config,
-            max_length=max_length,
-            note=note,
-        )
-    for text in encoding.notes:
-        note(f"{split.name}: {text}")
-    return EncodedSplit(split, encoding)
-
-
-def encode_examples(
-    task: Task,
-    split: Split,
-    *,
-    tokenizer: Tokenizer,
-    head: Head,
-    config: RunConfig,
-    max_length: int,
-    note: Callable[[str], None],
-) -> Encoding:
-    """Encodes examples with or without labels, or takes their rows from the records that they lie in.
-
-    Arguments are those of :func:`encode_whole_split`.
-
-    Raises:
-        UsageError: the split is a stream.
-        DataError: the records do not fit the tokenizer, the head or the length.
-    """
-    return split.encode(_TaskEncoder(task, tokenizer, head, config, max_length, note))
-
-
-@dataclass(frozen=True)
-class _TaskEncoder:
-    """Encodes as the task does, and takes what is kept of an earlier encoding."""
-
-    task: Task
-    tokenizer: Tokenizer
-    head: Head
-    config: RunConfig
-    max_length: int
-    note: Callable[[str], None]
-
-    def encode_examples(self, examples: Sequence[Example], files: Sequence[Path]) -> Encoding:
-        data = self.config.data
-        return encode_split(self.task, examples, files, self.tokenizer, self.head, data, self.max_length, self.note)
+    tokenizer = source.tokenizer(config.data.lowercase)
+    return Encoder(task, config.data, tokenizer, head, choose_max_length(config, source), note)
 
 
 def absolute_files(data: DataConfig) -> DataConfig:

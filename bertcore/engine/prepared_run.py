@@ -4,33 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from bertcore.config import (
-    RunConfig,
-)
-from bertcore.contracts.backend import Session, TrainingSpecification
-from bertcore.contracts.dataset import Dataset, Example, Split
+from bertcore.config import RunConfig
+from bertcore.contracts.backend import Session, TrainingSpecification, Workload
+from bertcore.contracts.dataset import TRAINING_SPLIT, Dataset, Example, Split
 from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Task
+from bertcore.data.encoder import EncodedSplit, Encoder
 from bertcore.engine.checkpoint import Checkpoint, newest_checkpoint, remove_checkpoints
 from bertcore.engine.choice import choose_metric
+from bertcore.engine.compute_target import ComputeTarget, choose_target
 from bertcore.engine.given_rows import GivenRows
 from bertcore.engine.judgement import judged, labels_of, learned_baseline
 from bertcore.engine.launchers import refuse_launchers
-from bertcore.engine.place import Place, choose_place, open_session
-from bertcore.engine.preparation import (
-    EncodedSplit,
-    choose_max_length,
-    encode_whole_split,
-    find_model,
-    find_task,
-    open_data,
-    reading_notes,
-    settle_options,
-)
+from bertcore.engine.preparation import find_model, find_task, open_data, open_encoder, reading_notes, settle_options
 from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.engine.training import training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
@@ -40,108 +31,51 @@ from bertcore.plugins.registry import Registry
 from bertcore.weights.opening import ModelSource, open_model
 
 
+@dataclass(frozen=True)
 class PreparedRun:
-    """Data, model and session of a run, shared by all seeds so that nothing is compiled twice."""
+    """All that the seeds of a run share; :func:`prepare_run` makes it.
 
-    def __init__(
-        self,
-        config: RunConfig,
-        registry: Registry,
-        resumed: RunFolder | None = None,
-        rows: GivenRows | None = None,
-        notes: Sequence[str] = (),
-    ) -> None:
-        refuse_launchers()
-        self.registry = registry
-        self.resumed = resumed
-        self.has_kept_rows = rows is not None
-        self.notes: list[str] = [*notes, *(() if rows is None else rows.notes)]
-        self.checkpoint = None if resumed is None else self._last_checkpoint(resumed, config.train.keep_checkpoints)
-        if resumed is None and rows is None and config.run.output is not None:
-            require_free(Path(config.run.output))
-        for name in config.run.trackers or ():
-            registry.tracker(name)
-        self.task: Task = find_task(config, registry)
-        self.place: Place = choose_place(config, registry)
-        objective, _ = registry.objective(
-            config.train.objective, config.train.objective_options, self.place.backend.name
-        )
-        self.dataset: Dataset = open_data(self.task, config, registry)
-        self.config = config = settle_options(config, self.dataset)
-        self.source: ModelSource = (
-            find_model(config.model, registry, backend=self.place.backend.name)
-            if self.checkpoint is None
-            else open_model(str(self.checkpoint.folder / "model"), registry, backend=self.place.backend.name)
-        )
-        self.head: Head = self._choose_head()
-        # Fitting checks every name and shape before anything expensive is done.
-        self.source.fit(self.head, seed=0, new_head=config.model.new_head)
-        self.tokenizer = self.source.tokenizer(config.data.lowercase)
-        self.max_length = choose_max_length(config, self.source)
-        for split in ("train", self.task.evaluation_split):
-            if split not in self.dataset.files:
-                raise DataError(
-                    f"the data has no split {split}, only {', '.join(self.dataset.files)}",
-                    "give the file with --dev, or take a part of the training examples: --set data.dev_fraction=0.1"
-                    if split != "train"
-                    else "a run trains on one split and evaluates on another",
-                )
-        evaluated = self.dataset.split(self.task.evaluation_split)
-        self.metric: Metric = choose_metric(config, self.task, evaluated, self.head)
-        self.evaluation = self._encode(evaluated)
-        self.training_examples = self.dataset.split("train")
-        read = [self.training_examples, evaluated]
-        self.test: EncodedSplit | None = None
-        if getattr(config.data, "test", None) is not None:  # read now, so that a mistake in it is found at once
-            self.test = self._encode(self.dataset.split("test"), labeled=False)
-            read.append(self.test.examples)
-        self.notes += [*self.tokenizer.notes, *reading_notes(self.dataset, *read)]
-        self.training_split: EncodedSplit | None = None
-        if not self.training_examples.is_stream:
-            if not self.training_examples:
-                raise DataError(f"{self.dataset.files['train'][0]}: no examples to train on", "check the file")
-            self.training_split = self._encode(self.training_examples)
-        self.specification: TrainingSpecification = training_specification(
-            config.train, self.source.config.prefix, objective, self.head
-        )
-        self.session: Session | None = None
+    Attributes:
+        config: with the data options that the data decided.
+        registry: the plugins.
+        target: what computes.
+        task: what is learned.
+        source: the model as it was opened.
+        head: what stands on top of it.
+        encoder: made the rows of all splits.
+        training_split: the examples that are trained on.
+        training: with their rows; None of a stream.
+        data: the batches of every step.
+        evaluation: the split that is evaluated.
+        test: the user's test file, where there is one.
+        metric: by which the best checkpoint is chosen.
+        specification: how the session trains.
+        session: the one session of all seeds, so that nothing is compiled twice.
+        notes: what the user should read of all this.
+        resumed: the folder of a run that goes on.
+        checkpoint: from which it goes on; None where it has just begun, or is new.
+        keeps_rows: whether the run folder holds rows that the program gave.
+    """
 
-    def _choose_head(self) -> Head:
-        """The task's head, or that of a model which tags the same entities, in its own order of labels."""
-        head: Head = self.task.choose_head(self.dataset, self.config.data, self.config.head)
-        if self.config.model.new_head or self.config.head.model_fields_set:
-            return head
-        with suppress(ModelError):  # the config tells nothing of a head
-            own = self.source.head()
-            if isinstance(own, TokenClassification) and own.predicts_as(head):
-                return own
-        return head
-
-    def _last_checkpoint(self, resumed: RunFolder, keep: int) -> Checkpoint | None:
-        if resumed.has_just_begun:
-            self.notes.append("the run has no checkpoint yet: it begins again with its first step")
-            return None
-        checkpoint = newest_checkpoint(resumed.path, self.notes.append)
-        if checkpoint is None:
-            raise ModelError(
-                f"{resumed.path}: no checkpoint to go on from, and the run had one",
-                "start the run anew with another --output",
-            )
-        if not checkpoint.damaged:  # those stay until there is a new one
-            remove_checkpoints(resumed.path, keep)
-        return checkpoint
-
-    def _encode(self, split: Split, labeled: bool = True) -> EncodedSplit:
-        return encode_whole_split(
-            self.task,
-            split,
-            tokenizer=self.tokenizer,
-            head=self.head,
-            config=self.config,
-            max_length=self.max_length,
-            note=self.notes.append,
-            labeled=labeled,
-        )
+    config: RunConfig
+    registry: Registry
+    target: ComputeTarget
+    task: Task
+    source: ModelSource
+    head: Head
+    encoder: Encoder
+    training_split: Split
+    training: EncodedSplit | None
+    data: TrainingData
+    evaluation: EncodedSplit
+    test: EncodedSplit | None
+    metric: Metric
+    specification: TrainingSpecification
+    session: Session
+    notes: Sequence[str]
+    resumed: RunFolder | None = None
+    checkpoint: Checkpoint | None = None
+    keeps_rows: bool = False
 
     @cached_property
     def baseline(self) -> Mapping[str, float]:
@@ -150,37 +84,151 @@ class PreparedRun:
 
     def learned_baseline(self, examples: Sequence[Example]) -> Mapping[str, float]:
         """What remembers the training split scores on these examples."""
-        training = lambda: self.training_examples  # noqa: E731
-        return learned_baseline(self.task, training, examples, labels_of(self.head), self.config.data)
+        labels = labels_of(self.head)
+        return learned_baseline(self.task, lambda: self.training_split, examples, labels, self.config.data)
 
     def judged(self, evaluation: Evaluation, learned: Mapping[str, float]) -> Evaluation:
         """Adds what is to be said beside the scores."""
         return judged(evaluation, (self.metric, self.task.metric), learned)
 
-    def training_data(self, seed: int) -> TrainingData:
-        """The batches of the training split, in the order of a seed."""
-        options = self.config.train
-        if self.training_split is not None:
-            return SizedTrainingData(self.training_split.batch, options, seed)
-        if options.max_steps is None:
-            raise UsageError("the training split is a stream without end", "give --set train.max_steps=N")
-        encode = lambda window: self.task.encode(  # noqa: E731
-            window, self.tokenizer, self.head, self.max_length, self.config.data
-        )
-        return StreamedTrainingData(self.training_examples, encode, options, seed, self.config.data.stream_window)
 
-    def open_session(self, data: TrainingData) -> Session:
-        """The one session of all seeds, opened when it is first asked for."""
-        if self.session is None:
-            self.session = open_session(
-                self.place,
-                self.source,
-                self.head,
-                self.config,
-                self.registry,
-                training=self.specification,
-                training_lengths=data.lengths,
-                prediction_lengths=self.evaluation.batch.lengths,
-                max_length=self.max_length,
+def prepare_run(
+    config: RunConfig,
+    registry: Registry,
+    *,
+    resumed: RunFolder | None = None,
+    rows: GivenRows | None = None,
+    notes: Sequence[str] = (),
+) -> PreparedRun:
+    """Opens everything that a run needs, what is quick and often wrong first: nothing is written.
+
+    Args:
+        config: the configuration.
+        registry: the plugins.
+        resumed: the folder of a run that goes on.
+        rows: data that the program gave, already in the folder of the run.
+        notes: what the user should read already.
+
+    Raises:
+        BertcoreError: the user's mistake, one subclass for each kind.
+    """
+    refuse_launchers()
+    noted = [*notes, *(() if rows is None else rows.notes)]
+    checkpoint = None if resumed is None else _last_checkpoint(resumed, config.train.keep_checkpoints, noted)
+    if resumed is None and rows is None and config.run.output is not None:
+        require_free(Path(config.run.output))
+    for name in config.run.trackers or ():
+        registry.tracker(name)
+    task = find_task(config, registry)
+    target = choose_target(config, registry)
+    objective = registry.objective(config.train.objective, config.train.objective_options, target.backend.name)
+    dataset = open_data(task, config, registry)
+    config = settle_options(config, dataset)
+    source = _open_model(config, registry, target, checkpoint)
+    head = _choose_head(task, dataset, config, source)
+    # Fitting checks every name and shape before anything expensive is done; each seed fits anew, with its own seed.
+    source.fit(head, seed=0, new_head=config.model.new_head)
+    encoder = open_encoder(task, source, head, config, noted.append)
+    _require_splits(dataset, task)
+    evaluated = dataset.split(task.evaluation_split)
+    metric = choose_metric(config, task, evaluated, head)
+    evaluation = encoder.whole(evaluated)
+    training_split = dataset.split(TRAINING_SPLIT)
+    read, test = [training_split, evaluated], None
+    if getattr(config.data, "test", None) is not None:  # read now, so that a mistake in it is found at once
+        test = encoder.whole(dataset.split("test"), labeled=False)
+        read.append(test.examples)
+    noted += [*encoder.tokenizer.notes, *reading_notes(dataset, *read)]
+    training = _encode_training(encoder, training_split, dataset)
+    data = _training_data(encoder, training_split, training, config)
+    specification = training_specification(config.train, source.config.prefix, objective, head)
+    workload = Workload(
+        training_lengths=data.lengths,
+        prediction_lengths=evaluation.batch.lengths,
+        batch_size=config.train.batch_size,
+        prediction_batch_size=config.evaluate.batch_size,
+        max_length=encoder.max_length,
+    )
+    return PreparedRun(
+        config=config,
+        registry=registry,
+        target=target,
+        task=task,
+        source=source,
+        head=head,
+        encoder=encoder,
+        training_split=training_split,
+        training=training,
+        data=data,
+        evaluation=evaluation,
+        test=test,
+        metric=metric,
+        specification=specification,
+        session=target.open_session(source, head, workload, registry, specification),
+        notes=noted,
+        resumed=resumed,
+        checkpoint=checkpoint,
+        keeps_rows=rows is not None,
+    )
+
+
+def _last_checkpoint(resumed: RunFolder, keep: int, notes: list[str]) -> Checkpoint | None:
+    if resumed.has_just_begun:
+        notes.append("the run has no checkpoint yet: it begins again with its first step")
+        return None
+    checkpoint = newest_checkpoint(resumed.path, notes.append)
+    if checkpoint is None:
+        raise ModelError(
+            f"{resumed.path}: no checkpoint to go on from, and the run had one",
+            "start the run anew with another --output",
+        )
+    if not checkpoint.damaged:  # those stay until there is a new one
+        remove_checkpoints(resumed.path, keep)
+    return checkpoint
+
+
+def _open_model(
+    config: RunConfig, registry: Registry, target: ComputeTarget, checkpoint: Checkpoint | None
+) -> ModelSource:
+    if checkpoint is None:
+        return find_model(config.model, registry, backend=target.backend.name)
+    return open_model(str(checkpoint.folder / "model"), registry, backend=target.backend.name)
+
+
+def _choose_head(task: Task, dataset: Dataset, config: RunConfig, source: ModelSource) -> Head:
+    """The task's head, or that of a model which tags the same entities, in its own order of labels."""
+    head: Head = task.choose_head(dataset, config.data, config.head)
+    if config.model.new_head or config.head.model_fields_set:
+        return head
+    with suppress(ModelError):  # the config tells nothing of a head
+        own = source.head()
+        if isinstance(own, TokenClassification) and own.predicts_as(head):
+            return own
+    return head
+
+
+def _require_splits(dataset: Dataset, task: Task) -> None:
+    for split in (TRAINING_SPLIT, task.evaluation_split):
+        if split not in dataset.files:
+            raise DataError(
+                f"the data has no split {split}, only {', '.join(dataset.files)}",
+                "give the file with --dev, or take a part of the training examples: --set data.dev_fraction=0.1"
+                if split != TRAINING_SPLIT
+                else "a run trains on one split and evaluates on another",
             )
-        return self.session
+
+
+def _encode_training(encoder: Encoder, split: Split, dataset: Dataset) -> EncodedSplit | None:
+    if split.is_stream:
+        return None
+    if not split:
+        raise DataError(f"{dataset.files[TRAINING_SPLIT][0]}: no examples to train on", "check the file")
+    return encoder.whole(split)
+
+
+def _training_data(encoder: Encoder, split: Split, encoded: EncodedSplit | None, config: RunConfig) -> TrainingData:
+    if encoded is not None:
+        return SizedTrainingData(encoded.batch, config.train)
+    if config.train.max_steps is None:
+        raise UsageError("the training split is a stream without end", "give --set train.max_steps=N")
+    return StreamedTrainingData(lambda: (window.batch for window in encoder.windows(split)), config.train)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
-from contextlib import suppress
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from bertcore.config import Setting
-from bertcore.contracts.events import Event, Note, RunStarted, Tracker
+from bertcore.contracts.events import Event, Note, RunFailed, RunStarted, Tracker
+from bertcore.engine.interrupt import Interrupted
 from bertcore.errors import BertcoreError, OutputError
 from bertcore.plugins.registry import Registry
+from bertcore.progress import listening
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -81,6 +84,34 @@ class Trackers:
             with suppress(Exception):
                 tracker.close()
         self._open.clear()
+
+
+@contextmanager
+def open_trackers(
+    names: Sequence[str] | None, registry: Registry, run: RunStarted, rank: int = 0
+) -> Iterator[Callable[[Event], None]]:
+    """Opens the trackers of a run, yields what hands them an event, and tells them where the run fails.
+
+    They hear of long work inside the block, too.
+
+    Args:
+        names: of the trackers; None for those on by default.
+        registry: the plugins.
+        run: what begins.
+        rank: of this process.
+    """
+    trackers = Trackers(names, registry, run, rank)
+    try:
+        with listening(trackers.send):
+            yield trackers.send
+    except (BertcoreError, Interrupted) as error:
+        trackers.send(RunFailed(error.cause, error.remedy))
+        raise
+    except BaseException as error:
+        trackers.send(RunFailed(f"{type(error).__name__}: {error}", "", traceback.format_exc()))
+        raise
+    finally:
+        trackers.close()
 
 
 def _complaint(name: str, error: Exception) -> Note:

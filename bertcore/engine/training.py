@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bertcore.config import TrainConfig
 from bertcore.contracts.backend import ParameterGroup, Session, StepContext, StepResult, TrainingSpecification
@@ -18,6 +16,7 @@ from bertcore.engine.checkpoint import Progress
 from bertcore.engine.interrupt import Interrupted, StopRequest
 from bertcore.engine.prediction import PredictionTiming
 from bertcore.engine.schedule import learning_rate_factor, warmup_steps
+from bertcore.engine.stopwatch import Lap, Stopwatch
 from bertcore.engine.training_data import StepRows, TrainingData
 from bertcore.errors import TrainingError
 
@@ -55,20 +54,55 @@ def training_specification(
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What the loop needs from the run around it.
+class TrainingPlan:
+    """What is decided before the first step.
 
     Attributes:
-        evaluate: evaluates the session as it is.
-        save_best: keeps the session's parameters and this evaluation as the best so far.
-        save_checkpoint: writes a complete checkpoint.
-        send: hands an event to the trackers.
+        data: the training rows.
+        specification: that the session was opened with.
+        head: that the session was opened with.
+        metric: by which the best evaluation is chosen.
+        options: the configuration.
+        seed: of the order of the rows, and of dropout.
     """
 
-    evaluate: Callable[[], tuple[Evaluation, PredictionTiming]]
-    save_best: Callable[[Evaluation], None]
-    save_checkpoint: Callable[[Progress], None]
-    send: Callable[[Event], None]
+    data: TrainingData
+    specification: TrainingSpecification
+    head: Head
+    metric: Metric
+    options: TrainConfig
+    seed: int
+
+
+@dataclass(frozen=True)
+class SplitEvaluation:
+    """An evaluation of the session as it is.
+
+    Attributes:
+        split: name of the split.
+        evaluation: its scores.
+        timing: how long it took.
+    """
+
+    split: str
+    evaluation: Evaluation
+    timing: PredictionTiming
+
+
+class TrainingHost(Protocol):
+    """The run around the loop: it evaluates, writes and tells where the loop says so."""
+
+    def evaluate(self) -> SplitEvaluation:
+        """Evaluates the session as it is."""
+
+    def save_best(self, evaluation: Evaluation) -> None:
+        """Keeps the session's parameters and this evaluation as the best so far."""
+
+    def save_checkpoint(self, progress: Progress) -> None:
+        """Writes a complete checkpoint."""
+
+    def send(self, event: Event) -> None:
+        """Hands an event to the trackers."""
 
 
 class Trainer:
@@ -76,52 +110,28 @@ class Trainer:
 
     Args:
         session: with parameters, and the optimizer state of a resumed run, loaded.
-        data: the training rows.
-        specification: that the session was opened with.
-        head: that the session was opened with.
-        metric: by which the best evaluation is chosen.
-        evaluation_split: its name, for the events.
-        options: the configuration.
-        seed: of dropout.
+        plan: what is decided before the first step.
         progress: where the run stands; kept up to date.
-        surroundings: the run around the loop.
+        host: the run around the loop.
         best: the best evaluation so far, of a resumed run that had to make it again.
     """
 
     def __init__(
-        self,
-        *,
-        session: Session,
-        data: TrainingData,
-        specification: TrainingSpecification,
-        head: Head,
-        metric: Metric,
-        evaluation_split: str,
-        options: TrainConfig,
-        seed: int,
-        progress: Progress,
-        surroundings: Surroundings,
-        best: Evaluation | None = None,
+        self, session: Session, plan: TrainingPlan, progress: Progress, host: TrainingHost, best: Evaluation | None
     ) -> None:
-        self.progress = progress
         self.best = best
-        self.seconds = 0.0
-        self.rows = 0
         self._session = session
-        self._data = data
-        self._specification = specification
-        self._head = head
-        self._metric = metric
-        self._evaluation_split = evaluation_split
-        self._options = options
-        self._seed = seed
-        self._around = surroundings
-        self._warmup = warmup_steps(data.total_steps, options.warmup_ratio)
-        self._unlogged: list[tuple[int, StepResult]] = []
-        self._unlogged_rows = 0
-        self._unlogged_seconds = 0.0
-        self._compiled = session.compile_seconds
-        self._clock = time.perf_counter()
+        self._plan = plan
+        self._progress = progress
+        self._host = host
+        self._warmup = warmup_steps(plan.data.total_steps, plan.options.warmup_ratio)
+        self._unfetched: list[tuple[int, StepResult]] = []
+        self._watch = Stopwatch(lambda: session.compile_seconds)
+
+    @property
+    def time(self) -> Lap:
+        """Rows and seconds of all logged steps."""
+        return self._watch.total
 
     def train(self) -> bool:
         """Runs to the last step; returns False where ``train.stop_after`` or a plan of its own ended it before.
@@ -130,22 +140,24 @@ class Trainer:
             TrainingError: the loss or a gradient is not finite.
             Interrupted: Ctrl-C or SIGTERM, after a complete checkpoint.
         """
-        progress, options, total = self.progress, self._options, self._data.total_steps
+        progress, options, total = self._progress, self._plan.options, self._plan.data.total_steps
         with StopRequest() as stop:
-            self._clock = time.perf_counter()
-            for rows in self._data.steps(progress.step):
+            self._watch.start()
+            for rows in self._plan.data.steps(self._plan.seed, progress.step):
                 if progress.step >= total or self._gave_up:
                     break
                 rates = self._step(rows)
                 last = progress.step == total
                 if progress.step % options.log_steps == 0 or last:
                     self._log(rows.epoch, rates)
+                # The evaluation comes before the checkpoint, which so holds its score: a run that is killed in between
+                # goes on from an earlier step and finds the same best model again.
                 evaluates = self._due(options.evaluate_steps, rows, last)
                 if evaluates:
                     self._evaluate(rows.epoch)
                 planned_stop = progress.step == options.stop_after and not last
                 if self._due(options.save_steps, rows, last) or evaluates or planned_stop or stop.signal:
-                    self._checkpoint()
+                    self._save_checkpoint()
                 if last or self._gave_up:
                     break
                 if stop.signal is not None:
@@ -157,16 +169,21 @@ class Trainer:
         return True
 
     def _due(self, every: int | None, rows: StepRows, last: bool) -> bool:
-        return last or (rows.last_of_epoch if every is None else self.progress.step % every == 0)
+        return last or (rows.last_of_epoch if every is None else self._progress.step % every == 0)
 
     def _step(self, rows: StepRows) -> dict[str, float]:
-        progress, objective = self.progress, self._specification.objective
-        factor = learning_rate_factor(progress.updates, self._data.total_steps, self._warmup, self._options.schedule)
-        rates = {group.name: group.learning_rate * factor for group in self._specification.groups}
-        count = sum(objective.loss_count(self._head, batch) for batch in rows.micro_batches)
+        """One update; returns the rates that it was made with."""
+        progress, plan = self._progress, self._plan
+        # Skipped updates take no part in the schedule, as GradScaler's do not in transformers.
+        factor = learning_rate_factor(progress.updates, plan.data.total_steps, self._warmup, plan.options.schedule)
+        rates = {group.name: group.learning_rate * factor for group in plan.specification.groups}
+        objective = plan.specification.objective
+        count = sum(objective.loss_count(plan.head, batch) for batch in rows.micro_batches)
+        # No state of a random generator is kept anywhere: seed and step say every dropout mask, as they say the order
+        # of the rows, so that a resumed run continues with the masks that it would have had.
         context = StepContext(
             step=progress.step,
-            seed=self._seed,
+            seed=plan.seed,
             learning_rates=tuple(rates.values()),
             loss_denominator=max(count, 1.0),
             rank=self._session.rank,
@@ -176,38 +193,36 @@ class Trainer:
         if not result.skipped:
             progress.updates += 1
             progress.pending_count += count
-        self._unlogged.append((progress.step, result))
+        # The result stays on the device: fetching its loss here would wait for the step to end.
+        self._unfetched.append((progress.step, result))
         examples = sum(len(batch) for batch in rows.micro_batches)
-        self._unlogged_rows += examples
-        self._around.send(StepDone(progress.step, rows.epoch, examples))
+        self._watch.count(examples)
+        self._host.send(StepDone(progress.step, rows.epoch, examples))
         return rates
 
     def _fetch(self) -> float:
-        """Fetches the losses of the steps since the last fetch; returns the last gradient norm."""
+        """Fetches the losses of the steps since the last fetch; returns the last gradient norm.
+
+        It comes before anything is evaluated or written, so that weights that are not finite are never kept.
+        """
         norm = 0.0
-        for step, result in self._unlogged:
+        for step, result in self._unfetched:
             norm = result.gradient_norm
             if not (result.finite or result.skipped):
-                kept = "" if self.progress.best_value is None else "; best/ holds the best so far"
+                kept = "" if self._progress.best_value is None else "; best/ holds the best so far"
                 raise TrainingError(
                     f"the loss or the gradient of step {step} is not finite (loss sum {result.loss_sum}, norm {norm})",
                     f"lower --set train.learning_rate, or look for damaged weights{kept}",
                 )
             if not result.skipped:
-                self.progress.pending_loss += result.loss_sum
-        self._unlogged.clear()
+                self._progress.pending_loss += result.loss_sum
+        self._unfetched.clear()
         return norm
 
-    def _pause(self) -> None:
-        """Adds the time since the last pause to the training time, without compilation."""
-        now, compiled = time.perf_counter(), self._session.compile_seconds
-        self._unlogged_seconds += max(now - self._clock - (compiled - self._compiled), 0.0)
-        self._clock, self._compiled = now, compiled
-
     def _log(self, epoch: float, rates: dict[str, float]) -> None:
-        progress, compiled = self.progress, self._compiled
+        progress = self._progress
         norm = self._fetch()
-        self._pause()
+        lap = self._watch.lap()
         self._record(
             StepLogged(
                 step=progress.step,
@@ -215,69 +230,68 @@ class Trainer:
                 loss=progress.pending_loss / max(progress.pending_count, 1.0),
                 learning_rates=rates,
                 gradient_norm=norm,
-                examples_per_second=self._unlogged_rows / max(self._unlogged_seconds, 1e-9),
-                compile_seconds=self._session.compile_seconds - compiled,
+                examples_per_second=lap.rows_per_second,
+                compile_seconds=lap.compile_seconds,
             ),
             "train",
         )
-        self.seconds += self._unlogged_seconds
-        self.rows += self._unlogged_rows
         progress.pending_loss = progress.pending_count = 0.0
-        self._unlogged_rows, self._unlogged_seconds = 0, 0.0
 
     @property
     def _gave_up(self) -> bool:
         """Whether early stopping ends the run, or has ended the one that is resumed."""
-        patience = self._options.early_stopping
-        return patience is not None and self.progress.worse_evaluations >= patience
+        patience = self._plan.options.early_stopping
+        return patience is not None and self._progress.worse_evaluations >= patience
 
     def _evaluate(self, epoch: float) -> None:
-        progress = self.progress
         self._fetch()
-        self._pause()
-        evaluation, timing = self._around.evaluate()
-        value = evaluation.value(self._metric.name)
-        best = progress.best_value is None or _better(value, progress.best_value, self._metric)
-        if best:
-            self._around.save_best(evaluation)
-            self.best = evaluation
-            progress.best_value, progress.best_step, progress.worse_evaluations = value, progress.step, 0
-        else:
-            progress.worse_evaluations += 1
-        self._record(
-            Evaluated(
-                split=self._evaluation_split,
-                step=progress.step,
-                epoch=epoch,
-                metrics=evaluation.metrics,
-                baseline=evaluation.baseline,
-                examples=evaluation.total,
-                examples_per_second=timing.examples_per_second,
-                compile_seconds=timing.compile_seconds,
-                best=best,
-                per_class={name: score.as_dict() for name, score in evaluation.per_class.items()},
-                notes=evaluation.notes,
-            ),
-            "evaluation",
-        )
-        if self._gave_up:
-            self._around.send(
-                Note(f"stopped early: {progress.worse_evaluations} evaluations without a better {self._metric.name}")
-            )
-        self._clock, self._compiled = time.perf_counter(), self._session.compile_seconds
+        with self._watch.paused():
+            found = self._host.evaluate()
+            is_best = self._keep_if_best(found.evaluation)
+            self._record(_evaluated(found, self._progress.step, epoch, is_best), "evaluation")
+            if self._gave_up:
+                count, name = self._progress.worse_evaluations, self._plan.metric.name
+                self._host.send(Note(f"stopped early: {count} evaluations without a better {name}"))
 
-    def _checkpoint(self) -> None:
+    def _keep_if_best(self, evaluation: Evaluation) -> bool:
+        progress, metric = self._progress, self._plan.metric
+        value = evaluation.value(metric.name)
+        if progress.best_value is not None and not _better(value, progress.best_value, metric):
+            progress.worse_evaluations += 1
+            return False
+        self._host.save_best(evaluation)
+        self.best = evaluation
+        progress.best_value, progress.best_step, progress.worse_evaluations = value, progress.step, 0
+        return True
+
+    def _save_checkpoint(self) -> None:
         self._fetch()
-        self._pause()
-        self._around.save_checkpoint(self.progress)
-        self._clock = time.perf_counter()
+        with self._watch.paused():
+            self._host.save_checkpoint(self._progress)
 
     def _record(self, event: StepLogged | Evaluated, kind: str) -> None:
         entry: dict[str, Any] = {"kind": kind, **asdict(event)}
         # A thousand classes at every evaluation would fill each checkpoint; metrics.jsonl keeps them.
         entry.pop("per_class", None)
-        self.progress.history.append(entry)
-        self._around.send(event)
+        self._progress.history.append(entry)
+        self._host.send(event)
+
+
+def _evaluated(found: SplitEvaluation, step: int, epoch: float, is_best: bool) -> Evaluated:
+    evaluation = found.evaluation
+    return Evaluated(
+        split=found.split,
+        step=step,
+        epoch=epoch,
+        metrics=evaluation.metrics,
+        baseline=evaluation.baseline,
+        examples=evaluation.total,
+        examples_per_second=found.timing.examples_per_second,
+        compile_seconds=found.timing.compile_seconds,
+        best=is_best,
+        per_class={name: score.as_dict() for name, score in evaluation.per_class.items()},
+        notes=evaluation.notes,
+    )
 
 
 def _better(value: float, best: float, metric: Metric) -> bool:

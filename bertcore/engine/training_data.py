@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from bertcore.config import TrainConfig
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.dataset import Split
-from bertcore.contracts.task import Encoding
 from bertcore.data.plans import plan_training
 from bertcore.errors import DataError
 
@@ -36,12 +34,16 @@ class StepRows:
 
 
 class SizedTrainingData:
-    """An encoded split that is held as a whole."""
+    """An encoded split that is held as a whole.
 
-    def __init__(self, batch: Batch, options: TrainConfig, seed: int) -> None:
+    Args:
+        batch: all rows.
+        options: the configuration.
+    """
+
+    def __init__(self, batch: Batch, options: TrainConfig) -> None:
         self._batch = batch
         self._options = options
-        self._seed = seed
         batches = math.ceil(len(batch) / options.batch_size)
         self.steps_per_epoch: int = math.ceil(batches / options.accumulation)
         self.total_steps: int = options.max_steps or math.ceil(options.epochs * self.steps_per_epoch)
@@ -51,90 +53,93 @@ class SizedTrainingData:
         """Tokens of every row."""
         return self._batch.lengths
 
-    def steps(self, start: int) -> Iterator[StepRows]:
+    def steps(self, seed: int, start: int) -> Iterator[StepRows]:
         """Yields the rows of step ``start`` and of all steps after it, without end."""
         epoch, first = divmod(start, self.steps_per_epoch)
         while True:
-            plan = self._plan(epoch)
+            groups = _groups(self._batch, self._options, seed, epoch)
             for step in range(first, self.steps_per_epoch):
-                group = plan[step * self._options.accumulation : (step + 1) * self._options.accumulation]
                 yield StepRows(
-                    [self._batch.select(rows) for rows in group],
+                    [self._batch.select(rows) for rows in groups[step]],
                     epoch + (step + 1) / self.steps_per_epoch,
                     step + 1 == self.steps_per_epoch,
                 )
             epoch, first = epoch + 1, 0
 
-    def _plan(self, epoch: int) -> list[NDArray[np.int64]]:
-        return plan_training(
-            self._batch.lengths,
-            self._options.batch_size,
-            seed=self._seed,
-            epoch=epoch,
-            group_by_length=self._options.group_by_length,
-        )
-
 
 class StreamedTrainingData:
     """A declared stream: read in windows, each encoded and shuffled by itself; opened anew when it ends.
+
+    ::
+
+        window 0            window 1            window 2    (the stream ends)    window 3 = window 0 again
+        shuffled with 0     shuffled with 1     shuffled with 2                  shuffled with 3
+
+    Args:
+        windows: opens the stream anew, and gives the rows of one window after the other.
+        options: the configuration, which says how many steps there are.
 
     Raises:
         DataError: the stream holds no examples.
     """
 
-    def __init__(
-        self,
-        split: Split,
-        encode: Callable[[Split], Encoding],
-        options: TrainConfig,
-        seed: int,
-        window: int,
-    ) -> None:
+    def __init__(self, windows: Callable[[], Iterator[Batch]], options: TrainConfig) -> None:
         assert options.max_steps is not None
-        self._split = split
-        self._encode = encode
+        self._open = windows
         self._options = options
-        self._seed = seed
-        self._window = window
         self.total_steps: int = options.max_steps
-        first = next(split.windows(window), None)
+        first = next(windows(), None)
         if first is None:
             raise DataError("the training split is a stream without examples", "check the data")
-        self._first = self._encode(first)
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
+        self.lengths: NDArray[np.int64] = first.lengths
         """Tokens of the rows of the first window."""
-        return self._first.batch.lengths
 
-    def steps(self, start: int) -> Iterator[StepRows]:
+    def steps(self, seed: int, start: int) -> Iterator[StepRows]:
         """Yields the rows of step ``start`` and of all steps after it; what lies before is read again and passed."""
         step = 0
-        for number, epoch, batch, last_window in self._windows():
-            plan = plan_training(
-                batch.lengths,
-                self._options.batch_size,
-                seed=self._seed,
-                epoch=number,
-                group_by_length=self._options.group_by_length,
-            )
-            for offset in range(0, len(plan), self._options.accumulation):
+        for window in self._windows():
+            groups = _groups(window.rows, self._options, seed, window.number)
+            for group in groups:
                 if step >= start:
-                    group = plan[offset : offset + self._options.accumulation]
-                    last = last_window and offset + self._options.accumulation >= len(plan)
-                    yield StepRows([batch.select(rows) for rows in group], float(epoch + last), last)
+                    last = window.is_last and group is groups[-1]
+                    yield StepRows([window.rows.select(rows) for rows in group], float(window.epoch + last), last)
                 step += 1
 
-    def _windows(self) -> Iterator[tuple[int, int, Batch, bool]]:
+    def _windows(self) -> Iterator[_Window]:
         number, epoch = 0, 0
         while True:
-            windows = self._split.windows(self._window)
-            window = next(windows, None)
-            while window is not None:
+            windows = self._open()
+            rows = next(windows, None)
+            while rows is not None:
                 following = next(windows, None)
-                yield number, epoch, self._encode(window).batch, following is None
-                window, number = following, number + 1
+                yield _Window(number, epoch, rows, following is None)
+                rows, number = following, number + 1
             epoch += 1
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Some rows of a stream.
+
+    Attributes:
+        number: counted through all epochs; windows of different numbers are shuffled differently.
+        epoch: epochs that were complete before.
+        rows: all of them.
+        is_last: whether the stream ends with them.
+    """
+
+    number: int
+    epoch: int
+    rows: Batch
+    is_last: bool
+
+
+def _groups(batch: Batch, options: TrainConfig, seed: int, epoch: int) -> list[list[NDArray[np.int64]]]:
+    """The rows of each micro-batch of each step of an epoch; the order depends on seed and epoch and nothing else."""
+    plan = plan_training(
+        batch.lengths, options.batch_size, seed=seed, epoch=epoch, group_by_length=options.group_by_length
+    )
+    return [plan[first : first + options.accumulation] for first in range(0, len(plan), options.accumulation)]
 
 
 TrainingData = SizedTrainingData | StreamedTrainingData

@@ -115,19 +115,23 @@ class Registry:
         """Returns the target of the code that computes a head on a backend; raises as :meth:`task` does."""
         return self._find(self.heads, f"{head.name} on {backend}", "head").target
 
-    def objective(self, name: str, options: Mapping[str, Any], backend: str) -> tuple[Objective, str]:
-        """Builds the description of an objective, and returns it with the target of its code on a backend.
+    def objective(self, name: str, options: Mapping[str, Any], backend: str) -> Objective:
+        """Builds the description of an objective that a backend can compute.
 
         Raises:
             UsageError: there is no such objective on this backend, or it has no such option.
         """
         implementation = self._find(self.objectives, f"{name} on {backend}", "objective")
         try:
-            return implementation.objective(**options), implementation.target
+            return implementation.objective(**options)
         except TypeError as error:
             raise UsageError(
                 f"train.objective_options: {error}", f"see the options of the objective {name!r}"
             ) from None
+
+    def objective_implementation(self, objective: Objective, backend: str) -> str:
+        """Returns the target of the code that computes an objective on a backend; raises as :meth:`task` does."""
+        return self._find(self.objectives, f"{objective.name} on {backend}", "objective").target
 
     def gather_all(self) -> None:
         """Asks every plugin for everything, so that each record says what it provides and whether it failed."""

@@ -161,7 +161,7 @@ TorchSession.train_step = slow_step
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize(
-    "place", ["bertcore.engine.prepared_run:open_data", "bertcore.engine.prepared_run:PreparedRun.open_session"]
+    "place", ["bertcore.engine.prepared_run:open_data", "bertcore.engine.compute_target:ComputeTarget.open_session"]
 )
 def test_before_the_first_step_nothing_is_left(
     start: Start, tmp_path: Path, number: int, code: int, place: str

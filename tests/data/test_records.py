@@ -24,12 +24,13 @@ from bertcore.config import DataConfig, gather_settings
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.dataset import Split
 from bertcore.contracts.record_format import FeatureRecord, RecordFormat
+from bertcore.data.encoder import Encoder
 from bertcore.data.records.json_lines import JsonLinesFormat
 from bertcore.data.records.layout import layout_of
 from bertcore.data.records.reading import rows_of
 from bertcore.data.records.tfrecord import TFRecordFormat
 from bertcore.data.records.writing import records_of
-from bertcore.engine.preparation import encode_examples, open_data
+from bertcore.engine.preparation import open_data
 from bertcore.engine.settings import resolve_run
 from bertcore.errors import BertcoreError, DataError, DeviceError, Origin, OutputError, UsageError
 from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
@@ -254,9 +255,8 @@ def test_records_give_the_examples_rows_and_scores_of_the_text(
         assert found.rows is not None
         assert list(found) == list(expected)
         assert [type(example) for example in found] == [type(example) for example in expected]
-        arguments = {"tokenizer": tokenizer, "head": head, "max_length": length, "note": [].append}
-        wanted = encode_examples(task, replace(expected, files=()), config=before, **arguments)
-        encoding = encode_examples(task, found, config=after, **arguments)
+        wanted = replace(expected, files=()).encode(Encoder(task, before.data, tokenizer, head, length))
+        encoding = found.encode(Encoder(task, after.data, tokenizer, head, length))
         assert_same_batch(encoding.batch, wanted.batch)
         assert encoding.truncated.tolist() == wanted.truncated.tolist()
         assert encoding.notes == wanted.notes
@@ -915,15 +915,10 @@ def test_a_stream_is_written_window_by_window(
 ) -> None:
     task = registry.task("rte")
     whole = resolved(registry, "rte", small_rte, tiny_en, **{"data.max_length": 48})
-    expected = encode_examples(
-        task,
-        examples := replace(open_data(task, whole, registry).split("train"), files=()),
-        tokenizer=open_model(str(tiny_en), registry, tensors=False).tokenizer(None),
-        head=task.head(RTE_LABELS, whole.head),
-        config=whole,
-        max_length=48,
-        note=lambda text: None,
-    )
+    examples = open_data(task, whole, registry).split("train")
+    tokenizer = open_model(str(tiny_en), registry, tensors=False).tokenizer(None)
+    encoder = Encoder(task, whole.data, tokenizer, task.head(RTE_LABELS, whole.head), 48)
+    expected = replace(examples, files=()).encode(encoder)
     opened, held, encode = type(task).open, [], type(task).encode
 
     def stream(self: Any, data: DataConfig) -> Any:

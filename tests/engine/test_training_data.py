@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 
 from bertcore.config import TrainConfig
 from bertcore.contracts.batch import Batch, Column, from_rows
-from bertcore.contracts.dataset import Example, Split
-from bertcore.contracts.task import Encoding
 from bertcore.data.plans import plan_training
 from bertcore.engine.training_data import SizedTrainingData, StepRows, StreamedTrainingData
 from bertcore.errors import DataError
@@ -49,16 +47,16 @@ options_strategy = st.builds(
 @given(lengths=lengths_strategy, options=options_strategy, seed=st.integers(0, 2**63 - 1), start=st.integers(0, 40))
 @deadline_free
 def test_a_split_goes_on_from_any_step(lengths: list[int], options: TrainConfig, seed: int, start: int) -> None:
-    data = SizedTrainingData(rows_of(lengths), options, seed)
-    assert take(data.steps(start), 12) == take(data.steps(0), start + 12)[start:]
+    data = SizedTrainingData(rows_of(lengths), options)
+    assert take(data.steps(seed, start), 12) == take(data.steps(seed, 0), start + 12)[start:]
 
 
 @given(lengths=lengths_strategy, options=options_strategy, seed=st.integers(0, 2**63 - 1))
 @deadline_free
 def test_a_split_is_trained_on_once_an_epoch(lengths: list[int], options: TrainConfig, seed: int) -> None:
-    data = SizedTrainingData(rows_of(lengths), options, seed)
+    data = SizedTrainingData(rows_of(lengths), options)
     for number in range(2):
-        epoch = list(islice(data.steps(number * data.steps_per_epoch), data.steps_per_epoch))
+        epoch = list(islice(data.steps(seed, number * data.steps_per_epoch), data.steps_per_epoch))
         batches = [labels for step in epoch for labels in labels_of(step)]
         assert sorted(label for batch in batches for label in batch) == list(range(len(lengths)))
         assert all(len(step.micro_batches) == options.accumulation for step in epoch[:-1])
@@ -83,20 +81,17 @@ def test_a_split_is_trained_on_once_an_epoch(lengths: list[int], options: TrainC
 )
 def test_number_of_steps(changes: dict[str, float], total: int) -> None:
     options = TrainConfig(batch_size=4, **changes)  # type: ignore[arg-type]
-    assert SizedTrainingData(rows_of([3] * 31), options, 0).total_steps == total
+    assert SizedTrainingData(rows_of([3] * 31), options).total_steps == total
 
 
 # Streams
 
 
-def stream_of(count: int) -> Split:
-    return Split(stream=lambda: (Example(str(number), {"text": "x"}, number) for number in range(count)))
-
-
-def encode(examples: Sequence[Example]) -> Encoding:
-    labels = Column(np.array([example.label for example in examples], dtype=np.int32), "row")
-    tokens = [[7] * (1 + example.label % 5) for example in examples]
-    return Encoding(from_rows(tokens, tokens, {"labels": labels}))
+def stream_of(count: int, window: int) -> Callable[[], Iterator[Batch]]:
+    """Opens a stream of rows whose label is their own number, in windows."""
+    lengths = [1 + number % 5 for number in range(count)]
+    batch = rows_of(lengths) if lengths else None
+    return lambda: (batch.select(range(first, min(first + window, count))) for first in range(0, count, window))
 
 
 @given(
@@ -111,16 +106,16 @@ def test_a_stream_goes_on_from_any_step(
     count: int, window: int, batch_size: int, accumulation: int, start: int
 ) -> None:
     options = TrainConfig(batch_size=batch_size, accumulation=accumulation, max_steps=100)
-    data = StreamedTrainingData(stream_of(count), encode, options, 5, window)
-    assert take(data.steps(start), 8) == take(data.steps(0), start + 8)[start:]
+    data = StreamedTrainingData(stream_of(count, window), options)
+    assert take(data.steps(5, start), 8) == take(data.steps(5, 0), start + 8)[start:]
 
 
 @given(count=st.integers(1, 40), window=st.integers(1, 50), batch_size=st.integers(1, 6))
 @deadline_free
 def test_a_stream_is_trained_on_once_an_epoch(count: int, window: int, batch_size: int) -> None:
-    data = StreamedTrainingData(stream_of(count), encode, TrainConfig(batch_size=batch_size, max_steps=9), 5, window)
+    data = StreamedTrainingData(stream_of(count, window), TrainConfig(batch_size=batch_size, max_steps=9))
     assert data.total_steps == 9
-    steps = data.steps(0)
+    steps = data.steps(5, 0)
     for epoch in range(2):
         labels: list[int] = []
         for step in steps:
@@ -135,4 +130,4 @@ def test_a_stream_is_trained_on_once_an_epoch(count: int, window: int, batch_siz
 
 def test_a_stream_without_examples_is_refused() -> None:
     with pytest.raises(DataError, match="without examples"):
-        StreamedTrainingData(stream_of(0), encode, TrainConfig(max_steps=1), 5, 10)
+        StreamedTrainingData(stream_of(0, 10), TrainConfig(max_steps=1))

@@ -95,8 +95,10 @@ def test_heads_and_objectives_are_found_by_backend():
     head = SequenceClassification(("no", "yes"))
     assert registry.head_implementation(head, "torch") == "a:B"
     assert registry.head_implementation(head, "mindspore") == "c:D"
-    assert registry.objective("head_loss", {}, "torch") == (HeadLoss(), "e:F")
-    assert registry.objective("weighted", {"weight": 2.5}, "torch") == (Weighted(2.5), "g:H")
+    assert registry.objective("head_loss", {}, "torch") == HeadLoss()
+    assert registry.objective_implementation(HeadLoss(), "torch") == "e:F"
+    assert registry.objective("weighted", {"weight": 2.5}, "torch") == Weighted(2.5)
+    assert registry.objective_implementation(Weighted(2.5), "torch") == "g:H"
     with pytest.raises(UsageError, match="regression on torch"):
         registry.head_implementation(Regression(), "torch")
     with pytest.raises(UsageError, match="weighted on mindspore"):

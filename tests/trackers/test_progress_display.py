@@ -188,7 +188,7 @@ def test_a_header_comes_before_what_is_computed(
     bertcore_command: Callable[..., Any], tiny_en: Path, small_rte: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     pytest.importorskip("torch")
-    from bertcore.commands import trained_model as inference
+    from bertcore.commands import trained_model
 
     settings = {"train.max_steps": 1, "run.trackers": []}
     folder = bertcore.run(
@@ -198,7 +198,7 @@ def test_a_header_comes_before_what_is_computed(
     def interrupted(*arguments: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inference, "predict_split", interrupted)
+    monkeypatch.setattr(trained_model, "predict_split", interrupted)
     outcome = bertcore_command("evaluate", folder)
     assert outcome.code == 130
     assert [line.split()[0] for line in outcome.out.splitlines()] == [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -11,27 +11,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.commands.check_data.facts import TRAINING, _facts, _first_places, _label_differences, _repetition
+from bertcore.commands.check_data.facts import _facts, _first_places, _label_differences, _repetition
 from bertcore.commands.check_data.findings import DataReport, Errors, Lengths, SplitReport
 from bertcore.config import FILE_OPTIONS, RunConfig
-from bertcore.contracts.dataset import Dataset, Example, Split
-from bertcore.contracts.head import Head
+from bertcore.contracts.dataset import TRAINING_SPLIT, Dataset, Example, Split
 from bertcore.contracts.task import Encoding, Task
 from bertcore.data.bad_examples import gather_errors, one_example, unknown_label
+from bertcore.data.encoder import Encoder
 from bertcore.engine.preparation import (
-    choose_max_length,
     data_names,
-    encode_examples,
     find_model,
     find_task,
     open_data,
+    open_encoder,
     reading_notes,
     settle_options,
 )
 from bertcore.errors import BertcoreError, DataError, Origin, UsageError
 from bertcore.plugins.registry import Registry
 from bertcore.progress import about, describe
-from bertcore.tokenization.tokenizer import Tokenizer
 
 _OWN_SPLITS = tuple(name for name in FILE_OPTIONS if name != "path")
 """Data options that name the user's own files, and what they are called in a folder."""
@@ -68,8 +66,13 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
             dataset = opened
         config = settle_options(config, dataset)
         # What a file with errors tells of the labels is not all, and what a dev split does is none of a training's.
-        knows_labels = not dataset.discovered or bool(dataset.labels and TRAINING in dataset.files and not of_opening)
-        encoder = None if config.model.path is None else _Encoder(task, dataset, config, registry, knows_labels)
+        knows_labels = not dataset.discovered or bool(
+            dataset.labels and TRAINING_SPLIT in dataset.files and not of_opening
+        )
+        encoder = None
+        if config.model.path is not None:
+            source = find_model(config.model, registry, tensors=False)
+            encoder = open_encoder(task, source, task.choose_head(dataset, config.data, config.head), config)
     notes = (*dataset.notes, *(() if encoder is None else encoder.tokenizer.notes))
     splits: dict[str, SplitReport] = {}
     read: dict[str, Sequence[Example]] = {}
@@ -78,10 +81,10 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         # Where a task knows its labels itself, reading has compared them.
         known_labels = dataset.labels if dataset.discovered and knows_labels else ()
         with about(name):
-            splits[name], read[name] = _check_split(name, dataset, known_labels, config, encoder, earlier)
+            splits[name], read[name] = _check_split(name, dataset, known_labels, config, encoder, knows_labels, earlier)
     seen = {name: _first_places(examples) for name, examples in read.items()}
     across = {}
-    for first, second in combinations(sorted(read, key=lambda name: name != TRAINING), 2):
+    for first, second in combinations(sorted(read, key=lambda name: name != TRAINING_SPLIT), 2):
         found = _repetition(read[second], seen[first])
         if found.count:
             across[first, second] = found
@@ -176,38 +179,17 @@ def _own_files(config: RunConfig) -> dict[str, Path]:
     return {name: files[name] for name in _OWN_SPLITS if name in files}
 
 
-class _Encoder:
-    """Encodes examples with the tokenizer of a model."""
-
-    def __init__(self, task: Task, dataset: Dataset, config: RunConfig, registry: Registry, knows_labels: bool) -> None:
-        source = find_model(config.model, registry, tensors=False)
-        self.max_length: int = choose_max_length(config, source)
-        self._task = task
-        self._knows_labels = knows_labels
-        self._config = config
-        self.tokenizer: Tokenizer = source.tokenizer(config.data.lowercase)
-        self.head: Head = task.choose_head(dataset, config.data, config.head)
-
-    def encode(self, split: Split, note: Callable[[str], None]) -> tuple[Encoding, NDArray[np.int64]]:
-        """The rows of the length allowed, and the lengths of the examples when nothing is cut."""
-        examples = split if self._knows_labels else split.without_labels()
-        encoding = encode_examples(
-            self._task,
-            examples,
-            tokenizer=self.tokenizer,
-            head=self.head,
-            config=self._config,
-            max_length=self.max_length,
-            note=note,
-        )
-        batch = encoding.batch
-        if not len(encoding.truncated) and len(batch) == len(examples):
-            return encoding, batch.lengths
-        if not any(example.texts for example in examples):  # as in records of another program
-            return encoding, batch.lengths
-        uncut = self._task.encode(examples, self.tokenizer, self.head, _UNLIMITED, self._config.data).batch
-        lengths = np.bincount(uncut.example_index, weights=uncut.lengths, minlength=len(examples))
-        return encoding, lengths.astype(np.int64)
+def _encode(encoder: Encoder, examples: Split) -> tuple[Encoding, NDArray[np.int64]]:
+    """The rows of the length allowed, and the lengths of the examples when nothing is cut."""
+    encoding = examples.encode(encoder)
+    batch = encoding.batch
+    if not len(encoding.truncated) and len(batch) == len(examples):
+        return encoding, batch.lengths
+    if not any(example.texts for example in examples):  # as in records of another program
+        return encoding, batch.lengths
+    uncut = replace(encoder, max_length=_UNLIMITED).encode_examples(examples, ()).batch
+    lengths = np.bincount(uncut.example_index, weights=uncut.lengths, minlength=len(examples))
+    return encoding, lengths.astype(np.int64)
 
 
 def _check_split(
@@ -215,7 +197,8 @@ def _check_split(
     dataset: Dataset,
     known_labels: tuple[str, ...],
     config: RunConfig,
-    encoder: _Encoder | None,
+    encoder: Encoder | None,
+    knows_labels: bool,
     earlier: Sequence[DataError],
 ) -> tuple[SplitReport, Sequence[Example]]:
     """Looks at one split; an error of more than an example ends it, and what is known by then is kept."""
@@ -235,7 +218,8 @@ def _check_split(
                 report = replace(report, rows=len(rows), tokens=Lengths.of(rows.lengths))
             if encoder is not None:
                 notes: list[str] = []
-                encoding, lengths = encoder.encode(examples, notes.append)
+                encoded = examples if knows_labels else examples.without_labels()
+                encoding, lengths = _encode(replace(encoder, note=notes.append), encoded)
                 rows_of_example = np.bincount(encoding.batch.example_index, minlength=len(examples))
                 report = replace(
                     report,

@@ -7,13 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertcore.commands.check_data.findings import Lengths, Repetition, SplitReport
-from bertcore.contracts.dataset import Example
+from bertcore.contracts.dataset import TRAINING_SPLIT, Example
 
 SHOWN_EXAMPLES = 3
 """How many of the examples that something is said about are named."""
-
-
-TRAINING = "train"
 
 
 def _facts(examples: Sequence[Example], known: tuple[str, ...]) -> dict[str, Any]:
@@ -89,7 +86,7 @@ def _repetition(examples: Sequence[Example], earlier: Mapping[tuple[str, ...], E
 
 
 def _label_differences(splits: Mapping[str, SplitReport]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    training = splits.get(TRAINING)
+    training = splits.get(TRAINING_SPLIT)
     if training is None or not training.labels or training.errors:
         return {}
     known = {name for name, count in training.labels.items() if count}

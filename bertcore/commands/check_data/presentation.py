@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from bertcore.commands.check_data.facts import TRAINING
 from bertcore.commands.check_data.findings import DataReport, Errors, Lengths, Repetition, SplitReport
+from bertcore.contracts.dataset import TRAINING_SPLIT
 
 SHOWN_ERRORS = 5
 """How many errors of a split are named."""
@@ -87,8 +87,8 @@ def report_lines(report: DataReport) -> list[str]:
         f"  in {first} and {second}: {_repetition_words(found)}" for (first, second), found in report.across.items()
     ]
     for name, (new, missing) in report.label_differences.items():
-        between += [f"  labels of {name} that {TRAINING} has not: {_listed(new)}"] if new else []
-        between += [f"  labels of {TRAINING} that {name} has not: {_listed(missing)}"] if missing else []
+        between += [f"  labels of {name} that {TRAINING_SPLIT} has not: {_listed(new)}"] if new else []
+        between += [f"  labels of {TRAINING_SPLIT} that {name} has not: {_listed(missing)}"] if missing else []
     if between:
         lines += ["", "between the splits", *between]
     for name, errors in report.errors.items():

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, ValidationError, model_validator
 
-from bertcore.config import DataConfig, Setting
+from bertcore.config import OPTIONS_BESIDE_ROWS, DataConfig, Setting
 from bertcore.contracts.batch import Per
 from bertcore.contracts.dataset import LeftOut
-from bertcore.data.encoded import OPTIONS_BESIDE_ROWS
 from bertcore.data.records.layout import ColumnLayout, RecordLayout
 from bertcore.errors import DataError, Origin
 

@@ -57,7 +57,7 @@ class Bench:
             workload=Workload(lengths if training else none, lengths, len(lengths), len(lengths), MAX_LENGTH),
             training=training,
             head_implementation=self.registry.head_implementation(head, self.backend.name),
-            objective_implementation=self.registry.objective(HeadLoss.name, {}, self.backend.name)[1],
+            objective_implementation=self.registry.objective_implementation(HeadLoss(), self.backend.name),
         )
 
     def session(

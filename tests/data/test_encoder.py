@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from bertcore.contracts.dataset import Dataset, Example
 from bertcore.contracts.evaluation import Accumulator, Metric
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding, Task
-from bertcore.data import encoded
-from bertcore.data.encoded import cache_folder, encode_split
+from bertcore.data import encoding_cache
+from bertcore.data.encoder import Encoder
+from bertcore.data.encoding_cache import cache_folder
 from bertcore.heads import SequenceClassification
 from bertcore.tokenization.tokenizer import Tokenizer
 
@@ -72,22 +74,19 @@ class CountingTask(Task):
 
 
 class Split:
-    """Everything that ``encode_split`` takes, with a change here and there."""
+    """Everything that an encoder takes, with a change here and there."""
 
     def __init__(self, tokenizer: Tokenizer, file: Path) -> None:
         self.task = CountingTask()
         self.notes: list[str] = []
-        self.arguments = {
-            "examples": EXAMPLES,
-            "files": [file],
-            "tokenizer": tokenizer,
-            "head": HEAD,
-            "data": DataConfig(),
-            "max_length": 8,
-        }
+        self.examples, self.files = EXAMPLES, [file]
+        self.encoder = Encoder(self.task, DataConfig(), tokenizer, HEAD, 8, self.notes.append)
 
-    def encode(self, **changes: object) -> Encoding:
-        return encode_split(self.task, **{**self.arguments, **changes}, note=self.notes.append)
+    def encode(
+        self, examples: Sequence[Example] | None = None, files: Sequence[Path] | None = None, **changes: Any
+    ) -> Encoding:
+        chosen = self.examples if examples is None else examples
+        return replace(self.encoder, **changes).encode_examples(chosen, self.files if files is None else files)
 
 
 @pytest.fixture
@@ -141,7 +140,7 @@ CHANGES: dict[str, Callable[[Split, Path], dict[str, object]]] = {
     "other tokenizer": lambda split, folder: {"tokenizer": Tokenizer.load(split.model, lowercase=False)},
     "other labels": lambda split, folder: {"head": SequenceClassification(("yes", "no"))},
     "other length": lambda split, folder: {"max_length": 9},
-    "other data option": lambda split, folder: {"data": DataConfig(max_length=7)},
+    "other data option": lambda split, folder: {"options": DataConfig(max_length=7)},
 }
 
 
@@ -169,11 +168,11 @@ def test_where_the_data_lies_and_how_it_is_streamed_changes_nothing(split, tmp_p
     (tmp_path / "elsewhere").mkdir()
     copy = tmp_path / "elsewhere" / "dev.tsv"
     copy.write_bytes((tmp_path / "dev.tsv").read_bytes())
-    split.encode(files=[copy], data=DataConfig(path="elsewhere", stream_window=7))
+    split.encode(files=[copy], options=DataConfig(path="elsewhere", stream_window=7))
     assert split.task.calls == 1
 
 
-@pytest.mark.parametrize("changes", [{"data": DataConfig(cache=False)}, {"files": []}])
+@pytest.mark.parametrize("changes", [{"options": DataConfig(cache=False)}, {"files": []}])
 def test_the_cache_may_be_off(split, changes):
     for _ in range(2):
         split.encode(**changes)
@@ -202,7 +201,7 @@ def test_a_damaged_file_is_made_anew_with_a_note(split, damage):
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(split, tmp_path, monkeypatch):
-    expected = split.encode(data=DataConfig(cache=False))
+    expected = split.encode(options=DataConfig(cache=False))
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("BERTCORE_CACHE", str(tmp_path / "file"))
     assert_same(split.encode(), expected)
@@ -214,7 +213,7 @@ def test_a_full_disk_leaves_nothing_in_the_cache(split, monkeypatch):
     def full(*arguments: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(encoded, "write_safetensors", full)
+    monkeypatch.setattr(encoding_cache, "write_safetensors", full)
     split.encode()
     assert "No space left" in split.notes[0]
     assert cached_files() == []

@@ -1,4 +1,4 @@
-"""What :func:`bertcore.predict` takes: texts, pairs of texts, dictionaries, and what pandas makes of them."""
+"""What a program gives to be predicted: texts, pairs of texts, dictionaries, and what pandas makes of them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from bertcore.api.data_arguments import Frame
-from bertcore.data.memory import columns_of_frame, is_missing, kind_of, plain_value
+from bertcore.data.memory import Frame, columns_of_frame, is_missing, kind_of, plain_value
 from bertcore.data.tables import Record
 from bertcore.engine.prediction_input import record_of_texts
 from bertcore.errors import DataError, Origin, UsageError
@@ -25,7 +24,7 @@ def records_of(inputs: Any, fields: Sequence[str]) -> Iterator[Record]:
         fields: of the task, that plain texts fill.
 
     Raises:
-        UsageError: one dictionary instead of a list of them, or more texts than the model reads.
+        UsageError: one dictionary instead of a list of them, no list at all, or more texts than the model reads.
         DataError: an input is of another type.
     """
     if isinstance(inputs, Mapping):
@@ -54,7 +53,11 @@ def _items(inputs: Any) -> Iterable[Any]:
     if hasattr(inputs, "iloc") and callable(getattr(inputs, "tolist", None)):
         return ["" if is_missing(value) else value for value in inputs.tolist()]
     listed = getattr(inputs, "tolist", None)  # of numpy, whose texts are no str in some arrays
-    return listed() if callable(listed) else inputs  # type: ignore[no-any-return]
+    if callable(listed):
+        return listed()  # type: ignore[no-any-return]
+    if isinstance(inputs, bytes | bytearray | memoryview) or not isinstance(inputs, Iterable):
+        raise UsageError(f"inputs is {kind_of(inputs)}", WANTED, code="argument-wrong")
+    return inputs
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,95 @@
+"""Encoded splits on disk: flat columns under a hash of everything that determines them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bertcore.contracts.batch import Batch, Column
+from bertcore.contracts.task import Encoding
+from bertcore.errors import BertcoreError
+from bertcore.files.writing import LEFT_OVER_AFTER, remove_leftovers
+from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
+
+
+def cache_folder() -> Path:
+    """Where encoded splits are kept: ``BERTCORE_CACHE``, or ``bertcore`` in the user's cache folder."""
+    if os.environ.get("BERTCORE_CACHE"):
+        return Path(os.environ["BERTCORE_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bertcore"
+
+
+def cache_file(files: Sequence[Path], determinants: Mapping[str, Any]) -> Path:
+    """Where the encoding of a split is kept.
+
+    Args:
+        files: whose content the examples are.
+        determinants: everything else that determines the rows, as JSON or with a ``str`` that tells it.
+    """
+    contents = [[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
+    key = json.dumps({**determinants, "files": contents}, sort_keys=True, default=str)
+    return cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.safetensors"
+
+
+def read_encoding(file: Path) -> Encoding | None:
+    """Reads what :func:`write_encoding` wrote; None where it is damaged."""
+    try:
+        return _from_tensors(read_safetensors(file))
+    except (BertcoreError, KeyError, ValueError):
+        return None
+
+
+def write_encoding(file: Path, encoding: Encoding) -> str | None:
+    """Keeps an encoding; returns why it could not be kept, in one line."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(file.parent, older_than=LEFT_OVER_AFTER)
+        write_safetensors(file, _to_tensors(encoding))
+    except (BertcoreError, OSError) as error:
+        return str(error).splitlines()[0]
+    return None
+
+
+def _to_tensors(encoding: Encoding) -> dict[str, np.ndarray[Any, Any]]:
+    batch = encoding.batch
+    tensors: dict[str, np.ndarray[Any, Any]] = {
+        "offsets": batch.offsets,
+        "input_ids": batch.input_ids,
+        "token_type_ids": batch.token_type_ids,
+        "example_index": batch.example_index,
+        "truncated": encoding.truncated,
+        "notes": np.frombuffer(json.dumps(encoding.notes).encode(), dtype=np.uint8),
+    }
+    if batch.label_offsets is not None and batch.label_positions is not None:
+        tensors["label_offsets"] = batch.label_offsets
+        tensors["label_positions"] = batch.label_positions
+    for name, column in batch.columns.items():
+        ignore = "" if column.ignore is None else repr(column.ignore)
+        tensors[f"column:{name}:{column.per}:{ignore}"] = column.values
+    return tensors
+
+
+def _from_tensors(tensors: dict[str, np.ndarray[Any, Any]]) -> Encoding:
+    columns: dict[str, Column] = {}
+    for key, values in tensors.items():
+        if key.startswith("column:"):
+            _, name, per, ignore = key.split(":")
+            columns[name] = Column(values, per, float(ignore) if ignore else None)  # type: ignore[arg-type]
+    batch = Batch(
+        tensors["offsets"],
+        tensors["input_ids"],
+        tensors["token_type_ids"],
+        tensors["example_index"],
+        columns,
+        tensors.get("label_offsets"),
+        tensors.get("label_positions"),
+    )
+    if batch.offsets[-1] != len(batch.input_ids):
+        raise ValueError("offsets and tokens do not belong together")
+    return Encoding(batch, tensors["truncated"], tuple(json.loads(tensors["notes"].tobytes())))

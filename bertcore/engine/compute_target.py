@@ -1,0 +1,124 @@
+"""What computes: a backend, one of its devices, and the precisions there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bertcore.config import RunConfig
+from bertcore.contracts.backend import (
+    Backend,
+    Precision,
+    Session,
+    SessionSpecification,
+    TrainingSpecification,
+    Workload,
+)
+from bertcore.contracts.head import Head
+from bertcore.engine.backend_choice import no_backend
+from bertcore.errors import DeviceError
+from bertcore.plugins.registry import Registry
+from bertcore.weights.opening import ModelSource
+
+NO_LENGTHS = np.zeros(0, dtype=np.int64)
+"""Of rows that nobody knows before they come."""
+
+
+@dataclass(frozen=True)
+class ComputeTarget:
+    """What computes.
+
+    Attributes:
+        backend: its framework is installed.
+        device: one of its devices on this machine, as ``cuda:0``.
+        precision: of training.
+        prediction_precision: of evaluations and predictions.
+    """
+
+    backend: Backend
+    device: str
+    precision: Precision
+    prediction_precision: Precision
+
+    def describe(self) -> str:
+        """Backend with the version of its framework."""
+        versions = self.backend.versions()
+        return ", ".join([self.backend.name, *(f"{name} {version}" for name, version in versions.items())])
+
+    def open_session(
+        self,
+        source: ModelSource,
+        head: Head,
+        workload: Workload,
+        registry: Registry,
+        training: TrainingSpecification | None = None,
+    ) -> Session:
+        """Opens a session for a model and a head; its parameters are loaded afterwards.
+
+        Args:
+            source: the model.
+            head: what stands on top of it.
+            workload: what the session will be fed.
+            registry: where the code of head and objective is found.
+            training: None for a session that only predicts.
+
+        Raises:
+            UsageError: the backend has no code for the head or the objective.
+            DeviceError: the device cannot be used.
+        """
+        name = self.backend.name
+        objective = ""
+        if training is not None:
+            objective = registry.objective_implementation(training.objective, name)
+        return self.backend.open(
+            SessionSpecification(
+                config=source.config,
+                head=head,
+                table=source.family.parameter_table(source.config, head),
+                device=self.device,
+                precision=self.precision,
+                prediction_precision=self.prediction_precision,
+                workload=workload,
+                training=training,
+                head_implementation=registry.head_implementation(head, name),
+                objective_implementation=objective,
+            )
+        )
+
+
+def choose_target(config: RunConfig, registry: Registry) -> ComputeTarget:
+    """Finds the backend and a device of this machine.
+
+    Raises:
+        UsageError: no backend is named, or there is none of this name.
+        DeviceError: the backend cannot run here, or the device or a precision is absent.
+    """
+    if config.backend is None:
+        raise no_backend(registry)
+    backend = registry.backend(config.backend)
+    problem = backend.problem()
+    if problem:
+        raise DeviceError(*problem)
+    device = _choose_device(backend, config.run.device)
+    kind = device.partition(":")[0]
+    for precision in (config.run.precision, config.evaluate.precision):
+        if precision not in backend.devices[kind]:
+            raise DeviceError(
+                f"{backend.name} on {kind} has no precision {precision}",
+                f"it has {', '.join(backend.devices[kind])} (--precision)",
+            )
+    return ComputeTarget(backend, device, config.run.precision, config.evaluate.precision)
+
+
+def _choose_device(backend: Backend, wanted: str) -> str:
+    """The device that is wanted, the first of its kind, or the best one for ``auto``."""
+    available = backend.available_devices()
+    of_kind = available if wanted == "auto" else [name for name in available if name.partition(":")[0] == wanted]
+    if wanted in available:
+        return wanted
+    if not of_kind:
+        raise DeviceError(
+            f"{backend.name} has no device {wanted!r} here", f"available: {', '.join(available)} (--device)"
+        )
+    return of_kind[0]

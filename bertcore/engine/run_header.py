@@ -1,0 +1,62 @@
+"""What is told of a run before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bertcore.config import RunConfig
+from bertcore.contracts.parameters import FitReport
+from bertcore.engine.choice import describe
+from bertcore.engine.preparation import data_names
+from bertcore.engine.prepared_run import PreparedRun
+from bertcore.engine.schedule import nothing_is_learned, warmup_steps
+
+
+def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[str, str]:
+    """What the run does, in the order in which it is shown.
+
+    Args:
+        prepared: what all seeds share.
+        config: of this seed.
+        folder: of this seed.
+    """
+    source, train = prepared.source, config.train
+    training = prepared.training
+    splits = ["train (stream)" if training is None else training.describe(), prepared.evaluation.describe()]
+    return {
+        "task": prepared.task.name,
+        "backend": prepared.target.describe(),
+        "device": prepared.target.device,
+        "precision": f"{config.run.precision}, evaluation {config.evaluate.precision}",
+        "model": f"{config.model.path} ({source.family.name}, {source.config.num_hidden_layers} layers, "
+        f"hidden size {source.config.hidden_size})",
+        "data": f"{data_names(config.data)}: {', '.join(splits)}, at most {prepared.encoder.max_length} tokens",
+        "training": f"{prepared.data.total_steps} steps of {train.batch_size * train.accumulation} examples, "
+        f"learning rate {train.learning_rate:g}, seed {config.run.seed}",
+        **({"best by": describe(prepared.metric)} if train.metric is not None else {}),
+        "output": str(folder),
+    }
+
+
+def run_notes(prepared: PreparedRun, fit: FitReport) -> Iterator[str]:
+    """What the user should read: of data and tokenizer, of the weights, of the schedule."""
+    yield from prepared.notes
+    yield from prepared.source.weights.notes
+    yield from _fit_notes(fit)
+    options, total = prepared.config.train, prepared.data.total_steps
+    peaks = [group.learning_rate for group in prepared.specification.groups]
+    note = nothing_is_learned(total, warmup_steps(total, options.warmup_ratio), options.schedule, peaks)
+    if note is not None:
+        yield note
+
+
+def _fit_notes(fit: FitReport) -> Iterator[str]:
+    groups: dict[str, list[str]] = {}
+    for name, reason in fit.initialized.items():
+        groups.setdefault(reason, []).append(name)
+    for reason, names in groups.items():
+        yield f"new ({reason}): {', '.join(names)}"
+    if fit.skipped:
+        reasons = sorted(set(fit.skipped.values()))
+        yield f"not used: {len(fit.skipped)} tensors ({', '.join(reasons)})"
