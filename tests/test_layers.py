@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PLUGIN_SOURCES = sorted((ROOT / "plugins").glob("*/bertcore_*/**/*.py"))
 OWN_DISTRIBUTIONS = ("bertcore", "bertcore-torch", "bertcore-mindspore", "bertcore-tasks")
 
@@ -82,3 +85,20 @@ def test_both_backends_have_the_same_files() -> None:
     shared |= {"objectives.py", "optimizer.py", "plugin.py", "session.py"}
     assert shared <= torch_files
     assert shared <= mindspore_files
+
+
+def test_the_floors_are_those_that_contributors_read() -> None:
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (contract,) = [contract for contract in linter["contracts"] if contract["type"] == "layers"]
+    (shown,) = re.findall(r"## Layers\n.*?```text\n(.*?)```", CONTRIBUTING, re.DOTALL)
+    held = [layer.replace(" | (version) | (__version__)", " | version") for layer in contract["layers"]]
+    assert shown.splitlines() == held
+    assert contract["exhaustive"]
+
+
+def test_every_part_of_the_core_is_in_the_table_of_folders() -> None:
+    (table,) = re.findall(r"## Layout\n(.*?)\n## ", CONTRIBUTING, re.DOTALL)
+    named = {re.sub(r"^bertcore/|/$", "", name) for name in re.findall(r"`([\w./]+)`", table)}
+    parts = [path for path in (ROOT / "bertcore").iterdir() if not path.name.startswith("_")]
+    assert {path.name for path in parts if path.name != "py.typed"} - named == set()
+    assert [name for name in re.findall(r"`(bertcore/[\w./]+)`", table) if not (ROOT / name).exists()] == []
