@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bertcore.data.delimited import Delimited, read_delimited
-from bertcore.data.encodings import utf8_content
-from bertcore.data.file_kinds import refuse_other_kinds
 from bertcore.data.json_lists import json_records
 from bertcore.data.tables import Record, read_content
 
@@ -97,17 +95,6 @@ def read_table(file: Path, form: TableForm | None = None) -> Table:
     """
     form = form or TableForm()
     return _table(read_content(file, form.encoding), str(file), file.suffix.lower(), form)
-
-
-def parse_table(content: bytes, name: str, form: TableForm | None = None, suffix: str = "") -> Table:
-    """Reads what came another way, by standard input for example; ``name`` is for errors, ``suffix`` as ``.csv``.
-
-    Raises:
-        DataError: see :func:`read_table`.
-    """
-    form = form or TableForm()
-    refuse_other_kinds(content, name)
-    return _table(utf8_content(content, name, form.encoding), name, suffix, form)
 
 
 def _table(content: bytes, name: str, suffix: str, form: TableForm) -> Table:

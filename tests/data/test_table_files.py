@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bertcore.data.bad_examples import gather_errors
-from bertcore.data.table_files import TableForm, parse_table, read_table
+from bertcore.data.table_files import Table, TableForm, read_table
 from bertcore.errors import DataError, Origin
 
 in_one_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -28,9 +30,16 @@ def rows_of(file: Path, form: TableForm | None = None) -> list[tuple[Any, ...]]:
     return [tuple(fields.values()) for fields, _ in read_table(file, form).records]
 
 
+def parse_table(content: bytes, form: TableForm | None, suffix: str) -> Table:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        file = Path(f"a{suffix}")
+        file.write_bytes(content)
+        return read_table(file, form)
+
+
 def fails(content: bytes, suffix: str = ".csv", form: TableForm | None = None) -> DataError:
     with pytest.raises(DataError) as caught:
-        parse_table(content, f"a{suffix}", form, suffix)
+        parse_table(content, form, suffix)
     assert "\n" not in caught.value.cause + caught.value.remedy
     assert caught.value.remedy
     return caught.value
@@ -66,7 +75,7 @@ def test_a_separator_is_found_whatever_the_suffix(rows, separator, suffix, quoti
     """Wherever every row has it: the separator is the one that the rows have in common."""
     stream = io.StringIO()
     csv.writer(stream, delimiter=separator, quoting=quoting).writerows([("id", "text", "label"), *rows])
-    found = parse_table(stream.getvalue().encode(), "a", None, suffix)
+    found = parse_table(stream.getvalue().encode(), None, suffix)
     told = csv.reader(io.StringIO(stream.getvalue(), newline=""), delimiter=separator)
     assert [list(fields.values()) for fields, _ in found.records] == list(told)[1:]
     assert found.columns == ("id", "text", "label")
@@ -81,7 +90,7 @@ def test_a_separator_is_found_whatever_the_suffix(rows, separator, suffix, quoti
 def test_tabs_are_found_whatever_the_suffix(rows, suffix, header):
     lines = [("text", "label")] * header + rows
     content = "".join("\t".join(row) + "\n" for row in lines).encode()
-    found = parse_table(content, "a", TableForm(header=header, least_columns=2), suffix)
+    found = parse_table(content, TableForm(header=header, least_columns=2), suffix)
     assert [tuple(fields.values()) for fields, _ in found.records] == rows
 
 
@@ -113,8 +122,8 @@ def test_a_separator_can_be_named(file):
     ):
         file.write_text(f"text{separator}label\nso, so{separator}x\n")
         assert rows_of(file, TableForm(separator=name)) == [("so, so", "x")]
-    jsonl = parse_table(b'{"text": "a"}\n', "a", TableForm(separator=";"), ".jsonl")
-    assert jsonl.records == [({"text": "a"}, Origin("a", 1))], "JSON has no separator"
+    jsonl = parse_table(b'{"text": "a"}\n', TableForm(separator=";"), ".jsonl")
+    assert jsonl.records == [({"text": "a"}, Origin("a.jsonl", 1))], "JSON has no separator"
     error = fails(b"a,b\n", form=TableForm(separator="\n"))
     assert "cannot part fields" in error.cause
 
@@ -138,11 +147,11 @@ def test_nul_bytes_are_kept_and_said(file):
 @pytest.mark.parametrize("suffix", [".tsv", ".csv", ".txt"])
 def test_quotes_between_tabs_are_text_unless_the_file_is_quoted_as_a_whole(suffix):
     text = b'text\tlabel\n"open\tx\nclose"\ty\n"all"\tz\n'
-    assert [f["text"] for f, _ in parse_table(text, "a", None, suffix).records] == ['"open', 'close"', '"all"']
+    assert [f["text"] for f, _ in parse_table(text, None, suffix).records] == ['"open', 'close"', '"all"']
     stream = io.StringIO()
     rows = [('He said "no"', "x"), ("two\nlines", "y"), ("a\ttab", "z"), ("plain", "x")]
     csv.writer(stream, delimiter="\t").writerows([("text", "label"), *rows])
-    found = parse_table(stream.getvalue().encode(), "a", None, suffix)
+    found = parse_table(stream.getvalue().encode(), None, suffix)
     assert [tuple(fields.values()) for fields, _ in found.records] == rows
     assert any("quotes enclose fields" in note for note in found.notes)
 
@@ -157,7 +166,7 @@ def test_real_tab_separated_files_are_read_as_the_csv_module_does_without_quotin
     header = name != "CoLA/dev"
     with path.open(encoding="utf-8-sig", newline="\n") as stream:
         expected = list(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))[header:]
-    table = parse_table(path.read_bytes(), name, TableForm(header=header, least_columns=2), suffix)
+    table = parse_table(path.read_bytes(), TableForm(header=header, least_columns=2), suffix)
     assert [list(fields.values()) for fields, _ in table.records] == expected
 
 
@@ -246,30 +255,30 @@ def test_a_field_of_csv_may_be_longer_than_the_csv_module_allows(file):
 def test_blank_lines_empty_rows_at_the_end_and_separators_at_the_end_hold_nothing(suffix, separator):
     lines = ["text|label", "", "a|x||", "b|y", "", "||", "|", ""]
     content = "\r\n".join(lines).replace("|", separator).encode()
-    table = parse_table(content, "a", None, suffix)
+    table = parse_table(content, None, suffix)
     assert [(tuple(fields.values()), origin) for fields, origin in table.records] == [
-        (("a", "x"), Origin("a", 3)),
-        (("b", "y"), Origin("a", 4)),
+        (("a", "x"), Origin(f"a{suffix}", 3)),
+        (("b", "y"), Origin(f"a{suffix}", 4)),
     ]
-    assert "a: 2 rows without anything at the end passed over" in table.notes
+    assert f"a{suffix}: 2 rows without anything at the end passed over" in table.notes
 
 
 def test_reading_goes_on_behind_bad_rows_of_a_check():
     content = b'a;b\n1;2\n3\n"x"y;4\n5;6\n\xff;7\n8;9\n'
     with gather_errors() as errors:
-        table = parse_table(content, "t", None, ".csv")
+        table = parse_table(content, None, ".csv")
     assert [fields["a"] for fields, _ in table.records] == ["1", "5", "8"]
-    assert sorted(cause.partition(": ")[0] for cause in errors) == ["t:3", "t:4", "t:6"]
+    assert sorted(cause.partition(": ")[0] for cause in errors) == ["a.csv:3", "a.csv:4", "a.csv:6"]
 
 
 def test_lines_may_end_as_on_old_macs():
-    assert [f["text"] for f, _ in parse_table(b"text,label\ra,x\rb,y\r", "a", None, ".csv").records] == ["a", "b"]
+    assert [f["text"] for f, _ in parse_table(b"text,label\ra,x\rb,y\r", None, ".csv").records] == ["a", "b"]
 
 
 def test_files_without_rows():
     assert "the file is empty" in fails(b"").cause
     assert "the file is empty" in fails(b"\xef\xbb\xbf\n\n", ".tsv").cause
-    assert parse_table(b"text,label\n", "a", None, ".csv").records == []
+    assert parse_table(b"text,label\n", None, ".csv").records == []
 
 
 # JSON
@@ -284,7 +293,7 @@ RECORDS = st.lists(
 @given(records=RECORDS, indent=st.sampled_from([None, 1]), suffix=st.sampled_from([".json", ".jsonl"]))
 def test_one_list_of_objects_is_read_with_the_line_of_each(records, indent, suffix):
     content = json.dumps(records, ensure_ascii=False, indent=indent).encode()
-    found = parse_table(content, "a", None, suffix)
+    found = parse_table(content, None, suffix)
     assert [fields for fields, _ in found.records] == records
     lines = content.decode().split("\n")
     for fields, origin in found.records:
@@ -299,15 +308,15 @@ def test_an_object_a_line_is_read_under_any_suffix_of_json(records, suffix):
     if len(records) == 1 and suffix == ".json":
         records = records * 2
         content *= 2
-    assert [fields for fields, _ in parse_table(content, "a", None, suffix).records] == records
+    assert [fields for fields, _ in parse_table(content, None, suffix).records] == records
 
 
 def test_json_is_told_by_its_content_too():
     lines = b'{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n'
     for content in (lines, b'[{"text": "a", "label": 1},\n{"text": "b", "label": 0}]'):
         for suffix in (".csv", ".txt", ""):
-            assert [f["text"] for f, _ in parse_table(content, "a", None, suffix).records] == ["a", "b"]
-    table = parse_table(b'{"a": 1}\tx\n[CLS] b\ty\n', "a", TableForm(header=False, least_columns=2), ".tsv")
+            assert [f["text"] for f, _ in parse_table(content, None, suffix).records] == ["a", "b"]
+    table = parse_table(b'{"a": 1}\tx\n[CLS] b\ty\n', TableForm(header=False, least_columns=2), ".tsv")
     assert [fields["1"] for fields, _ in table.records] == ['{"a": 1}', "[CLS] b"]
 
 
