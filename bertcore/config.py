@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator
 
-from bertcore.errors import ConfigError
+from bertcore.errors import ConfigError, Origin
 from bertcore.near_misses import did_you_mean, nearest_path
 
 ENVIRONMENT_PREFIX = "BERTCORE_"
@@ -240,8 +240,10 @@ def resolve_config(settings: Sequence[Setting], model: type[RunConfig] = RunConf
             by_tail = [name for name in known if tail and name.rpartition(".")[2] == tail[0]]
             guess = (nearest or by_tail or [""])[0]
             raise ConfigError(
-                f"{setting.origin}: unknown key {setting.key!r}",
+                f"unknown key {setting.key!r}",
                 f"did you mean {guess!r}?" if guess else "bertcore config schema lists all keys",
+                origin=Origin(setting.origin),
+                code="setting-unknown",
             )
         node = tree
         for part in parts[:-1]:
@@ -266,9 +268,10 @@ def resolve_config(settings: Sequence[Setting], model: type[RunConfig] = RunConf
         )
         shown = " ".join(repr(first["input"]).split())
         raise ConfigError(
-            f"{origin + ': ' if origin else ''}{key} = {textwrap.shorten(shown, 200)}: "
-            f"{first['msg'][0].lower()}{first['msg'][1:]}",
+            f"{key} = {textwrap.shorten(shown, 200)}: {first['msg'][0].lower()}{first['msg'][1:]}",
             f"bertcore config schema says what {key} may be",
+            origin=Origin(origin) if origin else None,
+            code="setting-wrong",
         ) from None
 
 
@@ -340,10 +343,15 @@ def _read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
-            f"{file}: {error.strerror}", did_you_mean(nearest_path(file), "give an existing TOML file with -c")
+            str(error.strerror),
+            did_you_mean(nearest_path(file), "give an existing TOML file with -c"),
+            origin=Origin(str(file)),
+            code="settings-unreadable",
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: {error}", "correct the TOML file") from None
+        raise ConfigError(
+            str(error), "correct the TOML file", origin=Origin(str(file)), code="settings-damaged"
+        ) from None
 
 
 def _without_none(value: Any) -> Any:

@@ -96,7 +96,7 @@ def convert_data(config: RunConfig, registry: Registry, format_name: str, output
     """
     if format_name in BROUGHT_BY and format_name not in registry.record_formats:
         remedy = unknown_format_remedy(format_name, registry.record_formats)
-        raise UsageError(f"there is no record format {format_name!r}", remedy)
+        raise UsageError(f"there is no record format {format_name!r}", remedy, code="name-unknown")
     record_format = registry.record_format(format_name)
     task = find_task(config, registry)
     require_usable(record_format)
@@ -199,6 +199,7 @@ class _SplitWriter:
                 raise PluginError(
                     f"the split {self._name} has other columns in its middle than at its beginning",
                     "report this to the authors of the task",
+                    code="contract-broken",
                 )
             self._layout = layout
             for line in examples_lines(examples, encoding.truncated.tolist()):

@@ -12,7 +12,7 @@ from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import MADE, KeyReport, WeightConverter, WeightSet
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.parameters import fit_parameters
-from bertcore.errors import ModelError, OutputError, UsageError, printable
+from bertcore.errors import ModelError, Origin, OutputError, UsageError, printable
 from bertcore.files.manifest import verified_facts
 from bertcore.files.writing import staged
 from bertcore.heads import Regression
@@ -137,7 +137,10 @@ def convert(
     """
     if not is_there(source):
         raise ModelError(
-            f"{source}: no such folder or file", did_you_mean(nearest_path(source), "check the path of the source")
+            "no such folder or file",
+            did_you_mean(nearest_path(source), "check the path of the source"),
+            origin=Origin(str(source)),
+            code="model-missing",
         )
     source, notes = chosen_checkpoint(source)
     reader = find_converter(source, registry) if from_name is None else registry.converter(from_name)
@@ -146,6 +149,7 @@ def convert(
         raise UsageError(
             f"the layout {writer.name} is read, not written",
             f"choose one with --to NAME: {', '.join(_writers(registry))}",
+            code="not-offered",
         )
     _check_destination(source, destination, force)
 
@@ -211,8 +215,10 @@ def _without_config(weights: WeightSet, registry: Registry, origin: str) -> tupl
     if missing or odd:
         seen = ", ".join((odd or list(weights.tensors))[:3])
         raise ModelError(
-            f"{origin}: holds no {missing[0]}, but {seen}, ..." if missing else f"{origin}: no BERT has {seen}",
+            f"holds no {missing[0]}, but {seen}, ..." if missing else f"no BERT has {seen}",
             "name the layout that it has with --from NAME, or give --config FILE",
+            origin=Origin(origin),
+            code="layout-unknown",
         )
     return weights, known
 
@@ -231,7 +237,8 @@ def _verify(
     for converter, path in ((reader, source), (writer, written)):
         parts = converter.parts(path)
         if parts is None:
-            raise ModelError(f"{origin}: the layout {converter.name} cannot be verified", "leave --verify out")
+            problem = f"the layout {converter.name} cannot be verified"
+            raise ModelError(problem, "leave --verify out", origin=Origin(origin), code="verification-impossible")
         both.append(parts)
     return compare(both[0], both[1], config, tokenizer_folder, origin)
 
@@ -248,15 +255,19 @@ def _writer_of(destination: Path, registry: Registry) -> WeightConverter:
         # A dot before a digit belongs to a folder's name, as in model-1.5.
         if suffix[1:2].isalpha() and not destination.is_dir():
             raise UsageError(
-                f"{destination}: no converter writes {suffix} files",
+                f"no converter writes {suffix} files",
                 f"use one of {', '.join(sorted(known - {''}))}, or --to NAME; for a folder --to huggingface",
+                origin=Origin(str(destination)),
+                code="suffix-unknown",
             )
         suffix = ""
     names = [name for name, entry in sorted(registry.converters.items()) if suffix in entry.item.suffixes]
     if len(names) != 1:
         raise UsageError(
-            f"{destination}: {'no converter writes' if not names else ', '.join(names) + ' write'} such a destination",
+            f"{'no converter writes' if not names else ', '.join(names) + ' write'} such a destination",
             f"choose one with --to NAME: {', '.join(_writers(registry)) or 'none is installed'}",
+            origin=Origin(str(destination)),
+            code="suffix-unknown",
         )
     return registry.converter(names[0])
 
@@ -267,12 +278,27 @@ def _check_destination(source: Path, destination: Path, force: bool) -> None:
     if not os.path.exists(destination) or (destination.is_dir() and not any(destination.iterdir())):
         return
     if not force:
-        raise OutputError(f"{destination} exists", "choose another destination, or replace it with --force")
+        raise OutputError(
+            "it exists",
+            "choose another destination, or replace it with --force",
+            origin=Origin(str(destination)),
+            code="output-exists",
+        )
     if destination.is_dir():
         if destination.resolve() in (source.resolve(), *source.resolve().parents):
-            raise OutputError(f"{destination} holds the source", "choose another destination")
+            raise OutputError(
+                "it holds the source",
+                "choose another destination",
+                origin=Origin(str(destination)),
+                code="source-in-danger",
+            )
         if find_config(destination) is None or any(entry.is_dir() for entry in destination.iterdir()):
-            raise OutputError(f"{destination} is no plain model folder", "choose another destination")
+            raise OutputError(
+                "no plain model folder",
+                "choose another destination",
+                origin=Origin(str(destination)),
+                code="source-in-danger",
+            )
 
 
 def _check_encoder(weights: WeightSet, family: ModelFamily, config: BertConfig, origin: str) -> None:

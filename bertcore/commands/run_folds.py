@@ -67,11 +67,17 @@ def run_folds(config: RunConfig, registry: Registry, folds: int, rows: GivenRows
         BertcoreError: as :func:`bertcore.commands.run.run`.
     """
     if config.data.dev_fraction is not None or config.data.division is not None:
-        raise UsageError("folds and data.dev_fraction both divide the training examples", "leave one of them out")
+        raise UsageError(
+            "folds and data.dev_fraction both divide the training examples",
+            "leave one of them out",
+            code="arguments-conflict",
+        )
     if config.train.stop_after is not None:
-        raise UsageError("with train.stop_after no fold comes to a score", "leave it out")
+        raise UsageError("with train.stop_after no fold comes to a score", "leave it out", code="arguments-conflict")
     if folds < 2:
-        raise UsageError(f"{folds} folds: one is evaluated, and the others are trained on", "give 2 or more")
+        raise UsageError(
+            f"{folds} folds: one is evaluated, and the others are trained on", "give 2 or more", code="argument-wrong"
+        )
     with kept_in_run_folder(rows, in_own_folder(config)) as config, removed_if_empty(config) as parent:
         if rows is None:
             require_free(parent)

@@ -54,9 +54,14 @@ def run_seeds(
         raise UsageError(
             f"--seeds {','.join(map(str, seeds))}: none, one twice, or one out of range",
             "give different whole numbers from 0 to 2**63 - 1",
+            code="argument-wrong",
         )
     if config.train.stop_after is not None:
-        raise UsageError("with train.stop_after no seed comes to a score", "leave it out, or train with one --seed")
+        raise UsageError(
+            "with train.stop_after no seed comes to a score",
+            "leave it out, or train with one --seed",
+            code="arguments-conflict",
+        )
     with kept_in_run_folder(rows, in_own_folder(config)) as config, removed_if_empty(config) as parent:
         prepared = prepare_run(config, registry, rows=rows)
         results = [train_seed(prepared, seed, suffix=f"seed-{seed}") for seed in seeds]

@@ -78,7 +78,7 @@ def score(
         )
     if not predictions.is_file():
         remedy = did_you_mean(nearest_path(predictions), "give the file of predictions with --predictions")
-        raise DataError(f"{predictions}: no such file", remedy)
+        raise DataError("no such file", remedy, origin=Origin(str(predictions)), code="file-missing")
     evaluation = task.score(examples, dataset.labels, predictions, config.data)
     training = training_beside(dataset, name)
     learned = learned_baseline(task, training, examples, dataset.labels, config.data)

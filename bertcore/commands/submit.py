@@ -14,7 +14,7 @@ from bertcore.contracts.benchmark import Benchmark
 from bertcore.engine.preparation import data_names, find_task, open_data
 from bertcore.engine.run_folder import RunFolder
 from bertcore.engine.settings import changed_settings, resolve_run
-from bertcore.errors import DataError, OutputError, UsageError
+from bertcore.errors import DataError, Origin, OutputError, UsageError
 from bertcore.files.writing import atomic_folder
 from bertcore.plugins.registry import Registry
 from bertcore.progress import about, describe
@@ -93,7 +93,9 @@ def submit(
         OutputError: the folder holds something already, or cannot be written.
     """
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise OutputError(f"{output} holds something already", "give another --output")
+        raise OutputError(
+            "it holds something already", "give another --output", origin=Origin(str(output)), code="output-exists"
+        )
     planned = _plan(runs, registry, settings)  # every mistake is found before anything is computed
     benchmark = _common_benchmark(planned, registry, settings) if archive else None
     contents: list[tuple[SubmissionFile, str]] = []
@@ -123,12 +125,19 @@ def _common_benchmark(runs: Iterable[Path], registry: Registry, settings: Sequen
     for run in runs:
         task = find_task(_config_of(run, registry, settings), registry)
         if task.benchmark is None:
-            raise UsageError(f"{run}: the leaderboard of {task.name} takes no archive", "leave out --zip, or this run")
+            raise UsageError(
+                f"the leaderboard of {task.name} takes no archive",
+                "leave out --zip, or this run",
+                origin=Origin(str(run)),
+                code="not-offered",
+            )
         found.setdefault(task.benchmark, run)
     if len(found) > 1:
         (one, first), (other, second) = list(found.items())[:2]
         raise UsageError(
-            f"{first} is of {one.name} and {second} of {other.name}: two leaderboards", "make one archive for each"
+            f"{first} is of {one.name} and {second} of {other.name}: two leaderboards",
+            "make one archive for each",
+            code="runs-differ",
         )
     (benchmark,) = found
     return benchmark
@@ -162,7 +171,7 @@ def _config_of(run: Path, registry: Registry, settings: Sequence[Setting]) -> Ru
 def _plan(runs: Sequence[Path], registry: Registry, settings: Sequence[Setting]) -> dict[Path, dict[str, str]]:
     """The splits to predict for each run, with the names of their files."""
     if not runs:
-        raise UsageError("no run", "name the folders of the runs to submit")
+        raise UsageError("no run", "name the folders of the runs to submit", code="argument-missing")
     planned: dict[Path, dict[str, str]] = {}
     writers: dict[str, Path] = {}
     for run in runs:
@@ -170,18 +179,29 @@ def _plan(runs: Sequence[Path], registry: Registry, settings: Sequence[Setting])
         task = find_task(config, registry)
         wanted = task.leaderboard
         if not wanted:
-            raise UsageError(f"{run}: the task {task.name} has no leaderboard", "leave this run out")
+            raise UsageError(
+                f"the task {task.name} has no leaderboard",
+                "leave this run out",
+                origin=Origin(str(run)),
+                code="not-offered",
+            )
         dataset = open_data(task, config, registry)
         missing = [split for split in wanted if split not in dataset.files and split not in task.optional_submissions]
         if missing:
             raise DataError(
-                f"{run}: {wanted[missing[0]]} needs the split {missing[0]}, and {data_names(config.data)} has only "
+                f"{wanted[missing[0]]} needs the split {missing[0]}, and {data_names(config.data)} has only "
                 f"{', '.join(dataset.files)}",
                 "put the official test file there",
+                origin=Origin(str(run)),
+                code="split-missing",
             )
         planned[run] = {split: name for split, name in wanted.items() if split in dataset.files}
         for name in planned[run].values():
             if name in writers:
-                raise UsageError(f"{name} would come from {writers[name]} and from {run}", "leave one of them out")
+                raise UsageError(
+                    f"{name} would come from {writers[name]} and from {run}",
+                    "leave one of them out",
+                    code="runs-differ",
+                )
             writers[name] = run
     return planned

@@ -25,7 +25,7 @@ from bertcore.engine.prediction import PredictionTiming, predict_split
 from bertcore.engine.preparation import choose_max_length, find_task
 from bertcore.engine.run_folder import RunFolder, no_run_folder
 from bertcore.engine.settings import changed_settings, resolve_run
-from bertcore.errors import ModelError, UsageError
+from bertcore.errors import ModelError, Origin, UsageError
 from bertcore.plugins.registry import Registry
 from bertcore.tokenization.tokenizer import Tokenizer
 from bertcore.weights.converters.model_places import chosen_checkpoint
@@ -114,8 +114,10 @@ class TrainedModel:
         parameters, fit = self.source.fit(head, seed=0)
         if fit.initialized:
             raise ModelError(
-                f"{self.source.name} holds no {', '.join(fit.initialized)}: it was not fine-tuned with this head",
+                f"it holds no {', '.join(fit.initialized)}: it was not fine-tuned with this head",
                 "give the folder of a finished run",
+                origin=Origin(self.source.name),
+                code="head-missing",
             )
         config = self.config
         workload = Workload(
@@ -182,7 +184,12 @@ def open_trained(path: Path, registry: Registry, settings: Sequence[Setting] = (
     target = choose_target(config, registry)
     model = path if run_folder is None else run_folder.found_best()
     if not model.is_dir():
-        raise UsageError(f"{path}: no best/ yet", "the run must have reached its first evaluation")
+        raise UsageError(
+            "no best/ yet",
+            "the run must have reached its first evaluation",
+            origin=Origin(str(path)),
+            code="run-missing",
+        )
     source = open_model(str(model), registry, backend=target.backend.name)
     return TrainedModel(
         config=config,

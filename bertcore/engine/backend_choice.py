@@ -29,9 +29,15 @@ def no_backend(registry: Registry) -> UsageError:
     installed = _installed_backends(registry)
     if installed:
         names = ", ".join(installed)
-        return UsageError(f"no backend is named, and {names} are installed", f"give --backend with one of {names}")
+        return UsageError(
+            f"no backend is named, and {names} are installed",
+            f"give --backend with one of {names}",
+            code="argument-missing",
+        )
     needs = [f"{name} needs {', '.join(entry.item.packages)}" for name, entry in sorted(registry.backends.items())]
-    return UsageError("; ".join(["no backend is installed", *needs]), "pip install 'bertcore[torch]'")
+    return UsageError(
+        "; ".join(["no backend is installed", *needs]), "pip install 'bertcore[torch]'", code="backend-missing"
+    )
 
 
 def _is_installed(package: str) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 
 from bertcore.contracts.backend import OptimizerState
 from bertcore.contracts.parameters import Parameters
-from bertcore.errors import BertcoreError, ModelError
+from bertcore.errors import BertcoreError, ModelError, Origin
 from bertcore.files.manifest import verified_facts, write_manifest
 from bertcore.files.writing import atomic_folder, remove
 from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
@@ -172,7 +172,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         if state["format"] != FORMAT:
-            raise ModelError(f"{folder}: checkpoint of format {state['format']}", "use the release that wrote it")
+            raise ModelError(
+                f"checkpoint of format {state['format']}",
+                "use the release that wrote it",
+                origin=Origin(str(folder)),
+                code="checkpoint-version",
+            )
         moments = read_safetensors(folder / "optimizer.safetensors")
         optimizer = OptimizerState(
             first_moment=_part(moments, "first_moment."),
@@ -183,7 +188,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     except BertcoreError:
         raise
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder}: damaged checkpoint: {error}", "start the run anew with another --output") from None
+        raise ModelError(
+            f"damaged checkpoint: {error}",
+            "start the run anew with another --output",
+            origin=Origin(str(folder)),
+            code="checkpoint-damaged",
+        ) from None
 
 
 def _name_to_keep(folder: Path, damaged: Collection[Path]) -> Path | None:

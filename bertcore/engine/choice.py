@@ -53,6 +53,7 @@ def choose_metric(config: RunConfig, task: Task, examples: Sequence[Example], he
     raise ConfigError(
         f"train.metric = {name!r}: the task {task.name} reports no such metric",
         (f"did you mean {nearest[0]!r}? " if nearest else "") + f"it reports {listed}",
+        code="metric-unknown",
     )
 
 

@@ -99,7 +99,7 @@ def choose_target(config: RunConfig, registry: Registry) -> ComputeTarget:
     backend = registry.backend(config.backend)
     problem = backend.problem()
     if problem:
-        raise DeviceError(*problem)
+        raise DeviceError(*problem, code="backend-unusable")
     device = _choose_device(backend, config.run.device)
     kind = device.partition(":")[0]
     for precision in (config.run.precision, config.evaluate.precision):
@@ -107,6 +107,7 @@ def choose_target(config: RunConfig, registry: Registry) -> ComputeTarget:
             raise DeviceError(
                 f"{backend.name} on {kind} has no precision {precision}",
                 f"it has {', '.join(backend.devices[kind])} (--precision)",
+                code="precision-unknown",
             )
     return ComputeTarget(backend, device, config.run.precision, config.evaluate.precision)
 
@@ -119,6 +120,8 @@ def _choose_device(backend: Backend, wanted: str) -> str:
         return wanted
     if not of_kind:
         raise DeviceError(
-            f"{backend.name} has no device {wanted!r} here", f"available: {', '.join(available)} (--device)"
+            f"{backend.name} has no device {wanted!r} here",
+            f"available: {', '.join(available)} (--device)",
+            code="device-missing",
         )
     return of_kind[0]

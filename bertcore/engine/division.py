@@ -21,9 +21,10 @@ from bertcore.config import DataConfig, RunConfig
 from bertcore.contracts.dataset import TRAINING_SPLIT, Dataset, Example, Split
 from bertcore.contracts.task import Task
 from bertcore.data.splitting import fold_numbers, groups_of, part_of, strata_of
+from bertcore.data.tables import unreadable
 from bertcore.engine.report import write_json
 from bertcore.engine.run_folder import KEPT_DATA, RunFolder
-from bertcore.errors import DataError, UsageError
+from bertcore.errors import DataError, Origin, UsageError
 
 FILE_NAME = "division.json"
 FORMAT = 1
@@ -70,7 +71,12 @@ def read_division(file: Path) -> Division:
     try:
         content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
-            raise DataError(f"{file}: a division of format {content['format']}", "use the release that wrote it")
+            raise DataError(
+                f"a division of format {content['format']}",
+                "use the release that wrote it",
+                origin=Origin(str(file)),
+                code="version-unknown",
+            )
         held_out = np.array(content["held_out"], dtype=np.int64)
         if held_out.ndim != 1 or not len(held_out) or (np.diff(held_out) <= 0).any() or held_out[0] < 0:
             raise ValueError("no rising list of examples")
@@ -78,9 +84,14 @@ def read_division(file: Path) -> Division:
             raise ValueError("an example beyond the last")
         return Division(held_out, str(content["words"]), str(content["digest"]), int(content["examples"]))
     except OSError as error:
-        raise DataError(f"{file}: {error.strerror}", "check data.division, or divide by data.dev_fraction") from None
+        raise unreadable(file, error, "check data.division, or divide by data.dev_fraction") from None
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        raise DataError(f"{file}: no division of examples: {error}", "divide anew by data.dev_fraction") from None
+        raise DataError(
+            f"no division of examples: {error}",
+            "divide anew by data.dev_fraction",
+            origin=Origin(str(file)),
+            code="division-damaged",
+        ) from None
 
 
 def is_divided(data: DataConfig) -> bool:
@@ -101,9 +112,14 @@ def divided(dataset: Dataset, task: Task, data: DataConfig) -> Dataset:
         raise UsageError(
             f"the data has a split {name} already, from {', '.join(map(str, dataset.files[name]))}",
             "leave out data.dev_fraction, or that file",
+            code="arguments-conflict",
         )
     if TRAINING_SPLIT not in dataset.files:
-        raise UsageError("there are no training examples to take a part of", "give them with --train or --data")
+        raise UsageError(
+            "there are no training examples to take a part of",
+            "give them with --train or --data",
+            code="division-impossible",
+        )
     sides = _Sides(dataset, task, data)
     others = {split: files for split, files in dataset.files.items() if split not in (TRAINING_SPLIT, name)}
     of_training = dataset.files[TRAINING_SPLIT]
@@ -128,6 +144,7 @@ def choose_part(task: Task, examples: Sequence[Example], data: DataConfig) -> Di
         raise DataError(
             f"{data.dev_fraction:g} of {len(examples)} examples leaves none on one side",
             "give another data.dev_fraction, or more examples with different texts",
+            code="division-empty",
         )
     words = f"{data.dev_fraction:g} of the training examples, seed {data.division_seed}"
     return Division(np.flatnonzero(chosen), words, digest_of(examples), len(examples))
@@ -145,6 +162,7 @@ def choose_folds(task: Task, examples: Sequence[Example], data: DataConfig, fold
         raise UsageError(
             f"{folds} folds of {len(examples)} examples, {most} of which have different texts",
             f"give --folds from 2 to {most}" if most >= 2 else "give more examples",
+            code="division-impossible",
         )
     numbers = fold_numbers(strata_of(task, examples), groups, folds, data.division_seed)
     digest = digest_of(examples)
@@ -211,8 +229,10 @@ class _Sides:
         if (division.count, division.digest) != (len(self._whole), digest_of(self._whole)):
             names = ", ".join(map(str, self._dataset.files[TRAINING_SPLIT]))
             raise DataError(
-                f"{names}: {len(self._whole)} examples, which are not the {division.count} that {file} divides",
+                f"divides {division.count} examples, which are not the {len(self._whole)} of {names}",
                 "give the data as it was, or evaluate other data with --data",
+                origin=Origin(str(file)),
+                code="division-stale",
             )
         return division
 

@@ -58,6 +58,7 @@ def refuse_launchers(environment: Mapping[str, str] | None = None) -> None:
                 "process so far, and each of them would train it alone",
                 f"start bertcore without {launcher.name}; if each process is a run of its own, with an --output of its "
                 f"own, start it as: env -u {launcher.mark or launcher.size} bertcore run ...",
+                code="processes-several",
             )
 
 

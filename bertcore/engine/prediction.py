@@ -54,7 +54,9 @@ def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulato
             for name in accumulator.want:
                 if name not in outputs:
                     raise PluginError(
-                        f"the backend gave no output {name!r}", "report this to the authors of the backend"
+                        f"the backend gave no output {name!r}",
+                        "report this to the authors of the backend",
+                        code="contract-broken",
                     )
             seen[part.example_index] = True
             accumulator.add(part, outputs)
@@ -63,6 +65,7 @@ def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulato
         raise PluginError(
             f"{int((~seen).sum())} of {examples} examples got no prediction, the first is number {int(seen.argmin())}",
             "report this to the authors of the task: its encoding must give every example at least one row",
+            code="contract-broken",
         )
     compile_seconds = session.compile_seconds - compiled
     seconds = max(time.perf_counter() - started - compile_seconds, 1e-9)

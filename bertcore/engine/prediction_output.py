@@ -10,7 +10,7 @@ from typing import Any
 from bertcore.data.tables import Record
 from bertcore.engine.prediction_input import Inputs
 from bertcore.engine.report import write_json_lines
-from bertcore.errors import DataError, OutputError, UsageError
+from bertcore.errors import DataError, Origin, OutputError, UsageError
 from bertcore.files.writing import atomic_write, json_text
 
 JSON_SUFFIXES = ("", ".jsonl", ".json", ".ndjson")
@@ -39,11 +39,18 @@ class PredictionFile:
         known = (*JSON_SUFFIXES, *TABLE_SUFFIXES, *COLUMN_SUFFIXES)
         if self._suffix not in known:
             raise UsageError(
-                f"{path}: predictions are not written as {self._suffix}",
+                f"predictions are not written as {self._suffix}",
                 "name a file of .jsonl, .csv or .tsv, or, for the tags of entities, of .bio or .conll",
+                origin=Origin(str(path)),
+                code="suffix-unknown",
             )
         if path.exists() and not force:
-            raise OutputError(f"{path} exists", "choose another --output, or replace it with --force")
+            raise OutputError(
+                "it exists",
+                "choose another --output, or replace it with --force",
+                origin=Origin(str(path)),
+                code="output-exists",
+            )
 
     def check(self, inputs: Inputs, *, has_tags: bool) -> None:
         """Refuses what cannot be written in this form.
@@ -58,17 +65,20 @@ class PredictionFile:
         """
         if self._suffix in COLUMN_SUFFIXES and not has_tags:
             raise UsageError(
-                f"{self.path}: such a file holds tags of units, and these predictions are none",
+                "such a file holds tags of units, and these predictions are none",
                 "name a file of .jsonl, .csv or .tsv",
+                origin=Origin(str(self.path)),
+                code="suffix-unknown",
             )
         if self._suffix in (".tsv", *COLUMN_SUFFIXES):
             for record, origin in inputs.records:
                 for name, value in record.items():
                     if isinstance(value, str) and any(character in value for character in "\t\n\r"):
                         raise DataError(
-                            f"{origin}: the field {name!r} holds a tab or a line end, for which {self.path.name} has "
-                            "no place",
+                            f"the field {name!r} holds a tab or a line end, for which {self.path.name} has no place",
                             "write a .csv or .jsonl",
+                            origin=origin,
+                            code="field-unwritable",
                         )
 
     def write(self, predictions: Sequence[Prediction], inputs: Inputs, fields: Sequence[str]) -> None:

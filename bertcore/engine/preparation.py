@@ -28,7 +28,11 @@ def find_task(config: RunConfig, registry: Registry) -> Task:
         UsageError: no task is named, or there is none of this name.
     """
     if config.task is None:
-        raise UsageError("no task", f"give --task with one of {', '.join(registry.tasks) or 'none installed'}")
+        raise UsageError(
+            "no task",
+            f"give --task with one of {', '.join(registry.tasks) or 'none installed'}",
+            code="argument-missing",
+        )
     return registry.task(config.task)
 
 
@@ -48,7 +52,9 @@ def find_model(
         ModelError: it is missing, damaged, of an unknown family, or of one that the backend does not compute.
     """
     if model.path is None:
-        raise UsageError("no model", "give --model with a Hugging Face folder, a hub name or 'sample'")
+        raise UsageError(
+            "no model", "give --model with a Hugging Face folder, a hub name or 'sample'", code="argument-missing"
+        )
     return open_model(model.path, registry, backend=backend, revision=model.revision, tensors=tensors)
 
 
@@ -72,11 +78,15 @@ def open_undivided(task: Task, config: RunConfig, registry: Registry) -> Dataset
     if path is None and task.own_files:
         return task.open(config.data)
     if path is None:
-        raise UsageError("no data", f"give --data with the folder of {task.name}'s files or 'sample'")
+        raise UsageError(
+            "no data", f"give --data with the folder of {task.name}'s files or 'sample'", code="argument-missing"
+        )
     if path == SAMPLE:
         folder = task.sample_folder()
         if folder is None:
-            raise UsageError(f"the task {task.name} brings no sample", "give the folder of its files with --data")
+            raise UsageError(
+                f"the task {task.name} brings no sample", "give the folder of its files with --data", code="not-offered"
+            )
         path = str(folder)
     formats = {name: entry.item for name, entry in registry.record_formats.items()}
     if holds_records(Path(path), formats):
@@ -111,6 +121,7 @@ def choose_max_length(config: RunConfig, source: ModelSource) -> int:
         raise UsageError(
             f"data.max_length is {wanted}, but the model has positions for {source.config.max_length} tokens",
             f"lower it to {source.config.max_length} or leave it out",
+            code="model-contradicts",
         )
     return wanted or source.config.max_length
 

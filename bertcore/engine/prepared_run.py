@@ -25,7 +25,7 @@ from bertcore.engine.preparation import find_model, find_task, open_data, open_e
 from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.engine.training import training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
-from bertcore.errors import DataError, ModelError, UsageError
+from bertcore.errors import DataError, ModelError, Origin, UsageError
 from bertcore.heads import TokenClassification
 from bertcore.plugins.registry import Registry
 from bertcore.weights.opening import ModelSource, open_model
@@ -179,8 +179,10 @@ def _last_checkpoint(resumed: RunFolder, keep: int, notes: list[str]) -> Checkpo
     checkpoint = newest_checkpoint(resumed.path, notes.append)
     if checkpoint is None:
         raise ModelError(
-            f"{resumed.path}: no checkpoint to go on from, and the run had one",
+            "no checkpoint to go on from, and the run had one",
             "start the run anew with another --output",
+            origin=Origin(str(resumed.path)),
+            code="checkpoint-missing",
         )
     if not checkpoint.damaged:  # those stay until there is a new one
         remove_checkpoints(resumed.path, keep)
@@ -215,6 +217,7 @@ def _require_splits(dataset: Dataset, task: Task) -> None:
                 "give the file with --dev, or take a part of the training examples: --set data.dev_fraction=0.1"
                 if split != TRAINING_SPLIT
                 else "a run trains on one split and evaluates on another",
+                code="split-missing",
             )
 
 
@@ -222,7 +225,12 @@ def _encode_training(encoder: Encoder, split: Split, dataset: Dataset) -> Encode
     if split.is_stream:
         return None
     if not split:
-        raise DataError(f"{dataset.files[TRAINING_SPLIT][0]}: no examples to train on", "check the file")
+        raise DataError(
+            "no examples to train on",
+            "check the file",
+            origin=Origin(str(dataset.files[TRAINING_SPLIT][0])),
+            code="examples-missing",
+        )
     return encoder.whole(split)
 
 
@@ -230,5 +238,7 @@ def _training_data(encoder: Encoder, split: Split, encoded: EncodedSplit | None,
     if encoded is not None:
         return SizedTrainingData(encoded.batch, config.train)
     if config.train.max_steps is None:
-        raise UsageError("the training split is a stream without end", "give --set train.max_steps=N")
+        raise UsageError(
+            "the training split is a stream without end", "give --set train.max_steps=N", code="split-endless"
+        )
     return StreamedTrainingData(lambda: (window.batch for window in encoder.windows(split)), config.train)

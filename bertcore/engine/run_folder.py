@@ -12,7 +12,7 @@ from pathlib import Path
 from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_toml, gather_settings
 from bertcore.engine.checkpoint import NEWEST, kept_checkpoints
 from bertcore.engine.run_lock import LOCK_FILE, is_held, run_lock
-from bertcore.errors import OutputError, UsageError
+from bertcore.errors import Origin, OutputError, UsageError
 from bertcore.files.durable import make_folders
 from bertcore.files.manifest import verified_facts
 from bertcore.files.writing import LEFT_OVER_AFTER, atomic_write, leftovers, remove_leftovers, restore_displaced
@@ -82,7 +82,9 @@ class RunFolder:
         try:
             make_folders(path)
         except OSError as error:
-            raise OutputError(f"{path}: {error.strerror}", "give another --output") from None
+            raise OutputError(
+                f"{error.strerror}", "give another --output", origin=Origin(str(path)), code="output-unwritable"
+            ) from None
         return cls(path)
 
     @classmethod
@@ -114,7 +116,7 @@ class RunFolder:
         """
         folder = cls(path)
         if not folder.config.is_file():
-            raise no_run_folder(path, "is no run folder")
+            raise no_run_folder(path, "no run folder")
         return folder
 
     @contextmanager
@@ -183,8 +185,10 @@ def require_free(path: Path) -> None:
     if path.exists() and (not path.is_dir() or _content(path)):
         resumable = path.is_dir() and (bool(kept_checkpoints(path)) or RunFolder(path).has_just_begun)
         raise OutputError(
-            f"{path} holds something already",
+            "it holds something already",
             f"give another --output{', or go on with an unfinished run by --resume' if resumable else ''}",
+            origin=Origin(str(path)),
+            code="output-exists",
         )
 
 
@@ -192,7 +196,8 @@ def no_run_folder(path: Path, problem: str) -> UsageError:
     """The error about a path that is not what it should be, with the run folder that was probably meant."""
     meant = other_level(path, _is_run) if path.is_dir() else nearest_path(path)
     reason = "has no config.toml" if path.exists() else "does not exist"
-    return UsageError(f"{path} {problem}: it {reason}", did_you_mean(meant, "give the --output of an earlier run"))
+    remedy = did_you_mean(meant, "give the --output of an earlier run")
+    return UsageError(f"{problem}, it {reason}", remedy, origin=Origin(str(path)), code="run-missing")
 
 
 def _is_run(path: Path) -> bool:

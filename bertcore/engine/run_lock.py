@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from bertcore.errors import OutputError
+from bertcore.errors import Origin, OutputError
 
 LOCK_FILE = ".lock"
 
@@ -39,7 +39,10 @@ def run_lock(folder: Path) -> Iterator[list[str]]:
         descriptor, locked = _acquire(file)
     except OSError as error:
         raise OutputError(
-            f"{file}: {(error.strerror or str(error)).lower()}", "a run must be able to write to its folder"
+            f"{(error.strerror or str(error)).lower()}",
+            "a run must be able to write to its folder",
+            origin=Origin(str(file)),
+            code="output-unwritable",
         ) from None
     try:
         yield [] if locked else [f"{folder}: its file system has no locks; start no second process on this run folder"]
@@ -69,8 +72,10 @@ def _acquire(file: Path) -> tuple[int, bool]:
             locked = _lock(descriptor)
             if locked is None:
                 raise OutputError(
-                    f"{file.parent} is in use: {_holder(descriptor)}",
+                    f"in use: {_holder(descriptor)}",
                     "wait until that run has ended, or stop it; or give another --output",
+                    origin=Origin(str(file.parent)),
+                    code="run-in-use",
                 )
             # Who held the lock before may have removed the file since it was opened: then this lock holds nobody off.
             if _same_file(file, descriptor):

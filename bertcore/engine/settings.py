@@ -85,6 +85,7 @@ def resolve_run(settings: Sequence[Setting], registry: Registry) -> ResolvedConf
             raise UsageError(
                 f"the task {task.name} takes a folder, no single file for the split {option}",
                 "give --data FOLDER; the tasks classification, regression, ner and qa read files of your own",
+                code="not-offered",
             )
     path = next((setting.value for setting in reversed(settings) if setting.key == "data.path"), None)
     if path is not None:
@@ -109,5 +110,6 @@ def changed_config(
             raise ConfigError(
                 f"{key} was {before.get(key)!r} and cannot become {value!r} in a resumed run",
                 "leave it as it was, or start a new run",
+                code="setting-fixed",
             )
     return config

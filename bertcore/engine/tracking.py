@@ -70,7 +70,9 @@ class Trackers:
                 raise
             except Exception as error:
                 if isinstance(error, OSError) and error.errno in _DISK_FULL:
-                    raise OutputError(f"the tracker {name} cannot write: {error.strerror}", "free some space") from None
+                    raise OutputError(
+                        f"the tracker {name} cannot write: {error.strerror}", "free some space", code="disk-full"
+                    ) from None
                 del self._open[name]
                 with suppress(Exception):
                     tracker.close()

@@ -213,6 +213,7 @@ class Trainer:
                 raise TrainingError(
                     f"the loss or the gradient of step {step} is not finite (loss sum {result.loss_sum}, norm {norm})",
                     f"lower --set train.learning_rate, or look for damaged weights{kept}",
+                    code="loss-not-finite",
                 )
             if not result.skipped:
                 self._progress.pending_loss += result.loss_sum

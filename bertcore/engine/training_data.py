@@ -90,7 +90,9 @@ class StreamedTrainingData:
         self.total_steps: int = options.max_steps
         first = next(windows(), None)
         if first is None:
-            raise DataError("the training split is a stream without examples", "check the data")
+            raise DataError(
+                "the training split is a stream without examples", "check the data", code="examples-missing"
+            )
         self.lengths: NDArray[np.int64] = first.lengths
         """Tokens of the rows of the first window."""
 

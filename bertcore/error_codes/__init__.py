@@ -28,7 +28,7 @@ from bertcore.errors import (
 CATALOGUE: dict[type[BertcoreError], dict[str, Kind]] = {
     UsageError: USAGE,
     ConfigError: CONFIGURATION,
-    DataError: DATA | TASK_DATA,
+    DataError: dict(sorted((DATA | TASK_DATA).items())),
     ModelError: MODEL,
     DeviceError: DEVICE,
     PluginError: PLUGIN,

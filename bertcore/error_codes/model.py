@@ -56,6 +56,9 @@ MODEL: dict[str, Kind] = {
     "verification-failed": Kind(
         "Converted weights do not compute what the source computes; nothing was written.", "Check the layout's name."
     ),
+    "verification-impossible": Kind(
+        "The layout cannot be verified, or the file holds no encoder to verify.", "Leave `--verify` out."
+    ),
     "weights-damaged": Kind("A weight file is cut off or damaged.", "Download, copy or save it again."),
     "weights-distributed": Kind(
         "Each process saved its own part of the weights (DeepSpeed, FSDP, torch).", "Merge them as the remedy says."

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 
 MANIFEST_FILE = "bertcore_manifest.json"
 
@@ -68,7 +68,12 @@ def _read(folder: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ModelError(f"{folder / MANIFEST_FILE}: {error.strerror}", "see to its permissions") from None
+        raise ModelError(
+            f"{error.strerror}",
+            "see to its permissions",
+            origin=Origin(str(folder / MANIFEST_FILE)),
+            code="weights-unreadable",
+        ) from None
 
 
 def _verified(folder: Path, text: bytes) -> dict[str, int]:
@@ -97,9 +102,11 @@ def _verified(folder: Path, text: bytes) -> dict[str, int]:
 
 def _changed(folder: Path, file: Path, what: str) -> ModelError:
     return ModelError(
-        f"{file} is damaged or was changed: {what}",
+        f"damaged or changed: {what}",
         f"restore it from a copy; if it was changed on purpose, delete {folder / MANIFEST_FILE}, "
         "and nothing is compared any more",
+        origin=Origin(str(file)),
+        code="file-changed",
     )
 
 
@@ -109,7 +116,12 @@ def _describe_if_there(file: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ModelError(f"{file}: cannot be read: {error.strerror}", "see to its permissions and its disk") from None
+        raise ModelError(
+            f"cannot be read: {error.strerror}",
+            "see to its permissions and its disk",
+            origin=Origin(str(file)),
+            code="weights-unreadable",
+        ) from None
 
 
 def _describe(file: Path) -> dict[str, Any]:

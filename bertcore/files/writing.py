@@ -17,10 +17,11 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bertcore.errors import BertcoreError, OutputError
+from bertcore.errors import BertcoreError, Origin, OutputError
 from bertcore.files.durable import exchange, make_folders, sync_file, sync_folder, sync_tree
 
 LEFT_OVER_AFTER = 24 * 3600.0
@@ -43,7 +44,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     temporary = _temporary_neighbour(target)
     with _output_errors(target, temporary), _removed_on_failure(target, temporary):
         if target.is_dir():
-            raise OutputError(f"cannot write {target}: it is a folder", "choose another file name")
+            raise OutputError(
+                "cannot be written: it is a folder",
+                "choose another file name",
+                origin=Origin(str(target)),
+                code="output-unwritable",
+            )
         with open(temporary, "xb") as file:
             yield file
             file.flush()
@@ -72,7 +78,12 @@ def atomic_folder(path: str | os.PathLike[str], *, keep_earlier: Path | None = N
     temporary = _temporary_neighbour(target)
     with _output_errors(target, temporary), _removed_on_failure(target, temporary):
         if target.exists() and not target.is_dir():
-            raise OutputError(f"cannot write the folder {target}: a file is in the way", "choose another folder name")
+            raise OutputError(
+                "cannot be written: a file is in the way",
+                "choose another folder name",
+                origin=Origin(str(target)),
+                code="output-unwritable",
+            )
         temporary.mkdir()
         with _named_as(target, temporary):
             yield temporary
@@ -98,7 +109,12 @@ def staged(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield new
         if target.exists() and target.is_dir() != new.is_dir():
             what = "a folder" if target.is_dir() else "a file"
-            raise OutputError(f"cannot write {target}: {what} is in the way", "choose another name")
+            raise OutputError(
+                f"cannot be written: {what} is in the way",
+                "choose another name",
+                origin=Origin(str(target)),
+                code="output-unwritable",
+            )
         if new.is_dir():
             _replace_folder(new, target)
         else:
@@ -194,7 +210,12 @@ def path_error(error: OSError) -> OutputError | None:
     """What a user is told of a path that the operating system refuses; None where the error is about something else."""
     if error.filename is None or error.errno not in (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP):
         return None
-    return OutputError(f"{os.fsdecode(error.filename)}: {str(error.strerror).lower()}", "choose another path")
+    return OutputError(
+        f"{str(error.strerror).lower()}",
+        "choose another path",
+        origin=Origin(os.fsdecode(error.filename)),
+        code="output-unwritable",
+    )
 
 
 def _sync_name(target: Path) -> None:
@@ -240,9 +261,11 @@ def _named_as(target: Path, temporary: Path) -> Iterator[None]:
     try:
         yield
     except BertcoreError as error:
-        if str(temporary) not in error.cause:
+        place = error.origin
+        if place is None or temporary not in (Path(place.file), *Path(place.file).parents):
             raise
-        raise type(error)(error.cause.replace(str(temporary), str(target)), error.remedy) from error
+        there = target / Path(place.file).relative_to(temporary)
+        raise error.at(replace(place, file=str(there))) from error
 
 
 @contextmanager
@@ -262,4 +285,9 @@ def _output_errors(target: Path, temporary: Path) -> Iterator[None]:
             reason, remedy = "permission denied", "choose a place that you may write to"
         else:
             reason, remedy = (error.strerror or str(error)).lower(), "choose another place, or make room for this one"
-        raise OutputError(f"cannot write {target}: {reason}", remedy) from error
+        raise OutputError(
+            f"cannot be written: {reason}",
+            remedy,
+            origin=Origin(str(target)),
+            code="disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "output-unwritable",
+        ) from error

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.files.writing import atomic_write
 from bertcore.formats.number_types import Array, array_from_content, content_from_array, content_size
 from bertcore.formats.protobuf import (
@@ -88,7 +88,12 @@ def read_ckpt(path: str | os.PathLike[str]) -> dict[str, Array]:
     """
     content = map_weight_file(path)
     if bytes(content[:4]) in _ENCRYPTED:
-        raise ModelError(f"{path}: encrypted checkpoints are not read", "Save it again without enc_key.")
+        raise ModelError(
+            "encrypted checkpoints are not read",
+            "Save it again without enc_key.",
+            origin=Origin(str(path)),
+            code="weights-unsupported",
+        )
     message = _without_checksum(path, content)
 
     tensors: dict[str, _Tensor] = {}

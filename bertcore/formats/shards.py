@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.formats.weight_file import damaged, map_weight_file
 
 
@@ -33,8 +33,10 @@ def read_shards(index_path: str | os.PathLike[str], read_file: Callable[[Path], 
     missing = [shard for shard in shards if not os.path.exists(Path(index_path).parent / shard)]
     if missing:
         raise ModelError(
-            f"{index_path} names {len(shards)} files, of which {len(missing)} are missing: {', '.join(missing[:5])}",
+            f"it names {len(shards)} files, of which {len(missing)} are missing: {', '.join(missing[:5])}",
             "download the missing files into the same folder",
+            origin=Origin(str(index_path)),
+            code="weights-incomplete",
         )
     for shard in shards:
         shard_path = Path(index_path).parent / shard
@@ -44,8 +46,10 @@ def read_shards(index_path: str | os.PathLike[str], read_file: Callable[[Path], 
         for name in (name for name, file in shard_of.items() if file == shard):
             if name not in found:
                 raise ModelError(
-                    f"{shard_path}: lacks the tensor {name}, which {Path(index_path).name} says is there",
+                    f"lacks the tensor {name}, which {Path(index_path).name} says is there",
                     "Take the index and all its shards from the same place.",
+                    origin=Origin(str(shard_path)),
+                    code="weights-incomplete",
                 )
         # A shard may hold more than the index tells; a name in two shards belongs to the one that the index names.
         tensors.update({name: found[name] for name in found if shard_of.get(name, shard) == shard})

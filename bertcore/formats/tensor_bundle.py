@@ -31,7 +31,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.formats.crc32c import masked_crc32c
 from bertcore.formats.number_types import Array, array_from_content, content_size
 from bertcore.formats.protobuf import DamagedMessageError, fields, varint
@@ -122,8 +122,10 @@ def _index_in(folder: Path) -> Path | None:
             return index
     names = ", ".join(file.name.removesuffix(INDEX_SUFFIX) for file in found[:5])
     raise ModelError(
-        f"{folder}: holds {len(found)} TensorFlow checkpoints: {names}{', ...' if len(found) > 5 else ''}",
+        f"holds {len(found)} TensorFlow checkpoints: {names}{', ...' if len(found) > 5 else ''}",
         f"name one of them, as {found[-1].with_suffix('')}",
+        origin=Origin(str(folder)),
+        code="layout-unknown",
     )
 
 
@@ -150,14 +152,18 @@ def read_tensor_bundle(index: str | os.PathLike[str]) -> dict[str, Array]:
         raise damaged(index, f"truncated, damaged or not the index of a TensorFlow checkpoint: {error}") from error
     if _OBJECT_GRAPH in entries:
         raise ModelError(
-            f"{index}: a checkpoint of TensorFlow 2, whose names tell nothing of the model",
+            "a checkpoint of TensorFlow 2, whose names tell nothing of the model",
             "take the TensorFlow 1 checkpoint, or save the model in another layout",
+            origin=Origin(str(index)),
+            code="weights-unsupported",
         )
     partitioned = [name for name, entry in entries.items() if entry.is_partitioned]
     if partitioned:
         raise ModelError(
-            f"{index}: partitioned variables are not read: {', '.join(partitioned[:5])}",
+            f"partitioned variables are not read: {', '.join(partitioned[:5])}",
             "save the checkpoint without a partitioner",
+            origin=Origin(str(index)),
+            code="weights-unsupported",
         )
     return _read_variables(index, entries, shard_count)
 
@@ -193,7 +199,10 @@ def _shard_count(index: Path, header: memoryview | None) -> int:
     values = {number: value for number, value in fields(header) if isinstance(value, int)}
     if values.get(2, 0) != 0:
         raise ModelError(
-            f"{index}: a checkpoint of a big-endian machine is not read", "save it again on a little-endian one"
+            "a checkpoint of a big-endian machine is not read",
+            "save it again on a little-endian one",
+            origin=Origin(str(index)),
+            code="weights-unsupported",
         )
     return values.get(1, 0)
 
@@ -262,7 +271,12 @@ def _block(path: Path, content: memoryview, offset: int, size: int) -> Iterator[
     if masked_crc32c(bytes(stored[: size + 1])) != int.from_bytes(stored[size + 1 :], "little"):
         raise damaged(path, f"the checksum of its block at byte {offset} is wrong: at least one byte has changed")
     if stored[size] != _NO_COMPRESSION:
-        raise ModelError(f"{path}: compressed blocks are not read", "save it again as TensorFlow does, uncompressed")
+        raise ModelError(
+            "compressed blocks are not read",
+            "save it again as TensorFlow does, uncompressed",
+            origin=Origin(str(path)),
+            code="weights-unsupported",
+        )
     block = stored[:size]
     restart_count = int.from_bytes(block[-4:], "little")
     end = size - 4 - 4 * restart_count

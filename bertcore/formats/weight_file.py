@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.formats.mistaken import DOWNLOAD_AGAIN, mistaken
 
 
@@ -27,12 +27,24 @@ def map_weight_file(path: str | os.PathLike[str]) -> memoryview:
                 return memoryview(b"")
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such weight file", "Check the path of the model.") from error
+        raise ModelError(
+            "no such weight file", "Check the path of the model.", origin=Origin(str(path)), code="weights-missing"
+        ) from error
     except IsADirectoryError as error:
-        raise ModelError(f"{path}: a folder, where a weight file is expected", "Name a file in it.") from error
+        raise ModelError(
+            "a folder, where a weight file is expected",
+            "Name a file in it.",
+            origin=Origin(str(path)),
+            code="weights-missing",
+        ) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ModelError(f"{path}: cannot be read: {reason}", "Check the file's permissions and its disk.") from error
+        raise ModelError(
+            f"cannot be read: {reason}",
+            "Check the file's permissions and its disk.",
+            origin=Origin(str(path)),
+            code="weights-unreadable",
+        ) from error
 
 
 def damaged(path: str | os.PathLike[str], what: str) -> ModelError:
@@ -42,8 +54,13 @@ def damaged(path: str | os.PathLike[str], what: str) -> ModelError:
     """
     known = mistaken(path)
     if known is not None:
-        return ModelError(f"{path} is {known.what}", known.remedy)
-    return ModelError(f"{path}: {what}", "The file is damaged or of another format: download, copy or save it again.")
+        return ModelError(f"this is {known.what}", known.remedy, origin=Origin(str(path)), code="not-weights")
+    return ModelError(
+        f"{what}",
+        "The file is damaged or of another format: download, copy or save it again.",
+        origin=Origin(str(path)),
+        code="weights-damaged",
+    )
 
 
 def cut_short(path: str | os.PathLike[str], has: int, needs: int) -> ModelError:
@@ -56,5 +73,7 @@ def cut_short(path: str | os.PathLike[str], has: int, needs: int) -> ModelError:
     """
     known = mistaken(path)
     if known is not None:
-        return ModelError(f"{path} is {known.what}", known.remedy)
-    return ModelError(f"{path}: truncated: it has {has} bytes of {needs}", DOWNLOAD_AGAIN)
+        return ModelError(f"this is {known.what}", known.remedy, origin=Origin(str(path)), code="not-weights")
+    return ModelError(
+        f"truncated: it has {has} bytes of {needs}", DOWNLOAD_AGAIN, origin=Origin(str(path)), code="weights-damaged"
+    )

@@ -8,7 +8,7 @@ from typing import Any
 from bertcore.contracts.config_entries import number
 from bertcore.contracts.head import Head
 from bertcore.contracts.tagging import OUTSIDE, SCHEMES
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.heads.regression import Regression
 from bertcore.heads.sequence_classification import SequenceClassification
 from bertcore.heads.span_extraction import SpanExtraction
@@ -60,7 +60,10 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
         scheme = config.get("tag_scheme", "")
         if scheme not in ("", *SCHEMES):
             raise ModelError(
-                f"{origin}: tag_scheme is {scheme!r}, none of {', '.join(SCHEMES)}", "correct the model's config.json"
+                f"tag_scheme is {scheme!r}, none of {', '.join(SCHEMES)}",
+                "correct the model's config.json",
+                origin=Origin(origin),
+                code="model-config-wrong",
             )
         labels = _labels(config, origin)
         _refuse_repeated(labels, origin, besides=OUTSIDE)
@@ -74,8 +77,10 @@ def head_from_config(config: Mapping[str, Any], origin: str = "config.json") -> 
         stored = config.get("null_threshold")
         return SpanExtraction(None if stored is None else number(config, "null_threshold", origin))
     raise ModelError(
-        f"{origin}: architectures {config.get('architectures')} names no fine-tuned head",
+        f"architectures {config.get('architectures')} names no fine-tuned head",
         "give the folder of a finished run, or a model with a classification head",
+        origin=Origin(origin),
+        code="head-missing",
     )
 
 
@@ -83,17 +88,29 @@ def _labels(config: Mapping[str, Any], origin: str) -> tuple[str, ...]:
     # transformers leaves its default of two labels out of the file.
     names = config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
     if not isinstance(names, Mapping):
-        raise ModelError(f"{origin}: id2label is no object of names by number", "correct the model's config.json")
+        raise ModelError(
+            "id2label is no object of names by number",
+            "correct the model's config.json",
+            origin=Origin(origin),
+            code="model-config-wrong",
+        )
     try:
         return tuple(str(names[str(index)]) for index in range(len(names)))
     except KeyError as error:
-        raise ModelError(f"{origin}: id2label has no label {error}", "number the labels from 0") from None
+        raise ModelError(
+            f"id2label has no label {error}",
+            "number the labels from 0",
+            origin=Origin(origin),
+            code="model-config-wrong",
+        ) from None
 
 
 def _refuse_repeated(labels: Sequence[str], origin: str, besides: str | None = None) -> None:
     for index, label in enumerate(labels):
         if label in labels[:index] and label != besides:
             raise RepeatedLabelError(
-                f"{origin}: the labels {labels.index(label)} and {index} of id2label are both named {label!r}",
+                f"the labels {labels.index(label)} and {index} of id2label are both named {label!r}",
                 "give each a name of its own in id2label, as its probabilities are shown by name",
+                origin=Origin(origin),
+                code="model-config-wrong",
             )

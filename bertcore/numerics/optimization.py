@@ -25,7 +25,11 @@ def group_of(name: str, groups: Sequence[ParameterGroup]) -> int:
     for index, group in enumerate(groups):
         if re.search(group.pattern, name):
             return index
-    raise ConfigError(f"no parameter group matches {name}", "end the groups with one whose pattern is '.*'")
+    raise ConfigError(
+        f"no parameter group matches {name}",
+        "end the groups with one whose pattern is '.*'",
+        code="parameter-unmatched",
+    )
 
 
 @dataclass

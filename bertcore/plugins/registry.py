@@ -126,7 +126,7 @@ class Registry:
             return implementation.objective(**options)
         except TypeError as error:
             raise UsageError(
-                f"train.objective_options: {error}", f"see the options of the objective {name!r}"
+                f"train.objective_options: {error}", f"see the options of the objective {name!r}", code="argument-wrong"
             ) from None
 
     def objective_implementation(self, objective: Objective, backend: str) -> str:
@@ -166,12 +166,17 @@ class Registry:
         plugin_name = name.partition(" on ")[0]
         for record in self.plugins.records:
             if record.name == plugin_name and record.status == "blocked":
-                raise UsageError(f"the {noun} {name!r} is switched off by -p no:{record.name}", "leave that option out")
+                raise UsageError(
+                    f"the {noun} {name!r} is switched off by -p no:{record.name}",
+                    "leave that option out",
+                    code="plugin-switched-off",
+                )
             if record.name == plugin_name and record.status != "ok":
                 raise PluginError(
                     f"the {noun} {name!r} is brought by the plugin {record.name} ({record.distribution}), which takes "
                     f"no part: {record.status}\n{record.details or record.error}",
                     f"repair or uninstall {record.distribution}",
+                    code="plugin-broken",
                 )
         known = sorted(found)
         nearest = nearest_name(name, known)
@@ -179,7 +184,7 @@ class Registry:
         remedy = f"did you mean {nearest!r}?" if nearest else f"installed: {', '.join(known) or 'none'}"
         if broken:
             remedy += f"; {len(broken)} broken plugin(s), see bertcore plugins"
-        raise UsageError(f"there is no {noun} {name!r}", remedy)
+        raise UsageError(f"there is no {noun} {name!r}", remedy, code="name-unknown")
 
 
 def _head_key(item: HeadImplementation) -> str:

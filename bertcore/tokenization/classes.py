@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from tokenizers import AddedToken, Tokenizer
 
 from bertcore.contracts.tokenizer import BuiltTokenizer
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.tokenization.files import GENERIC_CLASS, SPECIAL_TOKENS, TOKENIZER_FILE, TokenizerFiles
 from bertcore.tokenization.kinds import PYTHON_CLASSES, TOKENIZER_KINDS, Named, TokenizerKind, no_vocabulary
 
@@ -33,8 +33,10 @@ def build_tokenizer(files: TokenizerFiles, embeddings: int | None = None) -> Bui
     """
     if files.class_name in PYTHON_CLASSES:
         raise ModelError(
-            f"{files.folder}: {files.class_name} is Python code of transformers, which bertcore does not run",
+            f"{files.class_name} is Python code of transformers, which bertcore does not run",
             "use a model whose tokenizer is a tokenizer.json, vocab.txt, or vocab.json with merges.txt",
+            origin=Origin(str(files.folder)),
+            code="tokenizer-unsupported",
         )
     kind = TOKENIZER_KINDS.get(files.class_name)
     notes: list[str] = []
@@ -134,8 +136,10 @@ def _check_special(files: TokenizerFiles, named: Named, inner: Tokenizer, kind: 
     missing = [name for name in ("unk_token", *kind.framing) if name not in named]
     if missing:
         raise ModelError(
-            f"{files.folder}: {', '.join(missing)} is null in tokenizer_config.json or special_tokens_map.json",
+            f"{', '.join(missing)} is null in tokenizer_config.json or special_tokens_map.json",
             f"write the token there, as {kind.special[missing[0]]}",
+            origin=Origin(str(files.folder)),
+            code="tokenizer-incomplete",
         )
     # What no piece fits becomes the unknown token, which must be one of the pieces.
     missing = [str(named["unk_token"])] if kind.model == "WordPiece" else []
@@ -144,6 +148,8 @@ def _check_special(files: TokenizerFiles, named: Named, inner: Tokenizer, kind: 
     if missing:
         file = files.folder / (kind.file if files.serialized is None else TOKENIZER_FILE)
         raise ModelError(
-            f"{file}: no token {', '.join(missing)}",
+            f"no token {', '.join(missing)}",
             "check that this is the model's vocabulary; other names for them stand in tokenizer_config.json",
+            origin=Origin(str(file)),
+            code="tokenizer-incomplete",
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from tokenizers import AddedToken
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
@@ -115,8 +115,10 @@ def read_files(folder: Path, model_type: str | None = None) -> TokenizerFiles:
         named = _named_tokens(settings, added)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ModelError(
-            f"{folder / CONFIG_FILE}: its special or added tokens cannot be read: {error}",
+            f"its special or added tokens cannot be read: {error}",
             "compare the file with that of the model's author",
+            origin=Origin(str(folder / CONFIG_FILE)),
+            code="tokenizer-damaged",
         ) from None
     return TokenizerFiles(
         folder, config, name, settings, named, extra, added, serialized, guessed, special_tokens, added_tokens
@@ -130,9 +132,14 @@ def _read_object(file: Path) -> dict[str, Any]:
         value = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         remedy = "get the file again" if file.name == TOKENIZER_FILE else "correct the file, or delete it"
-        raise ModelError(f"{file}: {error}", remedy) from None
+        raise ModelError(f"{error}", remedy, origin=Origin(str(file)), code="tokenizer-damaged") from None
     if not isinstance(value, dict):
-        raise ModelError(f"{file}: holds a {type(value).__name__}, not an object", "get the file again")
+        raise ModelError(
+            f"holds a {type(value).__name__}, not an object",
+            "get the file again",
+            origin=Origin(str(file)),
+            code="tokenizer-damaged",
+        )
     return value
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.tokenization.files import SPECIAL_TOKENS, TOKENIZER_FILE, TokenizerFiles
 
 Named = Mapping[str, str | AddedToken]
@@ -72,12 +72,17 @@ def no_vocabulary(files: TokenizerFiles, wanted: str) -> ModelError:
     pieces = sorted(file.name for file in files.folder.glob("*.model") if file.is_file())
     if pieces:
         return ModelError(
-            f"{files.folder}: no {TOKENIZER_FILE}; {pieces[0]} is for SentencePiece, which bertcore does not run",
+            f"no {TOKENIZER_FILE}; {pieces[0]} is for SentencePiece, which bertcore does not run",
             "let transformers write it (pip install transformers sentencepiece protobuf): AutoTokenizer"
             f".from_pretrained({str(files.folder)!r}).save_pretrained({str(files.folder)!r})",
+            origin=Origin(str(files.folder)),
+            code="tokenizer-unsupported",
         )
     return ModelError(
-        f"{files.folder}: neither {TOKENIZER_FILE} nor {wanted}", "copy the tokenizer's files into the model folder"
+        f"neither {TOKENIZER_FILE} nor {wanted}",
+        "copy the tokenizer's files into the model folder",
+        origin=Origin(str(files.folder)),
+        code="tokenizer-missing",
     )
 
 

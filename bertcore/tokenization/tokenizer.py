@@ -14,7 +14,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from bertcore.contracts.tokenizer import BuiltTokenizer, PairTemplate, TextTokens, TokenRows
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.progress import work
 from bertcore.tokenization.classes import build_tokenizer
 from bertcore.tokenization.files import GENERIC_CLASS, VOCABULARY_FILES, TokenizerFiles, read_files
@@ -93,7 +93,12 @@ class Tokenizer:
         except Exception as error:  # the library raises plain Exception
             file = next((name for name in VOCABULARY_FILES if (folder / name).is_file()), "")
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"{folder / file}: {reason}", "get the tokenizer's files again") from None
+            raise ModelError(
+                reason,
+                "get the tokenizer's files again",
+                origin=Origin(str(folder / file)),
+                code="tokenizer-damaged",
+            ) from None
         return cls(built, config=files.config, kept=kept, notes=notes, truncation_side=files.truncation_side)
 
     def encode(self, texts: Sequence[str], pairs: Sequence[str] | None, max_length: int) -> TokenRows:
@@ -142,7 +147,9 @@ class Tokenizer:
         second = [index for index, text in enumerate(texts) if text == 1]
         if not first or not second or first[0] == 0:
             raise ModelError(
-                "the tokenizer puts no [CLS] in front of a pair of texts", "check the post-processor of tokenizer.json"
+                "the tokenizer puts no [CLS] in front of a pair of texts",
+                "check the post-processor of tokenizer.json",
+                code="tokenizer-mismatch",
             )
         return PairTemplate(
             before=tuple(tokens[: first[0]]),
@@ -215,8 +222,10 @@ def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
 def _set_case(inner: tokenizers.Tokenizer, files: TokenizerFiles, lowercase: bool) -> None:
     if not isinstance(inner.model, tokenizers.models.WordPiece):
         raise ModelError(
-            f"{files.folder}: data.lowercase is for word pieces, and this is {type(inner.model).__name__}",
+            f"data.lowercase is for word pieces, and this is {type(inner.model).__name__}",
             "leave data.lowercase out",
+            origin=Origin(str(files.folder)),
+            code="tokenizer-mismatch",
         )
     inner.normalizer = bert_normalizer(files.settings, lowercase)
 

@@ -28,7 +28,9 @@ class TensorBoardTracker:
             from tensorboardX.record_writer import masked_crc32c
             from tensorboardX.summary import scalar
         except ImportError:
-            raise UsageError("the tracker tensorboard needs tensorboardX", "pip install tensorboardX") from None
+            raise UsageError(
+                "the tracker tensorboard needs tensorboardX", "pip install tensorboardX", code="package-missing"
+            ) from None
         self._event: Any = event_pb2.Event
         self._checksum: Any = masked_crc32c
         self._scalar: Any = scalar

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bertcore.contracts.family import ModelFamily
-from bertcore.errors import ModelError, UsageError
+from bertcore.errors import ModelError, Origin, UsageError
 from bertcore.heads.stored import stated_architecture
 from bertcore.plugins.registry import Registry
 
@@ -46,8 +46,10 @@ def find_family(config: Mapping[str, Any], registry: Registry, origin: str, back
     if not isinstance(model_type, str):
         stated = stated_architecture(config)
         raise ModelError(
-            f"{origin}: no model_type" + (f", and no family has the architecture {stated}" if stated else ""),
+            "no model_type" + (f", and no family has the architecture {stated}" if stated else ""),
             f'name one of {named}, as "model_type": "bert"',
+            origin=Origin(origin),
+            code="family-unknown",
         )
     try:
         family = registry.family(model_type)
@@ -55,7 +57,10 @@ def find_family(config: Mapping[str, Any], registry: Registry, origin: str, back
         stand_in = next((family for family in families.values() if family.any_model_type), None)
         if stand_in is None:
             raise ModelError(
-                f"{origin}: model_type {model_type!r} is not known", f"known are {named}; a plugin can add a family"
+                f"model_type {model_type!r} is not known",
+                f"known are {named}; a plugin can add a family",
+                origin=Origin(origin),
+                code="family-unknown",
             ) from None
         family = stand_in
     if backend is not None and family.backends is not None and backend not in family.backends:
@@ -65,7 +70,9 @@ def find_family(config: Mapping[str, Any], registry: Registry, origin: str, back
             if not other.any_model_type and (other.backends is None or backend in other.backends)
         ]
         raise ModelError(
-            f"{origin}: model_type is {model_type!r}, and {backend} computes {', '.join(able) or 'none'}",
+            f"model_type is {model_type!r}, and {backend} computes {', '.join(able) or 'none'}",
             f"use --backend {' or '.join(family.backends)}",
+            origin=Origin(origin),
+            code="family-unknown",
         )
     return family.bound(config, origin)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from bertcore.errors import BertcoreError, ModelError, OutputError
+from bertcore.errors import BertcoreError, ModelError, Origin, OutputError
 from bertcore.near_misses import nearest_path
 from bertcore.tokenization.files import TOKENIZER_FILES
 from bertcore.weights.converters.model_folder import CONFIG_FILE
@@ -48,33 +48,50 @@ def _explained(name: str, revision: str | None, error: Exception) -> BertcoreErr
     near = "" if folder is None else f"did you mean the folder {folder}? else "
     if isinstance(error, errors.GatedRepoError):
         return ModelError(
-            f"{name}: {hub} gives this model only to those who accepted its terms",
+            f"{hub} gives this model only to those who accepted its terms",
             f"accept them on {hub}/{name}, then log in: hf auth login, or set HF_TOKEN",
+            origin=Origin(name),
+            code="hub-access-denied",
         )
     if isinstance(error, errors.RepositoryNotFoundError):
         return ModelError(
-            f"{name}: no such folder here, and no such model on {hub}",
+            f"no such folder here, and no such model on {hub}",
             near + "check the name; for a private model log in: hf auth login, or set HF_TOKEN",
+            origin=Origin(name),
+            code="model-missing",
         )
     if isinstance(error, errors.RevisionNotFoundError):
-        return ModelError(f"{name}: has no revision {revision!r} on {hub}", "give a branch, a tag or a commit of it")
+        return ModelError(
+            f"has no revision {revision!r} on {hub}",
+            "give a branch, a tag or a commit of it",
+            origin=Origin(name),
+            code="model-missing",
+        )
     if isinstance(error, errors.LocalEntryNotFoundError) and constants.HF_HUB_OFFLINE:
         return ModelError(
-            f"{name}: no such folder here, and HF_HUB_OFFLINE is set while the model is not whole in the cache",
+            "no such folder here, and HF_HUB_OFFLINE is set while the model is not whole in the cache",
             near + "unset HF_HUB_OFFLINE to download it, or set HF_HOME to where it was downloaded",
+            origin=Origin(name),
+            code="hub-unreachable",
         )
     if isinstance(error, errors.LocalEntryNotFoundError):
         return ModelError(
-            f"{name}: no such folder here, and {hub} cannot be reached",
+            f"no such folder here, and {hub} cannot be reached",
             near + "check the name and the network, or give the path of a model folder",
+            origin=Origin(name),
+            code="hub-unreachable",
         )
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
         return OutputError(
-            f"{name}: cannot write the cache {constants.HF_HUB_CACHE}: {(error.strerror or '').lower()}",
+            f"cannot write the cache {constants.HF_HUB_CACHE}: {(error.strerror or '').lower()}",
             "set HF_HOME to a folder that you may write to and that has space",
+            origin=Origin(name),
+            code="output-unwritable",
         )
     first_line = next(iter(str(error).splitlines()), "")
     return ModelError(
-        f"{name}: the download from {hub} was interrupted: {type(error).__name__}: {first_line}",
+        f"the download from {hub} was interrupted: {type(error).__name__}: {first_line}",
         "run the command again; it goes on where it stopped",
+        origin=Origin(name),
+        code="hub-unreachable",
     )

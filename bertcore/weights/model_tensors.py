@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import KeyReport, WeightSet
 from bertcore.contracts.family import ModelFamily
-from bertcore.errors import ModelError, printable
+from bertcore.errors import ModelError, Origin, printable
 from bertcore.heads import Regression
 from bertcore.weights.converters.rules import ENCODER_PARTS, joined_actions, renamed
 from bertcore.weights.converters.wrappers import encoder_prefixes, one_encoder, parents, set_aside_copies
@@ -84,8 +84,10 @@ def canonical_weights(weights: WeightSet, known: ModelTensors, origin: str = "th
     adapter = next((name for name in tensors if re.search(r"\.(base_layer|lora_[AB](\.\w+)?)\.weight$", name)), None)
     if adapter is not None:
         raise ModelError(
-            f"{origin}: holds an adapter that is not merged into its weights: {printable(adapter, 200)}",
+            f"holds an adapter that is not merged into its weights: {printable(adapter, 200)}",
             "merge it where it was trained: model.merge_and_unload().save_pretrained(OUT), then give OUT",
+            origin=Origin(origin),
+            code="adapter-unmerged",
         )
     found = encoder_prefixes(tensors, known.in_encoder)
     prefix = one_encoder(found, origin)
@@ -96,8 +98,12 @@ def canonical_weights(weights: WeightSet, known: ModelTensors, origin: str = "th
         tensor = canonical[name]
         if known.has(name, tensor.shape):
             if not np.issubdtype(tensor.dtype, np.floating) and not known.is_buffer(name):
-                cause = f"{origin}: {name} holds {tensor.dtype}, and weights are floats"
-                raise ModelError(cause, "use a model that is not quantized")
+                raise ModelError(
+                    f"{name} holds {tensor.dtype}, and weights are floats",
+                    "use a model that is not quantized",
+                    origin=Origin(origin),
+                    code="weights-unsupported",
+                )
         elif tensor.size == 1 and not name.startswith(family.prefix):
             aside[source] = canonical.pop(name)
             then[source] = KeyReport(source, None, _SINGLE)

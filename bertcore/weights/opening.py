@@ -15,7 +15,7 @@ from bertcore.contracts.converter import WeightConverter, WeightSet
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import FitReport, Parameters, SkipRule, fit_parameters
-from bertcore.errors import ModelError, UsageError
+from bertcore.errors import ModelError, Origin, UsageError
 from bertcore.files.manifest import verified_facts
 from bertcore.files.writing import atomic_folder
 from bertcore.formats.names import tensor_names
@@ -76,9 +76,10 @@ class ModelSource:
         )
         if tokenizer.vocab_size > self.config.vocab_size:
             raise ModelError(
-                f"{self.folder}: the tokenizer has {tokenizer.vocab_size} tokens, the model only "
-                f"{self.config.vocab_size}",
+                f"the tokenizer has {tokenizer.vocab_size} tokens, the model only {self.config.vocab_size}",
                 "use the tokenizer's files that belong to the model",
+                origin=Origin(str(self.folder)),
+                code="tokenizer-mismatch",
             )
         return tokenizer
 
@@ -138,7 +139,12 @@ class ModelSource:
             return
         for found, wanted in shapes.values():
             if len(found) == len(wanted) and found[:1] != wanted[:1] and wanted[0] == head.output_size:
-                raise ModelError(f"{self.name}: its head has {found[0]} labels, the task has {wanted[0]}", _NEW_HEAD)
+                raise ModelError(
+                    f"its head has {found[0]} labels, the task has {wanted[0]}",
+                    _NEW_HEAD,
+                    origin=Origin(self.name),
+                    code="head-mismatch",
+                )
         try:
             stored = self.head()
         except RepeatedLabelError:
@@ -147,9 +153,10 @@ class ModelSource:
             return  # the config tells nothing of the head
         if stored.architecture != head.architecture:
             raise ModelError(
-                f"{self.name}: its head is for {stored.name.replace('_', ' ')}, the task is "
-                f"{head.name.replace('_', ' ')}",
+                f"its head is for {stored.name.replace('_', ' ')}, the task is {head.name.replace('_', ' ')}",
                 _NEW_HEAD,
+                origin=Origin(self.name),
+                code="head-mismatch",
             )
         found_labels, wanted_labels = getattr(stored, "labels", None), getattr(head, "labels", None)
         if found_labels is None or wanted_labels is None or found_labels == wanted_labels:
@@ -157,8 +164,10 @@ class ModelSource:
         if found_labels == tuple(f"LABEL_{index}" for index in range(len(wanted_labels))):
             return
         raise ModelError(
-            f"{self.name}: its labels are {', '.join(found_labels)}; those of the task are {', '.join(wanted_labels)}",
+            f"its labels are {', '.join(found_labels)}; those of the task are {', '.join(wanted_labels)}",
             f"name and order the labels alike in id2label of its config.json, or, {_NEW_HEAD}",
+            origin=Origin(self.name),
+            code="head-mismatch",
         )
 
 
@@ -193,8 +202,10 @@ def open_model(
         meant = other_level(folder, lambda other: find_config(other) is not None)
         is_inside = meant is not None and meant.parent == folder
         raise (None if is_inside else without_weights(path)) or ModelError(
-            f"{folder}: no config.json",
+            "no config.json",
             did_you_mean(meant, "give a model folder with a config.json, or copy it there"),
+            origin=Origin(str(folder)),
+            code="model-config-missing",
         )
     config_json = with_model_type(read_config(config_file), registry)
     family = find_family(config_json, registry, str(config_file), backend)
@@ -220,11 +231,18 @@ def find_converter(path: Path, registry: Registry) -> WeightConverter:
             entry.record.fail("failed", error)
     if not names:
         raise without_weights(path) or ModelError(
-            f"{path}: holds no weights in a layout that is known{_seen(path)}",
+            f"holds no weights in a layout that is known{_seen(path)}",
             f"known are {', '.join(sorted(registry.converters)) or 'none'}",
+            origin=Origin(str(path)),
+            code="layout-unknown",
         )
     if len(names) > 1:
-        raise ModelError(f"{path}: may be any of {', '.join(names)}", "convert it first: bertcore convert --from NAME")
+        raise ModelError(
+            f"may be any of {', '.join(names)}",
+            "convert it first: bertcore convert --from NAME",
+            origin=Origin(str(path)),
+            code="layout-unknown",
+        )
     return registry.converter(names[0])
 
 
@@ -281,14 +299,20 @@ def _locate(name: str, revision: str | None) -> Path:
     path = _sample_folder() if name == SAMPLE else Path(os.path.expanduser(name))
     if is_there(path):
         if revision is not None:
-            raise UsageError(f"{name} is not on the hub and has no revision {revision!r}", "leave model.revision out")
+            raise UsageError(
+                f"{name} is not on the hub and has no revision {revision!r}",
+                "leave model.revision out",
+                code="argument-wrong",
+            )
         return path
     if _HUB_NAME.fullmatch(name) is None:
         raise ModelError(
-            f"{name}: no such folder or file",
+            "no such folder or file",
             did_you_mean(
                 nearest_path(path), "give a Hugging Face folder, a weight file, 'sample' or a hub name ORG/NAME"
             ),
+            origin=Origin(name),
+            code="model-missing",
         )
     from bertcore.weights.hub import download_model
 
@@ -299,5 +323,5 @@ def _sample_folder() -> Path:
     # The specification alone says where the package lies; nothing of it is run.
     spec = find_spec(SAMPLE_MODULE)
     if spec is None or not spec.submodule_search_locations:
-        raise ModelError("the sample model is not installed", SAMPLE_COMMAND)
+        raise ModelError("the sample model is not installed", SAMPLE_COMMAND, code="sample-missing")
     return Path(spec.submodule_search_locations[0]) / "model"

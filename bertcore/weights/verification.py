@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import ModelParts
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.progress import tracked
 from bertcore.tokenization.tokenizer import Tokenizer
 
@@ -121,26 +121,31 @@ def verify(
         outputs = [model.outputs(rows) for model in (expected_model, found_model)]
     except (ValueError, IndexError) as error:
         raise ModelError(
-            f"{origin}: verification failed: the shapes do not fit each other: {error}",
+            f"verification failed: the shapes do not fit each other: {error}",
             "check that the layout is the right one: --from NAME",
+            origin=Origin(origin),
+            code="verification-failed",
         ) from error
     differences = []
     for name, expected in outputs[0].items():
         found = outputs[1][name]
         if found.shape != expected.shape:
             raise ModelError(
-                f"{origin}: verification failed: {name} have the shape {list(found.shape)} instead of "
-                f"{list(expected.shape)}",
+                f"verification failed: {name} have the shape {list(found.shape)} instead of {list(expected.shape)}",
                 "report this as a defect of the converter",
+                origin=Origin(origin),
+                code="verification-failed",
             )
         differences.append(Difference(name, float(np.abs(found - expected).max()), float(np.abs(expected).max())))
     result = Verification(len(rows), sum(len(ids) for ids, _ in rows), text, tuple(differences))
     wrong = [item for item in differences if not item.is_within]
     if wrong:
         raise ModelError(
-            f"{origin}: verification failed: "
+            "verification failed: "
             + ", ".join(f"{item.output} differ by {item.largest:.2g} (limit {item.limit:.1e})" for item in wrong),
             "nothing was written; the source is not what its layout says, or the converter has a defect",
+            origin=Origin(origin),
+            code="verification-failed",
         )
     return result
 
@@ -177,7 +182,12 @@ class _Model:
         while self.has("query", self.layers):
             self.layers += 1
         if not self.layers or not self.has("word"):
-            raise ModelError(f"{origin}: holds no encoder that can be verified", "leave --verify out")
+            raise ModelError(
+                "holds no encoder that can be verified",
+                "leave --verify out",
+                origin=Origin(origin),
+                code="verification-impossible",
+            )
         hidden = self.tensor("query", 0).shape[0]
         self.heads = config.num_attention_heads if config is not None else (1 if hidden % 64 else hidden // 64)
         self.eps = config.layer_norm_eps if config is not None else 1e-12
@@ -185,7 +195,12 @@ class _Model:
         self.offset = config.position_offset if config is not None else 0
         self.head_activation = _HEAD_ACTIVATIONS[config.head_activation if config is not None else "tanh"]
         if hidden % self.heads:
-            raise ModelError(f"{origin}: {hidden} is no multiple of {self.heads} heads", "check config.json")
+            raise ModelError(
+                f"{hidden} is no multiple of {self.heads} heads",
+                "check config.json",
+                origin=Origin(origin),
+                code="model-config-wrong",
+            )
 
     def has(self, part: str, layer: int = 0) -> bool:
         return self._keys(part, layer) is not None
@@ -203,7 +218,10 @@ class _Model:
         keys = self._keys(part, layer)
         if keys is None or keys[which] not in self.parts.tensors:
             raise ModelError(
-                f"{self.origin}: lacks {part.replace('_', ' ')} of layer {layer}", "take a file that is complete"
+                f"lacks {part.replace('_', ' ')} of layer {layer}",
+                "take a file that is complete",
+                origin=Origin(self.origin),
+                code="weights-incomplete",
             )
         return self.parts.tensors[keys[which]]
 
@@ -281,15 +299,19 @@ def _compare_parts(source: _Model, result: _Model, origin: str) -> None:
     """Refuses what only one side has, before anything is computed."""
     if source.layers != result.layers:
         raise ModelError(
-            f"{origin}: verification failed: {result.layers} layers instead of {source.layers}",
+            f"verification failed: {result.layers} layers instead of {source.layers}",
             "report this as a defect of the converter",
+            origin=Origin(origin),
+            code="verification-failed",
         )
     for part in (*_OPTIONAL, *_CRF):
         if source.has(part) != result.has(part):
             which = "the result lacks" if source.has(part) else "only the result has"
             raise ModelError(
-                f"{origin}: verification failed: {which} {part.replace('_', ' ')}",
+                f"verification failed: {which} {part.replace('_', ' ')}",
                 "choose a layout that has a place for it, or leave --verify out",
+                origin=Origin(origin),
+                code="verification-failed",
             )
 
 

@@ -342,7 +342,7 @@ def test_output_that_holds_something(attempt: Attempt, tmp_path: Path, bertcore_
     full = tmp_path / "full"
     full.mkdir()
     (full / "thesis.txt").write_text("years of work")
-    said = attempt.fails(OUTPUT, output=full, words=(f"{full} holds something already", "--output"))
+    said = attempt.fails(OUTPUT, output=full, words=(f"{full}: it holds something already", "--output"))
     assert "--resume" not in said
     assert "Traceback" not in said
     assert (full / "thesis.txt").read_text() == "years of work"
@@ -351,7 +351,7 @@ def test_output_that_holds_something(attempt: Attempt, tmp_path: Path, bertcore_
 
 def test_output_of_an_unfinished_run(attempt: Attempt, finished_run: Path) -> None:
     attempt.output, output = finished_run / "none", finished_run
-    words = (f"{output} holds something already", "--output", "go on with an unfinished run by --resume")
+    words = (f"{output}: it holds something already", "--output", "go on with an unfinished run by --resume")
     attempt.fails(OUTPUT, output=output, words=words)
 
 
@@ -468,7 +468,7 @@ def test_a_loss_that_is_not_finite(
 def test_resume_of_what_is_no_run(tmp_path: Path, copied_run: Path, bertcore_command: Callable[..., Any]) -> None:
     outcome = bertcore_command("run", "--resume", tmp_path)
     assert outcome.code == USAGE
-    assert "is no run folder" in outcome.err
+    assert ": no run folder, it" in outcome.err
 
     shutil.rmtree(copied_run / "checkpoint")
     outcome = bertcore_command("run", "--resume", copied_run)

@@ -200,11 +200,11 @@ def test_a_task_without_leaderboard(bertcore_command: Command, runs: dict[str, P
 def test_what_is_no_run(bertcore_command: Command, tmp_path: Path) -> None:
     code, cause = fails(bertcore_command, tmp_path, tmp_path / "absent")
     assert code == 2
-    assert cause.endswith("absent is no run folder: it does not exist")
+    assert cause.endswith("absent: no run folder, it does not exist")
 
 
 def test_an_output_that_holds_something(bertcore_command: Command, runs: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
     outcome = bertcore_command("submit", runs["rte"], "--output", tmp_path)
-    assert (outcome.code, outcome.err.splitlines()[0]) == (8, f"error: {tmp_path} holds something already")
+    assert (outcome.code, outcome.err.splitlines()[0]) == (8, f"error: {tmp_path}: it holds something already")
     assert [file.name for file in tmp_path.iterdir()] == ["mine"]

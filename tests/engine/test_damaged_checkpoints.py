@@ -85,11 +85,11 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one_to_the_bit(
     start: Callable[..., Path], copied: Path, file: str, request: pytest.FixtureRequest
 ) -> None:
     flip(copied / "checkpoint" / file)
-    with pytest.raises(ModelError, match=f"{copied}/checkpoint/{file} is damaged or was changed"):
+    with pytest.raises(ModelError, match=f"{copied}/checkpoint/{file}: damaged or changed"):
         load_checkpoint(copied / "checkpoint")
     resumed = resume(copied, settings={"train.stop_after": None})
     assert resumed.finished
-    assert f"{copied}/checkpoint/{file} is damaged or was changed" in log_of(copied)
+    assert f"{copied}/checkpoint/{file}: damaged or changed" in log_of(copied)
     assert "going on from the one before, checkpoint-2, step 2" in log_of(copied)
     assert "going on from step 2" in log_of(copied)
     whole = whole_run(start)
@@ -123,7 +123,7 @@ def test_where_all_are_damaged_the_newest_is_named_and_nothing_is_changed(copied
     flip(copied / "checkpoint" / "optimizer.safetensors")
     flip(copied / "checkpoint-2" / "state.json")
     before = {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()}
-    with pytest.raises(ModelError, match=f"^{copied}/checkpoint/optimizer.safetensors is damaged or was changed"):
+    with pytest.raises(ModelError, match=f"^{copied}/checkpoint/optimizer.safetensors: damaged or changed"):
         resume(copied)
     assert {path: path.read_bytes() for path in copied.rglob("*") if path.is_file()} == before
 
@@ -168,7 +168,7 @@ def test_a_damaged_best_model_is_named_wherever_it_is_read(
     for call in calls:
         with pytest.raises(ModelError) as caught:
             call()
-        assert caught.value.cause.startswith(f"{copied}/best/{file} is damaged or was changed")
+        assert caught.value.cause.startswith(f"{copied}/best/{file}: damaged or changed")
         assert f"if it was changed on purpose, delete {copied}/best/bertcore_manifest.json" in caught.value.remedy
     assert not (tmp_path / "converted.ckpt").exists()
     assert not (tmp_path / "next").exists()
@@ -211,7 +211,7 @@ def test_a_damaged_best_model_is_made_again_from_the_checkpoint_of_its_step(
 
 def test_a_damaged_best_model_that_cannot_be_made_again_is_named_before_training(copied: Path) -> None:
     flip(copied / "best" / "model.safetensors")  # of step 2; the checkpoint is of step 3
-    with pytest.raises(ModelError, match=f"{copied}/best/model.safetensors is damaged or was changed"):
+    with pytest.raises(ModelError, match=f"{copied}/best/model.safetensors: damaged or changed"):
         resume(copied, settings={"train.stop_after": None})
     assert step_of(copied / "checkpoint") == 3
 

@@ -16,7 +16,7 @@ import pytest
 import bertcore
 from bertcore.config import RunConfig
 from bertcore.contracts.events import Event, RunStarted, StepLogged, TrackerFactory
-from bertcore.errors import OutputError
+from bertcore.errors import Origin, OutputError
 from bertcore.plugins.discovery import installed_plugins
 from bertcore.plugins.registry import Registry
 
@@ -281,13 +281,13 @@ def test_the_best_model_is_of_one_step_in_all_its_forms(
 
     def fail_the_second_time(file: Path, *arguments: Any) -> None:
         if (output / "predictions.jsonl").exists():
-            raise OutputError(f"cannot write {file}: no space left on device", "free some space")
+            raise OutputError("no space left on device", "free some space", origin=Origin(str(file)), code="disk-full")
         save(file, *arguments)
 
     monkeypatch.setattr(best_model, "save_weights", fail_the_second_time)
     monkeypatch.setattr(training, "_better", lambda *arguments: True)
     settings = {"train.max_steps": 2, "train.batch_size": 8, "train.evaluate_steps": 1, "data.max_length": 32}
-    with pytest.raises(OutputError, match=f"cannot write {output}/best_model.pt: no space"):
+    with pytest.raises(OutputError, match=f"{output}/best_model.pt: no space"):
         bertcore.run(task="rte", backend="torch", model=tiny_en, data=small_rte, output=output, settings=settings)
     folder, file = load_file(output / "best" / "model.safetensors"), torch.load(output / "best_model.pt")
     name = "classifier.weight"

@@ -49,7 +49,7 @@ def test_a_second_process_is_refused_and_told_who_holds_the_lock(holder: subproc
     before = (tmp_path / "run" / ".lock").read_bytes()
     with pytest.raises(OutputError) as caught, run_lock(tmp_path / "run"):
         pytest.fail("two processes hold one lock")
-    pattern = rf"{tmp_path}/run is in use: process (\d+) on (\S+) has it since (.+)"
+    pattern = rf"{tmp_path}/run: in use: process (\d+) on (\S+) has it since (.+)"
     match = re.fullmatch(pattern, caught.value.cause)
     assert match
     assert int(match[1]) == holder.pid
@@ -119,7 +119,7 @@ def test_a_file_system_without_locks_is_named_and_used(tmp_path: Path, monkeypat
 def test_of_two_new_runs_the_second_is_refused_before_it_writes(tmp_path: Path) -> None:
     config = RunConfig.model_validate({"task": "rte", "run": {"output": str(tmp_path / "run")}})
     with RunFolder.begin(config) as (first, _):
-        with pytest.raises(OutputError, match="is in use: process"), RunFolder.begin(config):
+        with pytest.raises(OutputError, match="in use: process"), RunFolder.begin(config):
             pytest.fail("two runs begin in one folder")
         first.write_config(config)
         with pytest.raises(OutputError, match="holds something already"), RunFolder.begin(config):
@@ -169,7 +169,7 @@ def test_two_resumes_do_not_write_side_by_side(
         outcome = bertcore_command("run", "--resume", tmp_path / "run")
         assert outcome.code == OutputError.exit_code
         cause, remedy = outcome.err.splitlines()
-        assert cause.startswith(f"error: {tmp_path}/run is in use: process {process.pid} on {socket.gethostname()} ")
+        assert cause.startswith(f"error: {tmp_path}/run: in use: process {process.pid} on {socket.gethostname()} ")
         assert remedy.startswith("remedy: wait until that run has ended")
         assert time.monotonic() - started < 5  # before anything is read
         assert {path.name for path in (tmp_path / "run").iterdir()} == before

@@ -13,7 +13,7 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 import pytest
 
-from bertcore.errors import ModelError, OutputError
+from bertcore.errors import ModelError, Origin, OutputError
 from bertcore.files import writing as files
 from bertcore.files.writing import atomic_folder, atomic_write, staged
 from bertcore.formats.mindspore_ckpt import write_ckpt
@@ -144,7 +144,7 @@ def test_a_full_disk_is_named_and_left_as_it_was(full_disk: Path) -> None:
     (full_disk / "file").write_bytes(b"earlier")
     before = snapshot(full_disk)
     with (
-        pytest.raises(OutputError, match=f"cannot write {full_disk}/file: no space left on device"),
+        pytest.raises(OutputError, match=f"{full_disk}/file: cannot be written: no space left on device"),
         atomic_write(full_disk / "file") as file,
     ):
         file.write(bytes(1024 * 1024))
@@ -164,14 +164,14 @@ def test_a_weight_file_that_does_not_fit_leaves_nothing(
     full_disk: Path, write: Callable[..., None], sizes: list[int]
 ) -> None:
     tensors = {f"weight.{number}": np.ones(size, np.float32) for number, size in enumerate(sizes)}
-    with pytest.raises(OutputError, match=f"cannot write {full_disk}/weights: no space left on device"):
+    with pytest.raises(OutputError, match=f"{full_disk}/weights: cannot be written: no space left on device"):
         write(full_disk / "weights", tensors)
     assert snapshot(full_disk) == {}
 
 
 def test_what_does_not_fit_is_named_by_the_place_that_it_was_staged_for(full_disk: Path) -> None:
     with (
-        pytest.raises(OutputError, match=f"cannot write {full_disk}/weights.pt: no space left on device"),
+        pytest.raises(OutputError, match=f"{full_disk}/weights.pt: cannot be written: no space left on device"),
         staged(full_disk / "weights.pt") as place,
         atomic_write(place) as file,
     ):
@@ -180,9 +180,11 @@ def test_what_does_not_fit_is_named_by_the_place_that_it_was_staged_for(full_dis
 
 
 def test_any_error_about_what_is_staged_names_its_place(tmp_path: Path) -> None:
-    for make in (staged, atomic_folder):
-        with pytest.raises(ModelError, match=f"^{tmp_path}/new(/file)?: damaged"), make(tmp_path / "new") as place:
-            raise ModelError(f"{place}{'' if make is staged else '/file'}: damaged", "")
+    damaged = ModelError("damaged", code="weights-damaged")
+    for make, file in ((staged, "."), (atomic_folder, "file")):
+        message = f"^{tmp_path}/new(/file)?: a tensor: damaged"
+        with pytest.raises(ModelError, match=message), make(tmp_path / "new") as place:
+            raise damaged.at(Origin(str(place / file), part="a tensor"))
 
 
 def test_a_copy_onto_a_full_disk_is_named(full_disk: Path, tmp_path: Path) -> None:
@@ -266,7 +268,7 @@ def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
 def test_a_read_only_place_is_named() -> None:
     """Also true for root, who may write everywhere else."""
     place = "/proc/file" if sys.platform == "linux" else pytest.skip("needs /proc")
-    with pytest.raises(OutputError, match=f"cannot write {place}"), atomic_write(place):
+    with pytest.raises(OutputError, match=f"{place}: cannot be written"), atomic_write(place):
         pass
 
 

@@ -51,7 +51,7 @@ def test_any_flipped_bit_is_named_with_its_file_and_a_way_on(folder: Path) -> No
         file.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
         with pytest.raises(ModelError) as caught:
             verified_facts(folder)
-        assert caught.value.cause.startswith(f"{file} is damaged or was changed: ")
+        assert caught.value.cause.startswith(f"{file}: damaged or changed: ")
         assert f"delete {folder / MANIFEST_FILE}" in caught.value.remedy
         assert "\n" not in caught.value.cause + caught.value.remedy
         file.write_bytes(content)
@@ -77,7 +77,7 @@ def test_a_file_that_is_missing_or_of_another_size_is_named(
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"files": [], "sha256": ""}', b"\xff"])
 def test_a_manifest_that_is_none_is_named(folder: Path, content: bytes) -> None:
     (folder / MANIFEST_FILE).write_bytes(content)
-    with pytest.raises(ModelError, match=f"{MANIFEST_FILE} is damaged or was changed"):
+    with pytest.raises(ModelError, match=f"{MANIFEST_FILE}: damaged or changed"):
         verified_facts(folder)
 
 

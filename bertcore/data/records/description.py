@@ -146,9 +146,9 @@ def read_description(folder: Path) -> FolderDescription | None:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the file"
         raise DataError(
-            f"{field}: {first['msg'][0].lower()}{first['msg'][1:]}",
+            f"{first['msg'][0].lower()}{first['msg'][1:]}",
             _CONVERT_ANEW,
-            origin=Origin(str(file)),
+            origin=Origin(str(file), part=field),
             code="records-description-wrong",
         ) from None
     except (OSError, ValueError, RecursionError) as error:
@@ -158,9 +158,9 @@ def read_description(folder: Path) -> FolderDescription | None:
         twice = next((label for number, label in enumerate(labels) if label in labels[:number]), None)
         if twice is not None:
             raise DataError(
-                f"{field}: two labels are named {twice!r}",
+                f"two labels are named {twice!r}",
                 _CONVERT_ANEW if description.splits else "give every label a name of its own, in the order of the ids",
-                origin=Origin(str(file)),
+                origin=Origin(str(file), part=field),
                 code="label-repeated",
             )
     return description

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.formats.shards import is_shard_index, read_shards
 from bertcore.formats.torch_file.legacy import LegacyReader
 from bertcore.formats.torch_file.zip_archive import ZipReader
@@ -37,7 +37,12 @@ def read_torch_file(path: str | os.PathLike[str], inert: bool = False) -> Any:
     if content[:2].tobytes() == b"PK":
         return ZipReader(path, content, inert).read()
     if content[_TAR_MAGIC_AT].tobytes() == b"ustar":
-        raise ModelError(f"{path}: a tar file of torch before 0.1.10 is not read", "Save it again with a newer torch.")
+        raise ModelError(
+            "a tar file of torch before 0.1.10 is not read",
+            "Save it again with a newer torch.",
+            origin=Origin(str(path)),
+            code="weights-unsupported",
+        )
     if content[:1].tobytes() == b"\x80":
         return LegacyReader(path, content, inert).read()
     raise damaged(path, "not a file of torch.save")

@@ -10,7 +10,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.formats.number_types import Array, array_from_content, item_size
 from bertcore.formats.restricted_pickle import DamagedPickleError, Global, RefusedPickleError, check_key, read_pickle
 from bertcore.formats.torch_file.storage_types import STORAGE_TYPES
@@ -143,8 +143,10 @@ class TorchReader:
 def refused(path: str | os.PathLike[str], what: str) -> ModelError:
     """The error for a file in whose pickle something would have to run."""
     return ModelError(
-        f"{path}: refused, because it holds more than tensors: {what}",
+        f"refused, because it holds more than tensors: {what}",
         "Nothing of it was run. Where you trust it: torch.save(torch.load(FILE, weights_only=False).state_dict(), OUT)",
+        origin=Origin(str(path)),
+        code="weights-refused",
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bertcore.contracts.converter import KeyReport, ModelParts, WeightConverter, WeightSet
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.files.writing import atomic_folder
 from bertcore.formats.names import tensor_names
 from bertcore.formats.torch_file import is_torch_file
@@ -69,7 +69,10 @@ class HuggingFaceConverter(WeightConverter):
         else:
             if weights.config is None:
                 raise ModelError(
-                    f"{path}: a model folder needs a config.json", "put one beside the weights, or give --config FILE"
+                    "a model folder needs a config.json",
+                    "put one beside the weights, or give --config FILE",
+                    origin=Origin(str(path)),
+                    code="model-config-missing",
                 )
             with atomic_folder(path) as folder:
                 write_config(folder, weights.config)
@@ -88,5 +91,10 @@ def _weight_file(path: Path) -> Path:
     files = (path / name for name in WEIGHT_FILES)
     file = next((file for file in files if file.is_file()), None)
     if file is None:
-        raise ModelError(f"{path}: no weights: none of {', '.join(WEIGHT_FILES)}", "copy the weights into the folder")
+        raise ModelError(
+            f"no weights: none of {', '.join(WEIGHT_FILES)}",
+            "copy the weights into the folder",
+            origin=Origin(str(path)),
+            code="weights-missing",
+        )
     return file

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bertcore.contracts.converter import KeyReport
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.weights.converters.rules import Tensors
 from bertcore.weights.converters.wrappers import one_encoder, set_aside_copies
 
@@ -35,7 +35,12 @@ def take_encoder(
     """
     found = prefixes(tensors, mark)
     if not found:
-        raise ModelError(f"{path}: holds no {layout}", "name the layout that it has with --from NAME")
+        raise ModelError(
+            f"holds no {layout}",
+            "name the layout that it has with --from NAME",
+            origin=Origin(str(path)),
+            code="layout-unknown",
+        )
     prefix = one_encoder(dict.fromkeys(found, 1), str(path))
     return prefix, *set_aside_copies(tensors, prefix, found)
 

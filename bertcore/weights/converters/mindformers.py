@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from bertcore.contracts.converter import KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.contracts.parameters import SkipRule
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.formats.names import tensor_names
 from bertcore.weights.converters.layouts import MINDFORMERS, prefixes, take_encoder
 from bertcore.weights.converters.mindspore_ckpt import SKIP_RULES as TRAINING_STATE
@@ -124,8 +124,10 @@ class MindFormersConverter(WeightConverter):
         foreign = [name for name in weights.tensors if name.startswith(("roberta.", "electra.", "embeddings_project."))]
         if foreign:
             raise ModelError(
-                f"{path}: mindformers has no place for {foreign[0]}: it has BERT, no other family",
+                f"mindformers has no place for {foreign[0]}: it has BERT, no other family",
                 "choose another layout with --to NAME",
+                origin=Origin(str(path)),
+                code="layout-lacks",
             )
         tensors, report = to_foreign(weights.tensors, self.rules, WRITE_SKIP_RULES, origin=str(path))
         refuse_unknown((entry.source for entry in report if entry.target is not None), (), str(path))

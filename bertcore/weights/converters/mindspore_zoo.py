@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.converter import MADE, KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.contracts.parameters import SkipRule
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.formats.names import tensor_names
 from bertcore.weights.converters.layouts import MINDSPORE_ZOO, prefixes, take_encoder
 from bertcore.weights.converters.mindspore_ckpt import SKIP_RULES as TRAINING_STATE
@@ -139,7 +139,10 @@ class MindSporeZooConverter(WeightConverter):
         foreign = [name for name in weights.tensors if name.startswith(("roberta.", "electra.", "embeddings_project."))]
         if foreign:
             raise ModelError(
-                f"{path}: the model zoo's BERT has no place for {foreign[0]}", "choose another layout with --to NAME"
+                f"the model zoo's BERT has no place for {foreign[0]}",
+                "choose another layout with --to NAME",
+                origin=Origin(str(path)),
+                code="layout-lacks",
             )
         tensors, report = to_foreign(weights.tensors, RULES, _WRITE_SKIP_RULES, origin=str(path))
         refuse_unknown((entry.source for entry in report if entry.target is not None), (), str(path))

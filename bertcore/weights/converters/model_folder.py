@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.files.writing import atomic_write
 from bertcore.formats.mistaken import mistaken
 from bertcore.near_misses import did_you_mean, nearest_path
@@ -44,17 +44,31 @@ def read_config(file: Path) -> dict[str, Any]:
         config = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(
-            f"{file}: no such file", did_you_mean(nearest_path(file), "give the config.json of the model")
+            "no such file",
+            did_you_mean(nearest_path(file), "give the config.json of the model"),
+            origin=Origin(str(file)),
+            code="model-config-missing",
         ) from None
     except OSError as error:
-        raise ModelError(f"{file}: cannot be read: {error.strerror}", "check the file's permissions") from error
+        raise ModelError(
+            f"cannot be read: {error.strerror}",
+            "check the file's permissions",
+            origin=Origin(str(file)),
+            code="weights-unreadable",
+        ) from error
     except (ValueError, RecursionError) as error:
         known = mistaken(file)
         if known is not None:
-            raise ModelError(f"{file} is {known.what}", known.remedy) from None
-        raise ModelError(f"{file}: not valid JSON: {error}", "get the file again") from None
+            raise ModelError(
+                f"this is {known.what}", known.remedy, origin=Origin(str(file)), code="not-weights"
+            ) from None
+        raise ModelError(
+            f"not valid JSON: {error}", "get the file again", origin=Origin(str(file)), code="model-config-damaged"
+        ) from None
     if not isinstance(config, dict):
-        raise ModelError(f"{file}: not a JSON object", "get the file again")
+        raise ModelError(
+            "not a JSON object", "get the file again", origin=Origin(str(file)), code="model-config-damaged"
+        )
     return {"model_type": "bert", **config} if file.name == GOOGLE_CONFIG_FILE else config
 
 

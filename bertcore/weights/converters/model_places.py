@@ -11,7 +11,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.formats.mistaken import DOWNLOAD_AGAIN, mistaken, partial_downloads
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
@@ -73,7 +73,11 @@ def _best_checkpoint(checkpoint: Path) -> str | None:
 
 def _file_error(path: Path) -> ModelError | None:
     known = mistaken(path)
-    return None if known is None else ModelError(f"{path} is {known.what}", known.remedy)
+    return (
+        None
+        if known is None
+        else ModelError(f"this is {known.what}", known.remedy, origin=Origin(str(path)), code="not-weights")
+    )
 
 
 def _folder_error(folder: Path) -> ModelError | None:
@@ -82,7 +86,9 @@ def _folder_error(folder: Path) -> ModelError | None:
     except OSError:
         return None
     if not names:
-        return ModelError(f"{folder} is an empty folder", "copy the model's files into it")
+        return ModelError(
+            "an empty folder", "copy the model's files into it", origin=Origin(str(folder)), code="weights-missing"
+        )
     return (
         _hub_cache(folder, names)
         or _pieces_of_processes(folder, names)
@@ -99,7 +105,12 @@ def _hub_cache(folder: Path, names: list[str]) -> ModelError | None:
         return None
     snapshots = sorted((folder / "snapshots").iterdir(), key=lambda entry: entry.stat().st_mtime)
     which = snapshots[-1] if snapshots else "snapshots/COMMIT"
-    return ModelError(f"{folder} is a folder of the hub's cache, not a model's", f"give the snapshot in it: {which}")
+    return ModelError(
+        "this is a folder of the hub's cache, not a model's",
+        f"give the snapshot in it: {which}",
+        origin=Origin(str(folder)),
+        code="model-missing",
+    )
 
 
 def _pieces_of_processes(folder: Path, names: list[str]) -> ModelError | None:
@@ -107,19 +118,25 @@ def _pieces_of_processes(folder: Path, names: list[str]) -> ModelError | None:
     if "zero_to_fp32.py" in names or any(name.endswith("_model_states.pt") for name in names):
         root = folder if "zero_to_fp32.py" in names else folder.parent
         return ModelError(
-            f"{folder} is a checkpoint of DeepSpeed: each process saved its own part of the weights",
+            "this is a checkpoint of DeepSpeed: each process saved its own part of the weights",
             f"python {root}/zero_to_fp32.py {root} {root}/merged --safe_serialization, then give {root}/merged",
+            origin=Origin(str(folder)),
+            code="weights-distributed",
         )
     parts = next((name for name in names if name.startswith("pytorch_model_fsdp_") and (folder / name).is_dir()), None)
     if parts is not None:
         return ModelError(
-            f"{folder} is a checkpoint of FSDP: each process saved its own part of the weights",
+            "this is a checkpoint of FSDP: each process saved its own part of the weights",
             f"accelerate merge-weights {folder / parts} {folder}/merged, then give {folder}/merged",
+            origin=Origin(str(folder)),
+            code="weights-distributed",
         )
     if any(name.endswith(".distcp") for name in names):
         return ModelError(
-            f"{folder} is a distributed checkpoint of torch: each process saved its own part of the weights",
+            "this is a distributed checkpoint of torch: each process saved its own part of the weights",
             f"python -m torch.distributed.checkpoint.format_utils dcp_to_torch {folder} pytorch_model.bin",
+            origin=Origin(str(folder)),
+            code="weights-distributed",
         )
     return None
 
@@ -128,8 +145,10 @@ def _state_of_accelerate(folder: Path, names: list[str]) -> ModelError | None:
     if not any(name.startswith("random_states_") for name in names) or not set(_WEIGHTS) & set(names):
         return None
     return ModelError(
-        f"{folder} is a state of accelerate, with weights but without a config.json",
+        "this is a state of accelerate, with weights but without a config.json",
         "copy config.json and the tokenizer's files of the model that was trained into it",
+        origin=Origin(str(folder)),
+        code="model-config-missing",
     )
 
 
@@ -142,8 +161,10 @@ def _other_name(folder: Path, names: list[str]) -> ModelError | None:
         return None
     found = ", ".join([*files[:3], *["..."] * (len(files) > 3)])
     return ModelError(
-        f"{folder} holds no {' or '.join(_WEIGHTS[::2])}, but {found}",
+        f"it holds no {' or '.join(_WEIGHTS[::2])}, but {found}",
         f"give the file itself: {folder / files[0]}",
+        origin=Origin(str(folder)),
+        code="weights-missing",
     )
 
 
@@ -151,8 +172,10 @@ def _adapter(folder: Path, names: list[str]) -> ModelError | None:
     if "adapter_config.json" not in names:
         return None
     return ModelError(
-        f"{folder} is an adapter of peft: what was learnt beside a model, without the model",
+        "this is an adapter of peft: what was learnt beside a model, without the model",
         "in Python: AutoPeftModel.from_pretrained(DIR).merge_and_unload().save_pretrained(OUT), then give OUT",
+        origin=Origin(str(folder)),
+        code="adapter-unmerged",
     )
 
 
@@ -160,12 +183,22 @@ def _partial(folder: Path) -> ModelError | None:
     partial = partial_downloads(folder)
     if not partial:
         return None
-    return ModelError(f"{folder}: {partial[0]} is the part of a download that is not complete", DOWNLOAD_AGAIN)
+    return ModelError(
+        f"{partial[0]} is the part of a download that is not complete",
+        DOWNLOAD_AGAIN,
+        origin=Origin(str(folder)),
+        code="not-weights",
+    )
 
 
 def _other_format(folder: Path, names: list[str]) -> ModelError | None:
     for name in names:
         known = mistaken(folder / name) if name.endswith(_OTHER_FORMATS) else None
         if known is not None:
-            return ModelError(f"{folder} holds no weights that are read: {name} is {known.what}", known.remedy)
+            return ModelError(
+                f"it holds no weights that are read: {name} is {known.what}",
+                known.remedy,
+                origin=Origin(str(folder)),
+                code="not-weights",
+            )
     return None

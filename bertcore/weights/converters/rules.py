@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.converter import KeyReport
 from bertcore.contracts.parameters import SkipRule
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 
 Tensors = dict[str, NDArray[np.generic]]
 
@@ -181,8 +181,10 @@ def _renamed(
                 target, transposed = renamed, transposed ^ transposes
         if target in source_of:
             raise ModelError(
-                f"{origin}: {source_of[target]} and {source} are both {target}",
+                f"{source_of[target]} and {source} are both {target}",
                 "remove the one that does not belong to the model",
+                origin=Origin(origin),
+                code="weights-mismatch",
             )
         source_of[target] = source
         result[target] = tensor.T if transposed else tensor
@@ -209,8 +211,10 @@ def refuse_unknown(names: Iterable[str], inside: Sequence[str], where: str) -> N
     if unknown:
         more = f" and {len(unknown) - 8} more" if len(unknown) > 8 else ""
         raise ModelError(
-            f"{where}: no rule of this layout knows {', '.join(unknown[:8])}{more}",
+            f"no rule of this layout knows {', '.join(unknown[:8])}{more}",
             "check that this is a BERT encoder, and the layout with --from NAME or --to NAME",
+            origin=Origin(str(where)),
+            code="layout-unknown",
         )
 
 

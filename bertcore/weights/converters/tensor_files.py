@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.contracts.converter import KeyReport
-from bertcore.errors import ModelError, OutputError
+from bertcore.errors import ModelError, Origin, OutputError
 from bertcore.formats.mindspore_ckpt import read_ckpt, write_ckpt
 from bertcore.formats.restricted_pickle import Inert
 from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
@@ -58,7 +58,10 @@ def write_tensors(
     """
     if path.suffix not in suffixes:
         raise OutputError(
-            f"{path}: {layout} is written to {', '.join(suffixes)}", "end the destination in one of these"
+            f"{layout} is written to {', '.join(suffixes)}",
+            "end the destination in one of these",
+            origin=Origin(str(path)),
+            code="writer-missing",
         )
     if path.suffix == ".safetensors":
         write_weights(path, tensors)
@@ -91,12 +94,19 @@ def _state_dict(file: Path, content: Any, report: list[KeyReport]) -> Tensors:
     if isinstance(content, Inert):
         raise refused(file, f"it refers to {content.name}")
     if not isinstance(content, Mapping) or not content:
-        raise ModelError(f"{file}: holds no tensors by name", "save the model's state_dict")
+        raise ModelError(
+            "holds no tensors by name", "save the model's state_dict", origin=Origin(str(file)), code="layout-unknown"
+        )
     for name, value in content.items():
         if isinstance(value, Inert):
             raise refused(file, f"it refers to {value.name}")
         if not isinstance(name, str) or not isinstance(value, np.ndarray):
-            raise ModelError(f"{file}: {name!r} is {type(value).__name__}, no tensor", "save the model's state_dict")
+            raise ModelError(
+                f"{name!r} is {type(value).__name__}, no tensor",
+                "save the model's state_dict",
+                origin=Origin(str(file)),
+                code="layout-unknown",
+            )
     return dict(content)
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from bertcore.contracts.converter import KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.contracts.parameters import SkipRule
-from bertcore.errors import ModelError, OutputError
+from bertcore.errors import ModelError, Origin, OutputError
 from bertcore.formats.tensor_bundle import find_index, read_tensor_bundle
 from bertcore.weights.converters.model_folder import config_beside
 from bertcore.weights.converters.rules import RenameRule, Tensors, left_out, refuse_unknown, to_canonical
@@ -111,7 +111,12 @@ class TensorFlow1Converter(WeightConverter):
         Raises:
             OutputError: always.
         """
-        raise OutputError(f"{path}: TensorFlow checkpoints are read, not written", "choose another layout with --to")
+        raise OutputError(
+            "TensorFlow checkpoints are read, not written",
+            "choose another layout with --to",
+            origin=Origin(str(path)),
+            code="writer-missing",
+        )
 
     def parts(self, path: Path) -> ModelParts:  # noqa: D102
         index = _index(path)
@@ -128,7 +133,12 @@ def tensorflow_parts(tensors: Tensors, origin: str) -> ModelParts:
     """
     family = next((name for name in ("bert", "electra") if f"{name}/embeddings/word_embeddings" in tensors), None)
     if family is None:
-        raise ModelError(f"{origin}: holds no BERT encoder", "take a checkpoint of google-research/bert")
+        raise ModelError(
+            "holds no BERT encoder",
+            "take a checkpoint of google-research/bert",
+            origin=Origin(origin),
+            code="encoder-missing",
+        )
     layer = f"{family}/encoder/layer_{{layer}}"
 
     def dense(name: str) -> list[str | tuple[str, str]]:
@@ -176,7 +186,9 @@ def _index(path: Path) -> Path:
     index = find_index(path)
     if index is None:
         raise ModelError(
-            f"{path}: no TensorFlow checkpoint",
+            "no TensorFlow checkpoint",
             "give its folder, its prefix as bert_model.ckpt, or its .index file, with all .data files beside it",
+            origin=Origin(str(path)),
+            code="weights-missing",
         )
     return index

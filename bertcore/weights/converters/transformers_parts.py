@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.contracts.converter import ModelParts
-from bertcore.errors import ModelError
+from bertcore.errors import ModelError, Origin
 from bertcore.weights.converters.wrappers import one_encoder, parents
 
 _WORDS = "embeddings.word_embeddings.weight"
@@ -26,7 +26,9 @@ def transformers_parts(tensors: Mapping[str, NDArray[np.generic]], origin: str) 
     """
     found = [name.removesuffix(_WORDS) for name in tensors if name.endswith(_WORDS)]
     if not found:
-        raise ModelError(f"{origin}: has no table {_WORDS}", "verify a file of one BERT encoder")
+        raise ModelError(
+            f"has no table {_WORDS}", "verify a file of one BERT encoder", origin=Origin(origin), code="encoder-missing"
+        )
     encoder = one_encoder(dict.fromkeys(found, 1), origin)
     heads = dict.fromkeys([*parents(encoder)[:-1], encoder, ""])  # beside the encoder, further out, or inside
     layer = f"{encoder}encoder.layer.{{layer}}."

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from bertcore.contracts.converter import KeyReport
-from bertcore.errors import ModelError, printable
+from bertcore.errors import ModelError, Origin, printable
 from bertcore.weights.converters.rules import Tensors
 
 
@@ -58,7 +58,12 @@ def one_encoder(found: Mapping[str, int], origin: str) -> str:
     chosen = candidates[0]
     if not all(_is_copy(other, chosen) for other in candidates[1:]):
         names = ", ".join(prefix or "one without prefix" for prefix in sorted(candidates))
-        raise ModelError(f"{origin}: holds {len(candidates)} encoders: {names}", "save the one that is meant by itself")
+        raise ModelError(
+            f"holds {len(candidates)} encoders: {names}",
+            "save the one that is meant by itself",
+            origin=Origin(origin),
+            code="encoder-missing",
+        )
     return chosen
 
 

@@ -104,7 +104,7 @@ def test_what_is_no_weight_file_is_named(folder: Path, registry: Registry, name:
     content, cause, remedy = CONTENTS[kind]
     (folder / name).write_bytes(content)
     error = both_refusals(folder / name, registry)
-    assert error.cause.startswith(f"{folder / name} is {cause}")
+    assert error.cause.startswith(f"{folder / name}: this is {cause}")
     assert remedy.replace("NAME", name) in error.remedy
 
 
@@ -128,8 +128,8 @@ def test_other_programs_files_are_named_alone_and_in_a_folder(
     folder: Path, registry: Registry, name: str, cause: str
 ) -> None:
     (folder / name).write_bytes(b"\x82\xa4bert\xc0 and so on")
-    assert f"{name} is {cause}" in both_refusals(folder / name, registry).cause
-    assert f"{folder} holds no weights that are read: {name} is {cause}" in both_refusals(folder, registry).cause
+    assert f"{name}: this is {cause}" in both_refusals(folder / name, registry).cause
+    assert f"{folder}: it holds no weights that are read: {name} is {cause}" in both_refusals(folder, registry).cause
 
 
 # Half downloads.
@@ -155,7 +155,7 @@ def test_a_torch_file_that_is_cut(folder: Path, registry: Registry, name: str) -
     torch.save({"bert.pooler.dense.weight": torch.randn(200, 200)}, file)
     (folder / name).write_bytes(file.getvalue()[:100_000])
     error = both_refusals(folder / name, registry)
-    assert f"{folder / name} is cut short: a zip archive without its directory" in error.cause
+    assert f"{folder / name}: this is cut short: a zip archive without its directory" in error.cause
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_a_state_of_accelerate_asks_for_the_config(tmp_path: Path, registry: Reg
     for name in ("model.safetensors", "optimizer.bin", "random_states_0.pkl", "scheduler.bin"):
         shutil.copy(tiny_en / "model.safetensors", tmp_path / name)
     error = refusal(lambda: open_model(str(tmp_path), registry))
-    assert f"{tmp_path} is a state of accelerate" in error.cause
+    assert f"{tmp_path}: this is a state of accelerate" in error.cause
     assert "copy config.json" in error.remedy
 
 
@@ -314,7 +314,7 @@ def test_a_config_that_is_something_else_is_named(
 ) -> None:
     shutil.copy(tiny_en / "model.safetensors", folder)
     (folder / "config.json").write_bytes(content)
-    assert both_refusals(folder, registry).cause.startswith(f"{folder / 'config.json'} is ")
+    assert both_refusals(folder, registry).cause.startswith(f"{folder / 'config.json'}: this is ")
 
 
 def test_an_adapter_that_is_not_merged_is_named(folder: Path, tiny_en: Path, registry: Registry) -> None:
