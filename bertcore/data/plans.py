@@ -1,4 +1,13 @@
-"""Which rows go into which batch: pure functions of the seed and the lengths, the same for every backend."""
+"""Which rows go into which batch: pure functions of the seed and the lengths, the same for every backend.
+
+A plan holds numbers of rows, no tokens, and has no state: a resumed run makes the plan of its epoch again and skips
+what was trained. Batches are counted in rows, not in tokens, so that a learning rate of the literature means the same
+here; what a batch costs is left to the backend, which lays out its rows without padding.
+
+    rows     0 1 2 3 4 5 6 7 8 ...   shuffled    4 7 0 | 2 8 1 | 6 3 5 ...
+    grouped  the same shuffle, cut into groups of 50 batches; each group sorted by length and cut into batches, then all
+             batches shuffled: rows of a batch are of similar length, and no epoch runs from long to short
+"""
 
 from __future__ import annotations
 
@@ -21,6 +30,7 @@ def plan_training(
         epoch: number of the epoch, from 0.
         group_by_length: batches of rows of similar length, the order of the batches still shuffled.
     """
+    # Philox takes the epoch as half of its key: any epoch is reached at once, without those in front of it.
     generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
     order = generator.permutation(len(lengths))
     if not group_by_length:
@@ -34,6 +44,8 @@ def plan_training(
 
 def plan_prediction(lengths: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
     """Returns the rows of each batch for a prediction: longest first, so that a lack of memory shows at once."""
+    # Sorted, since nothing is learned from the order, and rows of one length leave no padding. Stable, so that two
+    # backends and two runs put the same rows together.
     return _split(np.argsort(-lengths, kind="stable"), batch_size)
 
 

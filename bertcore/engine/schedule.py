@@ -11,6 +11,7 @@ Schedule = Literal["linear", "cosine", "constant"]
 
 def warmup_steps(total: int, warmup_ratio: float) -> int:
     """Number of warm-up steps, rounded up as in transformers' ``TrainingArguments.get_warmup_steps``."""
+    # From total alone, not from the count of epochs: a resumed run, which knows its total, gets the same.
     return math.ceil(total * warmup_ratio)
 
 
@@ -23,6 +24,8 @@ def learning_rate_factor(update: int, total: int, warmup: int, schedule: Schedul
         warmup: updates in which the rate rises from 0 to the peak.
         schedule: what comes after the warm-up: ``linear`` to 0, half a ``cosine`` to 0, or ``constant``.
     """
+    # A rate belongs to the updates done before it, as in transformers: the first update of a warm-up has the rate 0,
+    # and the last one of a run a rate above 0. Shifted by one, no step would equal its counterpart.
     if update < warmup:
         return update / max(1, warmup)
     if schedule == "constant":

@@ -1,4 +1,17 @@
-"""What the optimizers of all backends do alike: parameter groups, the lazy outcome of a step, loss scaling."""
+"""What the optimizers of all backends do alike: parameter groups, the lazy outcome of a step, loss scaling.
+
+The order of one update is a contract, too, for only in this order two backends give the same weights, and torch.optim
+and transformers the same as both:
+
+    gradient of the loss sum, times the loss scale     added up over micro-batches, in float32
+    / (loss denominator x loss scale)                  once: sums may be added, means may not
+    norm over all trained parameters                   this is what is logged
+    loss or norm not finite?                           then nothing moves: no weight, no moment, no count
+    x min(1, clip / (norm + 1e-6))                     the 1e-6 is that of torch's clip_grad_norm_
+    weight x (1 - rate x decay)                        decoupled, and ahead of the step, as in torch.optim.AdamW
+    moments, correction of their bias                  by the count of updates, not of steps: a skipped one is none
+    weight - rate x first / (sqrt(second) + eps)
+"""
 
 from __future__ import annotations
 
@@ -11,6 +24,9 @@ from typing import SupportsFloat
 from bertcore.contracts.backend import ParameterGroup, StepResult
 from bertcore.errors import ConfigError
 
+# fp16 holds nothing below 6e-8, so small gradients would become zero: the loss is scaled up before the backward pass
+# and the gradient down behind it. The scale starts high, is halved at every overflow, and is tried higher after a long
+# time without one. All factors are powers of two, which change no bit of a mantissa.
 FIRST_LOSS_SCALE = 65536.0
 LOSS_SCALE_FACTOR = 2.0
 STEPS_TO_GROW = 2000
@@ -22,6 +38,7 @@ def group_of(name: str, groups: Sequence[ParameterGroup]) -> int:
     Raises:
         ConfigError: none matches.
     """
+    # The first match wins, so that a group may be written as "the rest" of those in front of it.
     for index, group in enumerate(groups):
         if re.search(group.pattern, name):
             return index
@@ -35,6 +52,9 @@ def group_of(name: str, groups: Sequence[ParameterGroup]) -> int:
 @dataclass
 class LazyStepResult:
     """The outcome of a training step as scalars on a device; reading a property fetches one of them, once.
+
+    Fetching waits for the device, so the engine reads only when it logs: until then the host prepares the next steps
+    while the device computes.
 
     Attributes:
         loss: sum of the losses of all micro-batches, before the division.

@@ -62,13 +62,17 @@ def mask_generator(
         site: which place of the network, see the module's table.
         forward_pass: which pass over the same micro-batch, for objectives that need several.
     """
+    # Not one stream that all sites share: the backends reach the sites in another order and another number of pieces
+    # (torch by buckets, MindSpore by calls), and a stream would hand the same bits to another place.
+    # SFC64 is numpy's fastest generator. That the streams of neighbouring steps have nothing in common is the work of
+    # the hash in SeedSequence, not of the generator.
     return np.random.Generator(np.random.SFC64(_sequence(seed, step, micro_batch, rank, site, forward_pass)))
 
 
 def mask_key(seed: int, step: int, micro_batch: int, rank: int, site: int, forward_pass: int = 0) -> int:
     """Returns 63 bits with which a device's own counter-based generator is seeded; arguments as above."""
     state = _sequence(seed, step, micro_batch, rank, site, forward_pass).generate_state(1, np.uint64)
-    return int(state[0] >> np.uint64(1))
+    return int(state[0] >> np.uint64(1))  # torch takes a signed seed
 
 
 def keep_mask(generator: np.random.Generator, shape: Sequence[int], rate: float) -> NDArray[np.bool_]:
@@ -82,6 +86,12 @@ def keep_mask(generator: np.random.Generator, shape: Sequence[int], rate: float)
     Raises:
         ValueError: the rate is out of range.
     """
+    # A comparison of 16 bits decides as well as one of a float64, and costs a quarter of the random bits:
+    #
+    #     one draw of 64 bits    | 16 | 16 | 16 | 16 |    four values of the mask
+    #     rate 0.1               dropped below level 6554 of 65536, so in truth at 0.100006
+    #
+    # keep_scale divides by the rounded share, so that the expectation is exact, and the rate is what is rounded.
     count = math.prod(shape)
     words = generator.integers(0, 1 << 64, size=(count + 3) // 4, dtype=np.uint64)
     return (words.view(np.uint16)[:count] >= _dropped_levels(rate)).reshape(tuple(shape))
@@ -104,5 +114,6 @@ def _dropped_levels(rate: float) -> int:
 
 
 def _sequence(seed: int, *position: int) -> np.random.SeedSequence:
-    # The seed always fills two words, so that no two positions share their words.
+    # numpy cuts integers into words of 32 bits and joins them: a seed beyond 32 bits would push the step to the next
+    # place. So the seed always fills two words, and no two positions share their words.
     return np.random.SeedSequence([seed & 0xFFFFFFFF, seed >> 32, *position])
