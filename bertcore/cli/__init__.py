@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -100,11 +99,12 @@ def bertcore(context: click.Context, blocked: tuple[str, ...]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command; exits with the code of the error, if any."""
-    from bertcore.engine.interrupt import Interrupted, orderly_termination
-    from bertcore.errors import BertcoreError, OutputError
-    from bertcore.files.writing import path_error
+    from bertcore.cli import failure
+    from bertcore.engine.interrupt import orderly_termination
+    from bertcore.errors import BertcoreError
 
     given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = failure.wants_json(given)
     try:
         with orderly_termination():
             code = bertcore.main(
@@ -115,53 +115,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else 0)
     except BertcoreError as error:
-        _show(error.cause, error.remedy)
-        sys.exit(error.exit_code)
+        found = failure.Failure.of_error(error)
     except click.ClickException as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2; before, help ended with success
             error.show()
-        else:
-            _show(*_explained(error, given))
-        sys.exit(error.exit_code)
+            sys.exit(error.exit_code)
+        found = failure.failure_of_click(error, given)
     except (KeyboardInterrupt, click.Abort) as error:
-        stop = error.__cause__ if isinstance(error, click.Abort) else error  # click puts its own error in front
-        if not isinstance(stop, Interrupted):
-            stop = Interrupted("interrupted", "nothing was left half-written")
-        _show(stop.cause, stop.remedy)
-        sys.exit(stop.exit_code)
+        found = failure.failure_of_interrupt(error)
     except OSError as error:
-        refused = path_error(error)
-        if refused is not None:
-            _show(refused.cause, refused.remedy)
-            sys.exit(refused.exit_code)
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        refused = failure.failure_of_system(error)
+        if refused is None:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still buffered would fail again
-        _show(f"cannot write the output: {error.strerror}", "free some space, or write elsewhere")
-        sys.exit(OutputError.exit_code)
-
-
-def _explained(error: click.ClickException, arguments: Sequence[str]) -> tuple[str, str]:
-    """Cause and remedy of an error of click's."""
-    context = getattr(error, "ctx", None)
-    if isinstance(error, click.NoSuchOption) and context is not None:
-        from bertcore.cli.suggestions import option_remedy
-
-        # Of -lr, click sees -l alone.
-        name = next(
-            (word for word in arguments if len(word) > 2 and word.startswith(error.option_name) and word[1] != "-"),
-            error.option_name,
-        )
-        return f"{context.command_path} has no option {name}", option_remedy(name, context)
-    message = " ".join(error.format_message().split()).removesuffix(".")
-    command = "bertcore" if context is None else context.command_path
-    return message[:1].lower() + message[1:], f"see {command} --help"
-
-
-def _show(cause: str, remedy: str) -> None:
-    click.echo(f"error: {cause}", err=True)
-    if remedy:
-        click.echo(f"remedy: {remedy}", err=True)
+        found = refused
+    except Exception as error:
+        if as_json:
+            failure.defect(error).print_json()
+        raise
+    found.show(as_json)
+    sys.exit(found.exit_code)
 
 
 def _plugin_options_first(arguments: list[str]) -> list[str]:

@@ -120,14 +120,12 @@ def _place(error: BertcoreError, files: Sequence[Path]) -> tuple[int, int] | Non
 
 def _in_order(errors: Iterable[DataError], files: Sequence[Path], last: DataError | UsageError | None) -> Errors:
     """The errors of single examples by line, each once, and what ended reading or encoding."""
-    of_examples = sorted(
-        {error.cause: error for error in errors}.values(), key=lambda error: _place(error, files) or (0, 0)
-    )
-    found = [(error.cause, error.remedy) for error in of_examples]
+    found: list[DataError | UsageError] = sorted(errors, key=lambda error: _place(error, files) or (0, 0))
     # What is said of a whole file may not be true with the examples that were left out.
     if last is not None and not (found and last.origin in [Origin(str(file)) for file in files]):
-        found.append((last.cause, last.remedy))
-    return tuple(dict.fromkeys(found))
+        found.append(last)
+    once = {(error.cause, error.remedy): error for error in reversed(found)}
+    return tuple(error.at(error.origin and error.origin.shown()) for error in reversed(once.values()))
 
 
 def _open_one_by_one(task: Task, config: RunConfig, registry: Registry) -> Dataset | None:

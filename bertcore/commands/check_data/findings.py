@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcore.errors import DataError, UsageError
+
 PERCENTILES = (50, 90, 95, 99)
 
 
-Errors = tuple[tuple[str, str], ...]
-"""Causes and remedies."""
+Errors = tuple[DataError | UsageError, ...]
+"""What is wrong, each with its place, cause, remedy and code."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class SplitReport:
         rows: rows there; None without a model.
         repeated: examples that occur several times in the split.
         notes: what reading and encoding left out or repaired.
-        errors: cause and remedy of each example that cannot be read, and of what stopped reading or encoding.
+        errors: of each example that cannot be read, and what stopped reading or encoding.
     """
 
     name: str
@@ -129,5 +131,5 @@ class DataReport:
 
     @property
     def errors(self) -> dict[str, Errors]:
-        """Causes and remedies by split; splits without errors are absent."""
+        """What is wrong, by split; splits without errors are absent."""
         return {name: split.errors for name, split in self.splits.items() if split.errors}

@@ -35,7 +35,7 @@ def report_json(report: DataReport) -> dict[str, Any]:
 
 
 def _errors_json(errors: Errors) -> dict[str, Any]:
-    first = [{"cause": cause, "remedy": remedy} for cause, remedy in errors[:SHOWN_ERRORS]]
+    first = [{"cause": error.cause, **error.as_json()} for error in errors[:SHOWN_ERRORS]]
     return {"count": len(errors), "first": first}
 
 
@@ -102,8 +102,8 @@ def report_lines(report: DataReport) -> list[str]:
 def _error_lines(name: str, errors: Errors) -> list[str]:
     """The first errors, those of one remedy together."""
     lines: list[str] = []
-    for remedy, group in groupby(errors[:SHOWN_ERRORS], key=lambda error: error[1]):
-        lines += [f"error in {name}: {cause}" for cause, _ in group]
+    for remedy, group in groupby(errors[:SHOWN_ERRORS], key=lambda error: error.remedy):
+        lines += [f"error in {name}: {error.cause}" for error in group]
         lines.append(f"remedy: {remedy}")
     if len(errors) > SHOWN_ERRORS:
         lines.append(f"{len(errors) - SHOWN_ERRORS} more errors in {name}")
