@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.errors import Origin, UsageError
+from bertcore.files.reading import without_collections
 
 TRAINING_SPLIT = "train"
 """Name of the split that is trained on; a task names the one that is evaluated."""
@@ -259,5 +260,6 @@ class Dataset:
         if name not in self.files:
             known = ", ".join(self.files) or "no split"
             raise UsageError(f"there is no split {name!r}", f"this data has {known}", code="name-unknown")
-        split = self.read(name)
+        with without_collections():
+            split = self.read(name)
         return replace(split, name=name, files=self.files[name] if split.part is None else ())

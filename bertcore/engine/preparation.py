@@ -15,6 +15,7 @@ from bertcore.data.records.folder import open_records
 from bertcore.data.records.shards import holds_records
 from bertcore.engine.division import divided
 from bertcore.errors import Origin, UsageError
+from bertcore.files.reading import without_collections
 from bertcore.plugins.registry import Registry
 from bertcore.weights.opening import ModelSource, open_model
 
@@ -63,7 +64,8 @@ def open_data(task: Task, config: RunConfig, registry: Registry) -> Dataset:
 
     Raises as :func:`open_undivided` and :func:`bertcore.engine.division.divided`.
     """
-    return divided(open_undivided(task, config, registry), task, config.data)
+    with without_collections():
+        return divided(open_undivided(task, config, registry), task, config.data)
 
 
 def open_undivided(task: Task, config: RunConfig, registry: Registry) -> Dataset:

@@ -101,8 +101,9 @@ def _feature(values: object) -> Feature:
 
 
 def _output_error(file: Path, error: RuntimeError) -> OutputError:
+    problem = f"cannot be written: {_reason(error)}"
     remedy = "free some space, or choose another place"
-    return OutputError(f"cannot write {file}: {_reason(error)}", remedy, code="output-unwritable")
+    return OutputError(problem, remedy, origin=Origin(str(file)), code="output-unwritable")
 
 
 def _reason(error: RuntimeError) -> str:
