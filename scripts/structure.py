@@ -1,6 +1,6 @@
 """Measures the structure of one or several checkouts, side by side, as Markdown.
 
-    python scripts/structure.py . ../another-checkout
+    python scripts/structure.py . ../another-checkout [--step]
 
 Counts the packages alone, without tests and benchmarks. An import runs upward where a room of ``bertcore`` (a folder or
 module at its top level) imports one that stands on a higher floor: the floors are found from the imports themselves, as
@@ -18,6 +18,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from step_files import files_of_a_step
+
 Figures = dict[str, str]
 
 
@@ -28,6 +30,7 @@ def figures(root: Path) -> Figures:
     lines = sorted(text.count("\n") for text in texts.values())
     functions = sorted(length for text in texts.values() for length in function_lengths(ast.parse(text)))
     comments = sum(comment_lines(text) for text in texts.values())
+    documented = sum(docstring_lines(ast.parse(text)) for text in texts.values())
     upward, arrows, rooms = imports_between_rooms(root / "bertcore", texts)
     return {
         "files": str(len(lines)),
@@ -35,9 +38,22 @@ def figures(root: Path) -> Figures:
         "functions": str(len(functions)),
         "lines of a function: median, 99 %, largest": spread(functions, 0.99),
         "share of comment lines": f"{100 * comments / sum(lines):.1f} %",
+        "share of lines of docstrings": f"{100 * documented / sum(lines):.1f} %",
         "rooms at the top level of bertcore": str(rooms),
         "arrows between rooms": str(arrows),
         "arrows upward": str(upward),
+    }
+
+
+def step_figures(root: Path) -> Figures:
+    """Files that a reader opens who follows one training step on torch from the command to the update."""
+    found = files_of_a_step(root)
+    names = {*found["between"], *found["inside"]}
+    lines = sum((root / name).read_text(encoding="utf-8").count("\n") for name in names)
+    return {
+        "files from the command to the step": str(len(found["between"])),
+        "files that compute the step": str(len(found["inside"])),
+        "lines of all these files": str(lines),
     }
 
 
@@ -57,6 +73,15 @@ def comment_lines(text: str) -> int:
     """Lines that hold a comment and no code."""
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     return sum(token.type == tokenize.COMMENT and token.line.lstrip().startswith("#") for token in tokens)
+
+
+def docstring_lines(tree: ast.AST) -> int:
+    """Lines of the strings that document modules, classes, functions and names."""
+    return sum(
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    )
 
 
 def imports_between_rooms(core: Path, texts: dict[Path, str]) -> tuple[int, int, int]:
@@ -89,7 +114,10 @@ def imports_between_rooms(core: Path, texts: dict[Path, str]) -> tuple[int, int,
 
 def main() -> int:
     """Prints a table with a column for each checkout."""
-    columns = {name: figures(Path(name)) for name in sys.argv[1:] or ["."]}
+    names = [name for name in sys.argv[1:] if name != "--step"] or ["."]
+    columns = {name: figures(Path(name)) for name in names}
+    if "--step" in sys.argv:
+        columns = {name: {**column, **step_figures(Path(name))} for name, column in columns.items()}
     print("| | " + " | ".join(columns) + " |")
     print("|---|" + "---|" * len(columns))
     for row in next(iter(columns.values())):
