@@ -9,6 +9,16 @@ A tag is ``O``, or a position and a type: ``B-PER``. The schemes are
 - ``IOB1`` (CoNLL-2003 as it was published): I begins an entity and goes on with it; B begins one that follows another
   of its type;
 - ``IO``: I is inside of an entity; entities of one type that touch are one.
+
+::
+
+    unit    Ada    King   Lovelace  of  London
+    BIO     B-PER  I-PER  I-PER     O   B-LOC
+    BIOES   B-PER  I-PER  E-PER     O   S-LOC
+    BMES    B-PER  M-PER  E-PER     O   S-LOC
+    BILOU   B-PER  I-PER  L-PER     O   U-LOC
+    IOB1    I-PER  I-PER  I-PER     O   I-LOC
+    IO      I-PER  I-PER  I-PER     O   I-LOC
 """
 
 from __future__ import annotations

@@ -19,15 +19,9 @@ from bertcore.heads import SequenceClassification
 from numpy.typing import NDArray
 
 from bertcore_tasks import metrics
-from bertcore_tasks.texts import (
-    WORST_ERRORS,
-    StoredPrediction,
-    encode_texts,
-    error_entry,
-    plain_text,
-    prediction_entry,
-    read_predictions,
-)
+from bertcore_tasks.fields import plain_text
+from bertcore_tasks.predictions import WORST_ERRORS, StoredPrediction, error_entry, prediction_entry, read_predictions
+from bertcore_tasks.texts import encode_texts
 
 
 class ClassificationTask(Task[DataT, SequenceClassification]):
@@ -63,7 +57,7 @@ class ClassificationTask(Task[DataT, SequenceClassification]):
         return tuple(Metric(name) for name in self.scores)
 
     def score(self, examples: Split, labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
-        """Scores a file in one of the forms of :func:`bertcore_tasks.texts.read_predictions`."""
+        """Scores a file in one of the forms of :func:`bertcore_tasks.predictions.read_predictions`."""
         stored = read_predictions(predictions, examples)
         return self.score_stored(examples, labels, stored)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from bertcore_tasks import metrics
 from bertcore_tasks.classification import by_label
-from bertcore_tasks.texts import WORST_ERRORS, error_entry, prediction_entry
+from bertcore_tasks.predictions import WORST_ERRORS, error_entry, prediction_entry
 
 
 class MultiLabelAccumulator(Accumulator):

@@ -20,7 +20,8 @@ from bertcore.heads import Regression
 from numpy.typing import NDArray
 
 from bertcore_tasks import metrics
-from bertcore_tasks.texts import WORST_ERRORS, encode_texts, error_entry, prediction_entry, read_predictions
+from bertcore_tasks.predictions import WORST_ERRORS, error_entry, prediction_entry, read_predictions
+from bertcore_tasks.texts import encode_texts
 
 
 class RegressionTask(Task[DataT, Regression]):
@@ -56,7 +57,7 @@ class RegressionTask(Task[DataT, Regression]):
         return tuple(Metric(name, greater_is_better=name not in metrics.ERRORS) for name in self.scores)
 
     def score(self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
-        """Scores a file in one of the forms of :func:`bertcore_tasks.texts.read_predictions`."""
+        """Scores a file in one of the forms of :func:`bertcore_tasks.predictions.read_predictions`."""
         stored = read_predictions(predictions, examples)
         values = [parse_number(prediction.value, prediction.origin, "prediction") for prediction in stored]
         return evaluate_numbers(examples, np.array(values, dtype=np.float64), self.scores)

@@ -1,24 +1,18 @@
-"""What tasks on one text, or a pair of texts, share, whatever is predicted of it."""
+"""One text, or a pair of texts: examples of them, and their rows."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.task import Encoding
 from bertcore.contracts.tokenizer import Tokenizer
-from bertcore.data.table_files import read_table
-from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError, Origin
 from numpy.typing import NDArray
 
-WORST_ERRORS = 20
-"""How many errors a report names."""
+from bertcore_tasks.fields import identifier_of
 
 
 def encode_texts(
@@ -78,179 +72,3 @@ def text_example(record: Mapping[str, Any], origin: Origin, columns: Sequence[st
                 code="field-wrong" if column in record else "field-missing",
             )
     return Example(identifier, {column: record[column] for column in columns}, origin=origin)
-
-
-def identifier_of(record: Mapping[str, Any], field: str, number: int) -> str:
-    """What a record calls itself in this field, or where that is missing, empty or null, its number."""
-    value = record.get(field)
-    return str(number if value in (None, "") else value)
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, as ``1 text`` and ``2 texts``."""
-    return f"{number} {noun}{'s' * (number != 1)}"
-
-
-def prediction_entry(
-    example: Example, prediction: Any, probabilities: Mapping[str, float] | None = None
-) -> dict[str, Any]:
-    """A line of ``predictions.jsonl``, which :func:`read_predictions` reads: a JSON object.
-
-    Args:
-        example: with or without a label.
-        prediction: in the form of its label, but a set of labels as a list.
-        probabilities: of all labels, where they are known; rounded to six digits.
-    """
-    entry: dict[str, Any] = {"id": example.identifier, **example.texts, "prediction": prediction}
-    if probabilities is not None:
-        entry["probabilities"] = {label: round(value, 6) for label, value in probabilities.items()}
-    if example.label is not None:
-        entry["label"] = _json_label(example)
-    return entry
-
-
-def error_entry(example: Example, prediction: Any, probability: float | None = None) -> dict[str, Any]:
-    """An error as a report shows it.
-
-    Args:
-        example: with its label.
-        prediction: as in :func:`prediction_entry`.
-        probability: of what was predicted, where it is known; rounded to four digits.
-    """
-    entry = {
-        "id": example.identifier,
-        "origin": str(example.origin or ""),
-        "label": _json_label(example),
-        "prediction": prediction,
-    }
-    if probability is not None:
-        entry["probability"] = round(probability, 4)
-    return {**entry, **example.texts}
-
-
-def _json_label(example: Example) -> Any:
-    return list(example.label) if isinstance(example.label, tuple) else example.label
-
-
-@dataclass(frozen=True)
-class StoredPrediction:
-    """One prediction of a file.
-
-    Attributes:
-        value: text or JSON value.
-        origin: where it stands.
-    """
-
-    value: Any
-    origin: Origin
-
-
-def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str] = ()) -> list[StoredPrediction]:
-    """Reads a file of predictions, and returns that of each example.
-
-    It is a table with the columns ``index`` (or ``id``) and ``prediction``, as in GLUE's tab-separated form; JSON
-    lines with ``id`` and ``label``, CLUE's form; or bertcore's own ``predictions.jsonl`` with ``id`` and
-    ``prediction``. CLUE's form holds no texts: beside those, or beside predictions, a label is the right one and is
-    not read.
-
-    Args:
-        file: the file.
-        examples: all examples of the split.
-        also: identifiers of examples that were left out, whose predictions are passed over.
-
-    Raises:
-        DataError: it is damaged, or an example has no prediction or two, or a prediction no example.
-    """
-    expected: dict[str, Example] = {}
-    for example in examples:
-        if example.identifier in expected:
-            raise DataError(
-                f"the identifier {example.identifier!r} again, as at {expected[example.identifier].origin}",
-                "predictions are found by their identifiers: make them differ",
-                origin=example.origin,
-                code="identifier-repeated",
-            )
-        expected[example.identifier] = example
-    passed_over = set(also)
-    found: dict[str, StoredPrediction] = {}
-    text_fields = {name for example in examples for name in example.texts}
-    for identifier, prediction in _stored_predictions(file, text_fields):
-        if identifier in found:
-            raise DataError(
-                f"a second prediction for {identifier!r}, as at {found[identifier].origin}",
-                "keep one prediction of each example",
-                origin=prediction.origin,
-                code="prediction-repeated",
-            )
-        if identifier not in expected and identifier not in passed_over:
-            raise DataError(
-                f"a prediction for {identifier!r}, which is no example of this split",
-                "check --split, and that data and predictions belong together",
-                origin=prediction.origin,
-                code="prediction-unknown",
-            )
-        found[identifier] = prediction
-    missing = [example for example in examples if example.identifier not in found]
-    if missing:
-        raise DataError(
-            f"no prediction for {len(missing)} of {len(examples)} examples, the first is "
-            f"{missing[0].identifier!r} ({missing[0].origin})",
-            "every example of the split is scored: give the whole file, or check --split",
-            origin=Origin(str(file)),
-            code="prediction-missing",
-        )
-    return [found[example.identifier] for example in examples]
-
-
-def _stored_predictions(file: Path, text_fields: Set[str]) -> Iterable[tuple[str, StoredPrediction]]:
-    if _is_json_lines(file):
-        records = read_json_lines(file)
-        beside_gold = {"prediction", "probabilities", *text_fields}
-        name = "label" if all(beside_gold.isdisjoint(record) for record, _ in records) else "prediction"
-        for record, origin in records:
-            absent = next((field for field in ("id", name) if field not in record), None)
-            if absent is not None:
-                remedy = f'write {{"id": ..., "{name}": ...}} a line'
-                raise DataError(f"the field {absent!r} is missing", remedy, origin=origin, code="field-missing")
-            yield str(record["id"]), StoredPrediction(record[name], origin)
-        return
-    table = read_table(file)
-    identifier = table.column("index") or table.column("id")
-    for column, name in ((table.column("prediction"), "prediction"), (identifier, "index")):
-        if column is None:
-            shown = ", ".join(map(repr, table.columns))
-            raise DataError(
-                f"no column {name!r} among {shown}",
-                "the header is: index, tab, prediction",
-                origin=Origin(str(file), 1),
-                code="column-missing",
-            )
-    for fields, origin in table.records:
-        yield fields[identifier or "index"], StoredPrediction(fields["prediction"], origin)
-
-
-def _is_json_lines(file: Path) -> bool:
-    try:
-        with file.open("rb") as stream:
-            return stream.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
-    except OSError as error:
-        remedy = "give the file of predictions with --predictions"
-        missing = isinstance(error, FileNotFoundError)
-        raise DataError(
-            error.strerror or str(error),
-            remedy,
-            origin=Origin(str(file)),
-            code="file-missing" if missing else "file-unreadable",
-        ) from None
-
-
-def json_identifier(text: str) -> int | str:
-    """An identifier as JSON files of the field hold it: a number where it is one."""
-    return int(text) if text.isascii() and text.isdecimal() and str(int(text)) == text else text
-
-
-def plain_text(value: Any) -> str | None:
-    """A label of a JSON file as text, whether it was written as text, number or truth value; None for anything else."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value) if isinstance(value, bool | int | float) else None

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from bertcore.data.tables import Record
 from bertcore.errors import DataError, Origin
 
-from bertcore_tasks.texts import counted, identifier_of
+from bertcore_tasks.fields import counted, identifier_of
 
 Kind = Literal["spans", "labels"]
 

@@ -18,16 +18,11 @@ from bertcore.files.writing import json_text
 
 from bertcore_tasks.benchmarks import CLUE
 from bertcore_tasks.classification import ClassificationTask
+from bertcore_tasks.fields import identifier_of, json_identifier, plain_text
 from bertcore_tasks.label_texts import NO_AGREEMENT, LabelNotes, without_blanks
 from bertcore_tasks.official_files import find_official_files
-from bertcore_tasks.texts import (
-    identifier_of,
-    json_identifier,
-    plain_text,
-    read_predictions,
-    text_example,
-    text_examples,
-)
+from bertcore_tasks.predictions import read_predictions
+from bertcore_tasks.texts import text_example, text_examples
 
 FILE_NAMES = {"train": ("train.json",), "dev": ("dev.json",), "test": ("test.json",)}
 ID = "id"
@@ -119,20 +114,27 @@ class ClueTask(ClassificationTask[DataT]):
         for number, (record, origin) in enumerate(records):
             with one_example:
                 example = text_example(record, origin, self.fields_read(data), identifier_of(record, ID, number))
-                if split in self.leaderboard:  # what copies of these files have for labels are placeholders
-                    examples.append(example)
-                elif "label" not in record:
-                    remedy = f"the split {split} needs labels"
-                    raise DataError("the field 'label' is missing", remedy, origin=origin, code="labels-missing")
-                elif _is_without_agreement(record):
-                    of_labels.ignored(NO_AGREEMENT, example.identifier, origin)
-                else:
-                    text = plain_text(record["label"])
-                    label = None if text is None else of_labels.trimmed(text, origin)
-                    if label not in labels:
-                        raise unknown_label(origin, record["label"] if label is None else label, labels, "label")
-                    examples.append(replace(example, label=label))
+                # What copies of the leaderboard's files have for labels are placeholders.
+                found = example if split in self.leaderboard else _labeled(example, record, split, labels, of_labels)
+                examples += [] if found is None else [found]
         return Split(examples, tuple(of_labels.lines(len(records))), tuple(of_labels.left_out))
+
+
+def _labeled(
+    example: Example, record: Mapping[str, Any], split: str, labels: tuple[str, ...], notes: LabelNotes
+) -> Example | None:
+    """The example with its label; None where the annotators did not agree on one."""
+    if "label" not in record:
+        remedy = f"the split {split} needs labels"
+        raise DataError("the field 'label' is missing", remedy, origin=example.origin, code="labels-missing")
+    if _is_without_agreement(record):
+        notes.ignored(NO_AGREEMENT, example.identifier, example.origin)
+        return None
+    text = plain_text(record["label"])
+    label = None if text is None else notes.trimmed(text, example.origin)
+    if label not in labels:
+        raise unknown_label(example.origin, record["label"] if label is None else label, labels, "label")
+    return replace(example, label=label)
 
 
 def _is_without_agreement(record: Mapping[str, Any]) -> bool:

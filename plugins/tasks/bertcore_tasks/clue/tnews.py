@@ -14,7 +14,7 @@ from bertcore.errors import DataError, Origin
 from pydantic import Field
 
 from bertcore_tasks.clue.base import ClueTask
-from bertcore_tasks.texts import plain_text
+from bertcore_tasks.fields import plain_text
 
 LABELS_FILE = "labels.json"
 _FORM = 'write {"label": "100"} a line'

@@ -35,7 +35,8 @@ from bertcore_tasks.custom.tables import (
 from bertcore_tasks.label_texts import AUTO, HIDDEN, refuse_two_spellings, settled_marks, without_blanks
 from bertcore_tasks.multi_label import MultiLabelAccumulator, evaluate_label_sets, label_matrix
 from bertcore_tasks.own_files import own_files
-from bertcore_tasks.texts import encode_texts, read_predictions
+from bertcore_tasks.predictions import read_predictions
+from bertcore_tasks.texts import encode_texts
 
 DOCCANO_SEPARATOR = "#"
 _FEW = 50

@@ -11,8 +11,8 @@ from bertcore.contracts.dataset import Example
 from bertcore.data.table_files import Table
 from bertcore.errors import DataError, Origin
 
+from bertcore_tasks.fields import plain_text
 from bertcore_tasks.label_texts import LabelNotes, as_mark, marks_of, without_blanks
-from bertcore_tasks.texts import plain_text
 
 _TRUTH = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "false": False}
 _LISTED = 10

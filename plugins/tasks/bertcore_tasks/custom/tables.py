@@ -17,8 +17,9 @@ from bertcore.errors import DataError, Origin
 from bertcore_tasks.annotations.export import labeled_table
 from bertcore_tasks.custom.columns import IDENTIFIER, Chosen, TableConfig, choose_columns, header_test, is_number
 from bertcore_tasks.custom.labels import LabelForm, LabelReader, word_on_truth_values
+from bertcore_tasks.fields import identifier_of, plain_text
 from bertcore_tasks.label_texts import without_blanks
-from bertcore_tasks.texts import identifier_of, plain_text, text_example, text_examples
+from bertcore_tasks.texts import text_example, text_examples
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".json", ".txt")
 TRAINING = "train"

@@ -1,4 +1,4 @@
-"""What the tasks of named entities share: options, heads, and what is kept of a model's outputs.
+"""What the tasks of named entities share: their head, their input, and how their scores are taken.
 
 A text is split into units (:mod:`bertcore_tasks.ner.units`), each of which has one label position: its first token.
 The gold entities stay spans of characters, and every score is taken on all of them, whatever encoding had to leave out.
@@ -18,6 +18,7 @@ from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.errors import DataError, Origin
 from bertcore.heads import TokenClassification
 
+from bertcore_tasks.fields import identifier_of
 from bertcore_tasks.ner.accumulator import NerAccumulator
 from bertcore_tasks.ner.columns import Columns
 from bertcore_tasks.ner.encoding import SentenceEncoder
@@ -27,7 +28,6 @@ from bertcore_tasks.ner.predictions import read_predictions
 from bertcore_tasks.ner.scoring import evaluate, remembered, score_names
 from bertcore_tasks.ner.tags import Clean
 from bertcore_tasks.ner.units import Sentence, join_units, split_units, unit_of_texts
-from bertcore_tasks.texts import identifier_of
 
 
 class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):

@@ -17,7 +17,7 @@ from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.ner.columns import Columns, read_columns
 from bertcore_tasks.ner.scoring import Prediction
-from bertcore_tasks.ner.spans import PREDICTED_FIELDS, read_entities
+from bertcore_tasks.ner.span_files import PREDICTED_FIELDS, read_entities
 from bertcore_tasks.ner.tags import Clean, TaggedLines, check_tags
 from bertcore_tasks.ner.units import Sentence, align
 

@@ -13,7 +13,7 @@ from bertcore.contracts.tagging import Span, chunks, spans_to_tags, tags_to_span
 from bertcore_tasks.ner.gazetteer import Gazetteer
 from bertcore_tasks.ner.metrics import Name, confusion, count_entities, count_tags, mean_f1, named, total
 from bertcore_tasks.ner.units import Sentence, align
-from bertcore_tasks.texts import WORST_ERRORS
+from bertcore_tasks.predictions import WORST_ERRORS
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from bertcore.files.writing import json_text
 from bertcore.near_misses import did_you_mean, nearest_path
 
 from bertcore_tasks.benchmarks import CLUE
+from bertcore_tasks.fields import json_identifier
 from bertcore_tasks.ner.base import NerTask
 from bertcore_tasks.ner.options import NerDataConfig
-from bertcore_tasks.ner.spans import read_span_file, surfaces
-from bertcore_tasks.texts import json_identifier
+from bertcore_tasks.ner.span_files import read_span_file, surfaces
 
 
 @dataclass

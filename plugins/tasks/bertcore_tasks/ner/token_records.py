@@ -16,9 +16,9 @@ from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Record, read_content
 from bertcore.errors import DataError, Origin
 
+from bertcore_tasks.fields import counted, identifier_of
 from bertcore_tasks.ner.span_lists import read_span_list
 from bertcore_tasks.ner.tags import LONGEST_UNIT, TaggedLines
-from bertcore_tasks.texts import counted, identifier_of
 
 TOKENS = ("tokens", "words", "tokenized_text")
 TAGS = ("ner_tags", "ner", "tags", "labels", "label", "bio_tags", "bio")

@@ -1,4 +1,4 @@
-"""What the tasks of extractive question answering share: data options, windows, decoding and scores."""
+"""What the tasks of extractive question answering share: their files, and how answers are scored."""
 
 from __future__ import annotations
 

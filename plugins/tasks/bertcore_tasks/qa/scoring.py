@@ -11,10 +11,10 @@ from bertcore.contracts.evaluation import Evaluation
 from bertcore.errors import DataError, Origin
 from numpy.typing import NDArray
 
+from bertcore_tasks.predictions import WORST_ERRORS
 from bertcore_tasks.qa.answers import Gold
 from bertcore_tasks.qa.cjrc import cjrc
 from bertcore_tasks.qa.metrics import AnswerScore, Scorer, squad_v1, squad_v2
-from bertcore_tasks.texts import WORST_ERRORS
 
 
 def scorer_of(examples: Sequence[Example], scorer: Scorer) -> Scorer:

@@ -15,9 +15,9 @@ from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError, Origin
 
+from bertcore_tasks.fields import identifier_of
 from bertcore_tasks.ner.span_lists import SpanReport, checked_span, read_span_list
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units
-from bertcore_tasks.texts import identifier_of
 
 GOLD_FIELDS = ("label", "entities")
 PREDICTED_FIELDS = ("entities", "label")

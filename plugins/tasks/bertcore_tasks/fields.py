@@ -1,0 +1,30 @@
+"""Single values of records: what identifies one, labels as text, and identifiers as JSON has them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def identifier_of(record: Mapping[str, Any], field: str, number: int) -> str:
+    """What a record calls itself in this field, or where that is missing, empty or null, its number."""
+    value = record.get(field)
+    return str(number if value in (None, "") else value)
+
+
+def plain_text(value: Any) -> str | None:
+    """A label of a JSON file as text, whether it was written as text, number or truth value; None for anything else."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value) if isinstance(value, bool | int | float) else None
+
+
+def json_identifier(text: str) -> int | str:
+    """An identifier as JSON files of the field hold it: a number where it is one."""
+    return int(text) if text.isascii() and text.isdecimal() and str(int(text)) == text else text
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, as ``1 text`` and ``2 texts``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
