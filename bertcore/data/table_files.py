@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bertcore.contracts.dataset import LeftOut
 from bertcore.data.delimited import Delimited, read_delimited
 from bertcore.data.json_lists import json_records
 from bertcore.data.tables import Record, read_content
@@ -54,6 +55,7 @@ class Table:
         repeated: names that several columns have.
         header: whether the file names its columns in a first row; None where each record does.
         notes: what was found, passed over or repaired, in words and numbers.
+        left_out: what stands in the file as an example and is none of the records.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Table:
     repeated: frozenset[str] = frozenset()
     header: bool | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     def column(self, wanted: str) -> str | None:
         """The column of this name, or of this number from 1 where the file has a table of columns; None: absent."""

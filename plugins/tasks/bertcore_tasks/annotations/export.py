@@ -11,12 +11,13 @@ from bertcore.data.tables import Record, read_content
 
 from bertcore_tasks.annotations.fasttext import fasttext_records
 from bertcore_tasks.annotations.label_studio import Kind, is_minimal, is_tasks, of_minimal, of_tasks, text_of_task
+from bertcore_tasks.annotations.plain_records import PlainRecords
 from bertcore_tasks.annotations.prodigy import is_prodigy, without_rejected
 
 
 def plain_records(
     records: Sequence[Record], name: str, kind: Kind, label: str | None, *, keep_unlabeled: bool
-) -> tuple[Sequence[Record], list[str]]:
+) -> PlainRecords:
     """Turns what Label Studio or prodigy exported into plain records; others are returned as they are.
 
     Args:
@@ -25,9 +26,6 @@ def plain_records(
         kind: what is wanted of each text: ``spans``, or ``labels`` of the whole text.
         label: the control of the annotation interface that is read; None: the only one of the kind.
         keep_unlabeled: whether texts without an annotation stay, for a file that is to be predicted.
-
-    Returns:
-        The records, whose field ``label`` holds what was annotated, and what was chosen or left out, in words.
 
     Raises:
         DataError: a record has another form than the others, or the kind has several controls.
@@ -39,7 +37,7 @@ def plain_records(
         return of_minimal(records, name, kind, label)
     if is_prodigy(fields):
         return without_rejected(records, name)
-    return records, []
+    return PlainRecords(records)
 
 
 def labeled_table(file: Path, form: TableForm, label: str | None, *, keep_unlabeled: bool) -> Table:
@@ -56,12 +54,12 @@ def labeled_table(file: Path, form: TableForm, label: str | None, *, keep_unlabe
     """
     found = fasttext_records(read_content(file, form.encoding), str(file)) if file.suffix.lower() == ".txt" else None
     if found is not None:
-        return _table(str(file), found, ())
+        return _table(str(file), PlainRecords(found))
     table = read_table(file, form)
     if not table.records:
         return table
-    records, told = plain_records(table.records, file.name, "labels", label, keep_unlabeled=keep_unlabeled)
-    return table if records is table.records else _table(table.name, records, (*table.notes, *told))
+    plain = plain_records(table.records, file.name, "labels", label, keep_unlabeled=keep_unlabeled)
+    return table if plain.records is table.records else _table(table.name, plain, table.notes)
 
 
 def unlabeled_records(file: Path, encoding: str | None) -> list[Record] | None:
@@ -78,10 +76,9 @@ def unlabeled_records(file: Path, encoding: str | None) -> list[Record] | None:
     return [(text_of_task(fields, origin), origin) for fields, origin in records]
 
 
-def _table(name: str, records: Sequence[Record], notes: Sequence[str]) -> Table:
-    return Table(
-        name, records, tuple(dict.fromkeys(key for fields, _ in records for key in fields)), notes=tuple(notes)
-    )
+def _table(name: str, plain: PlainRecords, notes: tuple[str, ...] = ()) -> Table:
+    columns = tuple(dict.fromkeys(key for fields, _ in plain.records for key in fields))
+    return Table(name, plain.records, columns, notes=(*notes, *plain.notes), left_out=plain.left_out)
 
 
 __all__ = ["Kind", "labeled_table", "plain_records", "unlabeled_records"]

@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bertcore.contracts.dataset import LeftOut
 from bertcore.data.tables import Record
 from bertcore.errors import DataError, Origin
 
+from bertcore_tasks.annotations.plain_records import PlainRecords
 from bertcore_tasks.fields import counted, identifier_of
 
 Kind = Literal["spans", "labels"]
@@ -43,7 +45,7 @@ def is_minimal(fields: Iterable[str]) -> bool:
 
 def of_tasks(
     records: Sequence[Record], name: str, kind: Kind, label: str | None, *, keep_unlabeled: bool
-) -> tuple[list[Record], list[str]]:
+) -> PlainRecords:
     """Reads the tasks of the JSON export; arguments as :func:`bertcore_tasks.annotations.export.plain_records`."""
     report = _Report()
     found: list[tuple[dict[str, Any], Origin, dict[str, Any] | None]] = []
@@ -64,7 +66,10 @@ def of_tasks(
         elif values is not None:
             plain[LABEL] = _merged(values, control)
         plain_records.append((plain, origin))
-    return plain_records, report.notes(name, "unlabeled" if keep_unlabeled else "left out")
+    left_out = () if keep_unlabeled else tuple(report.without)
+    return PlainRecords(
+        plain_records, tuple(report.notes(name, "unlabeled" if keep_unlabeled else "left out")), left_out
+    )
 
 
 def text_of_task(task: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def text_of_task(task: Mapping[str, Any], origin: Origin) -> dict[str, Any]:
     return {**data, "id": task.get("id", data.get("id"))}
 
 
-def of_minimal(records: Sequence[Record], name: str, kind: Kind, label: str | None) -> tuple[list[Record], list[str]]:
+def of_minimal(records: Sequence[Record], name: str, kind: Kind, label: str | None) -> PlainRecords:
     """Reads the records of JSON-MIN, CSV or TSV; arguments as for :func:`of_tasks`."""
     report = _Report()
     by_task: dict[str, list[Record]] = {}
@@ -111,7 +116,7 @@ def of_minimal(records: Sequence[Record], name: str, kind: Kind, label: str | No
             plain[control] = value["choices"] if isinstance(value, dict) and "choices" in value else value
             plain[LABEL] = plain[control]
         plain_records.append((plain, origin))
-    return plain_records, report.notes(name, "left out")
+    return PlainRecords(plain_records, tuple(report.notes(name, "left out")))
 
 
 def _values_of_task(task: Mapping[str, Any], origin: Origin, kind: Kind, report: _Report) -> dict[str, Any] | None:
@@ -122,7 +127,7 @@ def _values_of_task(task: Mapping[str, Any], origin: Origin, kind: Kind, report:
     report.cancelled += len(annotations) - len(valid)
     report.predicted += bool(task.get("predictions"))
     if not valid:
-        report.without.append(str(task.get("id", origin)))
+        report.without.append(LeftOut(str(task.get("id", origin)), origin, "no annotation"))
         return None
     truth = [one for one in valid if one.get("ground_truth")] or valid
     chosen = max(truth, key=_when)
@@ -233,7 +238,7 @@ class _Report:
 
     several: list[str] = field(default_factory=list)
     differing: int = 0
-    without: list[str] = field(default_factory=list)
+    without: list[LeftOut] = field(default_factory=list)
     cancelled: int = 0
     predicted: int = 0
     relations: int = 0
@@ -249,7 +254,8 @@ class _Report:
             )
         if self.without:
             notes.append(
-                f"{counted(len(self.without), 'text')} without an annotation {fate} (first: task {self.without[0]})"
+                f"{counted(len(self.without), 'text')} without an annotation {fate} (first: task "
+                f"{self.without[0].identifier})"
             )
         if self.cancelled:
             notes.append(f"{counted(self.cancelled, 'cancelled annotation')} not read")

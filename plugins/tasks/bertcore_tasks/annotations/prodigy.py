@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bertcore.contracts.dataset import LeftOut
 from bertcore.data.tables import Record
+
+from bertcore_tasks.annotations.plain_records import PlainRecords
+from bertcore_tasks.fields import counted, identifier_of
 
 ANSWER = "answer"
 ANSWERS = ("accept", "reject", "ignore")
@@ -16,18 +20,22 @@ def is_prodigy(fields: Mapping[str, Any]) -> bool:
     return fields.get(ANSWER) in ANSWERS and any(name in fields for name in ("_input_hash", "_task_hash", "spans"))
 
 
-def without_rejected(records: Sequence[Record], name: str) -> tuple[list[Record], list[str]]:
-    """Leaves out what was rejected or ignored.
-
-    Returns:
-        The others, whose ``accept`` of a choice is their ``label``, and what was left out, in words.
-    """
-    kept = [_with_label(record) for record in records if record[0].get(ANSWER, "accept") == "accept"]
-    left_out = len(records) - len(kept)
+def without_rejected(records: Sequence[Record], name: str) -> PlainRecords:
+    """Leaves out what was rejected or ignored; of the others, the ``accept`` of a choice is the ``label``."""
+    kept: list[Record] = []
+    left_out: list[LeftOut] = []
+    for number, (fields, origin) in enumerate(records):
+        answer = fields.get(ANSWER, "accept")
+        if answer == "accept":
+            kept.append(_with_label((fields, origin)))
+        else:
+            left_out.append(
+                LeftOut(identifier_of(fields, "id", number), origin, f"the annotator's answer is {answer!r}")
+            )
     if not left_out:
-        return kept, []
-    plural = "s" * (left_out != 1)
-    return kept, [f"{name}: {left_out} example{plural} that prodigy's annotator rejected or ignored left out"]
+        return PlainRecords(kept)
+    words = f"{counted(len(left_out), 'example')} that prodigy's annotator rejected or ignored left out"
+    return PlainRecords(kept, (f"{name}: {words}",), tuple(left_out))
 
 
 def _with_label(record: Record) -> Record:

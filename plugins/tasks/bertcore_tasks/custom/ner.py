@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -27,10 +27,11 @@ from bertcore_tasks.ner.json_files import (
     split_texts,
 )
 from bertcore_tasks.ner.options import NerDataConfig
+from bertcore_tasks.ner.tagged_file import TaggedFile
 from bertcore_tasks.ner.tagged_sentences import tagged_sentences
-from bertcore_tasks.ner.tags import TaggedLines, found_scheme
+from bertcore_tasks.ner.tags import found_scheme
 from bertcore_tasks.ner.token_tables import TokenColumns, is_token_table, numbers_sentences, read_token_table
-from bertcore_tasks.ner.units import Sentence, UnitKind, unit_of_sentences, unit_of_texts
+from bertcore_tasks.ner.units import UnitKind, sentences_of, unit_of_sentences, unit_of_texts
 from bertcore_tasks.own_files import OwnFilesConfig, own_files
 
 SCHEME_OF_SUFFIX = {
@@ -97,10 +98,10 @@ class OwnNerTask(NerTask[OwnNerConfig]):
                 splits[split] = _read(files[split][0], data, split).in_units(unit)
             return splits[split]
 
-        types = _types(first.sentences)
+        types = _types(first.split)
         if not types and known_from == "train":
             raise DataError(
-                f"no entity in {len(first.sentences)} texts",
+                f"no entity in {len(first.split)} texts",
                 "check the column or the field of the tags: --set data.label=NAME",
                 origin=Origin(str(file)),
                 code="entities-missing",
@@ -115,12 +116,12 @@ class OwnNerTask(NerTask[OwnNerConfig]):
         named = data.sentence is not None
         if not named and not numbers_sentences(file, data.encoding):
             return super().read_input(file, data)
-        return input_records(_read_tokens(file, data, tagged=False, notes=[]), file)
+        return input_records(_read_tokens(file, data, tagged=False).sentences, file)
 
     def scheme_of(self, labels: tuple[str, ...], examples: Sequence[Example], data: OwnNerConfig) -> str:
         """That of the labels; that of the examples' file where they have no entity, and so no labels, or in IOB1."""
         origin = examples[0].origin
-        of_file = _scheme(Path("" if origin is None else origin.file), data, (), [])
+        of_file = _scheme(Path("" if origin is None else origin.file), data, ())
         if len(labels) > 1 and of_file != "IOB1":  # whose labels are those of BIO
             return super().scheme_of(labels, examples, data)
         return of_file
@@ -135,64 +136,65 @@ class _Reading:
     """What was read of a file.
 
     Attributes:
-        sentences: with their entities.
+        split: the sentences with their entities.
         scheme: of the file's tags, or the one that spans are learned in.
         has_units: whether the file says what carries a tag.
-        notes: what is to be said.
     """
 
-    sentences: list[Sentence]
+    split: Split
     scheme: str
     has_units: bool
-    notes: tuple[str, ...]
 
     def in_units(self, unit: UnitKind) -> Split:
         """The sentences, split into these units where the file does not split them."""
-        return Split(self.sentences if self.has_units else split_texts(self.sentences, unit), self.notes)
+        return self.split if self.has_units else replace(self.split, held=split_texts(sentences_of(self.split), unit))
 
 
 def _read(file: Path, data: OwnNerConfig, split: str) -> _Reading:
-    notes: list[str] = []
     labeled = split != "test"
     if file.suffix.lower() in SUFFIXES or is_annotated_table(file, data.encoding):
         end_inside = None if data.span_end is None else data.span_end == "inside"
         form = JsonForm(data.text, data.label, data.tag_names, end_inside, data.encoding)
-        lines, texts = read_annotated(file, form, labeled=labeled, notes=notes)
-        if texts:
-            notes += notes_on_invisible(texts, file.name)
-            return _Reading(texts, data.scheme or "BIO", has_units=False, notes=tuple(notes))
+        read = read_annotated(file, form, labeled=labeled)
+        if read.texts:
+            found = Split(read.texts, read.notes, read.left_out)
+            return _Reading(_with_words_on_invisible(found, file), data.scheme or "BIO", has_units=False)
     elif data.sentence is not None or is_token_table(file, data.encoding):
-        lines = _read_tokens(file, data, tagged=labeled, notes=notes)
+        read = _read_tokens(file, data, tagged=labeled)
     else:
         columns = Columns(_column(data.text, 0), _column(data.label, -1), data.encoding)
-        lines = read_columns(file, columns, labeled, notes)
-    scheme = _scheme(file, data, [tag for sentence in lines for tag in sentence.tags or ()], notes)
-    sentences = tagged_sentences(file, lines, scheme, types=None, repair=data.repair, notes=notes)
-    notes += notes_on_invisible(sentences, file.name)
-    return _Reading(sentences, scheme, has_units=True, notes=tuple(notes))
+        read = read_columns(file, columns, labeled)
+    scheme = _scheme(file, data, [tag for sentence in read.sentences for tag in sentence.tags or ()])
+    if scheme not in ("BIO", _said_scheme(file, data)):
+        note = f"{file.name}: its tags are read as {scheme}; another scheme: --set data.scheme=NAME"
+        read = replace(read, notes=(*read.notes, note))
+    found = tagged_sentences(file, read, scheme, types=None, repair=data.repair)
+    return _Reading(_with_words_on_invisible(found, file), scheme, has_units=True)
 
 
-def _read_tokens(file: Path, data: OwnNerConfig, *, tagged: bool, notes: list[str]) -> list[TaggedLines]:
+def _with_words_on_invisible(split: Split, file: Path) -> Split:
+    return replace(split, notes=(*split.notes, *notes_on_invisible(sentences_of(split), file.name)))
+
+
+def _read_tokens(file: Path, data: OwnNerConfig, *, tagged: bool) -> TaggedFile:
     columns = TokenColumns(data.sentence, data.text, data.label)
     form = TableForm(separator=data.separator, encoding=data.encoding)
-    return read_token_table(file, columns, form, tagged=tagged, notes=notes)
+    return read_token_table(file, columns, form, tagged=tagged)
 
 
 def _unit(reading: _Reading) -> UnitKind:
     if reading.has_units:
-        return unit_of_sentences(reading.sentences)
-    return unit_of_texts(sentence.text for sentence in reading.sentences)
+        return unit_of_sentences(sentences_of(reading.split))
+    return unit_of_texts(sentence.text for sentence in sentences_of(reading.split))
 
 
-def _scheme(file: Path, data: OwnNerConfig, tags: Sequence[str], notes: list[str]) -> str:
+def _scheme(file: Path, data: OwnNerConfig, tags: Sequence[str]) -> str:
     """That of the options, of the suffix, or of the tags themselves."""
-    said = data.scheme or SCHEME_OF_SUFFIX.get(file.suffix.lower())
-    if said is not None:
-        return said
-    found = found_scheme(tags)
-    if found != "BIO":
-        notes.append(f"{file.name}: its tags are read as {found}; another scheme: --set data.scheme=NAME")
-    return found
+    return _said_scheme(file, data) or found_scheme(tags)
+
+
+def _said_scheme(file: Path, data: OwnNerConfig) -> str | None:
+    return data.scheme or SCHEME_OF_SUFFIX.get(file.suffix.lower())
 
 
 def _column(wanted: str | None, default: int) -> int | str:
@@ -202,5 +204,5 @@ def _column(wanted: str | None, default: int) -> int | str:
     return int(wanted) - 1 if wanted.isdecimal() and int(wanted) > 0 else wanted
 
 
-def _types(sentences: Sequence[Sentence]) -> tuple[str, ...]:
+def _types(sentences: Sequence[Example]) -> tuple[str, ...]:
     return tuple(sorted({span.type for sentence in sentences for span in sentence.label or ()}))

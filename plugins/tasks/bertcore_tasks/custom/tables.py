@@ -107,8 +107,8 @@ def read_split(split: str, file: Path, data: TableConfig, form: LabelForm) -> Re
             "no example can be read", "correct its lines", origin=Origin(str(file)), code="examples-missing"
         )
     notes += [] if reader is None else reader.notes.lines(total)
-    left_out = () if reader is None else tuple(reader.notes.left_out)
-    return Reading(Split(examples, tuple(notes), left_out), table, columns)
+    left_out = [*table.left_out, *(() if reader is None else reader.notes.left_out)]
+    return Reading(Split(examples, tuple(notes), tuple(left_out)), table, columns)
 
 
 def _examples(table: Table, columns: Chosen, reader: LabelReader | None) -> list[Example]:

@@ -27,7 +27,7 @@ from bertcore_tasks.ner.options import NerDataT, NerHeadConfig
 from bertcore_tasks.ner.predictions import read_predictions
 from bertcore_tasks.ner.scoring import evaluate, remembered, score_names
 from bertcore_tasks.ner.tags import Clean
-from bertcore_tasks.ner.units import Sentence, join_units, split_units, unit_of_texts
+from bertcore_tasks.ner.units import Sentence, join_units, sentences_of, split_units, unit_of_texts
 
 
 class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
@@ -66,11 +66,11 @@ class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
     ) -> Encoding:
         """See :class:`bertcore_tasks.ner.encoding.SentenceEncoder`."""
         encoder = SentenceEncoder(tokenizer, head, max_length, data.overlap, data.truncate)
-        return encoder.encode(_sentences(examples))
+        return encoder.encode(sentences_of(examples))
 
     def accumulator(self, examples: Sequence[Example], head: TokenClassification, data: NerDataT) -> Accumulator:
         """See :class:`NerAccumulator`."""
-        return NerAccumulator(_sentences(examples), head, self.scores_names)
+        return NerAccumulator(sentences_of(examples), head, self.scores_names)
 
     def baseline(
         self,
@@ -81,7 +81,7 @@ class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
     ) -> Mapping[str, float]:
         """The scores of the names of the training split; see :mod:`bertcore_tasks.ner.gazetteer`."""
         scheme = self.scheme_of(labels, examples, data)
-        return remembered(_sentences(training()), _sentences(examples), scheme, self.scores_names)
+        return remembered(sentences_of(training()), sentences_of(examples), scheme, self.scores_names)
 
     def metrics(self, examples: Sequence[Example], head: TokenClassification, data: NerDataT) -> tuple[Metric, ...]:
         """All of :mod:`bertcore_tasks.ner.metrics` that are the task's.
@@ -136,7 +136,7 @@ class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
 
         See :mod:`bertcore_tasks.ner.predictions`.
         """
-        sentences = _sentences(examples)
+        sentences = sentences_of(examples)
         scheme = self.scheme_of(labels, examples, data)
         read = read_predictions(predictions, sentences, scheme, self.prediction_columns(data), self.clean)
         return evaluate(sentences, read, scheme, entity_types(labels), self.scores_names)
@@ -148,9 +148,3 @@ class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
     def prediction_columns(self, data: NerDataT) -> Columns:
         """Which columns of a file of predictions hold the units and the predicted tags: the first and the last."""
         return Columns()
-
-
-def _sentences(examples: Sequence[Example]) -> list[Sentence]:
-    sentences = [example for example in examples if isinstance(example, Sentence)]
-    assert len(sentences) == len(examples), "examples of these tasks carry their units"
-    return sentences

@@ -83,12 +83,9 @@ class ColumnNerTask(NerTask[NerDataConfig]):
         return Dataset(files, read, scheme_tags(scheme, self.types), notes=notes)
 
     def _read(self, file: Path, scheme: str, repair: bool, *, tagged: bool) -> Split:
-        notes: list[str] = []
-        lines = [_renamed(sentence, self.other_names) for sentence in read_columns(file, Columns(), tagged, notes)]
-        sentences = tagged_sentences(
-            file, lines, scheme, types=self.types, repair=repair, notes=notes, clean=self.clean
-        )
-        return Split(sentences, tuple(notes))
+        read = read_columns(file, Columns(), tagged)
+        read = replace(read, sentences=[_renamed(sentence, self.other_names) for sentence in read.sentences])
+        return tagged_sentences(file, read, scheme, types=self.types, repair=repair, clean=self.clean)
 
     def _find(self, path: Path) -> tuple[Layout, dict[str, tuple[Path, ...]]]:
         if path.is_file():  # any file can be scored

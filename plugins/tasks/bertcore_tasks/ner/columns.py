@@ -17,6 +17,7 @@ from bertcore.data.tables import read_lines_of_examples
 from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.ner.invisible import bare, shown
+from bertcore_tasks.ner.tagged_file import TaggedFile
 from bertcore_tasks.ner.tags import LONGEST_UNIT, TaggedLines
 
 BLANK = " \t\r"
@@ -50,9 +51,7 @@ class Columns:
         return isinstance(self.text, str) or isinstance(self.label, str)
 
 
-def read_columns(
-    file: Path, columns: Columns, tagged: bool = True, notes: list[str] | None = None
-) -> list[TaggedLines]:
+def read_columns(file: Path, columns: Columns, tagged: bool = True) -> TaggedFile:
     """Reads the sentences of a file.
 
     Fields are parted by a tab where the line has one, else by spaces; a line that begins with a space has the space as
@@ -63,7 +62,6 @@ def read_columns(
         file: the file.
         columns: which column holds what.
         tagged: whether each line must have a tag; where not, a file with one column has no tags.
-        notes: told how many comments there are.
 
     Raises:
         DataError: the file is missing, not UTF-8 or empty, a line has too few columns or a unit is empty or gigantic.
@@ -75,9 +73,6 @@ def read_columns(
     for block in _blocks(_without_comments(file, lines, label, tagged, comments)):
         with one_example:
             sentences.append(_sentence(file, block, text, label, tagged))
-    if comments and notes is not None:
-        note = f"{file.name}: {len(comments)} comment line{'s' * (len(comments) != 1)} not read, as line {comments[0]}"
-        notes.extend([note] if note not in notes else [])
     if not sentences:
         raise DataError(
             "no sentence",
@@ -85,7 +80,9 @@ def read_columns(
             origin=Origin(str(file)),
             code="examples-missing",
         )
-    return sentences
+    count = len(comments)
+    note = f"{file.name}: {count} comment line{'s' * (count != 1)} not read, as line {comments[0]}" if count else ""
+    return TaggedFile(sentences, notes=(note,) if note else ())
 
 
 def _column_numbers(file: Path, lines: Iterator[tuple[int, str]], columns: Columns) -> tuple[int, int]:

@@ -42,7 +42,7 @@ def read_input_columns(file: Path, columns: Columns, clean: Clean | None) -> lis
     suffix = file.suffix.lower()
     if suffix in OTHER_FORMS or not (suffix in SUFFIXES or _holds_columns(file)):
         return None
-    read = read_columns(file, columns, tagged=False)
+    read = read_columns(file, columns, tagged=False).sentences
     units = [sentence.words for sentence in read] if clean is None else clean(read)
     return input_records([replace(one, words=words) for one, words in zip(read, units, strict=True)], file)
 

@@ -23,7 +23,7 @@ from bertcore_tasks.annotations.spacy import is_documents, sentences_of_document
 from bertcore_tasks.fields import counted, identifier_of
 from bertcore_tasks.ner.span_files import no_texts, read_entities
 from bertcore_tasks.ner.span_lists import SpanReport
-from bertcore_tasks.ner.tags import TaggedLines
+from bertcore_tasks.ner.tagged_file import TaggedFile
 from bertcore_tasks.ner.token_records import read_token_records, token_field
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units
 
@@ -63,19 +63,13 @@ def is_annotated_table(file: Path, encoding: str | None) -> bool:
     return is_minimal(field.strip().strip('"') for field in header.split(separator))
 
 
-def read_annotated(
-    file: Path, form: JsonForm, *, labeled: bool, notes: list[str]
-) -> tuple[list[TaggedLines], list[Sentence]]:
+def read_annotated(file: Path, form: JsonForm, *, labeled: bool) -> TaggedFile:
     """Reads a file.
 
     Args:
         file: of JSON, or a table of Label Studio.
         form: how it is read.
         labeled: whether each text must have its entities.
-        notes: told what was repaired, chosen or left out.
-
-    Returns:
-        Sentences in units with their tags, or texts in characters with their spans; one of the two is empty.
 
     Raises:
         DataError: the file holds nothing, or a record is wrong (file, line and field).
@@ -91,8 +85,8 @@ def read_annotated(
             code="export-unusable",
         )
     is_export = is_tasks(records[0][0]) or is_minimal(records[0][0])
-    records, told = plain_records(records, file.name, "spans", form.label, keep_unlabeled=not labeled)
-    notes += told
+    plain = plain_records(records, file.name, "spans", form.label, keep_unlabeled=not labeled)
+    records = plain.records
     if is_export:  # what its control marked is the field "label" now
         form = replace(form, label=None, in_utf16=True)
     if not records:
@@ -107,10 +101,10 @@ def read_annotated(
     fields = records[0][0]
     tokens = token_field(fields, form.text)
     if tokens is not None and not _has_text_and_spans(fields, form):
-        lines, told = read_token_records(records, file, tokens, form.label, form.tag_names, tagged=labeled)
-        notes += told
-        return lines, []
-    return [], _texts(records, file, form, labeled, notes)
+        read = read_token_records(records, file, tokens, form.label, form.tag_names, tagged=labeled)
+    else:
+        read = _texts(records, file, form, labeled)
+    return replace(read, notes=(*plain.notes, *read.notes), left_out=(*plain.left_out, *read.left_out))
 
 
 def read_unlabeled(file: Path, form: JsonForm) -> list[Record] | None:
@@ -155,7 +149,7 @@ def _records(file: Path, encoding: str | None) -> list[Record]:
     return found if found is not None else json_records(content, str(file), certain=True) or []
 
 
-def _texts(records: Sequence[Record], file: Path, form: JsonForm, labeled: bool, notes: list[str]) -> list[Sentence]:
+def _texts(records: Sequence[Record], file: Path, form: JsonForm, labeled: bool) -> TaggedFile:
     report, relations = SpanReport(), 0
     on_one_line = len(records) > 1 and records[0][1] == records[-1][1]  # where the line does not tell the record
     sentences: list[Sentence] = []
@@ -182,9 +176,9 @@ def _texts(records: Sequence[Record], file: Path, form: JsonForm, labeled: bool,
             sentences.append(Sentence(identifier, {"text": text}, entities, origin, split_units(text, "character")))
     if not sentences:
         raise no_texts(file)
-    told = report.notes(file.name)
-    notes += [*told, f"{file.name}: {counted(relations, 'relation')} not read"] if relations else told
-    return sentences
+    notes = report.notes(file.name)
+    notes += [f"{file.name}: {counted(relations, 'relation')} not read"] if relations else []
+    return TaggedFile(texts=sentences, notes=tuple(notes))
 
 
 def _no_text(fields: Mapping[str, Any], name: str, origin: Origin) -> DataError:

@@ -43,7 +43,7 @@ def read_predictions(
     """
     if file.suffix.lower() in JSON_LINES:
         return _from_json_lines(file, sentences, scheme)
-    read = read_columns(file, columns)
+    read = read_columns(file, columns).sentences
     words = [lines.words for lines in read] if clean is None else clean(read)
     return _from_columns(file, read, words, sentences, scheme)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from bertcore.contracts.dataset import LeftOut
 from bertcore.contracts.tagging import spans_to_tags
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Record, read_content
@@ -18,6 +19,7 @@ from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.fields import counted, identifier_of
 from bertcore_tasks.ner.span_lists import read_span_list
+from bertcore_tasks.ner.tagged_file import TaggedFile
 from bertcore_tasks.ner.tags import LONGEST_UNIT, TaggedLines
 
 TOKENS = ("tokens", "words", "tokenized_text")
@@ -37,7 +39,7 @@ def token_field(fields: Mapping[str, Any], wanted: str | None) -> str | None:
 
 def read_token_records(
     records: Sequence[Record], file: Path, tokens: str, label: str | None, names: str | None, *, tagged: bool
-) -> tuple[list[TaggedLines], list[str]]:
+) -> TaggedFile:
     """Reads the sentences of a file.
 
     Args:
@@ -48,9 +50,6 @@ def read_token_records(
         names: of tags that are numbers: between commas, or a file; None: found beside the data.
         tagged: whether each sentence must have tags.
 
-    Returns:
-        The sentences, and what was left out, in words.
-
     Raises:
         DataError: a field is missing or has another form, tags and tokens are not as many, or numbers have no names
             (with the line).
@@ -58,11 +57,11 @@ def read_token_records(
     field = label or next((name for name in TAGS if any(_is_tags(fields.get(name)) for fields, _ in records)), None)
     named: tuple[str, ...] | None = None
     sentences: list[TaggedLines] = []
-    empty: list[Origin] = []
+    empty: list[LeftOut] = []
     for number, (fields, origin) in enumerate(records):
         with one_example:
             if fields.get(tokens) == []:
-                empty.append(origin)
+                empty.append(LeftOut(identifier_of(fields, "id", number), origin, "no token"))
                 continue
             words = _words(fields, tokens, origin)
             tags = _tags(fields, field, words, origin)
@@ -75,10 +74,9 @@ def read_token_records(
                 tags = [_name_of(tag, named, origin) for tag in tags]
             line = origin.line or 0
             sentences.append(TaggedLines(words, tags, [line] * len(words), identifier_of(fields, "id", number)))
-    left_out = (
-        f"{file.name}: {counted(len(empty), 'record')} without any token left out (first: {empty[0]})" if empty else ""
-    )
-    return sentences, [left_out] if left_out else []
+    words_on_empty = f"{counted(len(empty), 'record')} without any token left out"
+    notes = (f"{file.name}: {words_on_empty} (first: {empty[0].origin})",) if empty else ()
+    return TaggedFile(sentences, notes=notes, left_out=tuple(empty))
 
 
 def tag_names(file: Path, field: str, given: str | None, origin: Origin) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from bertcore.data.table_files import Table, TableForm, read_table
 from bertcore.data.tables import Record
 from bertcore.errors import DataError, Origin
 
+from bertcore_tasks.ner.tagged_file import TaggedFile
 from bertcore_tasks.ner.tags import LONGEST_UNIT, TaggedLines
 
 SENTENCES = ("sentence #", "sentence_id", "sentence id", "sentence_idx", "sent_id", "sentence_number", "sentence")
@@ -55,9 +56,7 @@ def _split(line: str) -> list[str]:
     return next((line.split(separator) for separator in "\t,;" if separator in line), [line])
 
 
-def read_token_table(
-    file: Path, columns: TokenColumns, form: TableForm, *, tagged: bool, notes: list[str]
-) -> list[TaggedLines]:
+def read_token_table(file: Path, columns: TokenColumns, form: TableForm, *, tagged: bool) -> TaggedFile:
     """Reads the sentences of a table of tokens.
 
     Args:
@@ -65,13 +64,11 @@ def read_token_table(
         columns: which column holds what.
         form: how it is written.
         tagged: whether each token must have a tag; where not, the column of the tags may be absent or empty.
-        notes: told what reading passed over.
 
     Raises:
         DataError: a column is missing, nothing parts the sentences, or a token is empty or has no tag (with the line).
     """
     table = read_table(file, form)
-    notes += table.notes
     text = _column(table, columns.text, WORDS, "word", "data.text")
     tag = _column(table, columns.label, TAGS, "tag", "data.label", required=tagged)
     number = _column(table, columns.sentence, SENTENCES, "number of the sentence", "data.sentence", required=False)
@@ -91,7 +88,7 @@ def read_token_table(
     if not sentences:
         remedy = "give it a row for each token"
         raise DataError("no sentence", remedy, origin=Origin(str(file)), code="examples-missing")
-    return sentences
+    return TaggedFile(sentences, notes=table.notes)
 
 
 def _column(

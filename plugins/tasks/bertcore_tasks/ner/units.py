@@ -51,6 +51,13 @@ class Sentence(Example):
         return Span(self.units.starts[span.start], self.units.ends[span.end - 1], span.type)
 
 
+def sentences_of(examples: Sequence[Example]) -> list[Sentence]:
+    """The examples of a task on named entities, which carry their units."""
+    sentences = [example for example in examples if isinstance(example, Sentence)]
+    assert len(sentences) == len(examples), "examples of these tasks carry their units"
+    return sentences
+
+
 def split_units(text: str, kind: UnitKind) -> Units:
     """Splits a text into units.
 
