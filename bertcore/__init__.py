@@ -70,9 +70,7 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.events import WorkProgress as WorkProgress
     from bertcore.contracts.family import ModelFamily as ModelFamily
     from bertcore.contracts.head import Head as Head
-    from bertcore.contracts.implementations import HeadImplementation as HeadImplementation
-    from bertcore.contracts.implementations import ObjectiveImplementation as ObjectiveImplementation
-    from bertcore.contracts.implementations import load_target as load_target
+    from bertcore.contracts.implementations import Implementation as Implementation
     from bertcore.contracts.objective import HeadLoss as HeadLoss
     from bertcore.contracts.objective import Objective as Objective
     from bertcore.contracts.parameters import Parameters as Parameters
@@ -137,7 +135,7 @@ _NAMES = {
     "bertcore.contracts.bert_config": "BertConfig",
     "bertcore.contracts.family": "ModelFamily",
     "bertcore.contracts.head": "Head",
-    "bertcore.contracts.implementations": "HeadImplementation ObjectiveImplementation load_target",
+    "bertcore.contracts.implementations": "Implementation",
     "bertcore.contracts.objective": "HeadLoss Objective",
     "bertcore.contracts.parameters": "ParameterSpec Parameters SkipRule",
     "bertcore.contracts.record_format": "Feature FeatureRecord RecordFormat",

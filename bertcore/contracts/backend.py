@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.head import Head
+from bertcore.contracts.implementations import CodeOf
 from bertcore.contracts.objective import HeadLoss, Objective
 from bertcore.contracts.parameters import Parameters, ParameterSpec
 
@@ -99,9 +100,8 @@ class SessionSpecification:
         precision: of training; the parameters that a session hands out are float32 always.
         prediction_precision: of predictions.
         workload: what the session will be fed.
+        code_of: the backend's code for the configuration, the head and the objective, imported when it is asked for.
         training: None for a session that only predicts.
-        head_implementation: ``module:attribute`` of the backend's code for this head.
-        objective_implementation: the same for the objective.
     """
 
     config: BertConfig
@@ -111,9 +111,8 @@ class SessionSpecification:
     precision: Precision
     prediction_precision: Precision
     workload: Workload
+    code_of: CodeOf
     training: TrainingSpecification | None = None
-    head_implementation: str = ""
-    objective_implementation: str = ""
 
 
 @dataclass(frozen=True)
@@ -283,4 +282,5 @@ class Backend(ABC):
 
         Raises:
             DeviceError: the device or the precision is absent.
+            UsageError: no code is registered for the encoder, the head or the objective.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 HeadVariant = Literal["pooler", "dense"]
 HeadActivation = Literal["tanh", "gelu"]
@@ -12,6 +12,9 @@ HeadActivation = Literal["tanh", "gelu"]
 @dataclass(frozen=True)
 class BertConfig:
     """The sizes and constants of one encoder, under the names of transformers' ``BertConfig``.
+
+    Class attributes:
+        kind, name: as code for it is registered; an encoder that is computed otherwise is a subclass with another name.
 
     Further attributes, set by the family:
         family: name of the family (``model_type``).
@@ -26,6 +29,9 @@ class BertConfig:
             dropout, ``classifier.out_proj``; there is no pooler.
         head_activation: the activation between both layers of ``dense``.
     """
+
+    kind: ClassVar[str] = "encoder"
+    name: ClassVar[str] = "bert"
 
     vocab_size: int
     hidden_size: int

@@ -25,13 +25,14 @@ class Head(ABC):
     """Base of all heads.
 
     Class attributes:
-        name: the registered name.
+        kind, name: as code for it is registered.
         uses_pooler: whether the head reads the pooled ``[CLS]`` instead of the hidden states.
         label_column: the column that holds the labels of the loss.
         outputs: name of each output and what one value of it belongs to.
         architecture: the suffix of transformers' class, as in ``BertForSequenceClassification``.
     """
 
+    kind: ClassVar[str] = "head"
     name: ClassVar[str]
     uses_pooler: ClassVar[bool] = False
     label_column: ClassVar[str] = "labels"

@@ -1,52 +1,81 @@
-"""Which code computes a head or an objective on which backend; the code is imported when it is first used."""
+"""Which code computes a description on which backend: one registration, and one look-up.
+
+    plugin     Implementation(Regression, "torch", "bertcore_torch.heads:RegressionHead")
+                    | bertcore_register_implementations
+    registry   "head regression on torch" -> that string, still not imported
+                    | SessionSpecification.code_of
+    session    specification.code_of(head) -> the class RegressionHead
+
+A description says what is to be computed and holds no code of any framework: a head, an encoder (a ``BertConfig``), an
+objective. It is known by its kind and its name, as everything that plugins bring is known by a name; so a subclass
+that keeps both is computed as its parent is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
-from bertcore.contracts.head import Head
-from bertcore.contracts.objective import Objective
 from bertcore.errors import PluginError
 
 
+class Description(Protocol):
+    """What a backend can be asked to compute.
+
+    Class attributes:
+        kind: ``head``, ``encoder`` or ``objective``.
+        name: its name among those of its kind.
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+
+
+CodeOf = Callable[[Description], Any]
+"""One backend's code for a description; raises ``UsageError`` where there is none, ``PluginError`` where it is broken.
+
+What the code must be is said by the backend: of bertcore's, in the modules ``heads``, ``encoder`` and ``objectives``.
+"""
+
+
 @dataclass(frozen=True)
-class HeadImplementation:
-    """The code of one head for one backend.
+class Implementation:
+    """The code with which one backend computes one description.
 
     Attributes:
-        head: the description that is implemented.
-        backend: name of the backend.
-        target: ``module:attribute``; what it must be is said by the backend's documentation.
+        description: class of the description.
+        backend: name of the backend, one's own or another's.
+        code: ``module:attribute``; a string, so that listings import no framework.
     """
 
-    head: type[Head]
+    description: type[Description]
     backend: str
-    target: str
+    code: str
+
+    @property
+    def name(self) -> str:
+        """As in ``head regression on torch``."""
+        return implementation_name(self.description, self.backend)
+
+    def load(self) -> Any:
+        """Imports the code.
+
+        Raises:
+            PluginError: it cannot be imported; the cause is chained.
+        """
+        module, _, attribute = self.code.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except Exception as error:
+            raise PluginError(
+                f"{self.code} cannot be imported, the code of the {self.name}: {type(error).__name__}: {error}",
+                "repair or uninstall the plugin that registered it",
+                code="plugin-broken",
+            ) from error
 
 
-@dataclass(frozen=True)
-class ObjectiveImplementation:
-    """The code of one objective for one backend; attributes as in :class:`HeadImplementation`."""
-
-    objective: type[Objective]
-    backend: str
-    target: str
-
-
-def load_target(target: str) -> Any:
-    """Imports ``module:attribute``.
-
-    Raises:
-        PluginError: it cannot be imported; the cause is chained.
-    """
-    module, _, attribute = target.partition(":")
-    try:
-        return getattr(import_module(module), attribute)
-    except Exception as error:
-        raise PluginError(
-            f"{target} cannot be imported: {type(error).__name__}: {error}",
-            "repair or uninstall the plugin that registered it",
-            code="plugin-broken",
-        ) from error
+def implementation_name(description: Description | type[Description], backend: str) -> str:
+    """The name under which the code of a description on a backend is registered and looked up."""
+    return f"{description.kind} {description.name} on {backend}"

@@ -1,7 +1,7 @@
 """Objectives: frozen descriptions of what a training step minimizes.
 
 The default is the head's own loss. An objective that needs a second forward pass (R-Drop, FGM, distillation) is a
-description of its own, with an implementation per backend registered by ``bertcore_register_objectives``.
+description of its own, with an :class:`~bertcore.contracts.implementations.Implementation` for each backend.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bertcore.contracts.head import Head
 class Objective:
     """Base of all objectives; a subclass is a frozen dataclass whose fields are its options (all with defaults)."""
 
+    kind: ClassVar[str] = "objective"
     name: ClassVar[str]
 
     def loss_count(self, head: Head, batch: Batch) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -60,17 +61,13 @@ class ComputeTarget:
             source: the model.
             head: what stands on top of it.
             workload: what the session will be fed.
-            registry: where the code of head and objective is found.
+            registry: where the code of encoder, head and objective is found.
             training: None for a session that only predicts.
 
         Raises:
-            UsageError: the backend has no code for the head or the objective.
+            UsageError: the backend has no code for the encoder, the head or the objective.
             DeviceError: the device cannot be used.
         """
-        name = self.backend.name
-        objective = ""
-        if training is not None:
-            objective = registry.objective_implementation(training.objective, name)
         return self.backend.open(
             SessionSpecification(
                 config=source.config,
@@ -80,9 +77,8 @@ class ComputeTarget:
                 precision=self.precision,
                 prediction_precision=self.prediction_precision,
                 workload=workload,
+                code_of=partial(registry.code_of, self.backend.name),
                 training=training,
-                head_implementation=registry.head_implementation(head, name),
-                objective_implementation=objective,
             )
         )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bertcore.contracts.converter import WeightConverter
     from bertcore.contracts.events import TrackerFactory
     from bertcore.contracts.family import ModelFamily
-    from bertcore.contracts.implementations import HeadImplementation, ObjectiveImplementation
+    from bertcore.contracts.implementations import Implementation
     from bertcore.contracts.record_format import RecordFormat
     from bertcore.contracts.task import Task
 
@@ -45,13 +45,8 @@ def bertcore_register_families() -> list[ModelFamily]:  # type: ignore[empty-bod
 
 
 @hookspec
-def bertcore_register_heads() -> list[HeadImplementation]:  # type: ignore[empty-body]
-    """Returns the code with which one backend computes one head."""
-
-
-@hookspec
-def bertcore_register_objectives() -> list[ObjectiveImplementation]:  # type: ignore[empty-body]
-    """Returns the code with which one backend computes one objective."""
+def bertcore_register_implementations() -> list[Implementation]:  # type: ignore[empty-body]
+    """Returns the code with which backends compute heads, encoders and objectives."""
 
 
 @hookspec

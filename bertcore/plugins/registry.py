@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 from bertcore.contracts.backend import Backend
 from bertcore.contracts.converter import WeightConverter
 from bertcore.contracts.events import TrackerFactory
 from bertcore.contracts.family import ModelFamily
-from bertcore.contracts.head import Head
-from bertcore.contracts.implementations import HeadImplementation, ObjectiveImplementation
+from bertcore.contracts.implementations import Description, Implementation, implementation_name
 from bertcore.contracts.objective import Objective
 from bertcore.contracts.record_format import RecordFormat
 from bertcore.contracts.task import Task
@@ -73,14 +72,9 @@ class Registry:
         return self._gather("bertcore_register_record_formats", RecordFormat, "record format")
 
     @cached_property
-    def heads(self) -> Mapping[str, Entry[HeadImplementation]]:
-        """Implementations of heads by ``HEAD on BACKEND``."""
-        return self._gather("bertcore_register_heads", HeadImplementation, "head", _head_key)
-
-    @cached_property
-    def objectives(self) -> Mapping[str, Entry[ObjectiveImplementation]]:
-        """Implementations of objectives by ``OBJECTIVE on BACKEND``."""
-        return self._gather("bertcore_register_objectives", ObjectiveImplementation, "objective", _objective_key)
+    def implementations(self) -> Mapping[str, Entry[Implementation]]:
+        """Code of descriptions by ``KIND NAME on BACKEND``, as ``head regression on torch``."""
+        return self._gather("bertcore_register_implementations", Implementation, "")
 
     def task(self, name: str) -> Task:
         """Returns a task.
@@ -111,67 +105,77 @@ class Registry:
         """Returns a format of record files; raises as :meth:`task` does."""
         return self._find(self.record_formats, name, "record format")
 
-    def head_implementation(self, head: Head, backend: str) -> str:
-        """Returns the target of the code that computes a head on a backend; raises as :meth:`task` does."""
-        return self._find(self.heads, f"{head.name} on {backend}", "head").target
+    def code_of(self, backend: str, description: Description) -> Any:
+        """Imports and returns the code with which a backend computes a head, an encoder or an objective.
+
+        Raises:
+            UsageError: no plugin brings any.
+            PluginError: it cannot be imported.
+        """
+        entry = self.implementations.get(implementation_name(description, backend))
+        if entry is None:
+            self._raise_missing(description, backend)
+        return entry.item.load()
 
     def objective(self, name: str, options: Mapping[str, Any], backend: str) -> Objective:
         """Builds the description of an objective that a backend can compute.
 
         Raises:
             UsageError: there is no such objective on this backend, or it has no such option.
+            PluginError: the plugin of this name is broken; shows its error in full.
         """
-        implementation = self._find(self.objectives, f"{name} on {backend}", "objective")
+        objectives = {
+            entry.item.description.name: Entry(entry.item.description, entry.record)
+            for entry in self.implementations.values()
+            if entry.item.backend == backend and entry.item.description.kind == Objective.kind
+        }
+        description = self._find(objectives, name, "objective", f" on {backend}")
         try:
-            return implementation.objective(**options)
+            return cast(type[Objective], description)(**options)
         except TypeError as error:
             raise UsageError(
                 f"train.objective_options: {error}", f"see the options of the objective {name!r}", code="argument-wrong"
             ) from None
 
-    def objective_implementation(self, objective: Objective, backend: str) -> str:
-        """Returns the target of the code that computes an objective on a backend; raises as :meth:`task` does."""
-        return self._find(self.objectives, f"{objective.name} on {backend}", "objective").target
-
     def gather_all(self) -> None:
         """Asks every plugin for everything, so that each record says what it provides and whether it failed."""
-        kinds = ("families", "backends", "tasks", "converters", "heads", "objectives", "trackers", "record_formats")
+        kinds = ("families", "backends", "tasks", "converters", "implementations", "trackers", "record_formats")
         for kind in kinds:
             getattr(self, kind)
 
-    def _gather(self, hook: str, kind: type[Item], noun: str, key: Any = None) -> dict[str, Entry[Item]]:
+    def _gather(self, hook: str, kind: type[Item], noun: str) -> dict[str, Entry[Item]]:
         found: dict[str, Entry[Item]] = {}
         for record, items in self.plugins.call(hook):
             for item in items:
                 if not isinstance(item, kind):
                     record.fail("failed", TypeError(f"{hook} returned {item!r}, which is no {kind.__name__}"))
                     continue
-                name = str(key(item) if key else getattr(item, "name", ""))
+                name = str(getattr(item, "name", ""))
                 if name in found:
                     other = found[name].record
-                    error = ValueError(f"{noun} {name!r} is registered by {other.name} ({other.distribution}) already")
+                    what = f"{noun} {name!r}".lstrip()
+                    error = ValueError(f"{what} is registered by {other.name} ({other.distribution}) already")
                     record.fail("failed", error)
                     continue
                 found[name] = Entry(item, record)
-                record.provides.append(f"{noun} {name}")
+                record.provides.append(f"{noun} {name}".lstrip())
         return found
 
-    def _find(self, found: Mapping[str, Entry[Item]], name: str, noun: str) -> Item:
+    def _find(self, found: Mapping[str, Entry[Item]], name: str, noun: str, where: str = "") -> Item:
         entry = found.get(name)
         if entry is None:
-            self._raise_unknown(found, name, noun)
+            self._raise_unknown(found, name, noun, where)
         return entry.item
 
-    def _raise_unknown(self, found: Mapping[str, Entry[Any]], name: str, noun: str) -> NoReturn:
-        plugin_name = name.partition(" on ")[0]
+    def _raise_unknown(self, found: Mapping[str, Entry[Any]], name: str, noun: str, where: str) -> NoReturn:
         for record in self.plugins.records:
-            if record.name == plugin_name and record.status == "blocked":
+            if record.name == name and record.status == "blocked":
                 raise UsageError(
                     f"the {noun} {name!r} is switched off by -p no:{record.name}",
                     "leave that option out",
                     code="plugin-switched-off",
                 )
-            if record.name == plugin_name and record.status != "ok":
+            if record.name == name and record.status != "ok":
                 raise PluginError(
                     f"the {noun} {name!r} is brought by the plugin {record.name} ({record.distribution}), which takes "
                     f"no part: {record.status}\n{record.details or record.error}",
@@ -180,16 +184,21 @@ class Registry:
                 )
         known = sorted(found)
         nearest = nearest_name(name, known)
-        broken = self.plugins.failures()
         remedy = f"did you mean {nearest!r}?" if nearest else f"installed: {', '.join(known) or 'none'}"
-        if broken:
-            remedy += f"; {len(broken)} broken plugin(s), see bertcore plugins"
-        raise UsageError(f"there is no {noun} {name!r}", remedy, code="name-unknown")
+        raise UsageError(f"there is no {noun} {name!r}{where}", remedy + self._broken(), code="name-unknown")
 
+    def _raise_missing(self, description: Description, backend: str) -> NoReturn:
+        kind, name = description.kind, description.name
+        code = (entry.item for entry in self.implementations.values())
+        able = sorted(item.backend for item in code if (item.description.kind, item.description.name) == (kind, name))
+        raise UsageError(
+            f"the backend {backend} has no code for the {kind} {name!r}",
+            (f"use --backend {' or '.join(able)}, or " if able else "")
+            + f'let a plugin register Implementation({type(description).__name__}, "{backend}", "MODULE:CLASS") in '
+            f"bertcore_register_implementations{self._broken()}",
+            code="implementation-missing",
+        )
 
-def _head_key(item: HeadImplementation) -> str:
-    return f"{item.head.name} on {item.backend}"
-
-
-def _objective_key(item: ObjectiveImplementation) -> str:
-    return f"{item.objective.name} on {item.backend}"
+    def _broken(self) -> str:
+        broken = len(self.plugins.failures())
+        return f"; {broken} broken plugin(s), see bertcore plugins" if broken else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import mindspore
@@ -28,6 +29,7 @@ from bertcore.contracts.bert_config import BertConfig
 from bertcore.families.bert import BertFamily
 from bertcore.heads import TokenClassification
 from bertcore.numerics.crf import reference
+from bertcore.plugins.registry import Registry
 
 pytestmark = pytest.mark.mindspore
 
@@ -169,8 +171,8 @@ def test_frozen_transitions_stay_and_the_rest_learns(monkeypatch: pytest.MonkeyP
             precision="fp32",
             prediction_precision="fp32",
             workload=Workload(lengths, lengths, len(lengths), len(lengths), 24),
+            code_of=partial(Registry().code_of, "mindspore"),
             training=TrainingSpecification(groups, dropout=False),
-            head_implementation="bertcore_mindspore.heads:TokenClassificationHead",
         )
     )
     generator = np.random.default_rng(9)

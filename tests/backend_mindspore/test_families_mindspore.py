@@ -10,6 +10,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,8 @@ def open_session(
             precision="fp32",
             prediction_precision="fp32",
             workload=Workload(lengths if training else lengths[:0], lengths, len(lengths), len(lengths), max(LENGTHS)),
+            code_of=partial(registry.code_of, "mindspore"),
             training=training,
-            head_implementation=registry.head_implementation(head, "mindspore"),
         )
     )
     found = dict(oracle.named_parameters())

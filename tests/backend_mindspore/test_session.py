@@ -10,6 +10,7 @@ import resource
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from bertcore.contracts.parameters import Parameters
 from bertcore.errors import ConfigError
 from bertcore.families.bert import BertFamily
 from bertcore.heads import SequenceClassification, TokenClassification
+from bertcore.plugins.registry import Registry
 from bertcore.testing.gradients import gradients_of, showing_gradients
 from bertcore.tokenization.tokenizer import Tokenizer
 
@@ -41,10 +43,7 @@ pytestmark = pytest.mark.mindspore
 
 HEAD = SequenceClassification(("entailment", "not_entailment"))
 TAGS = TokenClassification(("a", "b", "c"))
-TARGETS = {
-    "sequence_classification": "bertcore_mindspore.heads:SequenceClassificationHead",
-    "token_classification": "bertcore_mindspore.heads:TokenClassificationHead",
-}
+CODE_OF = partial(Registry().code_of, "mindspore")
 GROUPS = (ParameterGroup("no decay", r"bias$|LayerNorm", 5e-5, 0.0), ParameterGroup("rest", ".", 5e-5, 0.01))
 NO_DROPOUT = TrainingSpecification(GROUPS, dropout=False)
 GRADIENTS = showing_gradients(NO_DROPOUT)
@@ -119,8 +118,8 @@ class RealModel:
             precision="fp32",
             prediction_precision="fp32",
             workload=Workload(lengths, lengths, 32, 64, self.config.max_length),
+            code_of=CODE_OF,
             training=training,
-            head_implementation=TARGETS[head.name],
         )
         session = MindSporeBackend().open(dataclasses.replace(specification, **changes))
         session.load(parameters_of(oracle, table))
@@ -392,7 +391,9 @@ def test_an_objective_with_a_second_pass_and_moved_embeddings(tiny_model: RealMo
     batch = tiny_model.batch(range(5), max_length=40)
 
     def loss(objective: str, training: TrainingSpecification) -> float:
-        session = tiny_session(training, objective_implementation=f"{__name__}:{objective}")
+        session = tiny_session(
+            training, code_of=lambda asked: globals()[objective] if asked.kind == "objective" else CODE_OF(asked)
+        )
         return session.train_step([batch], context(0, 5.0)).loss_sum
 
     plain = tiny_session(NO_DROPOUT).train_step([batch], context(0, 5.0)).loss_sum

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,9 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.families.bert import BertFamily
 from bertcore.heads import SequenceClassification
+from bertcore.plugins.registry import Registry
 from bertcore.tokenization.tokenizer import Tokenizer
 
-HEADS = {
-    "sequence_classification": "bertcore_torch.heads:SequenceClassificationHead",
-    "regression": "bertcore_torch.heads:RegressionHead",
-    "token_classification": "bertcore_torch.heads:TokenClassificationHead",
-    "span_extraction": "bertcore_torch.heads:SpanExtractionHead",
-}
 GROUPS = (ParameterGroup("no decay", r"bias$|LayerNorm", 5e-5, 0.0), ParameterGroup("rest", ".", 5e-5, 0.01))
 
 
@@ -52,9 +48,8 @@ def specification_of(
         precision="fp32",
         prediction_precision="fp32",
         workload=Workload(lengths, lengths, 32, 32, config.max_length),
+        code_of=partial(Registry().code_of, "torch"),
         training=training,
-        head_implementation=HEADS[head.name],
-        objective_implementation="bertcore_torch.objectives:HeadLossObjective",
     )
     return dataclasses.replace(specification, **changes)
 

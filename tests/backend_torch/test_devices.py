@@ -35,7 +35,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, kind: str, count: int) -> None:
 def test_the_table_is_read_without_torch() -> None:
     code = (
         "import sys; from bertcore_torch import plugin; backend, = plugin.bertcore_register_backends();"
-        "plugin.bertcore_register_heads(); plugin.bertcore_register_objectives();"
+        "plugin.bertcore_register_implementations();"
         "print(list(backend.devices), 'torch' in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

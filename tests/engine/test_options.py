@@ -192,7 +192,7 @@ def test_grouping_by_length_takes_other_batches(train: Train) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"objective": "head_los"}, UsageError, "did you mean 'head_loss on torch'"),
+        ({"objective": "head_los"}, UsageError, "did you mean 'head_loss'"),
         ({"objective_options": {"weight": 2}}, UsageError, "weight"),
         ({"epochs": 0.0}, ConfigError, "train.epochs = 0.0"),
         ({"epochs": float("inf")}, ConfigError, "train.epochs = inf"),

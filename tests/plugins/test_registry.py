@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -11,13 +13,14 @@ from typing import Any, ClassVar
 import pytest
 
 from bertcore import hookimpl
+from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.events import TrackerFactory
-from bertcore.contracts.implementations import HeadImplementation, ObjectiveImplementation, load_target
+from bertcore.contracts.implementations import Implementation
 from bertcore.contracts.objective import HeadLoss, Objective
 from bertcore.contracts.record_format import RecordFormat
 from bertcore.errors import PluginError, UsageError
 from bertcore.families.bert import BertFamily
-from bertcore.heads import Regression, SequenceClassification
+from bertcore.heads import Regression
 from bertcore.plugins.discovery import Plugins
 from bertcore.plugins.registry import Registry
 
@@ -82,27 +85,80 @@ def test_record_formats_are_found_under_their_name():
     assert registry.plugins.records[0].provides == ["record format punched"]
 
 
-def test_heads_and_objectives_are_found_by_backend():
-    heads = [
-        HeadImplementation(SequenceClassification, "torch", "a:B"),
-        HeadImplementation(SequenceClassification, "mindspore", "c:D"),
-    ]
-    objectives = [ObjectiveImplementation(HeadLoss, "torch", "e:F"), ObjectiveImplementation(Weighted, "torch", "g:H")]
+def implementations(*items: Implementation) -> object:
+    return plugin_with("bertcore_register_implementations", lambda: list(items))
+
+
+@dataclass(frozen=True)
+class Doubled(Regression):
+    """A head of a third party."""
+
+    name: ClassVar[str] = "doubled"
+
+
+@dataclass(frozen=True)
+class Strict(Regression):
+    """What a backend computes as it does its parent, for it keeps the name."""
+
+
+def test_code_is_found_by_backend_and_kind_of_description_and_is_imported_then():
     registry = registry_of(
-        heads=plugin_with("bertcore_register_heads", lambda: heads),
-        objectives=plugin_with("bertcore_register_objectives", lambda: objectives),
+        backend=implementations(
+            Implementation(Regression, "torch", "json:dumps"),
+            Implementation(Regression, "mindspore", "json:loads"),
+            Implementation(BertConfig, "torch", "math:sqrt"),
+            Implementation(HeadLoss, "torch", "a_module_that_nobody_has:x"),
+        ),
+        third_party=implementations(Implementation(Doubled, "torch", "math:exp")),
     )
-    head = SequenceClassification(("no", "yes"))
-    assert registry.head_implementation(head, "torch") == "a:B"
-    assert registry.head_implementation(head, "mindspore") == "c:D"
+    assert registry.code_of("torch", Regression()) is json.dumps
+    assert registry.code_of("mindspore", Regression()) is json.loads
+    assert registry.code_of("torch", Doubled()) is math.exp
+    assert registry.code_of("torch", Strict()) is json.dumps
+    assert registry.code_of("torch", BertConfig(9, 8, 1, 2, 4)) is math.sqrt
+    assert list(registry.implementations)[-1] == "head doubled on torch"
+    assert registry.plugins.records[0].provides[:2] == ["head regression on torch", "head regression on mindspore"]
+    with pytest.raises(PluginError, match="a_module_that_nobody_has:x cannot be imported, the code of the objective"):
+        registry.code_of("torch", HeadLoss())
+
+
+def test_a_backend_without_code_for_a_head_says_what_to_register_and_who_has_it():
+    registry = registry_of(first=implementations(Implementation(Doubled, "torch", "math:exp")))
+    with pytest.raises(UsageError) as caught:
+        registry.code_of("mindspore", Doubled())
+    assert caught.value.cause == "the backend mindspore has no code for the head 'doubled'"
+    assert caught.value.remedy.startswith("use --backend torch, or let a plugin register ")
+    assert 'Implementation(Doubled, "mindspore", "MODULE:CLASS")' in caught.value.remedy
+    assert "bertcore_register_implementations" in caught.value.remedy
+    assert caught.value.code == "implementation-missing"
+    with pytest.raises(UsageError) as caught:
+        registry.code_of("torch", Regression())
+    assert "--backend" not in caught.value.remedy
+
+
+def test_code_that_is_registered_twice_keeps_the_first_and_names_both():
+    twice = Implementation(Regression, "torch", "json:dumps"), Implementation(Regression, "torch", "json:loads")
+    registry = registry_of(first=implementations(twice[0]), second=implementations(twice[1]))
+    assert registry.code_of("torch", Regression()) is json.dumps
+    (failure,) = registry.plugins.failures()
+    assert failure.name == "second"
+    assert "'head regression on torch' is registered by first" in failure.error
+
+
+def test_objectives_are_found_by_name_among_those_of_a_backend():
+    registry = registry_of(
+        first=implementations(
+            Implementation(HeadLoss, "torch", "e:F"),
+            Implementation(Weighted, "torch", "g:H"),
+            Implementation(Regression, "mindspore", "i:J"),
+        )
+    )
     assert registry.objective("head_loss", {}, "torch") == HeadLoss()
-    assert registry.objective_implementation(HeadLoss(), "torch") == "e:F"
     assert registry.objective("weighted", {"weight": 2.5}, "torch") == Weighted(2.5)
-    assert registry.objective_implementation(Weighted(2.5), "torch") == "g:H"
-    with pytest.raises(UsageError, match="regression on torch"):
-        registry.head_implementation(Regression(), "torch")
-    with pytest.raises(UsageError, match="weighted on mindspore"):
+    with pytest.raises(UsageError, match="there is no objective 'weighted' on mindspore"):
         registry.objective("weighted", {}, "mindspore")
+    with pytest.raises(UsageError, match="there is no objective 'regression' on mindspore"):
+        registry.objective("regression", {}, "mindspore")
     with pytest.raises(UsageError, match="wieght"):
         registry.objective("weighted", {"wieght": 2.5}, "torch")
 
@@ -175,8 +231,7 @@ def test_the_plugins_of_this_environment_are_all_well():
     assert [record.name for record in registry.plugins.records if not record.provides] == []
 
 
-def test_a_target_that_cannot_be_imported_is_named():
-    assert load_target("json:dumps")([1]) == "[1]"
-    for target in ("a_module_that_nobody_has:x", "json:no_such_attribute"):
-        with pytest.raises(PluginError, match=target):
-            load_target(target)
+def test_code_that_cannot_be_imported_is_named():
+    for code in ("a_module_that_nobody_has:x", "json:no_such_attribute"):
+        with pytest.raises(PluginError, match=code):
+            Implementation(Regression, "torch", code).load()

@@ -37,7 +37,7 @@ class TestUndeclared(BackendConformance):
 OWN_HEAD = """
 from dataclasses import dataclass
 
-from bertcore import HeadImplementation, Regression, hookimpl
+from bertcore import Implementation, Regression, hookimpl
 from bertcore.testing import BackendConformance
 from bertcore.testing.heads import register
 from bertcore.testing.heads.regression import RegressionReference
@@ -73,17 +73,17 @@ register(HalvedReference())
 class Right(ReferenceNumpy):
     @staticmethod
     @hookimpl
-    def bertcore_register_heads():
-        right = HeadImplementation(Halved, "reference-numpy", "test_module:HalvedLoss")
-        return [*ReferenceNumpy.bertcore_register_heads(), right]
+    def bertcore_register_implementations():
+        right = Implementation(Halved, "reference-numpy", "test_module:HalvedLoss")
+        return [*ReferenceNumpy.bertcore_register_implementations(), right]
 
 
 class Wrong(ReferenceNumpy):
     @staticmethod
     @hookimpl
-    def bertcore_register_heads():
-        wrong = HeadImplementation(Halved, "reference-numpy", "bertcore_example.reference_heads:RegressionLoss")
-        return [*ReferenceNumpy.bertcore_register_heads(), wrong]
+    def bertcore_register_implementations():
+        wrong = Implementation(Halved, "reference-numpy", "bertcore_example.reference_heads:RegressionLoss")
+        return [*ReferenceNumpy.bertcore_register_implementations(), wrong]
 
 
 class TestRight(BackendConformance):

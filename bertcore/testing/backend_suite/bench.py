@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import ClassVar
 
 import numpy as np
@@ -21,7 +21,7 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
-from bertcore.contracts.objective import HeadLoss
+from bertcore.contracts.implementations import implementation_name
 from bertcore.contracts.parameters import Parameters
 from bertcore.testing.backend_suite.samples import CONFIG, DROPOUT, LENGTHS, MAX_LENGTH, UPDATES, random_parameters
 from bertcore.testing.gaps import Gap
@@ -55,9 +55,8 @@ class Bench:
             precision="fp32",
             prediction_precision="fp32",
             workload=Workload(lengths if training else none, lengths, len(lengths), len(lengths), MAX_LENGTH),
+            code_of=partial(self.registry.code_of, self.backend.name),
             training=training,
-            head_implementation=self.registry.head_implementation(head, self.backend.name),
-            objective_implementation=self.registry.objective_implementation(HeadLoss(), self.backend.name),
         )
 
     def session(
@@ -74,7 +73,7 @@ class Bench:
 
     def registered(self, head: Head) -> bool:
         """Whether the plugin brings code for this head on its backend."""
-        return f"{head.name} on {self.backend.name}" in self.registry.heads
+        return implementation_name(head, self.backend.name) in self.registry.implementations
 
     def first_head(self) -> Head:
         """One head that the plugin registers for its backend."""
@@ -163,7 +162,8 @@ class BackendSuite(Suite):
 
 @cache
 def _registered_heads(plugin: str) -> frozenset[str]:
-    return frozenset(name.partition(" on ")[0] for name in load_plugin(plugin).heads)
+    described = (entry.item.description for entry in load_plugin(plugin).implementations.values())
+    return frozenset(description.name for description in described if description.kind == Head.kind)
 
 
 class _Family(ModelFamily):

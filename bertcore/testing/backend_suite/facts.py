@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from bertcore.contracts.backend import PRECISIONS
+from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.implementations import implementation_name
 from bertcore.contracts.objective import HeadLoss
 from bertcore.errors import DeviceError
 from bertcore.testing.backend_suite.asserts import assert_two_lines
@@ -38,8 +40,9 @@ class Facts(BackendSuite):
         assert converter
         assert isinstance(backend.distributed, bool)
         assert any(map(bench.registered, descriptions().values())), "the plugin registers no head for its backend"
-        objective = f"{HeadLoss.name} on {backend.name}"
-        assert objective in bench.registry.objectives, "the plugin registers no objective: a run needs the heads' loss"
+        for description, needed in ((BertConfig, "encoder"), (HeadLoss, "objective: a run needs the heads' loss")):
+            name = implementation_name(description, backend.name)
+            assert name in bench.registry.implementations, f"the plugin registers no {needed}"
 
     def test_listing_imports_no_framework(self, bench: Bench) -> None:
         """Loading the plugin, calling its hooks and reading static facts import none of the backend's packages."""

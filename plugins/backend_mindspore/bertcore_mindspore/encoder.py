@@ -1,6 +1,8 @@
 """BERT's encoder (Devlin et al., arXiv 1810.04805) as a cell on static positions.
 
 The positions are ``bins`` of one length in a row; all linear layers see them as ``[tokens, hidden]``.
+
+The code of an encoder for this backend is a cell like :class:`Encoder`, with its arguments and its ``construct``.
 """
 
 from __future__ import annotations

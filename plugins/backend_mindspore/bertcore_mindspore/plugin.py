@@ -8,7 +8,7 @@ from bertcore.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from bertcore.contracts.backend import Backend
-    from bertcore.contracts.implementations import HeadImplementation, ObjectiveImplementation
+    from bertcore.contracts.implementations import Implementation
     from bertcore.contracts.record_format import RecordFormat
 
 
@@ -21,24 +21,21 @@ def bertcore_register_backends() -> list[Backend]:
 
 
 @hookimpl
-def bertcore_register_heads() -> list[HeadImplementation]:
-    """Registers the heads that MindSpore computes."""
-    from bertcore.contracts.implementations import HeadImplementation
+def bertcore_register_implementations() -> list[Implementation]:
+    """What MindSpore computes: BERT's encoder, the heads of the core and their loss."""
+    from bertcore.contracts.bert_config import BertConfig
+    from bertcore.contracts.implementations import Implementation
+    from bertcore.contracts.objective import HeadLoss
     from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 
     return [
-        HeadImplementation(head, "mindspore", f"bertcore_mindspore.heads:{head.__name__}Head")
-        for head in (SequenceClassification, Regression, TokenClassification, SpanExtraction)
+        Implementation(BertConfig, "mindspore", "bertcore_mindspore.encoder:Encoder"),
+        Implementation(SequenceClassification, "mindspore", "bertcore_mindspore.heads:SequenceClassificationHead"),
+        Implementation(Regression, "mindspore", "bertcore_mindspore.heads:RegressionHead"),
+        Implementation(TokenClassification, "mindspore", "bertcore_mindspore.heads:TokenClassificationHead"),
+        Implementation(SpanExtraction, "mindspore", "bertcore_mindspore.heads:SpanExtractionHead"),
+        Implementation(HeadLoss, "mindspore", "bertcore_mindspore.objectives:HeadLossObjective"),
     ]
-
-
-@hookimpl
-def bertcore_register_objectives() -> list[ObjectiveImplementation]:
-    """Registers the objectives that MindSpore computes."""
-    from bertcore.contracts.implementations import ObjectiveImplementation
-    from bertcore.contracts.objective import HeadLoss
-
-    return [ObjectiveImplementation(HeadLoss, "mindspore", "bertcore_mindspore.objectives:HeadLossObjective")]
 
 
 @hookimpl

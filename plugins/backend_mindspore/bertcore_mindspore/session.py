@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.implementations import load_target
 from bertcore.contracts.parameters import Parameters
 from bertcore.numerics.optimization import LazyStepResult
 from bertcore_mindspore.devices import DeviceKind
@@ -34,8 +33,6 @@ from bertcore_mindspore.shapes import (
 DTYPES: Mapping[Precision, mindspore.Type] = MappingProxyType(
     {"fp32": mindspore.float32, "bf16": mindspore.bfloat16, "fp16": mindspore.float16}
 )
-
-HEAD_LOSS = "bertcore_mindspore.objectives:HeadLossObjective"
 
 
 class Forward(nn.Cell):
@@ -155,7 +152,7 @@ class MindSporeSession(Session):
 
     Raises:
         ConfigError: a parameter belongs to no group.
-        UsageError: the head is not computed here.
+        UsageError: the encoder, the head or the objective is not computed here.
     """
 
     def __init__(self, specification: SessionSpecification, device: DeviceKind) -> None:
@@ -169,7 +166,8 @@ class MindSporeSession(Session):
             name: Parameter(Tensor(np.zeros(spec.shape, dtype=np.float32)), name=name)
             for name, spec in specification.table.items()
         }
-        self._head_class = load_target(specification.head_implementation)
+        self._encoder_class: type[Encoder] = specification.code_of(specification.config)
+        self._head_class = specification.code_of(specification.head)
         self._choose_shapes()
         silent = DropoutPlan(self._config, head_per=None, forward_passes=1, active=False)
         forward = self._forward(specification.prediction_precision, silent)
@@ -183,8 +181,7 @@ class MindSporeSession(Session):
     def _prepare_training(self) -> None:
         specification, training = self._specification, self._specification.training
         assert training is not None
-        target = specification.objective_implementation or HEAD_LOSS
-        objective: Any = load_target(target)(training.objective)
+        objective: Any = specification.code_of(training.objective)(training.objective)
         self._dropout = DropoutPlan(
             self._config,
             head_per=self._head_class.dropout_per,
@@ -278,7 +275,7 @@ class MindSporeSession(Session):
         return shapes
 
     def _forward(self, precision: Precision, dropout: DropoutPlan) -> Forward:
-        encoder = Encoder(self._config, self._parameters, self._device, DTYPES[precision], dropout)
+        encoder = self._encoder_class(self._config, self._parameters, self._device, DTYPES[precision], dropout)
         head = self._head_class(self._config, self._specification.head, self._parameters, self._device, dropout)
         return Forward(encoder, head)
 

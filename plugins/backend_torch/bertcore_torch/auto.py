@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.family import ModelFamily
@@ -41,9 +41,14 @@ _MAX_LENGTH = 512
 class AutoConfig(BertConfig):
     """Sizes of a foreign encoder, as far as bertcore needs them, and its whole configuration.
 
+    Class attributes:
+        name: another encoder than BERT's, so that a backend without code for it says so.
+
     Further attributes:
         config_json: content of ``config.json``.
     """
+
+    name: ClassVar[str] = "transformers"
 
     config_json: str = "{}"
 

@@ -2,6 +2,9 @@
 
 Devlin et al. 2019, arXiv 1810.04805; the layers are those of google-research/bert (layer normalization after the
 residual). Its tests compare it with the usual padded form, row by row and mask by mask.
+
+The code of an encoder for this backend is a class like :class:`PackedModel`, a torch module of encoder and head, made
+by ``Class(config, kind, head)``, with ``has_buffers``, ``lay_out``, ``forward`` and ``canonical_names``.
 """
 
 from __future__ import annotations
@@ -137,11 +140,16 @@ class PackedEncoder(nn.Module):
 class PackedModel(nn.Module):
     """The encoder with a head on top.
 
+    Class attributes:
+        has_buffers: whether building it on a device computes anything beside its parameters.
+
     Args:
         config: sizes of the encoder.
         kind: building blocks of the device.
         head: the head, which reads what :attr:`HeadModule.reads` says.
     """
+
+    has_buffers = False
 
     def __init__(self, config: BertConfig, kind: DeviceKind, head: HeadModule) -> None:
         super().__init__()

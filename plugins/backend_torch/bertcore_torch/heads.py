@@ -1,6 +1,6 @@
 """The heads of the core on torch, and what a head of a third party must be.
 
-The target of a ``HeadImplementation`` for this backend is a class like those below: a torch module made by
+The code of a head for this backend is a class like those below: a torch module made by
 ``Class(config, head)``, whose parameters have the canonical names that the head's ``parameter_table`` adds, with
 
 - ``reads``, of the class or the instance: ``pooled`` (the pooled first token of each row, which only models with

@@ -1,7 +1,7 @@
 """What a training step minimizes on torch, and what an objective of a third party must be.
 
-The target of an ``ObjectiveImplementation`` for this backend is a class, made once for a session by
-``Class(objective)`` from the objective's description, with one method
+The code of an objective for this backend is a class, made once for a session by ``Class(objective)`` from the
+objective's description, with one method
 
     loss_sum(forward, batch) -> Tensor
 

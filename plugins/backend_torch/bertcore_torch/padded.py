@@ -19,7 +19,9 @@ from bertcore_torch.probe import padding_matters
 
 
 class PaddedModel(nn.Module):
-    """An encoder of transformers with a head on top; arguments and methods as those of ``PackedModel``."""
+    """An encoder of transformers with a head on top; arguments, attributes and methods as those of ``PackedModel``."""
+
+    has_buffers = True
 
     def __init__(self, config: AutoConfig, kind: DeviceKind, head: HeadModule) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ from bertcore.plugins.hookspecs import hookimpl
 if TYPE_CHECKING:
     from bertcore.contracts.backend import Backend
     from bertcore.contracts.family import ModelFamily
-    from bertcore.contracts.implementations import HeadImplementation, ObjectiveImplementation
+    from bertcore.contracts.implementations import Implementation
 
 
 @hookimpl
@@ -29,23 +29,21 @@ def bertcore_register_families() -> list[ModelFamily]:
 
 
 @hookimpl
-def bertcore_register_heads() -> list[HeadImplementation]:
-    """The heads of the core on torch."""
-    from bertcore.contracts.implementations import HeadImplementation
+def bertcore_register_implementations() -> list[Implementation]:
+    """What torch computes: two forms of an encoder, the heads of the core and their loss."""
+    from bertcore.contracts.bert_config import BertConfig
+    from bertcore.contracts.implementations import Implementation
+    from bertcore.contracts.objective import HeadLoss
     from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 
+    from bertcore_torch.auto import AutoConfig
+
     return [
-        HeadImplementation(SequenceClassification, "torch", "bertcore_torch.heads:SequenceClassificationHead"),
-        HeadImplementation(Regression, "torch", "bertcore_torch.heads:RegressionHead"),
-        HeadImplementation(TokenClassification, "torch", "bertcore_torch.heads:TokenClassificationHead"),
-        HeadImplementation(SpanExtraction, "torch", "bertcore_torch.heads:SpanExtractionHead"),
+        Implementation(BertConfig, "torch", "bertcore_torch.encoder:PackedModel"),
+        Implementation(AutoConfig, "torch", "bertcore_torch.padded:PaddedModel"),
+        Implementation(SequenceClassification, "torch", "bertcore_torch.heads:SequenceClassificationHead"),
+        Implementation(Regression, "torch", "bertcore_torch.heads:RegressionHead"),
+        Implementation(TokenClassification, "torch", "bertcore_torch.heads:TokenClassificationHead"),
+        Implementation(SpanExtraction, "torch", "bertcore_torch.heads:SpanExtractionHead"),
+        Implementation(HeadLoss, "torch", "bertcore_torch.objectives:HeadLossObjective"),
     ]
-
-
-@hookimpl
-def bertcore_register_objectives() -> list[ObjectiveImplementation]:
-    """The head's own loss on torch."""
-    from bertcore.contracts.implementations import ObjectiveImplementation
-    from bertcore.contracts.objective import HeadLoss
-
-    return [ObjectiveImplementation(HeadLoss, "torch", "bertcore_torch.objectives:HeadLossObjective")]

@@ -9,15 +9,14 @@ from typing import Any
 import torch
 from bertcore.contracts.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.implementations import load_target
 from bertcore.contracts.parameters import Parameters
 from bertcore.numerics.optimization import LazyStepResult
 from torch import Tensor
 
-from bertcore_torch.auto import AutoConfig
 from bertcore_torch.devices import KINDS, resolve_device
 from bertcore_torch.dropout import Place
 from bertcore_torch.encoder import PackedModel
+from bertcore_torch.heads import HeadModule
 from bertcore_torch.objectives import Forward
 from bertcore_torch.optimizer import AdamW, FlatParameters, from_numpy, to_numpy
 from bertcore_torch.padded import PaddedModel
@@ -27,8 +26,6 @@ DTYPES: Mapping[Precision, torch.dtype] = MappingProxyType(
 )
 
 META = torch.device("meta")
-
-HEAD_LOSS = "bertcore_torch.objectives:HeadLossObjective"
 
 
 class TorchSession(Session):
@@ -50,6 +47,8 @@ class TorchSession(Session):
             precisions = (specification.precision, *precisions)
         self._device = resolve_device(specification.device, precisions)
         self._kind = KINDS[self._device.type]
+        self._model_class: type[PackedModel | PaddedModel] = specification.code_of(specification.config)
+        self._head_class: type[HeadModule] = specification.code_of(specification.head)
         names = self._build_model(META).canonical_names()
         groups = () if training is None else training.groups
         self._parameters = FlatParameters(specification.table, names, groups, self._device)
@@ -62,8 +61,7 @@ class TorchSession(Session):
             self._trained_parameters = {
                 name: parameter for name, parameter in self._trained_model.named_parameters() if parameter.requires_grad
             }
-            target = specification.objective_implementation or HEAD_LOSS
-            self._objective: Any = load_target(target)(training.objective)
+            self._objective: Any = specification.code_of(training.objective)(training.objective)
             self._optimizer = AdamW(
                 self._parameters, training, fused=self._kind.fused_adamw, scaled=specification.precision == "fp16"
             )
@@ -143,20 +141,15 @@ class TorchSession(Session):
 
     def _build_model(self, device: torch.device) -> PackedModel | PaddedModel:
         """Builds the model on a device, its parameters without values or with values that nobody reads."""
-        specification = self._specification
-        config = specification.config
+        config = self._specification.config
         with device:
-            head = load_target(specification.head_implementation)(config, specification.head)
-            if isinstance(config, AutoConfig):
-                return PaddedModel(config, self._kind, head)
-            return PackedModel(config, self._kind, head)
+            return self._model_class(config, self._kind, self._head_class(config, self._specification.head))
 
     def _model(self, precision: Precision) -> PackedModel | PaddedModel:
         """Returns the model of a precision, its parameters equal to the masters."""
         if precision not in self._models:
-            # A foreign module computes its buffers when it is built; all others are bound to the masters below.
-            foreign = isinstance(self._specification.config, AutoConfig)
-            model = self._build_model(self._device if foreign else META)
+            # Its parameters are bound to the masters below, and need no memory of their own.
+            model = self._build_model(self._device if self._model_class.has_buffers else META)
             values = self._parameters.values
             self._buffers[precision] = values if precision == "fp32" else values.to(DTYPES[precision])
             self._parameters.bind(model, self._buffers[precision])

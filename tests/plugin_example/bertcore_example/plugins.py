@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bertcore import LazyPlugin, hookimpl
 
 if TYPE_CHECKING:
-    from bertcore import Backend, HeadImplementation, ObjectiveImplementation, TrackerFactory
+    from bertcore import Backend, Implementation, TrackerFactory
 
 
 colour = LazyPlugin("bertcore_register_tasks", "bertcore_example.colour:ColourTask")
@@ -36,23 +36,17 @@ class ReferenceNumpy:
 
     @staticmethod
     @hookimpl
-    def bertcore_register_heads() -> list[HeadImplementation]:
-        """The heads of the backend; their code is imported when a session first needs it."""
-        from bertcore import HeadImplementation, Regression, SequenceClassification
+    def bertcore_register_implementations() -> list[Implementation]:
+        """What the backend computes; the code is imported when a session first needs it."""
+        from bertcore import BertConfig, HeadLoss, Implementation, Regression, SequenceClassification
 
-        module = "bertcore_example.reference_heads"
+        heads = "bertcore_example.reference_heads"
         return [
-            HeadImplementation(SequenceClassification, "reference-numpy", f"{module}:ClassificationLoss"),
-            HeadImplementation(Regression, "reference-numpy", f"{module}:RegressionLoss"),
+            Implementation(BertConfig, "reference-numpy", "bertcore.testing.reference:ReferenceModel"),
+            Implementation(SequenceClassification, "reference-numpy", f"{heads}:ClassificationLoss"),
+            Implementation(Regression, "reference-numpy", f"{heads}:RegressionLoss"),
+            Implementation(HeadLoss, "reference-numpy", f"{heads}:RowLoss"),  # the sum over the rows, nothing more
         ]
-
-    @staticmethod
-    @hookimpl
-    def bertcore_register_objectives() -> list[ObjectiveImplementation]:
-        """The loss of the heads, which every backend must have; this one needs no code beside that of its heads."""
-        from bertcore import HeadLoss, ObjectiveImplementation
-
-        return [ObjectiveImplementation(HeadLoss, "reference-numpy", "bertcore_example.reference_heads:RowLoss")]
 
 
 class RDrop:
@@ -60,13 +54,13 @@ class RDrop:
 
     @staticmethod
     @hookimpl
-    def bertcore_register_objectives() -> list[ObjectiveImplementation]:
-        """The objective ``r_drop``: its description, and where its torch code is."""
-        from bertcore import ObjectiveImplementation
+    def bertcore_register_implementations() -> list[Implementation]:
+        """The objective ``r_drop`` on torch."""
+        from bertcore import Implementation
 
         from bertcore_example.r_drop import RDropObjective
 
-        return [ObjectiveImplementation(RDropObjective, "torch", "bertcore_example.r_drop_torch:RDropLoss")]
+        return [Implementation(RDropObjective, "torch", "bertcore_example.r_drop_torch:RDropLoss")]
 
 
 class LossCsv:

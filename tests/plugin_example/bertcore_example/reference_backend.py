@@ -25,7 +25,6 @@ from bertcore import (
     StepContext,
     StepResult,
     UsageError,
-    load_target,
 )
 from bertcore.testing.reference import AdamW, ReferenceModel, clip_by_global_norm
 from numpy.typing import NDArray
@@ -88,7 +87,8 @@ class ReferenceSession(Session):
 
     def __init__(self, specification: SessionSpecification) -> None:
         self._specification = specification
-        self._head: RowLoss = load_target(specification.head_implementation)(specification.head)
+        self._model_class: type[ReferenceModel] = specification.code_of(specification.config)
+        self._head: RowLoss = specification.code_of(specification.head)(specification.head)
         self._label_column = specification.head.label_column
 
     def load(self, parameters: Parameters) -> None:
@@ -169,7 +169,7 @@ class ReferenceSession(Session):
         return next(index for index, group in rules if re.search(group.pattern, name))
 
     def _model(self) -> ReferenceModel:
-        return ReferenceModel(self._parameters, self._specification.config)
+        return self._model_class(self._parameters, self._specification.config)
 
 
 def _row(batch: Batch, row: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

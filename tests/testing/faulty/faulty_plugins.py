@@ -45,8 +45,7 @@ def backend_plugin(session: type[ReferenceSession]) -> SimpleNamespace:
 
     return SimpleNamespace(
         bertcore_register_backends=hookimpl(lambda: [Backend()]),
-        bertcore_register_heads=ReferenceNumpy.bertcore_register_heads,
-        bertcore_register_objectives=ReferenceNumpy.bertcore_register_objectives,
+        bertcore_register_implementations=ReferenceNumpy.bertcore_register_implementations,
     )
 
 
