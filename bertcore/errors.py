@@ -12,9 +12,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Self
 
-DOCUMENTATION = "docs/errors-and-exit-codes.md"
-"""The page that has an anchor for each code."""
-
 LONGEST_LINE = 4000
 """Characters of the longest line that an error shows; of a longer one the middle is left out."""
 
@@ -127,21 +124,6 @@ class BertcoreError(Exception):
     def cause(self) -> str:
         """The line that a user reads first: the place, if there is one, and the problem."""
         return self.problem if self.origin is None else f"{printable(str(self.origin))}: {self.problem}"
-
-    def as_json(self) -> dict[str, str | int | None]:
-        """What a program wants to know of it, as ``--json`` prints it."""
-        place = None if self.origin is None else self.origin.shown()
-        return {
-            "code": self.code,
-            "kind": type(self).__name__,
-            "exit_code": self.exit_code,
-            "file": None if place is None else place.file,
-            "line": None if place is None else place.line,
-            "part": None if place is None else place.part,
-            "problem": self.problem,
-            "remedy": self.remedy,
-            "documentation": f"{DOCUMENTATION}#{self.code}",
-        }
 
     def at(self, origin: Origin | None) -> Self:
         """The same error at another place."""

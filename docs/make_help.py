@@ -25,6 +25,7 @@ import bertcore
 from bertcore import api, errors
 from bertcore.cli import bertcore as command_line
 from bertcore.config import RunConfig, config_values, key_descriptions, known_keys
+from bertcore.error_codes import CATALOGUE
 
 DOCS = Path(__file__).resolve().parent
 WIDTH = 80
@@ -76,6 +77,19 @@ def exit_codes() -> str:
             meaning = re.sub(r" \(exit code \d+.*?\)", "", (inspect.getdoc(kind) or "").splitlines()[0])
             rows.append(f"| {kind.exit_code} | `{kind.__name__}` | {_cell(meaning)} |")
     return "\n".join(rows)
+
+
+def codes() -> str:
+    """Each kind of errors with an anchor, which is its code."""
+    parts = []
+    for kind, kinds in CATALOGUE.items():
+        parts += [f"### `{kind.__name__}`", "", f"#### {kind.code}", "", OWN_KIND, ""]
+        for code, found in kinds.items():
+            parts += [f"#### {code}", "", f"{found.when} {found.remedy}", ""]
+    return "\n".join(parts).rstrip()
+
+
+OWN_KIND = "An error of this class whose plugin names no kind."
 
 
 def functions() -> str:
@@ -172,6 +186,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "settings": settings,
     "exit codes": exit_codes,
+    "codes": codes,
     "functions": functions,
     "public names": public_names,
     "accuracy": accuracy,

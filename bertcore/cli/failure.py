@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from bertcore.errors import DOCUMENTATION, BertcoreError, OutputError, UsageError
+from bertcore.error_codes import DOCUMENTATION, error_json
+from bertcore.errors import BertcoreError, OutputError, UsageError
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Failure:
     @classmethod
     def of_error(cls, error: BertcoreError) -> Failure:
         """An error of bertcore's own."""
-        return cls(error.cause, error.remedy, error.exit_code, error.as_json())
+        return cls(error.cause, error.remedy, error.exit_code, error_json(error))
 
     @classmethod
     def other(cls, code: str, kind: str, exit_code: int, cause: str, remedy: str = "") -> Failure:

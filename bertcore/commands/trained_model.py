@@ -173,7 +173,7 @@ def open_trained(path: Path, registry: Registry, settings: Sequence[Setting] = (
     """
     is_run = (path / "config.toml").is_file()
     if not is_run and not (chosen_checkpoint(path)[0] / "config.json").is_file():
-        raise no_run_folder(path, "is neither a run folder nor a model folder")
+        raise no_run_folder(path, "neither a run folder nor a model folder")
     run_folder = RunFolder.open(path) if is_run else None
     own = settings_of_model(chosen_checkpoint(path)[0], registry) if run_folder is None else run_folder.settings()
     # Another task or backend has other options, and is no change of any of them.

@@ -39,7 +39,7 @@ def run_lock(folder: Path) -> Iterator[list[str]]:
         descriptor, locked = _acquire(file)
     except OSError as error:
         raise OutputError(
-            f"{(error.strerror or str(error)).lower()}",
+            (error.strerror or str(error)).lower(),
             "a run must be able to write to its folder",
             origin=Origin(str(file)),
             code="output-unwritable",

@@ -36,3 +36,28 @@ CATALOGUE: dict[type[BertcoreError], dict[str, Kind]] = {
     TrainingError: TRAINING,
 }
 """The kinds of each class by their codes."""
+
+DOCUMENTATION = "docs/errors-and-exit-codes.md"
+"""The page that has an anchor for each code."""
+
+
+def error_json(error: BertcoreError) -> dict[str, str | int | None]:
+    """What a program wants to know of an error, as ``--json`` prints it.
+
+    Returns:
+        code, class, exit code, file, line, part of the file, problem, remedy, and where the kind is described; null
+        where there is no such thing.
+    """
+    place = None if error.origin is None else error.origin.shown()
+    known = any(error.code == kind.code or error.code in kinds for kind, kinds in CATALOGUE.items())
+    return {
+        "code": error.code,
+        "kind": type(error).__name__,
+        "exit_code": error.exit_code,
+        "file": None if place is None else place.file,
+        "line": None if place is None else place.line,
+        "part": None if place is None else place.part,
+        "problem": error.problem,
+        "remedy": error.remedy,
+        "documentation": f"{DOCUMENTATION}#{error.code}" if known else None,
+    }

@@ -69,7 +69,7 @@ def _read(folder: Path) -> bytes | None:
         return None
     except OSError as error:
         raise ModelError(
-            f"{error.strerror}",
+            str(error.strerror),
             "see to its permissions",
             origin=Origin(str(folder / MANIFEST_FILE)),
             code="weights-unreadable",

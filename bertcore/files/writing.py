@@ -211,7 +211,7 @@ def path_error(error: OSError) -> OutputError | None:
     if error.filename is None or error.errno not in (errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP):
         return None
     return OutputError(
-        f"{str(error.strerror).lower()}",
+        str(error.strerror).lower(),
         "choose another path",
         origin=Origin(os.fsdecode(error.filename)),
         code="output-unwritable",

@@ -56,7 +56,7 @@ def damaged(path: str | os.PathLike[str], what: str) -> ModelError:
     if known is not None:
         return ModelError(f"this is {known.what}", known.remedy, origin=Origin(str(path)), code="not-weights")
     return ModelError(
-        f"{what}",
+        what,
         "The file is damaged or of another format: download, copy or save it again.",
         origin=Origin(str(path)),
         code="weights-damaged",

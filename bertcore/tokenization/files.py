@@ -132,7 +132,7 @@ def _read_object(file: Path) -> dict[str, Any]:
         value = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         remedy = "get the file again" if file.name == TOKENIZER_FILE else "correct the file, or delete it"
-        raise ModelError(f"{error}", remedy, origin=Origin(str(file)), code="tokenizer-damaged") from None
+        raise ModelError(str(error), remedy, origin=Origin(str(file)), code="tokenizer-damaged") from None
     if not isinstance(value, dict):
         raise ModelError(
             f"holds a {type(value).__name__}, not an object",

@@ -38,7 +38,9 @@ def test_an_error_in_a_file_says_file_and_line_apart(bertcore_command: Callable[
     file = tmp_path / "predictions.jsonl"
     file.write_text('{"id": "0", "prediction": "x"}\n{"id": 1\n')
     (tmp_path / "dev.csv").write_text("text,label\na,x\nb,y\n")
-    outcome = bertcore_command(*("score", "--json", "--task", "classification", "--data", tmp_path, file))
+    outcome = bertcore_command(
+        *("score", "--json", "--task", "classification", "--data", tmp_path, "--predictions", file)
+    )
     error = told(outcome)
     assert (error["code"], error["kind"], error["exit_code"]) == ("not-json", "DataError", 4)
     assert (error["file"], error["line"]) == (str(file), 2)

@@ -8,6 +8,7 @@ from typing import Any
 
 from bertcore.commands.check_data.findings import DataReport, Errors, Lengths, Repetition, SplitReport
 from bertcore.contracts.dataset import TRAINING_SPLIT
+from bertcore.error_codes import error_json
 
 SHOWN_ERRORS = 5
 """How many errors of a split are named."""
@@ -35,7 +36,7 @@ def report_json(report: DataReport) -> dict[str, Any]:
 
 
 def _errors_json(errors: Errors) -> dict[str, Any]:
-    first = [{"cause": error.cause, **error.as_json()} for error in errors[:SHOWN_ERRORS]]
+    first = [{"cause": error.cause, **error_json(error)} for error in errors[:SHOWN_ERRORS]]
     return {"count": len(errors), "first": first}
 
 
