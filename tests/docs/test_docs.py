@@ -101,7 +101,7 @@ def test_every_hook_has_a_section_and_an_example_that_implements_it() -> None:
     assert headings == hooks
     included = [ROOT / path for path in re.findall(r'^--8<-- "(.+)"$', page, re.MULTILINE)]
     shown = page + "".join(file.read_text(encoding="utf-8") for file in included)
-    assert {hook for hook in hooks if re.search(rf"^ *def {hook}\(", shown, re.MULTILINE)} == hooks
+    assert {hook for hook in hooks if re.search(rf'^ *def {hook}\(|LazyPlugin\("{hook}"', shown, re.MULTILINE)} == hooks
 
 
 def test_every_exit_code_is_in_the_table() -> None:
