@@ -1,0 +1,61 @@
+"""The configuration of a run: its sections, where each value comes from, and how it is written.
+
+``sections``
+    what may be set, as pydantic models
+``resolution``
+    from files, environment and command line to a checked configuration
+``values``
+    dotted keys and values, and TOML
+"""
+
+from __future__ import annotations
+
+from bertcore.config.resolution import (
+    ENVIRONMENT_PREFIX,
+    ResolvedConfig,
+    Setting,
+    flatten,
+    gather_settings,
+    resolve_config,
+)
+from bertcore.config.sections import (
+    DIVISION_OPTIONS,
+    FILE_OPTIONS,
+    OPTIONS_BESIDE_ROWS,
+    DataConfig,
+    EvaluateConfig,
+    HeadConfig,
+    ModelConfig,
+    RunConfig,
+    RunSection,
+    Section,
+    TrainConfig,
+    config_model,
+)
+from bertcore.config.values import NONE, config_toml, config_values, key_descriptions, known_keys
+
+__all__ = [
+    "DIVISION_OPTIONS",
+    "ENVIRONMENT_PREFIX",
+    "FILE_OPTIONS",
+    "NONE",
+    "OPTIONS_BESIDE_ROWS",
+    "DataConfig",
+    "EvaluateConfig",
+    "HeadConfig",
+    "ModelConfig",
+    "ResolvedConfig",
+    "RunConfig",
+    "RunSection",
+    "Section",
+    "Setting",
+    "TrainConfig",
+    "config_model",
+    "config_toml",
+    "config_values",
+    "flatten",
+    "gather_settings",
+    "key_descriptions",
+    "known_keys",
+    "resolve_config",
+]

@@ -1,0 +1,134 @@
+"""The sections of a configuration, and which options they have."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
+
+FILE_OPTIONS = ("path", "train", "dev", "test")
+"""Data options that name files or folders; a task's own options of these names count, too."""
+
+DIVISION_OPTIONS = ("dev_fraction", "division", "division_seed")
+"""Data options that take the split to evaluate from the training examples."""
+
+OPTIONS_BESIDE_ROWS = frozenset({*FILE_OPTIONS, *DIVISION_OPTIONS, "cache", "stream_window"})
+"""Data options that say where data lies or how it is held, and not what its rows are."""
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelConfig(Section):
+    """Where the weights come from."""
+
+    path: str | None = Field(None, description="Hugging Face folder, weight file, hub name, or 'sample'")
+    revision: str | None = Field(None, description="branch, tag or commit of a hub name")
+    new_head: bool = Field(False, description="start a new head whatever the weights hold")
+
+
+class DataConfig(Section):
+    """What is read and how it becomes tokens. A task may add options of its own."""
+
+    path: str | None = Field(None, description="folder of the task's files, or 'sample'")
+    dev_fraction: float | None = Field(
+        None, gt=0, lt=1, description="part of the training examples to evaluate on, where there is no file for that"
+    )
+    division: str | None = Field(None, description="file that names that part, as a run keeps it")
+    division_seed: int = Field(42, ge=0, lt=2**63, description="seed of that part, and of folds")
+    max_length: int | None = Field(None, ge=4, description="tokens of the longest row; default: what the model allows")
+    lowercase: bool | None = Field(None, description="default: as the tokenizer's own files say")
+    cache: bool = Field(True, description="keep encoded splits on disk")
+    stream_window: int = Field(10_000, ge=1, description="examples held at a time of a streamed split")
+
+
+class HeadConfig(Section):
+    """What stands on top of the encoder. A task may add options of its own."""
+
+
+class TrainConfig(Section):
+    """How the model is trained."""
+
+    epochs: float = Field(3.0, gt=0, description="passes over the training split")
+    max_steps: int | None = Field(None, ge=1, description="optimizer steps, instead of epochs")
+    batch_size: int = Field(32, ge=1, description="rows of a forward pass")
+    accumulation: int = Field(1, ge=1, description="forward passes of an optimizer step")
+    learning_rate: float = Field(5e-5, ge=0, description="peak learning rate")
+    head_learning_rate: float | None = Field(
+        None, ge=0, description="peak learning rate of the head; default: learning_rate"
+    )
+    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="decay after the warm-up")
+    warmup_ratio: float = Field(0.1, ge=0, le=1, description="part of all steps in which the rate rises")
+    weight_decay: float = Field(0.01, ge=0, description="decoupled decay; biases and LayerNorm are spared")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of AdamW's moments")
+    eps: float = Field(1e-8, gt=0, description="AdamW's epsilon")
+    clip_norm: float | None = Field(1.0, gt=0, description="largest global gradient norm; 'none' switches it off")
+    dropout: bool = Field(True, description="false sets every dropout to zero")
+    group_by_length: bool = Field(False, description="batches of rows of similar length")
+    objective: str = Field("head_loss", description="what is minimized")
+    objective_options: dict[str, Any] = Field(default_factory=dict, description="options of the objective")
+    evaluate_steps: int | None = Field(None, ge=1, description="steps between evaluations; default: an epoch")
+    metric: str | None = Field(
+        None, description="what chooses the best checkpoint: a metric of the task, or loss; default: the task's own"
+    )
+    early_stopping: int | None = Field(None, ge=1, description="stop after so many evaluations without a better one")
+    save_steps: int | None = Field(None, ge=1, description="steps between complete checkpoints; default: an epoch")
+    keep_checkpoints: int = Field(
+        2, ge=1, description="complete checkpoints that are kept; an earlier one is used where the last is damaged"
+    )
+    stop_after: int | None = Field(
+        None, ge=1, description="stop with a checkpoint after so many steps; the schedule stays as it is"
+    )
+    log_steps: int = Field(10, ge=1, description="steps between logged losses")
+
+    @field_validator("betas")
+    @classmethod
+    def _check_betas(cls, betas: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError("each must be at least 0 and below 1")
+        return betas
+
+
+class EvaluateConfig(Section):
+    """How a model is evaluated."""
+
+    batch_size: int = Field(64, ge=1, description="rows of a forward pass")
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="precision of predictions")
+
+
+class RunSection(Section):
+    """Where and how the run takes place."""
+
+    output: str | None = Field(None, description="run folder; default: runs/TASK-BACKEND-TIME")
+    device: str = Field("auto", description="device of the backend, as cpu or cuda:0")
+    precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="precision of training")
+    seed: int = Field(42, ge=0, lt=2**63, description="seed of data order, dropout and new parameters")
+    trackers: tuple[str, ...] | None = Field(None, description="names of trackers; default: those on by default")
+
+
+class RunConfig(Section):
+    """Everything that determines a run."""
+
+    task: str | None = Field(None, description="name of the task")
+    backend: str | None = Field(None, description="name of the backend")
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    data: DataConfig = Field(default_factory=DataConfig)
+    head: HeadConfig = Field(default_factory=HeadConfig)
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig)
+    run: RunSection = Field(default_factory=RunSection)
+
+
+def config_model(data: type[DataConfig] = DataConfig, head: type[HeadConfig] = HeadConfig) -> type[RunConfig]:
+    """Returns the configuration model with the options of a task."""
+    if data is DataConfig and head is HeadConfig:
+        return RunConfig
+    return create_model(
+        "RunConfig",
+        __base__=RunConfig,
+        data=(data, Field(default_factory=data)),
+        head=(head, Field(default_factory=head)),
+    )
