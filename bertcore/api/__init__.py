@@ -12,8 +12,8 @@ from bertcore.api.inference import evaluate, open, predict, submit
 from bertcore.api.training import resume, run, run_folds, run_seeds
 from bertcore.api.weights import convert
 from bertcore.commands.check_data.findings import DataReport
+from bertcore.commands.conversion import ConversionReport
 from bertcore.commands.convert_data import DataConversion
-from bertcore.commands.convert_weights import ConversionReport
 from bertcore.commands.evaluate import EvaluationResult
 from bertcore.commands.predict import OpenModel
 from bertcore.commands.run_folds import FoldsResult

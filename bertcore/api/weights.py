@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bertcore.api.arguments import PathOrText, checked
 from bertcore.commands import convert_weights as conversion
-from bertcore.commands.convert_weights import ConversionReport
+from bertcore.commands.conversion import Conversion, ConversionReport
 from bertcore.plugins.registry import Registry
 
 
@@ -39,10 +39,9 @@ def convert(
     Raises:
         BertcoreError: a mistake of the caller, with its cause and remedy.
     """
-    return conversion.convert(
+    wanted = Conversion(
         Path(source),
         Path(destination),
-        registry or Registry(),
         from_name=from_name,
         to_name=to_name,
         config=None if config is None else Path(config),
@@ -50,3 +49,4 @@ def convert(
         verify=verify,
         keep_unknown=keep_unknown,
     )
+    return conversion.convert(wanted, registry or Registry())

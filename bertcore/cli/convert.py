@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,18 +35,7 @@ from bertcore.cli.options import json_option, shown_work
 @click.option("--keep-unknown", is_flag=True, help="Write also what no model has: moments, a script's own layers.")
 @json_option
 @click.pass_obj
-def convert(
-    blocked: tuple[str, ...],
-    source: Path,
-    destination: Path,
-    from_name: str | None,
-    to_name: str | None,
-    config: Path | None,
-    force: bool,
-    verify: bool,
-    keep_unknown: bool,
-    as_json: bool,
-) -> None:
+def convert(blocked: tuple[str, ...], /, as_json: bool, **wanted: Any) -> None:
     """Convert weights from SOURCE to DESTINATION, files or folders, and report what became of every key.
 
     A destination without a suffix is a Hugging Face folder; .safetensors, .bin, .pt and .ckpt are single files.
@@ -53,21 +43,12 @@ def convert(
     """
     from dataclasses import asdict
 
+    from bertcore.commands.conversion import Conversion
     from bertcore.commands.convert_weights import convert as convert_weights
     from bertcore.plugins.registry import Registry
 
     with shown_work(stdout_is_data=True):
-        report = convert_weights(
-            source,
-            destination,
-            Registry(blocked=blocked),
-            from_name=from_name,
-            to_name=to_name,
-            config=config,
-            force=force,
-            verify=verify,
-            keep_unknown=keep_unknown,
-        )
+        report = convert_weights(Conversion(**wanted), Registry(blocked=blocked))
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2, default=str))
         return

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from bertcore.commands.conversion import Conversion, ConversionReport, ConvertedKey
 from bertcore.contracts.bert_config import BertConfig
-from bertcore.contracts.converter import MADE, KeyReport, WeightConverter, WeightSet
+from bertcore.contracts.converter import KeyReport, WeightConverter, WeightSet
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.parameters import fit_parameters
-from bertcore.errors import ModelError, Origin, OutputError, UsageError, printable
+from bertcore.errors import ModelError, Origin, OutputError, UsageError
 from bertcore.files.manifest import verified_facts
 from bertcore.files.writing import staged
 from bertcore.heads import Regression
@@ -34,100 +35,15 @@ _WORDS, _QUERY = "embeddings.word_embeddings.weight", "encoder.layer.0.attention
 """What every encoder of BERT, RoBERTa and ELECTRA has."""
 
 
-@dataclass(frozen=True)
-class ConvertedKey:
-    """What became of one key.
-
-    Attributes:
-        source: key in the source.
-        canonical: its canonical name, None where it was skipped.
-        target: key in the destination, None where it was skipped.
-        action: what was done, with the reason where it was skipped.
-    """
-
-    source: str
-    canonical: str | None
-    target: str | None
-    action: str
-
-
-@dataclass(frozen=True)
-class ConversionReport:
-    """What a conversion did.
-
-    Attributes:
-        source: what was read.
-        destination: what was written.
-        from_name: name of the converter that read.
-        to_name: name of the converter that wrote.
-        keys: every key of the source and of the destination.
-        files: names of the files that were written.
-        verification: what it was proved by, if that was asked for.
-        notes: what had to be guessed, and where the tokenizer's files disagree.
-    """
-
-    source: Path
-    destination: Path
-    from_name: str
-    to_name: str
-    keys: tuple[ConvertedKey, ...]
-    files: tuple[str, ...]
-    verification: Verification | None = None
-    notes: tuple[str, ...] = ()
-
-    @property
-    def counts(self) -> Mapping[str, int]:
-        """Number of keys read, written and skipped."""
-        return {
-            "read": len({key.source for key in self.keys} - {MADE}),
-            "written": len({key.target for key in self.keys if key.target is not None}),
-            "skipped": len({key.source for key in self.keys if key.target is None}),
-        }
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-        counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
-        return f"{self.source} ({self.from_name}) -> {self.destination} ({self.to_name}): {counts}"
-
-    def table(self) -> str:
-        """One line for each key, in columns."""
-        rows: list[tuple[str, ...]] = [("source", "canonical", "target", "action")]
-        shown = [(key.source, key.canonical or "-", key.target or "-", key.action) for key in self.keys]
-        rows += [tuple(printable(cell, 300) for cell in row) for row in shown]
-        widths = [max(len(row[column]) for row in rows) for column in range(4)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-        )
-
-
-def convert(
-    source: Path,
-    destination: Path,
-    registry: Registry,
-    *,
-    from_name: str | None = None,
-    to_name: str | None = None,
-    config: Path | None = None,
-    force: bool = False,
-    verify: bool = False,
-    keep_unknown: bool = False,
-) -> ConversionReport:
+def convert(wanted: Conversion, registry: Registry) -> ConversionReport:
     """Converts a model folder or weight file into another layout; tensors keep their type and every bit.
 
     A destination that is a folder gets ``config.json`` and the tokenizer's files, too; a file gets nothing beside it.
     What no model has (gradients, moments, losses, a script's own layers) is left out, and listed in the report.
 
     Args:
-        source: folder or file, or what the files of a TensorFlow checkpoint begin with.
-        destination: folder, or file with the suffix of a layout.
+        wanted: what is converted, and how.
         registry: where converters and families are looked up.
-        from_name: the converter that reads; by default the one that recognizes the source.
-        to_name: the converter that writes; by default the one that writes such a folder or suffix.
-        config: the model's ``config.json``; by default the one in the source's folder.
-        force: replace a destination that exists.
-        verify: compute the model from the source and from what was written, before that takes its place, and compare.
-        keep_unknown: write also what no model has, under the names of the source.
 
     Raises:
         ModelError: the source is missing, damaged, or fits no layout or not its config; or what was written computes
@@ -135,6 +51,7 @@ def convert(
         OutputError: the destination exists, or cannot be written.
         UsageError: a converter's name is unknown, or none writes such a destination.
     """
+    source, destination, config = wanted.source, wanted.destination, wanted.config
     if not is_there(source):
         raise ModelError(
             "no such folder or file",
@@ -143,15 +60,15 @@ def convert(
             code="model-missing",
         )
     source, notes = chosen_checkpoint(source)
-    reader = find_converter(source, registry) if from_name is None else registry.converter(from_name)
-    writer = _writer_of(destination, registry) if to_name is None else registry.converter(to_name)
+    reader = find_converter(source, registry) if wanted.from_name is None else registry.converter(wanted.from_name)
+    writer = _writer_of(destination, registry) if wanted.to_name is None else registry.converter(wanted.to_name)
     if not writer.writes:
         raise UsageError(
             f"the layout {writer.name} is read, not written",
             f"choose one with --to NAME: {', '.join(_writers(registry))}",
             code="not-offered",
         )
-    _check_destination(source, destination, force)
+    _check_destination(source, destination, wanted.force)
 
     describe(source=f"{source} ({reader.name})", destination=f"{destination} ({writer.name})")
     verified_facts(source if source.is_dir() else source.parent)
@@ -167,13 +84,13 @@ def convert(
         known = ModelTensors(family, parsed)
         weights = canonical_weights(weights, known, str(source))
         _check_encoder(weights, family, parsed, str(source))
-    weights = with_strangers(weights, known) if keep_unknown else without_strangers(weights, known)
+    weights = with_strangers(weights, known) if wanted.keep_unknown else without_strangers(weights, known)
     tokenizer_folder = weights.folder
     if config is not None and (tokenizer_folder is None or not _has_tokenizer(tokenizer_folder)):
         tokenizer_folder = config.parent
     weights = replace(weights, config=config_json, folder=tokenizer_folder)
     verification = None
-    if verify:
+    if wanted.verify:
         with staged(destination) as unproved:
             written = writer.write(weights, unproved)
             verification = _verify(

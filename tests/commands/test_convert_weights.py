@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bertcore.commands.convert_weights import convert
+from bertcore import convert
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import WeightSet
 from bertcore.contracts.parameters import initial_value
@@ -51,7 +51,7 @@ def test_a_real_model_goes_to_mindspore_and_back(
     request: pytest.FixtureRequest, registry: Registry, tmp_path: Path, model: str
 ) -> None:
     folder: Path = request.getfixturevalue(model)
-    there = convert(folder, tmp_path / "model.ckpt", registry)
+    there = convert(folder, tmp_path / "model.ckpt", registry=registry)
     assert [file.name for file in tmp_path.iterdir()] == ["model.ckpt"]
     assert (there.from_name, there.to_name, there.files) == ("huggingface", "mindspore_ckpt", ("model.ckpt",))
     original = CONVERTER.read(folder)
@@ -59,7 +59,7 @@ def test_a_real_model_goes_to_mindspore_and_back(
     assert {key.target for key in there.keys} == set(read_ckpt(tmp_path / "model.ckpt"))
     assert there.counts == {"read": len(original.tensors), "written": len(original.tensors), "skipped": 0}
 
-    back = convert(tmp_path / "model.ckpt", tmp_path / "back", registry, config=folder / "config.json")
+    back = convert(tmp_path / "model.ckpt", tmp_path / "back", registry=registry, config=folder / "config.json")
     assert {"config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"} <= set(back.files)
     first, second = open_model(str(folder), registry), open_model(str(tmp_path / "back"), registry)
     assert_equal(second.weights.tensors, first.weights.tensors)
@@ -73,8 +73,8 @@ def test_transformers_opens_what_came_back_with_the_same_output(
     import torch
     from transformers import AutoModel
 
-    convert(minilm, tmp_path / "model.ckpt", registry)
-    convert(tmp_path / "model.ckpt", tmp_path / "back", registry, config=minilm / "config.json")
+    convert(minilm, tmp_path / "model.ckpt", registry=registry)
+    convert(tmp_path / "model.ckpt", tmp_path / "back", registry=registry, config=minilm / "config.json")
     ids = torch.tensor([[101, 2009, 2003, 9432, 102]])
     with torch.no_grad():
         outputs = [
@@ -154,8 +154,8 @@ def test_there_and_back_is_the_identity(
     config_file = (source.parent if suffix else source) / "config.json"
 
     name, file = middle
-    there = convert(source, tmp_path / "there" / file, registry, to_name=name)
-    back = convert(there.destination, tmp_path / "back", registry, config=config_file)
+    there = convert(source, tmp_path / "there" / file, registry=registry, to_name=name)
+    back = convert(there.destination, tmp_path / "back", registry=registry, config=config_file)
     assert {key.source for key in there.keys} == set(stored)
     assert {key.canonical for key in there.keys} == set(canonical)
     in_file = len(canonical) - (2 if name == "mindspore_zoo" and "crf.transitions" in canonical else 0)  # one of three
@@ -168,7 +168,7 @@ def test_there_and_back_is_the_identity(
 def test_the_table_has_a_line_for_every_key(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
     weights = CONVERTER.read(tiny_en)
     CONVERTER.write(weights, tmp_path / "a.pt")
-    report = convert(tiny_en, tmp_path / "b.pt", registry)
+    report = convert(tiny_en, tmp_path / "b.pt", registry=registry)
     lines = report.table().splitlines()
     assert len(lines) == 1 + len(weights.report)
     assert lines[1].split() == [
@@ -184,7 +184,7 @@ def test_skipped_keys_are_counted(tiny_en: Path, registry: Registry, tmp_path: P
     weights = CONVERTER.read(tiny_en)
     tensors = {**weights.tensors, "global_step": np.zeros(1, np.int32)}
     MindSporeCheckpointConverter().write(WeightSet(tensors), tmp_path / "a.ckpt")
-    report = convert(tmp_path / "a.ckpt", tmp_path / "b.pt", registry)
+    report = convert(tmp_path / "a.ckpt", tmp_path / "b.pt", registry=registry)
     assert report.counts == {"read": 43, "written": 42, "skipped": 1}
     assert [key.action for key in report.keys if key.target is None] == ["skipped: training state"]
 
@@ -196,19 +196,19 @@ def test_an_existing_destination_is_replaced_only_by_force(tiny_en: Path, regist
     file, folder = tmp_path / "x.ckpt", tmp_path / "folder"
     file.write_text("precious")
     folder.mkdir()
-    convert(tiny_en, folder, registry)  # an empty folder is no obstacle
+    convert(tiny_en, folder, registry=registry)  # an empty folder is no obstacle
     for destination in (file, folder):
         with pytest.raises(OutputError, match="exists"):
-            convert(tiny_en, destination, registry)
+            convert(tiny_en, destination, registry=registry)
     assert file.read_text() == "precious"
     (folder / "model.safetensors").unlink()
     for destination in (file, folder):
-        convert(tiny_en, destination, registry, force=True)
+        convert(tiny_en, destination, registry=registry, force=True)
     assert len(read_ckpt(file)) == len(CONVERTER.read(folder).tensors) == 42
 
 
 def test_force_replaces_neither_the_source_nor_other_folders(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
-    convert(tiny_en, tmp_path / "model", registry)
+    convert(tiny_en, tmp_path / "model", registry=registry)
     other = tmp_path / "other"
     other.mkdir()
     (other / "thesis.tex").write_text("precious")
@@ -220,7 +220,7 @@ def test_force_replaces_neither_the_source_nor_other_folders(tiny_en: Path, regi
         (tiny_en, tmp_path / "model"),
     ]:
         with pytest.raises(OutputError):
-            convert(source, destination, registry, force=True)
+            convert(source, destination, registry=registry, force=True)
     assert (other / "thesis.tex").read_text() == "precious"
 
 
@@ -228,19 +228,19 @@ def test_nothing_is_left_behind_by_a_failure(tiny_en: Path, registry: Registry, 
     content = (tiny_en / "model.safetensors").read_bytes()
     (tmp_path / "half.safetensors").write_bytes(content[:-1000])
     with pytest.raises(ModelError, match="truncated"):
-        convert(tmp_path / "half.safetensors", tmp_path / "deep" / "model.ckpt", registry)
+        convert(tmp_path / "half.safetensors", tmp_path / "deep" / "model.ckpt", registry=registry)
     assert [file.name for file in tmp_path.iterdir()] == ["half.safetensors"]
 
 
 def test_a_missing_source(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such folder or file"):
-        convert(tmp_path / "none.pt", tmp_path / "x.ckpt", registry)
+        convert(tmp_path / "none.pt", tmp_path / "x.ckpt", registry=registry)
 
 
 def test_a_source_of_no_known_layout_names_those_that_are_known(registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no weights")
     with pytest.raises(ModelError) as error:
-        convert(tmp_path / "notes.txt", tmp_path / "x.ckpt", registry)
+        convert(tmp_path / "notes.txt", tmp_path / "x.ckpt", registry=registry)
     assert "huggingface" in error.value.remedy
     assert "mindspore_ckpt" in error.value.remedy
 
@@ -259,37 +259,40 @@ def test_layouts_that_two_converters_claim_must_be_chosen_by_name(tiny_en: Path,
     plugins.register(Plugin(), "third_party")
     registry = Registry(plugins)
     with pytest.raises(ModelError, match="may be any of huggingface, other"):
-        convert(tiny_en, tmp_path / "x.ckpt", registry)
+        convert(tiny_en, tmp_path / "x.ckpt", registry=registry)
     with pytest.raises(UsageError, match="huggingface, other write"):
-        convert(tiny_en, tmp_path / "x.pt", registry, from_name="other")
-    report = convert(tiny_en, tmp_path / "x.pt", registry, from_name="other", to_name="other")
+        convert(tiny_en, tmp_path / "x.pt", registry=registry, from_name="other")
+    report = convert(tiny_en, tmp_path / "x.pt", registry=registry, from_name="other", to_name="other")
     assert (report.from_name, report.to_name) == ("other", "other")
 
 
 def test_a_suffix_that_nothing_writes(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no converter writes \.onnx files"):
-        convert(tiny_en, tmp_path / "x.onnx", registry)
-    assert convert(tiny_en, tmp_path / "tiny-1.5", registry).to_name == "huggingface"
+        convert(tiny_en, tmp_path / "x.onnx", registry=registry)
+    assert convert(tiny_en, tmp_path / "tiny-1.5", registry=registry).to_name == "huggingface"
 
 
 def test_an_unknown_name_of_a_converter(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'mindspore_ckpt'"):
-        convert(tiny_en, tmp_path / "x.ckpt", registry, to_name="mindspore_ckp")
+        convert(tiny_en, tmp_path / "x.ckpt", registry=registry, to_name="mindspore_ckp")
 
 
 def test_a_folder_from_a_file_alone_needs_a_config(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
-    convert(tiny_en, tmp_path / "x.ckpt", registry)
+    convert(tiny_en, tmp_path / "x.ckpt", registry=registry)
     with pytest.raises(ModelError, match=r"needs a config\.json"):
-        convert(tmp_path / "x.ckpt", tmp_path / "folder", registry)
+        convert(tmp_path / "x.ckpt", tmp_path / "folder", registry=registry)
     shutil.copy(tiny_en / "config.json", tmp_path)
-    assert convert(tmp_path / "x.ckpt", tmp_path / "folder", registry).files == ("config.json", "model.safetensors")
+    assert convert(tmp_path / "x.ckpt", tmp_path / "folder", registry=registry).files == (
+        "config.json",
+        "model.safetensors",
+    )
 
 
 def test_a_config_of_another_model_is_refused_with_keys_and_shapes(
     tiny_en: Path, chinese_l12: Path, registry: Registry, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError) as error:
-        convert(tiny_en, tmp_path / "folder", registry, config=chinese_l12 / "config.json")
+        convert(tiny_en, tmp_path / "folder", registry=registry, config=chinese_l12 / "config.json")
     assert "bert.encoder.layer.2.attention.self.query.weight: missing" in error.value.cause
     assert "152 more missing; bert.encoder.layer.11.output.LayerNorm.bias: missing" in error.value.cause
     assert "shape [128] instead of [384]" in error.value.cause
@@ -308,7 +311,7 @@ def test_names_that_do_not_fit_are_shown_beside_those_that_are_missing(
     torch.save(network.state_dict(), tmp_path / "in" / "pytorch_model.bin")
     shutil.copy(tiny_en / "config.json", tmp_path / "in")
     with pytest.raises(ModelError) as error:
-        convert(tmp_path / "in", tmp_path / "out", registry)
+        convert(tmp_path / "in", tmp_path / "out", registry=registry)
     assert "bert.embeddings.word_embeddings.weight: missing" in error.value.cause
     assert "transformer.wte.weight: unexpected" in error.value.cause
     assert "names of the file begin with transformer. (" in error.value.cause
@@ -331,7 +334,7 @@ def test_a_name_that_would_move_the_cursor_is_shown_escaped(tiny_en: Path, regis
     (tmp_path / "in").mkdir()
     shutil.copy(tiny_en / "config.json", tmp_path / "in")
     save_file({**tensors, **odd}, tmp_path / "in" / "model.safetensors")
-    report = convert(tmp_path / "in", tmp_path / "out", registry)
+    report = convert(tmp_path / "in", tmp_path / "out", registry=registry)
     shown = report.table() + "".join(report.notes)
     assert "\\x1b[2J\\x1b[Hpwned.weight" in shown
     assert all(character.isprintable() or character == "\n" for character in shown)
@@ -343,7 +346,7 @@ def test_a_name_that_would_move_the_cursor_is_shown_escaped(tiny_en: Path, regis
 
 
 def test_a_file_of_another_layout_than_the_one_that_is_named(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
-    convert(tiny_en, tmp_path / "x.ckpt", registry, to_name="mindformers")
+    convert(tiny_en, tmp_path / "x.ckpt", registry=registry, to_name="mindformers")
     with pytest.raises(ModelError, match=r"holds no embeddings\.word_embeddings\.weight, but bert\."):
-        convert(tmp_path / "x.ckpt", tmp_path / "y.pt", registry, from_name="mindspore_ckpt")
-    assert convert(tmp_path / "x.ckpt", tmp_path / "y.pt", registry).from_name == "mindformers"
+        convert(tmp_path / "x.ckpt", tmp_path / "y.pt", registry=registry, from_name="mindspore_ckpt")
+    assert convert(tmp_path / "x.ckpt", tmp_path / "y.pt", registry=registry).from_name == "mindformers"

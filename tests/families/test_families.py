@@ -15,7 +15,7 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.commands.convert_weights import convert
+from bertcore import convert
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
@@ -557,7 +557,7 @@ def test_a_config_without_model_type_has_the_family_of_its_architecture(
     registry = Registry()
     folder = old_model(tmp_path / "old", model_class, model_type=None)
     assert open_model(str(folder), registry).family.name == family
-    report = convert(folder, tmp_path / "out", registry)
+    report = convert(folder, tmp_path / "out", registry=registry)
     assert report.counts["skipped"] == 0
     assert transformers.AutoConfig.from_pretrained(tmp_path / "out").model_type == family
 

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from bertcore import api
-from bertcore.commands.convert_weights import ConversionReport, convert
+from bertcore import api, convert
+from bertcore.api import ConversionReport
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
@@ -133,7 +133,7 @@ def test_the_encoder_is_found_behind_any_wrapper_and_nothing_else_is_written(
         strangers |= {wrapper + name: tensor for name, tensor in OWN_LAYERS.items()}
     source = write(tmp_path / f"in/weights{suffix}", {**strangers, **wrapped}, config_json)
 
-    report = convert(source, tmp_path / "out", registry, verify=True)
+    report = convert(source, tmp_path / "out", registry=registry, verify=True)
     assert_equal(load_file(tmp_path / "out" / "model.safetensors"), tensors)
     assert {key.source for key in report.keys if key.target is None} == strangers.keys()
     listed = [note for note in report.notes if note.startswith("left out, as no")]
@@ -160,7 +160,7 @@ def test_what_torch_saves_of_a_compiled_model_is_what_transformers_reads_without
     state = torch.compile(network).state_dict() if prefix == "_orig_mod." else network.state_dict()
     state = {prefix + name.removeprefix("_orig_mod."): tensor for name, tensor in state.items()}
     torch.save(state, tmp_path / "compiled" / "pytorch_model.bin")
-    report = convert(tmp_path / "compiled", tmp_path / "out", registry, verify=True)
+    report = convert(tmp_path / "compiled", tmp_path / "out", registry=registry, verify=True)
     assert report.notes == (f"{tmp_path}/compiled: the encoder's names begin with {prefix}bert.",)
     ids = torch.arange(2, 12)[None]
     with torch.no_grad():
@@ -175,7 +175,10 @@ def test_two_encoders_are_refused_by_their_prefixes(
     tensors, config_json = model(BertFamily(), TEXTS)
     both = {prefix + name.removeprefix("bert."): tensors[name] for prefix in (first, second) for name in tensors}
     source = write(tmp_path / "two.safetensors", both, config_json)
-    for use in (lambda: convert(source, tmp_path / "out", registry), lambda: open_model(str(source), registry)):
+    for use in (
+        lambda: convert(source, tmp_path / "out", registry=registry),
+        lambda: open_model(str(source), registry),
+    ):
         with pytest.raises(ModelError, match=f"holds 2 encoders: {first}, {second}") as caught:
             use()
         assert "save the one that is meant" in caught.value.remedy
@@ -188,7 +191,7 @@ def test_a_shared_part_under_a_second_name_is_its_copy_and_a_head_beside_it_is_n
     tensors, config_json = model(BertFamily(), TEXTS)
     twice = {**tensors, **{f"scorer.{name}": tensor for name, tensor in tensors.items() if "classifier" not in name}}
     twice["scorer.out.weight"] = np.ones((2, 8), "f4")
-    report = convert(write(tmp_path / "x.pt", twice, config_json), tmp_path / "out", registry)
+    report = convert(write(tmp_path / "x.pt", twice, config_json), tmp_path / "out", registry=registry)
     assert_equal(load_file(tmp_path / "out" / "model.safetensors"), tensors)
     assert "scorer.out.weight" in strangers_of(report)
     actions = {key.source: key.action for key in report.keys if key.target is None}
@@ -229,24 +232,24 @@ def test_other_layouts_leave_out_and_keep_the_same(registry: Registry, tmp_path:
     tensors, config_json = model(BertFamily(), SequenceClassification(("a", "b")))
     write(tmp_path / "in" / "model.safetensors", tensors, config_json)
     file = tmp_path / "in" / "there.safetensors"
-    convert(tmp_path / "in", file, registry, to_name=layout)
+    convert(tmp_path / "in", file, registry=registry, to_name=layout)
     stored = load_file(file)
     strangers = {f"accu_grads.{name}": tensor * 0 for name, tensor in stored.items()}
     strangers |= {"accu_loss": np.array([1], "f4"), **{name: OWN_LAYERS[name] for name in list(OWN_LAYERS)[:3]}}
     save_file({f"net.{name}": tensor for name, tensor in {**strangers, **stored}.items()}, file)
-    report = convert(file, tmp_path / "out", registry, verify=True)
+    report = convert(file, tmp_path / "out", registry=registry, verify=True)
     assert report.from_name == layout
     assert_equal(load_file(tmp_path / "out" / "model.safetensors"), tensors)
     assert report.counts["skipped"] == len(strangers)
     assert "lstm.* (3 tensors)" in strangers_of(report)
-    convert(file, tmp_path / "all", registry, verify=True, keep_unknown=True)
+    convert(file, tmp_path / "all", registry=registry, verify=True, keep_unknown=True)
     assert len(load_file(tmp_path / "all" / "model.safetensors")) == len(stored) + len(strangers)
 
 
 def test_a_head_of_another_width_is_no_head_of_the_model(registry: Registry, tmp_path: Path) -> None:
     tensors, config_json = model(BertFamily(), TEXTS)
     wide = {**tensors, "classifier.weight": np.ones((3, 24), "f4")}
-    report = convert(write(tmp_path / "x.pt", wide, config_json), tmp_path / "out", registry)
+    report = convert(write(tmp_path / "x.pt", wide, config_json), tmp_path / "out", registry=registry)
     found = load_file(tmp_path / "out" / "model.safetensors")
     assert_equal(found, {name: tensor for name, tensor in tensors.items() if not name.startswith("classifier.")})
     assert "classifier.weight, classifier.bias" in strangers_of(report)
@@ -255,11 +258,13 @@ def test_a_head_of_another_width_is_no_head_of_the_model(registry: Registry, tmp
 def test_a_head_that_is_kept_beside_layers_that_are_not_is_said_to_be(registry: Registry, tmp_path: Path) -> None:
     tensors, config_json = model(BertFamily(), TEXTS)
     source = write(tmp_path / "x.pt", {**tensors, **OWN_LAYERS}, config_json)
-    report = convert(source, tmp_path / "out", registry)
+    report = convert(source, tmp_path / "out", registry=registry)
     assert any(note.startswith("classifier.weight, classifier.bias may have read") for note in report.notes)
     encoder = {name: tensor for name, tensor in tensors.items() if name.startswith("bert.")}
     encoder["cls.seq_relationship.bias"] = np.ones(2, "f4")
-    report = convert(write(tmp_path / "y.pt", {**encoder, **OWN_LAYERS}, config_json), tmp_path / "other", registry)
+    report = convert(
+        write(tmp_path / "y.pt", {**encoder, **OWN_LAYERS}, config_json), tmp_path / "other", registry=registry
+    )
     assert not any("may have read" in note for note in report.notes)
 
 
@@ -303,7 +308,9 @@ def test_an_encoder_of_transformers_alone_is_treated_alike(registry: Registry, t
     wrapped = {f"model.{name}": tensor for name, tensor in {**expected, **OWN_LAYERS}.items()}
     wrapped |= {f"ema.{name}": tensor for name, tensor in wrapped.items() if "distilbert" in name}
     config_json = json.loads((tmp_path / "plain" / "config.json").read_text())
-    report = convert(write(tmp_path / "in" / "model.safetensors", wrapped, config_json), tmp_path / "out", registry)
+    report = convert(
+        write(tmp_path / "in" / "model.safetensors", wrapped, config_json), tmp_path / "out", registry=registry
+    )
     assert_equal(load_file(tmp_path / "out" / "model.safetensors"), expected)
     assert "as no DistilBert model has them: fc.weight, loss_weights, lstm.* (3 tensors)" in strangers_of(report)
 
@@ -318,7 +325,7 @@ def test_an_encoder_of_no_known_names_asks_for_its_config(registry: Registry, tm
     network.save_pretrained(tmp_path / "in")
     (tmp_path / "in" / "config.json").unlink()
     with pytest.raises(ModelError, match="--config FILE"):
-        convert(tmp_path / "in" / "model.safetensors", tmp_path / "out.pt", registry)
+        convert(tmp_path / "in" / "model.safetensors", tmp_path / "out.pt", registry=registry)
     assert not (tmp_path / "out.pt").exists()
 
 
@@ -338,7 +345,7 @@ def test_the_command_lists_what_it_left_out(bertcore_command: Callable[..., Any]
 def test_mindformers_keeps_refusing_what_is_inside_its_encoder(registry: Registry, tmp_path: Path) -> None:
     tensors, config_json = model(BertFamily(), TEXTS)
     write(tmp_path / "in" / "model.safetensors", tensors, config_json)
-    convert(tmp_path / "in", tmp_path / "x.ckpt", registry, to_name="mindformers")
+    convert(tmp_path / "in", tmp_path / "x.ckpt", registry=registry, to_name="mindformers")
     odd = {**read_ckpt(tmp_path / "x.ckpt"), "bert.bert_encoder.encoder.blocks.0.adapter.weight": np.ones(3, "f4")}
     write_ckpt(tmp_path / "x.ckpt", odd)
     with pytest.raises(ModelError, match=r"knows bert\.bert_encoder\.encoder\.blocks\.0\.adapter\.weight"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertcore.commands.convert_weights import convert
+from bertcore import convert
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import ModelParts, WeightConverter, WeightSet
 from bertcore.contracts.family import ModelFamily
@@ -116,7 +116,9 @@ def test_real_models_are_verified_on_real_text(
     request: pytest.FixtureRequest, registry: Registry, tmp_path: Path, source: str, to: str
 ) -> None:
     folder: Path = request.getfixturevalue(source)
-    report = convert(folder, tmp_path / ("x.pt" if to == "bert4torch" else "x.ckpt"), registry, to_name=to, verify=True)
+    report = convert(
+        folder, tmp_path / ("x.pt" if to == "bert4torch" else "x.ckpt"), registry=registry, to_name=to, verify=True
+    )
     assert report.verification is not None
     assert report.verification.text == "English and Chinese text"
     assert report.verification.tokens > 60
@@ -195,11 +197,11 @@ def test_a_transposed_pooler_also_in_rules_for_reading_is_caught_and_leaves_noth
             return False
 
     registry = with_planted(Wrong())
-    convert(source, tmp_path / "good.ckpt", registry, to_name="mindformers", verify=True)
+    convert(source, tmp_path / "good.ckpt", registry=registry, to_name="mindformers", verify=True)
     before = (tmp_path / "good.ckpt").read_bytes()
     # Wrong both ways, a round trip is the identity all the same.
-    convert(source, tmp_path / "wrong.ckpt", registry, to_name="wrong")
-    convert(tmp_path / "wrong.ckpt", tmp_path / "again.safetensors", registry, from_name="wrong")
+    convert(source, tmp_path / "wrong.ckpt", registry=registry, to_name="wrong")
+    convert(tmp_path / "wrong.ckpt", tmp_path / "again.safetensors", registry=registry, from_name="wrong")
     again = HuggingFaceConverter().read(tmp_path / "again.safetensors").tensors
     assert all((again[name] == array).all() for name, array in model(TEXTS).tensors.items())
     names = sorted(file.name for file in tmp_path.iterdir())
@@ -214,7 +216,7 @@ def test_a_transposed_pooler_also_in_rules_for_reading_is_caught_and_leaves_noth
             convert(
                 origin,
                 tmp_path / destination,
-                registry,
+                registry=registry,
                 from_name=from_name,
                 to_name=to_name,
                 config=source / "config.json",
@@ -254,11 +256,11 @@ def test_mistakes_in_the_rules_of_bert4torch(
         return MISTAKES[mistake](right(foreign, canonical, norms))
 
     source = saved(tmp_path / "model", model(TEXTS))
-    convert(source, tmp_path / "good.pt", registry, to_name="bert4torch", verify=True)
+    convert(source, tmp_path / "good.pt", registry=registry, to_name="bert4torch", verify=True)
     monkeypatch.setattr(bert4torch, "encoder_rules", wrong)
     for origin, destination, to in ((source, "x.pt", "bert4torch"), (tmp_path / "good.pt", "y.bin", "huggingface")):
         with pytest.raises(ModelError, match=r"verification failed: .* differ by"):
-            convert(origin, tmp_path / destination, registry, to_name=to, verify=True)
+            convert(origin, tmp_path / destination, registry=registry, to_name=to, verify=True)
 
 
 class Careless(Bert4TorchConverter):
@@ -292,7 +294,7 @@ def test_a_changed_tensor_is_caught(tmp_path: Path, name: str, change: Any, mess
     source = saved(tmp_path / "model", model(TAGS))
     registry = with_planted(Careless(**{name: change}))
     with pytest.raises(ModelError, match=f"verification failed: .*{message}"):
-        convert(source, tmp_path / "x.pt", registry, to_name="careless", verify=True)
+        convert(source, tmp_path / "x.pt", registry=registry, to_name="careless", verify=True)
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
 
 
@@ -327,7 +329,7 @@ def test_what_cannot_be_verified_says_so(registry: Registry, tmp_path: Path) -> 
 def test_a_half_type_and_a_missing_config_and_tokenizer_do_not_matter(registry: Registry, tmp_path: Path) -> None:
     half = {name: array.astype(np.float16) for name, array in model(TEXTS).tensors.items()}
     HuggingFaceConverter().write(WeightSet(half), tmp_path / "x.bin")
-    report = convert(tmp_path / "x.bin", tmp_path / "x.ckpt", registry, to_name="mindformers", verify=True)
+    report = convert(tmp_path / "x.bin", tmp_path / "x.ckpt", registry=registry, to_name="mindformers", verify=True)
     assert report.verification is not None
     assert report.verification.text == "token ids drawn by chance (there is no tokenizer)"
     assert max(item.largest for item in report.verification.differences) <= 1e-12
@@ -335,10 +337,10 @@ def test_a_half_type_and_a_missing_config_and_tokenizer_do_not_matter(registry: 
 
 
 def test_a_folder_is_put_in_its_place_whole(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
-    report = convert(tiny_en, tmp_path / "deep" / "model-1.5", registry, verify=True)
+    report = convert(tiny_en, tmp_path / "deep" / "model-1.5", registry=registry, verify=True)
     assert [file.name for file in (tmp_path / "deep").iterdir()] == ["model-1.5"]
     assert {"config.json", "model.safetensors", "vocab.txt"} <= set(report.files)
     assert report.files == tuple(sorted(file.name for file in (tmp_path / "deep" / "model-1.5").iterdir()))
-    convert(tiny_en, tmp_path / "deep" / "model-1.5", registry, verify=True, force=True)
+    convert(tiny_en, tmp_path / "deep" / "model-1.5", registry=registry, verify=True, force=True)
     assert [file.name for file in (tmp_path / "deep").iterdir()] == ["model-1.5"]
     assert open_model(str(tmp_path / "deep" / "model-1.5"), registry).tokenizer().vocab_size == 30522

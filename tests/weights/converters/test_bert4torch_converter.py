@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertcore.commands.convert_weights import convert
+from bertcore import convert
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import WeightSet
 from bertcore.contracts.family import ModelFamily
@@ -137,7 +137,11 @@ def test_torch_opens_what_is_written_and_our_file_of_a_crf(registry: Registry, t
     write_torch_file(tmp_path / "run" / "best_model.pt", weights.tensors)
     assert set(torch.load(tmp_path / "run" / "best_model.pt", weights_only=True)) == set(weights.tensors)
     report = convert(
-        tmp_path / "run" / "best_model.pt", tmp_path / "best_model.pt", registry, to_name="bert4torch", verify=True
+        tmp_path / "run" / "best_model.pt",
+        tmp_path / "best_model.pt",
+        registry=registry,
+        to_name="bert4torch",
+        verify=True,
     )
     assert report.from_name == "huggingface"
     assert report.verification is not None
@@ -170,7 +174,7 @@ def test_any_prefix_and_any_head_of_the_examples(registry: Registry, tmp_path: P
     assert opened.weights.tensors.keys() == weights.tensors.keys()
     assert all((opened.weights.tensors[name] == weights.tensors[name]).all() for name in weights.tensors)
     assert opened.head() == (TAGS if head != "dense." else SequenceClassification(("a", "b")))
-    convert(tmp_path / "best_model.pt", tmp_path / "folder", registry, verify=True)
+    convert(tmp_path / "best_model.pt", tmp_path / "folder", registry=registry, verify=True)
 
 
 def test_a_model_without_segments_gets_zeros_for_them(registry: Registry, tmp_path: Path) -> None:
@@ -179,7 +183,7 @@ def test_a_model_without_segments_gets_zeros_for_them(registry: Registry, tmp_pa
     del stored["bert.embeddings.segment_embeddings.weight"]
     write_torch_file(tmp_path / "best_model.pt", stored)
     (tmp_path / "config.json").write_text(json.dumps(weights.config))
-    report = convert(tmp_path / "best_model.pt", tmp_path / "folder", registry, verify=True)
+    report = convert(tmp_path / "best_model.pt", tmp_path / "folder", registry=registry, verify=True)
     assert report.counts == {"read": len(stored), "written": len(stored) + 1, "skipped": 0}
     made = [key for key in report.keys if key.source == "-"]
     assert [(key.target, key.action) for key in made] == [
@@ -197,26 +201,30 @@ def test_the_names_of_releases_up_to_0_3_5(registry: Registry, tmp_path: Path) -
         for name, array in as_in_the_ner_example(weights.tensors).items()
     }
     write_torch_file(tmp_path / "best_model.pt", stored)
-    report = convert(tmp_path / "best_model.pt", tmp_path / "x.safetensors", registry, verify=True)
+    report = convert(tmp_path / "best_model.pt", tmp_path / "x.safetensors", registry=registry, verify=True)
     assert report.from_name == "bert4torch_0_3"
     found = HuggingFaceConverter().read(tmp_path / "x.safetensors").tensors
     assert all((found[name] == weights.tensors[name]).all() for name in weights.tensors)
-    back = convert(tmp_path / "x.safetensors", tmp_path / "y.pt", registry, to_name="bert4torch_0_3", verify=True)
+    back = convert(
+        tmp_path / "x.safetensors", tmp_path / "y.pt", registry=registry, to_name="bert4torch_0_3", verify=True
+    )
     assert {key.target for key in back.keys} == stored.keys()
 
 
 def test_pre_training_heads_go_along(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
-    report = convert(tiny_en, tmp_path / "tiny.pt", registry, to_name="bert4torch", verify=True)
+    report = convert(tiny_en, tmp_path / "tiny.pt", registry=registry, to_name="bert4torch", verify=True)
     assert report.counts == {"read": 42, "written": 42, "skipped": 0}
     target = {key.source: key.target for key in report.keys}
     assert target["cls.predictions.bias"] == "mlmBias"
     assert target["cls.predictions.transform.LayerNorm.gamma"] == "mlmLayerNorm.weight"
-    back = convert(tmp_path / "tiny.pt", tmp_path / "back", registry, config=tiny_en / "config.json", verify=True)
+    back = convert(
+        tmp_path / "tiny.pt", tmp_path / "back", registry=registry, config=tiny_en / "config.json", verify=True
+    )
     assert {key.target for key in back.keys} == {key.canonical for key in report.keys}
 
 
 def test_buffers_of_transformers_are_skipped(minilm: Path, registry: Registry, tmp_path: Path) -> None:
-    report = convert(minilm, tmp_path / "minilm.pt", registry, to_name="bert4torch")
+    report = convert(minilm, tmp_path / "minilm.pt", registry=registry, to_name="bert4torch")
     assert [key.source for key in report.keys if key.target is None] == ["embeddings.position_ids"]
 
 
@@ -230,8 +238,14 @@ def test_other_families_there_and_back(
 ) -> None:
     weights = model(SequenceClassification(("a", "b")), family, **sizes)
     HuggingFaceConverter().write(weights, tmp_path / "folder")
-    convert(tmp_path / "folder", tmp_path / "there.pt", registry, to_name="bert4torch", verify=True)
-    convert(tmp_path / "there.pt", tmp_path / "back", registry, config=tmp_path / "folder" / "config.json", verify=True)
+    convert(tmp_path / "folder", tmp_path / "there.pt", registry=registry, to_name="bert4torch", verify=True)
+    convert(
+        tmp_path / "there.pt",
+        tmp_path / "back",
+        registry=registry,
+        config=tmp_path / "folder" / "config.json",
+        verify=True,
+    )
     found = HuggingFaceConverter().read(tmp_path / "back").tensors
     assert found.keys() == weights.tensors.keys()
     assert all((found[name] == weights.tensors[name]).all() for name in found)
@@ -257,10 +271,10 @@ def test_a_stranger_beside_the_encoder_goes_along_on_request(registry: Registry,
     file = tmp_path / "model.pt"
     write_torch_file(file, tensors)
     (tmp_path / "config.json").write_text(json.dumps(weights.config), encoding="utf-8")
-    report = convert(file, tmp_path / "without", registry)
+    report = convert(file, tmp_path / "without", registry=registry)
     assert "lstm.weight_ih_l0" in report.notes[0]
     assert open_model(str(tmp_path / "without"), registry).weights.tensors.keys() == encoder.keys()
-    convert(file, tmp_path / "folder", registry, keep_unknown=True)
+    convert(file, tmp_path / "folder", registry=registry, keep_unknown=True)
     source = open_model(str(tmp_path / "folder"), registry)
     head = SequenceClassification(("a", "b"))
     with pytest.raises(ModelError, match=r"lstm\.weight_ih_l0: unexpected") as caught:
@@ -271,7 +285,7 @@ def test_a_stranger_beside_the_encoder_goes_along_on_request(registry: Registry,
     assert list(fit.skipped) == ["lstm.weight_ih_l0"]
     write_torch_file(file, tensors | {f"{prefix}embeddings.odd": np.ones(3, "f4")})
     with pytest.raises(ModelError, match=r"no rule of this layout knows .*embeddings\.odd"):
-        convert(file, tmp_path / "other", registry)
+        convert(file, tmp_path / "other", registry=registry)
     assert not (tmp_path / "other").exists()
 
 

@@ -197,14 +197,14 @@ def test_no_framework_is_imported(tiny_en: Path, tmp_path: Path) -> None:
     script = """
 import sys
 from pathlib import Path
-from bertcore.commands.convert_weights import convert
+from bertcore import convert
 from bertcore.weights.opening import open_model
 from bertcore.plugins.registry import Registry
 source, work = Path(sys.argv[1]), Path(sys.argv[2])
 registry = Registry()
-convert(source, work / "x.bin", registry)
-convert(work / "x.bin", work / "x.ckpt", registry)
-convert(work / "x.ckpt", work / "folder", registry, config=source / "config.json")
+convert(source, work / "x.bin", registry=registry)
+convert(work / "x.bin", work / "x.ckpt", registry=registry)
+convert(work / "x.ckpt", work / "folder", registry=registry, config=source / "config.json")
 open_model(str(work / "folder"), registry).tokenizer()
 print(*sorted({"torch", "mindspore", "transformers", "tensorflow", "huggingface_hub"} & set(sys.modules)))
 """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertcore.commands.convert_weights import convert
+from bertcore import convert
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import WeightSet
 from bertcore.contracts.head import Head
@@ -136,7 +136,7 @@ def test_names_and_orientations_of_each_layout(registry: Registry, tmp_path: Pat
     stem = next(iter(weight.values())).removesuffix("weight")
     expected = {**as_mindformers(weights.tensors, prefix), **head_of(weights.tensors, {**weight, bias: f"{stem}bias"})}
     HuggingFaceConverter().write(weights, tmp_path / "model")
-    report = convert(tmp_path / "model", tmp_path / f"x{suffix}", registry, to_name=name, verify=True)
+    report = convert(tmp_path / "model", tmp_path / f"x{suffix}", registry=registry, to_name=name, verify=True)
     assert report.counts == {"read": len(expected), "written": len(expected), "skipped": 0}
     found = (read_ckpt if suffix == ".ckpt" else read_safetensors)(tmp_path / f"x{suffix}")
     assert found.keys() == expected.keys()
@@ -145,7 +145,11 @@ def test_names_and_orientations_of_each_layout(registry: Registry, tmp_path: Pat
 
     assert find_converter(tmp_path / f"x{suffix}", registry).name == name
     back = convert(
-        tmp_path / f"x{suffix}", tmp_path / "back", registry, config=tmp_path / "model" / "config.json", verify=True
+        tmp_path / f"x{suffix}",
+        tmp_path / "back",
+        registry=registry,
+        config=tmp_path / "model" / "config.json",
+        verify=True,
     )
     assert back.from_name == name
     again = HuggingFaceConverter().read(tmp_path / "back").tensors
@@ -162,7 +166,7 @@ def test_either_converter_reads_every_release(registry: Registry, tmp_path: Path
     found = registry.converter(name).read(tmp_path / "x.ckpt").tensors
     assert found.keys() == {key for key in weights.tensors if key.startswith("bert.")}
     assert all((found[key] == weights.tensors[key]).all() for key in found)
-    convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", registry, verify=True)
+    convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", registry=registry, verify=True)
 
 
 def test_what_training_leaves_is_skipped_and_counted(registry: Registry, tmp_path: Path) -> None:
@@ -180,7 +184,7 @@ def test_what_training_leaves_is_skipped_and_counted(registry: Registry, tmp_pat
         "scale_sense": np.array(65536, "f4"),
     }
     write_ckpt(tmp_path / "x.ckpt", {**beside, **stored})
-    report = convert(tmp_path / "x.ckpt", tmp_path / "x.pt", registry, verify=True)
+    report = convert(tmp_path / "x.ckpt", tmp_path / "x.pt", registry=registry, verify=True)
     assert {key.source for key in report.keys if key.target is None} == set(beside)
     assert report.counts == {"read": len(stored) + len(beside), "written": len(stored), "skipped": len(beside)}
 
@@ -197,10 +201,12 @@ def test_a_checkpoint_with_its_config_is_a_model_for_a_run(registry: Registry, t
 
 
 def test_a_real_model_goes_through_both_layouts_unchanged(minilm: Path, registry: Registry, tmp_path: Path) -> None:
-    first = convert(minilm, tmp_path / "a.ckpt", registry, to_name="mindformers_0_1", verify=True)
+    first = convert(minilm, tmp_path / "a.ckpt", registry=registry, to_name="mindformers_0_1", verify=True)
     assert [key.source for key in first.keys if key.target is None] == ["embeddings.position_ids"]
-    convert(tmp_path / "a.ckpt", tmp_path / "b.safetensors", registry, to_name="mindformers", verify=True)
-    convert(tmp_path / "b.safetensors", tmp_path / "back", registry, config=minilm / "config.json", verify=True)
+    convert(tmp_path / "a.ckpt", tmp_path / "b.safetensors", registry=registry, to_name="mindformers", verify=True)
+    convert(
+        tmp_path / "b.safetensors", tmp_path / "back", registry=registry, config=minilm / "config.json", verify=True
+    )
     expected = HuggingFaceConverter().read(minilm).tensors
     found = HuggingFaceConverter().read(tmp_path / "back").tensors
     assert len(found) == 103
@@ -208,7 +214,7 @@ def test_a_real_model_goes_through_both_layouts_unchanged(minilm: Path, registry
 
 
 def test_pre_training_heads_are_not_written(tiny_en: Path, registry: Registry, tmp_path: Path) -> None:
-    report = convert(tiny_en, tmp_path / "x.ckpt", registry, to_name="mindformers", verify=True)
+    report = convert(tiny_en, tmp_path / "x.ckpt", registry=registry, to_name="mindformers", verify=True)
     assert report.counts == {"read": 42, "written": 37, "skipped": 5}
 
 
@@ -235,10 +241,10 @@ def test_a_layer_that_lacks_a_tensor_is_named_with_a_config(registry: Registry, 
     stored["bert.dense.weight"] = np.ones((8, 7), "f4")
     write_ckpt(tmp_path / "x.ckpt", stored)
     with pytest.raises(ModelError, match="lacks intermediate of layer 1"):
-        convert(tmp_path / "x.ckpt", tmp_path / "x.pt", registry, verify=True)
+        convert(tmp_path / "x.ckpt", tmp_path / "x.pt", registry=registry, verify=True)
     (tmp_path / "config.json").write_text(json.dumps(weights.config))
     with pytest.raises(ModelError) as caught:
-        convert(tmp_path / "x.ckpt", tmp_path / "folder", registry)
+        convert(tmp_path / "x.ckpt", tmp_path / "folder", registry=registry)
     assert "bert.encoder.layer.1.intermediate.dense.bias: missing" in caught.value.cause
     assert sorted(file.name for file in tmp_path.iterdir()) == ["config.json", "x.ckpt"]
 
@@ -250,9 +256,9 @@ def test_another_family_and_another_suffix_are_not_written(registry: Registry, t
     HuggingFaceConverter().write(model(), tmp_path / "model")
     for destination in ("x.pt", "folder"):
         with pytest.raises(OutputError, match=r"mindformers is written to \.ckpt, \.safetensors"):
-            convert(tmp_path / "model", tmp_path / destination, registry, to_name="mindformers")
+            convert(tmp_path / "model", tmp_path / destination, registry=registry, to_name="mindformers")
     with pytest.raises(UsageError, match="did you mean 'mindformers"):
-        convert(tmp_path / "model", tmp_path / "x.ckpt", registry, to_name="mindformer")
+        convert(tmp_path / "model", tmp_path / "x.ckpt", registry=registry, to_name="mindformer")
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertcore.commands.convert_weights import convert
+from bertcore import convert
 from bertcore.contracts.converter import WeightSet
 from bertcore.plugins.registry import Registry
 from bertcore.weights.converters.huggingface import HuggingFaceConverter
@@ -112,7 +112,7 @@ def test_old_names_and_training_state(weights: WeightSet, tmp_path: Path) -> Non
     }
     state |= {f"moment2.{name}": np.full_like(array, 0.01) for name, array in old.items()}
     save_with_mindspore(tmp_path / "x.ckpt", {**old, **state})
-    convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", Registry(), verify=True)
+    convert(tmp_path / "x.ckpt", tmp_path / "x.safetensors", registry=Registry(), verify=True)
     found = CONVERTER.read(tmp_path / "x.ckpt")
     assert_equal(found, weights)
     assert {entry.source for entry in found.report if entry.target is None} == set(state)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from bertcore.commands.convert_weights import convert
+from bertcore import convert
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import WeightSet
 from bertcore.contracts.head import Head
@@ -132,7 +132,7 @@ def test_every_form_is_read_to_the_bit(
     tensors, config_json = model(TEXTS)
     source = write(tmp_path / f"in/bert{suffix}", as_zoo(tensors, prefix, tables), config_json)
     assert find_converter(source, registry).name == "mindspore_zoo"
-    report = convert(source, tmp_path / "out", registry, verify=True)
+    report = convert(source, tmp_path / "out", registry=registry, verify=True)
     assert report.counts == {"read": len(tensors), "written": len(tensors), "skipped": 0}
     assert_equal(load_file(tmp_path / "out" / "model.safetensors"), tensors)
     parameters, fit = open_model(str(source), registry).fit(TEXTS, seed=0)
@@ -148,11 +148,11 @@ def test_every_form_is_read_to_the_bit(
 def test_what_is_written_is_what_the_zoo_names(registry: Registry, tmp_path: Path, head: Head, names: set[str]) -> None:
     tensors, config_json = model(head)
     write(tmp_path / "in/model.safetensors", tensors, config_json)
-    convert(tmp_path / "in", tmp_path / "x.ckpt", registry, to_name="mindspore_zoo", verify=True)
+    convert(tmp_path / "in", tmp_path / "x.ckpt", registry=registry, to_name="mindspore_zoo", verify=True)
     written = read_ckpt(tmp_path / "x.ckpt")
     assert_equal(written, as_zoo(tensors))
     assert {name.split(".")[1] for name in written} == {"bert", *names}
-    back = convert(tmp_path / "x.ckpt", tmp_path / "back", registry, config=tmp_path / "in" / "config.json")
+    back = convert(tmp_path / "x.ckpt", tmp_path / "back", registry=registry, config=tmp_path / "in" / "config.json")
     assert back.from_name == "mindspore_zoo"
     assert_equal(load_file(tmp_path / "back" / "model.safetensors"), tensors)
 
@@ -170,7 +170,7 @@ def test_transformers_computes_the_logits_of_the_model_that_the_file_was_made_of
     tensors = {name: value.numpy() for name, value in network.state_dict().items()}
     network.config.save_pretrained(tmp_path / "in")
     write_ckpt(tmp_path / "in" / "classifier-3_1250.ckpt", as_zoo(tensors))
-    convert(tmp_path / "in" / "classifier-3_1250.ckpt", tmp_path / "out", registry, verify=True)
+    convert(tmp_path / "in" / "classifier-3_1250.ckpt", tmp_path / "out", registry=registry, verify=True)
     ids = torch.arange(2, 12)[None]
     with torch.no_grad():
         assert Model.from_pretrained(tmp_path / "out").eval()(ids).logits.equal(network(ids).logits)
@@ -195,13 +195,13 @@ def test_pre_training_heads_and_training_state(registry: Registry, tmp_path: Pat
     }
     state |= {"global_step": np.array([9], "i4"), "beta1_power": np.array(0.9, "f4"), "accu_loss": np.array([1], "f4")}
     source = write(tmp_path / "in/bert.ckpt", {**state, **stored}, config_json)
-    report = convert(source, tmp_path / "out", registry, verify=True)
+    report = convert(source, tmp_path / "out", registry=registry, verify=True)
     assert {key.source for key in report.keys if key.target is None} == state.keys()
     expected = {**encoder, **heads, "cls.predictions.bias": stored["bert.cls1.output_bias"]}
     expected["cls.predictions.transform.LayerNorm.weight"] = norm["gamma"]
     expected["cls.predictions.transform.LayerNorm.bias"] = norm["beta"]
     assert_equal(load_file(tmp_path / "out" / "model.safetensors"), expected)
-    convert(tmp_path / "out", tmp_path / "back.ckpt", registry, to_name="mindspore_zoo")
+    convert(tmp_path / "out", tmp_path / "back.ckpt", registry=registry, to_name="mindspore_zoo")
     assert_equal(read_ckpt(tmp_path / "back.ckpt"), stored)
 
 
@@ -228,7 +228,7 @@ def test_a_crf_scores_every_path_as_the_zoo_does(registry: Registry, tmp_path: P
     }
     stored["loss.transitions"] = transitions
     source = write(tmp_path / "in/ner.ckpt", stored, config_json)
-    report = convert(source, tmp_path / "out", registry, verify=True)
+    report = convert(source, tmp_path / "out", registry=registry, verify=True)
     assert any("trained over [CLS], [SEP] and padding" in note for note in report.notes)
     assert not any(key.target is None for key in report.keys)
     found = load_file(tmp_path / "out" / "model.safetensors")
@@ -242,7 +242,7 @@ def test_a_crf_scores_every_path_as_the_zoo_does(registry: Registry, tmp_path: P
         own += sum(found["crf.transitions"][first, second] for first, second in pairwise(tags))
         assert own == pytest.approx(zoo_score(transitions, wide, tags), rel=1e-5)
 
-    convert(tmp_path / "out", tmp_path / "back.ckpt", registry, to_name="mindspore_zoo", verify=True)
+    convert(tmp_path / "out", tmp_path / "back.ckpt", registry=registry, to_name="mindspore_zoo", verify=True)
     back = read_ckpt(tmp_path / "back.ckpt")
     assert back.keys() == stored.keys()
     assert back["bert.dense_1.weight"].shape == (5, 8)
@@ -257,7 +257,7 @@ def test_an_lstm_and_a_crf_that_means_something_else_are_left_out_by_name(regist
         "loss.transitions": np.ones((3, 3), "f4"),
     }
     source = write(tmp_path / "in/ner.ckpt", stored, config_json)
-    report = convert(source, tmp_path / "out", registry, verify=True)
+    report = convert(source, tmp_path / "out", registry=registry, verify=True)
     assert_equal(load_file(tmp_path / "out" / "model.safetensors"), tensors)
     assert any("no Bert model has them: lstm.weight_ih_l0, loss.transitions" in note for note in report.notes)
 
@@ -275,7 +275,7 @@ def test_what_is_no_bert_of_the_zoo(registry: Registry, tmp_path: Path) -> None:
     relative = "bert.bert.bert_encoder.layers.0.attention.attention._generate_relative_positions_embeddings.table"
     source = write(tmp_path / "nezha/x.ckpt", {**as_zoo(tensors), relative: np.ones((33, 4), "f4")}, config_json)
     with pytest.raises(ModelError, match="_generate_relative_positions_embeddings"):
-        convert(source, tmp_path / "out", registry)
+        convert(source, tmp_path / "out", registry=registry)
     with pytest.raises(ModelError, match=r"no place for roberta\.embeddings"):
         converter.write(WeightSet({"roberta.embeddings.LayerNorm.bias": np.ones(3, "f4")}), tmp_path / "y.ckpt")
     with pytest.raises(OutputError, match=r"mindspore_zoo is written to \.ckpt, \.safetensors"):

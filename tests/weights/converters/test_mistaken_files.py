@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from bertcore.commands.convert_weights import convert
+from bertcore import convert
 from bertcore.errors import ModelError
 from bertcore.plugins.registry import Registry
 from bertcore.weights.opening import open_model
@@ -58,7 +58,7 @@ def refusal(use: Callable[[], Any]) -> ModelError:
 
 def both_refusals(path: Path, registry: Registry) -> ModelError:
     """What convert says; --model must say the same."""
-    error = refusal(lambda: convert(path, path.parent / "out.pt", registry))
+    error = refusal(lambda: convert(path, path.parent / "out.pt", registry=registry))
     assert refusal(lambda: open_model(str(path), registry)).cause == error.cause
     return error
 
@@ -217,7 +217,7 @@ def test_a_trainers_folder_opens_with_its_newest_checkpoint_and_a_note(
     for source, step in ((opened, 1000), (named, 500)):
         expected = load_file(output / f"checkpoint-{step}" / "model.safetensors")["bert.embeddings.LayerNorm.gamma"]
         np.testing.assert_array_equal(source.weights.tensors["bert.embeddings.LayerNorm.weight"], expected)
-    report = convert(output, tmp_path / "out", registry)
+    report = convert(output, tmp_path / "out", registry=registry)
     assert report.notes[0] == note
     assert "vocab.txt" in report.files
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tensor_bundle_writer import write_bundle
 
-from bertcore.commands.convert_weights import convert
+from bertcore import convert
 from bertcore.errors import ModelError, OutputError, UsageError
 from bertcore.plugins.registry import Registry
 from bertcore.weights.converters import tensorflow1
@@ -91,7 +91,7 @@ def test_it_is_converted_and_opened_by_any_of_its_names(
     model = open_model(str(source), registry)
     assert model.folder == tiny_tf
     assert model.tokenizer().vocab_size == 30522
-    report = convert(source, tmp_path / "folder", registry, verify=True)
+    report = convert(source, tmp_path / "folder", registry=registry, verify=True)
     assert report.counts == {"read": 42, "written": 42, "skipped": 0}
     assert {"config.json", "model.safetensors", "vocab.txt"} == set(report.files)
     expected = HuggingFaceConverter().read(tiny_en).tensors
@@ -105,7 +105,7 @@ def test_transformers_computes_the_same_from_both(
     import torch
     from transformers import AutoModel
 
-    convert(tiny_tf, tmp_path / "folder", registry)
+    convert(tiny_tf, tmp_path / "folder", registry=registry)
     ids = torch.tensor([[101, 2009, 2003, 9432, 102]])
     with torch.no_grad():
         states = [AutoModel.from_pretrained(folder).eval()(ids)[0] for folder in (tiny_en, tmp_path / "folder")]
@@ -119,7 +119,7 @@ def test_the_optimizer_is_skipped_and_counted(registry: Registry, tmp_path: Path
     head = {"output_weights": np.ones((3, 4), "f4"), "output_bias": np.ones(3, "f4")}
     write_bundle(tmp_path / "model.ckpt-9", {**model, **optimizer, **steps, **head}, shards=3)
     (tmp_path / "bert_config.json").write_text(json.dumps(CONFIG))
-    report = convert(tmp_path / "model.ckpt-9", tmp_path / "folder", registry, verify=True)
+    report = convert(tmp_path / "model.ckpt-9", tmp_path / "folder", registry=registry, verify=True)
     skipped = {key.source: key.action for key in report.keys if key.target is None}
     assert skipped.keys() == optimizer.keys() | steps.keys()
     assert set(skipped.values()) == {"skipped: optimizer state", "skipped: training state"}
@@ -165,7 +165,7 @@ def test_mistakes_planted_in_the_rules_are_caught(
     head = {"output_weights": np.ones((3, 4), "f4"), "output_bias": np.ones(3, "f4")}
     prefix = write_bundle(tmp_path / "bert_model.ckpt", {**variables(), **head})
     (tmp_path / "bert_config.json").write_text(json.dumps(CONFIG))
-    report = convert(prefix, tmp_path / "good.pt", registry, verify=True)
+    report = convert(prefix, tmp_path / "good.pt", registry=registry, verify=True)
     assert report.verification is not None
     assert [item.output for item in report.verification.differences] == ["hidden states", "pooled output", "logits"]
 
@@ -182,7 +182,7 @@ def test_mistakes_planted_in_the_rules_are_caught(
     assert tuple(wrong) != tensorflow1.RULES
     monkeypatch.setattr(tensorflow1, "RULES", tuple(wrong))
     with pytest.raises(ModelError, match=r"verification failed: .* differ by"):
-        convert(prefix, tmp_path / "x.pt", registry, verify=True)
+        convert(prefix, tmp_path / "x.pt", registry=registry, verify=True)
     assert not (tmp_path / "x.pt").exists()
 
 
@@ -194,7 +194,7 @@ def test_an_unknown_variable_is_named(tmp_path: Path) -> None:
 
 def test_it_is_read_and_not_written(tiny_tf: Path, registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        convert(tiny_tf, tmp_path / "model", registry, to_name="tensorflow1")
+        convert(tiny_tf, tmp_path / "model", registry=registry, to_name="tensorflow1")
     assert caught.value.cause == "the layout tensorflow1 is read, not written"
     assert "tensorflow1" not in caught.value.remedy
     with pytest.raises(OutputError):
@@ -210,7 +210,7 @@ def test_a_damaged_checkpoint_leaves_nothing(tiny_tf: Path, registry: Registry, 
     content[-1000] ^= 1
     shard.write_bytes(content)
     with pytest.raises(ModelError, match="checksum of cls/"):
-        convert(tmp_path / "bert_model.ckpt", tmp_path / "deep" / "folder", registry)
+        convert(tmp_path / "bert_model.ckpt", tmp_path / "deep" / "folder", registry=registry)
     assert not (tmp_path / "deep").exists()
 
 
@@ -218,12 +218,12 @@ def test_a_folder_of_two_checkpoints_asks_for_one(registry: Registry, tmp_path: 
     for step in (1, 2):
         write_bundle(tmp_path / f"model.ckpt-{step}", variables())
     with pytest.raises(ModelError, match="holds 2 TensorFlow checkpoints"):
-        convert(tmp_path, tmp_path / "x.safetensors", registry)
-    assert convert(tmp_path / "model.ckpt-2", tmp_path / "x.safetensors", registry).from_name == "tensorflow1"
+        convert(tmp_path, tmp_path / "x.safetensors", registry=registry)
+    assert convert(tmp_path / "model.ckpt-2", tmp_path / "x.safetensors", registry=registry).from_name == "tensorflow1"
 
 
 def test_a_prefix_that_is_not_there(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such folder or file"):
-        convert(tmp_path / "bert_model.ckpt", tmp_path / "folder", registry)
+        convert(tmp_path / "bert_model.ckpt", tmp_path / "folder", registry=registry)
     with pytest.raises(ModelError, match="no TensorFlow checkpoint"):
         CONVERTER.read(tmp_path / "bert_model.ckpt")

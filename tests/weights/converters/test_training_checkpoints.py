@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 from transformers import BertConfig, BertForSequenceClassification
 
-from bertcore.commands.convert_weights import convert
+from bertcore import convert
 from bertcore.errors import ModelError
 from bertcore.plugins.registry import Registry
 from bertcore.weights.opening import find_converter, open_model
@@ -123,7 +123,7 @@ def test_a_checkpoint_of_lightning_is_read_and_none_of_its_objects_made(
     del sys.modules[module.__name__]  # as on a machine without Lightning
 
     assert find_converter(file, registry).name == "huggingface"
-    report = convert(file, tmp_path / "out", registry, verify=True)
+    report = convert(file, tmp_path / "out", registry=registry, verify=True)
     assert not trace.exists()
     assert_weights(tmp_path / "out", network)
     left_out = {key.source for key in report.keys if key.target is None}
@@ -218,7 +218,7 @@ def test_a_whole_module_is_read_by_its_parameters(
     registry: Registry, network: BertForSequenceClassification, folder: Path, tmp_path: Path, wrapped: bool
 ) -> None:
     torch.save({"model": network, "epoch": 3} if wrapped else network, folder / "model.pt")
-    convert(folder / "model.pt", tmp_path / "out", registry, verify=True)
+    convert(folder / "model.pt", tmp_path / "out", registry=registry, verify=True)
     assert_weights(tmp_path / "out", network)
 
 
@@ -236,7 +236,7 @@ def test_a_whole_module_of_a_scripts_own_class(
     registry: Registry, network: BertForSequenceClassification, folder: Path, tmp_path: Path
 ) -> None:
     torch.save(Classifier(network.bert), folder / "model.pt")
-    report = convert(folder / "model.pt", tmp_path / "out", registry, verify=True)
+    report = convert(folder / "model.pt", tmp_path / "out", registry=registry, verify=True)
     found = load_file(tmp_path / "out" / "model.safetensors")
     assert found.keys() == {name for name in network.state_dict() if name.startswith("bert.")}
     assert any("lstm.* (4 tensors)" in note for note in report.notes)
@@ -258,7 +258,7 @@ def test_an_object_among_the_weights_is_refused_by_its_name(
     trace = tmp_path / "was here"
     torch.save(make(trace), folder / "model.pt")
     with pytest.raises(ModelError) as caught:
-        convert(folder / "model.pt", tmp_path / "out", registry)
+        convert(folder / "model.pt", tmp_path / "out", registry=registry)
     assert "posix.mkdir" in caught.value.cause or "holds no tensors by name" in caught.value.cause
     assert not trace.exists()
     assert not (tmp_path / "out").exists()
