@@ -24,7 +24,6 @@ TOO_LONG = {
     "plugins/backend_mindspore/bertcore_mindspore/crf.py",
 }
 TOO_MANY_ARGUMENTS = {
-    "bertcore/commands/convert_weights.py: convert",
     "bertcore/numerics/crf/kernel.py: _by_exponentials",
     "bertcore/numerics/crf/kernel.py: _log_partition",
     "plugins/backend_mindspore/bertcore_mindspore/optimizer.py: _adam_step",
