@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import bertcore
 from bertcore import api
-from bertcore.api.arguments import KINDS
+from bertcore.api.argument_kinds import KINDS
 from bertcore.config import RunConfig, known_keys
 from bertcore.errors import BertcoreError, ConfigError, OutputError, UsageError
 
