@@ -255,6 +255,13 @@ def test_columns_that_no_task_reads_may_hold_anything(place: Place, frame: pd.Da
     assert any("'picture' holds object, which is not read" in note for note in report.notes)
 
 
+def test_rows_that_are_left_out_are_named_as_the_program_knows_them() -> None:
+    rows = [{"text": text, "label": label} for text, label in (("a", "x"), ("b", "-"), ("c", "y"))]
+    (left_out,) = bertcore.check_data(task="classification", train=rows).splits["train"].left_out
+    assert (left_out.identifier, str(left_out.origin)) == ("1", "train[1]")
+    assert left_out.reason == "'-': the annotators did not agree"
+
+
 ODD_VALUES = st.one_of(
     st.none(),
     st.booleans(),

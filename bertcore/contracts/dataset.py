@@ -56,6 +56,10 @@ class LeftOut:
     origin: Origin | None
     reason: str
 
+    def shown(self) -> LeftOut:
+        """The same, with its place as the user knows it; see :meth:`bertcore.errors.Origin.shown`."""
+        return self if self.origin is None else replace(self, origin=self.origin.shown())
+
 
 class ExampleEncoder(Protocol):
     """What turns examples into rows, and what it does so with."""

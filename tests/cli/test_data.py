@@ -110,6 +110,15 @@ def odd_rte(tmp_path: Path) -> Path:
     return folder
 
 
+def test_every_example_that_reading_left_out_is_named_for_programs(bertcore_command: Command, odd_rte: Path) -> None:
+    file = odd_rte / "dev.tsv"
+    file.write_text(file.read_text(encoding="utf-8") + "2\tp\tq\t-\n", encoding="utf-8")
+    found = checked(bertcore_command, "--task", "rte", "--data", odd_rte)
+    reason = "'-': the annotators did not agree"
+    assert found["splits"]["dev"]["left_out"] == [{"id": "2", "place": f"{file}:4", "reason": reason}]
+    assert found["splits"]["train"]["left_out"] == []
+
+
 def test_duplicates_conflicts_and_empty_texts(bertcore_command: Command, odd_rte: Path) -> None:
     found = checked(bertcore_command, "--task", "rte", "--data", odd_rte)
     train = found["splits"]["train"]

@@ -211,6 +211,7 @@ def _check_split(
             if known_labels:
                 examples = _with_known_labels(examples, known_labels)
             report = replace(report, **_facts(examples, dataset.labels), is_stream=split.is_stream, notes=split.notes)
+            report = replace(report, left_out=tuple(one.shown() for one in split.left_out))
             if examples.rows is not None:
                 rows = examples.rows.batch  # so that every checksum is compared
                 report = replace(report, rows=len(rows), tokens=Lengths.of(rows.lengths))

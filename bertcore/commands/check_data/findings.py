@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcore.contracts.dataset import LeftOut
 from bertcore.errors import DataError, UsageError
 
 PERCENTILES = (50, 90, 95, 99)
@@ -81,6 +82,7 @@ class SplitReport:
         rows: rows there; None without a model.
         repeated: examples that occur several times in the split.
         notes: what reading and encoding left out or repaired.
+        left_out: each example of the files that reading left out by rule, with the reason.
         errors: of each example that cannot be read, and what stopped reading or encoding.
     """
 
@@ -99,6 +101,7 @@ class SplitReport:
     rows: int | None = None
     repeated: Repetition = Repetition(0, 0, ())
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     errors: Errors = ()
 
 

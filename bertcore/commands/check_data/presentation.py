@@ -57,6 +57,9 @@ def _split_json(split: SplitReport) -> dict[str, Any]:
         "windowed": split.windowed,
         "repeated": _repetition_json(split.repeated),
         "notes": list(split.notes),
+        "left_out": [
+            {"id": one.identifier, "place": str(one.origin or ""), "reason": one.reason} for one in split.left_out
+        ],
     }
 
 

@@ -9,7 +9,12 @@ from typing import Any, ClassVar
 
 import pytest
 
+from bertcore.commands.convert_data import convert_data
+from bertcore.commands.score import score
+from bertcore.config import gather_settings
 from bertcore.contracts.dataset import Dataset, Example, LeftOut
+from bertcore.engine.preparation import open_data
+from bertcore.engine.settings import resolve_run
 from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
 from bertcore.testing import TaskConformance
@@ -247,6 +252,25 @@ def test_a_file_with_all_examples_is_scored_on_those_with_a_label(
     assert task.score(examples, dataset.labels, file, data).metrics == result.metrics, "a label is not read beside it"
     write(file, [{"id": number, "label": "neutral"} for number in (0, 2, 3, 4)])
     assert task.score(examples, dataset.labels, file, data).total == 4
+
+
+def test_records_know_what_reading_left_out_and_score_the_same_files(
+    registry: Registry, ocnli: Path, tiny_en: Path, tmp_path: Path
+) -> None:
+    options = {"task": "ocnli", "data.path": str(ocnli), "model.path": str(tiny_en), "data.max_length": 48}
+    config = resolve_run(gather_settings(environment={}, options=options), registry).config
+    converted = convert_data(config, registry, "jsonl", tmp_path / "records")
+    assert any("not read: train.3k.json" in note for note in converted.notes), "what opening the data says, too"
+    texts = registry.task("ocnli").open(config.data)
+    settings = gather_settings(environment={}, options={**options, "data.path": str(tmp_path / "records")})
+    records = open_data(registry.task("ocnli"), resolve_run(settings, registry).config, registry)
+    assert records.notes == texts.notes
+    for split in texts.files:
+        assert records.split(split).left_out == texts.split(split).left_out
+        assert records.split(split).notes == texts.split(split).notes
+    file = tmp_path / "ocnli_50k_predict.json"
+    write(file, [{"id": number, "label": "neutral"} for number in range(5)])
+    assert score(settings, file, registry).evaluation.metrics == {"accuracy": 0.5}
 
 
 @pytest.mark.parametrize(

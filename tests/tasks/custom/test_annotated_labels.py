@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bertcore.contracts.dataset import Split
 from bertcore.engine.preparation import reading_notes
 from bertcore.errors import DataError
 from bertcore.plugins.registry import Registry
@@ -17,6 +18,11 @@ from bertcore.plugins.registry import Registry
 TEXTS = ["Good, really good.", "Bad\nsoup", "到北京去"]
 ONE = [["good"], ["bad"], ["good"]]
 SEVERAL = [["fun", "good"], [], ["fun"]]
+
+
+def split_of(file: Path, split: str = "train") -> Split:
+    found = Registry().task("classification")
+    return found.open(found.data_config(**{split: str(file)})).split(split)
 
 
 def read(file: Path, split: str = "train", task: str = "classification", **options: Any) -> tuple[list[Any], list[str]]:
@@ -176,8 +182,11 @@ def test_several_annotators_and_texts_without_a_label(tmp_path: Path) -> None:
         "a.json: 1 cancelled annotation not read",
         "a.json: predictions of a model in 1 text are no labels and not read",
     ]
+    left_out = split_of(file).left_out
+    assert [(one.identifier, one.reason) for one in left_out] == [("2", "no annotation"), ("4", "no annotation")]
     examples, _ = read(file, "test")
     assert examples == [("a", "good"), ("b", None), ("c", "bad"), ("d", None)]
+    assert split_of(file, "test").left_out == ()
 
 
 def test_several_controls_need_a_choice(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcore.contracts.dataset import Dataset
+from bertcore.contracts.dataset import Dataset, LeftOut
 from bertcore.contracts.tagging import Span
 from bertcore.engine.preparation import reading_notes
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
 
 TEXTS = ["Anna Stone lives in Paris.", "Nobody is here.", "小明在北京见了Bob。"]
@@ -323,6 +323,8 @@ def test_what_prodigys_annotator_rejected_is_left_out(tmp_path: Path) -> None:
     texts, _, notes = read(file)
     assert texts == TEXTS[1:]
     assert notes == ["a.jsonl: 1 example that prodigy's annotator rejected or ignored left out"]
+    (left_out,) = opened(file).split("train").left_out
+    assert left_out == LeftOut("0", Origin(str(file), 1), "the annotator's answer is 'reject'")
 
 
 # What is repaired, and what is refused

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.scheme import BILOU, IOB1, IOB2, IOBES, Entities
 
+from bertcore.contracts.dataset import LeftOut
 from bertcore.contracts.tagging import Span, spans_to_tags
 from bertcore.engine.preparation import reading_notes
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
 
 WORDS = [["Anna", "lives", "in", "Paris", "."], ["Bob", "Stone", "left"]]
@@ -171,6 +172,7 @@ def test_records_without_tokens_are_counted_and_unlabeled_ones_predicted(tmp_pat
     sentences, notes, _ = read(file)
     assert len(sentences) == 1
     assert notes == [f"a.jsonl: 1 record without any token left out (first: {file}:2)"]
+    assert sentences.left_out == (LeftOut("1", Origin(str(file), 2), "no token"),)
     file.write_text(lines({"tokens": ["Bob"]}))
     ((sentence,), _, _) = read(file, "test")
     assert (sentence.words, sentence.label) == (["Bob"], None)
