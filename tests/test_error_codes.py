@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bertcore import errors
 from bertcore.error_codes import CATALOGUE
-from bertcore.errors import BertcoreError
+from bertcore.errors import BertcoreError, DataError
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("bertcore", "plugins")
@@ -24,6 +24,7 @@ class Raised:
     place: str
     kind: type[BertcoreError]
     codes: tuple[str, ...]
+    has_origin: bool
     begins_with_place: bool
 
 
@@ -38,6 +39,11 @@ def test_a_plugin_of_others_may_have_codes_of_its_own() -> None:
     assert OF_EXAMPLE
     assert all(raised.codes for raised in OF_EXAMPLE)
     assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", code) for raised in OF_EXAMPLE for code in raised.codes)
+
+
+def test_every_mistake_in_data_that_a_plugin_names_has_its_place() -> None:
+    of_plugins = [raised for raised in (*ALL, *OF_EXAMPLE) if not raised.place.startswith("bertcore")]
+    assert not [raised.place for raised in of_plugins if raised.kind is DataError and not raised.has_origin]
 
 
 def test_no_error_says_in_its_words_where_it_stands() -> None:
@@ -73,6 +79,7 @@ def _raised(folders: Sequence[str]) -> Iterator[Raised]:
                     f"{place}:{node.lineno}",
                     classes[name],
                     tuple(_literals(code)),
+                    any(keyword.arg == "origin" for keyword in node.keywords),
                     bool(node.args) and _begins_with_place(node.args[0]),
                 )
 
