@@ -19,7 +19,6 @@ NAMED_BY_USERS = ("bertcore/cli/", "bertcore/api/")
 # MindSpore takes each tensor of a graph, and of its gradient, as an argument of its own.
 GRAPHS = ("construct", "bprop")
 TOO_LONG = {
-    "bertcore/weights/verification.py",
     "plugins/backend_torch/bertcore_torch/crf.py",
     "plugins/backend_mindspore/bertcore_mindspore/crf.py",
 }

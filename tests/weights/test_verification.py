@@ -24,6 +24,7 @@ from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassifi
 from bertcore.plugins.discovery import installed_plugins
 from bertcore.plugins.hookspecs import hookimpl
 from bertcore.plugins.registry import Registry
+from bertcore.weights.computed_model import ComputedModel
 from bertcore.weights.converters import bert4torch, mindformers
 from bertcore.weights.converters.bert4torch import Bert4TorchConverter
 from bertcore.weights.converters.huggingface import HuggingFaceConverter
@@ -32,7 +33,7 @@ from bertcore.weights.converters.mindspore_ckpt import MindSporeCheckpointConver
 from bertcore.weights.converters.rules import RenameRule
 from bertcore.weights.family_choice import find_family
 from bertcore.weights.opening import open_model
-from bertcore.weights.verification import compute, verify
+from bertcore.weights.verification import verify
 
 TEXTS = SequenceClassification(("no", "yes", "maybe"))
 TAGS = TokenClassification(("O", "B-X", "I-X"), crf=True)
@@ -96,7 +97,7 @@ def test_the_computed_model_is_that_of_transformers(
     config_json = json.loads((folder / "config.json").read_text())
     config = find_family(config_json, registry, "").parse_config(config_json)
     rows = [(ids, types), (ids[::-1], types)]  # the second one shows that rows do not see each other
-    found = compute(HuggingFaceConverter().parts(folder), config, rows)
+    found = ComputedModel(HuggingFaceConverter().parts(folder), config, "the model").outputs(rows)
     # ELECTRA's first hidden state is the embedding before its projection.
     states = [state.numpy()[0] for state in expected.hidden_states][1:]
     np.testing.assert_allclose(found["hidden states"][1:, :5], states, atol=1e-9)
