@@ -86,16 +86,7 @@ def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str
     Raises:
         DataError: it is damaged, or an example has no prediction or two, or a prediction no example.
     """
-    expected: dict[str, Example] = {}
-    for example in examples:
-        if example.identifier in expected:
-            raise DataError(
-                f"the identifier {example.identifier!r} again, as at {expected[example.identifier].origin}",
-                "predictions are found by their identifiers: make them differ",
-                origin=example.origin,
-                code="identifier-repeated",
-            )
-        expected[example.identifier] = example
+    expected = _by_identifier(examples)
     passed_over = set(also)
     found: dict[str, StoredPrediction] = {}
     text_fields = {name for example in examples for name in example.texts}
@@ -117,14 +108,33 @@ def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str
         found[identifier] = prediction
     missing = [example for example in examples if example.identifier not in found]
     if missing:
-        raise DataError(
-            f"no prediction for {len(missing)} of {len(examples)} examples, the first is "
-            f"{missing[0].identifier!r} ({missing[0].origin})",
-            "every example of the split is scored: give the whole file, or check --split",
-            origin=Origin(str(file)),
-            code="prediction-missing",
-        )
+        raise _missing(missing, len(examples), file)
     return [found[example.identifier] for example in examples]
+
+
+def _by_identifier(examples: Sequence[Example]) -> dict[str, Example]:
+    """The examples by what they are called; two of one name could not be told apart."""
+    found: dict[str, Example] = {}
+    for example in examples:
+        if example.identifier in found:
+            raise DataError(
+                f"the identifier {example.identifier!r} again, as at {found[example.identifier].origin}",
+                "predictions are found by their identifiers: make them differ",
+                origin=example.origin,
+                code="identifier-repeated",
+            )
+        found[example.identifier] = example
+    return found
+
+
+def _missing(examples: Sequence[Example], total: int, file: Path) -> DataError:
+    first = examples[0]
+    return DataError(
+        f"no prediction for {len(examples)} of {total} examples, the first is {first.identifier!r} ({first.origin})",
+        "every example of the split is scored: give the whole file, or check --split",
+        origin=Origin(str(file)),
+        code="prediction-missing",
+    )
 
 
 def _stored_predictions(file: Path, text_fields: Set[str]) -> Iterable[tuple[str, StoredPrediction]]:

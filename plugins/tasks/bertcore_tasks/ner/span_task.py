@@ -10,15 +10,16 @@ from typing import Any, ClassVar
 from bertcore.contracts.benchmark import Benchmark
 from bertcore.contracts.dataset import Dataset, Split
 from bertcore.contracts.tagging import scheme_tags
-from bertcore.errors import DataError, Origin
 from bertcore.files.writing import json_text
-from bertcore.near_misses import did_you_mean, nearest_path
 
 from bertcore_tasks.benchmarks import CLUE
 from bertcore_tasks.fields import json_identifier
 from bertcore_tasks.ner.base import NerTask
 from bertcore_tasks.ner.options import NerDataConfig
 from bertcore_tasks.ner.span_files import read_span_file, surfaces
+from bertcore_tasks.official_files import find_official_files
+
+FILE_NAMES = {split: (f"{split}.json",) for split in ("train", "dev", "test")}
 
 
 @dataclass
@@ -42,22 +43,11 @@ class SpanNerTask(NerTask[NerDataConfig]):
 
     def open(self, data: NerDataConfig) -> Dataset:
         """Finds the three files; see :meth:`bertcore.contracts.task.Task.open`."""
-        folder = Path(data.path or ".")
-        if not folder.is_dir() and not folder.is_file():
-            remedy = f"give the folder of {self.name}'s JSON files with --data"
-            remedy = did_you_mean(nearest_path(folder), remedy)
-            raise DataError("no such folder", remedy, origin=Origin(str(folder)), code="file-missing")
-        named = {split: folder / f"{split}.json" for split in ("train", "dev", "test")}
-        files = {split: (file,) for split, file in named.items() if file.is_file()}
-        if folder.is_file():  # any file can be scored
-            files = {self.evaluation_split: (folder,)}
-        if not files:
-            raise DataError(
-                "no train.json, dev.json or test.json",
-                f"give the folder of {self.name}'s JSON files",
-                origin=Origin(str(folder)),
-                code="file-missing",
-            )
+        path = Path(data.path or ".")
+        if path.is_file():  # any file can be scored
+            files: dict[str, tuple[Path, ...]] = {self.evaluation_split: (path,)}
+        else:
+            files = find_official_files(path, FILE_NAMES, self.evaluation_split, self.name, "JSON files")
 
         def read(split: str) -> Split:
             (file,) = files[split]
