@@ -244,7 +244,7 @@ def test_mistakes_in_the_rules_of_mindformers(
 
     source = saved(tmp_path / "model", model(TEXTS))
     with pytest.raises(ModelError, match=r"verification failed: .* differ by"):
-        convert(source, tmp_path / "x.ckpt", with_planted(Wrong()), to_name="wrong", verify=True)
+        convert(source, tmp_path / "x.ckpt", registry=with_planted(Wrong()), to_name="wrong", verify=True)
 
 
 @pytest.mark.parametrize("mistake", [name for name in MISTAKES if "transposed" not in name or "pooler" in name])
@@ -323,7 +323,7 @@ def test_what_cannot_be_verified_says_so(registry: Registry, tmp_path: Path) -> 
 
     source = saved(tmp_path / "model", model(TEXTS))
     with pytest.raises(ModelError, match="the layout unknown cannot be verified"):
-        convert(source, tmp_path / "x.ckpt", with_planted(Unknown()), to_name="unknown", verify=True)
+        convert(source, tmp_path / "x.ckpt", registry=with_planted(Unknown()), to_name="unknown", verify=True)
     assert [file.name for file in tmp_path.iterdir()] == ["model"]
 
 
