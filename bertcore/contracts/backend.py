@@ -3,6 +3,10 @@
 A backend builds a model for a configuration and a head on one device, runs training steps and predictions on ragged
 batches, and hands parameters and optimizer state out and in as numpy arrays. It knows no task, no file and no
 schedule; the engine knows no framework.
+
+One process trains. The engine refuses launchers that start several (error ``processes-several``), and no session talks
+to another one. Only :attr:`StepContext.rank` is there for the day when they do, and is 0 until then: masks must differ
+between ranks, and what a mask depends on cannot change without changing every run.
 """
 
 from __future__ import annotations
@@ -123,8 +127,8 @@ class StepContext:
         step: optimizer steps done before this one, from 0.
         seed: the run's seed; with step, micro-batch, rank and site it determines every dropout mask.
         learning_rates: the current rate of each group, in the order of the groups.
-        loss_denominator: the loss sums of all micro-batches and ranks are divided by it, once.
-        rank: this process among those that train together.
+        loss_denominator: the loss sums of all micro-batches are divided by it, once.
+        rank: 0, see above.
     """
 
     step: int
@@ -139,7 +143,7 @@ class StepResult(Protocol):
 
     @property
     def loss_sum(self) -> float:
-        """Sum of the losses of all micro-batches of this rank, before the division."""
+        """Sum of the losses of all micro-batches, before the division."""
 
     @property
     def gradient_norm(self) -> float:
@@ -174,10 +178,7 @@ class OptimizerState:
 
 
 class Session(ABC):
-    """One model on one device, perhaps one rank of many."""
-
-    rank: int = 0
-    world_size: int = 1
+    """One model on one device."""
 
     @abstractmethod
     def load(self, parameters: Parameters) -> None:
@@ -191,8 +192,8 @@ class Session(ABC):
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> StepResult:
         """One optimizer step over the gradient of all micro-batches.
 
-        Adds the gradients of the loss sums, reduces them over the ranks, divides by ``context.loss_denominator``,
-        unscales (fp16), clips by the global norm and updates with AdamW. An empty micro-batch adds nothing.
+        Adds the gradients of the loss sums, divides by ``context.loss_denominator``, unscales (fp16), clips by the
+        global norm and updates with AdamW. An empty micro-batch adds nothing.
         """
 
     @abstractmethod
@@ -211,14 +212,6 @@ class Session(ABC):
     def compile_seconds(self) -> float:
         """Seconds spent on compiling graphs so far."""
         return 0.0
-
-    def all_reduce(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Returns the sum over all ranks."""
-        return values
-
-    def gather(self, values: NDArray[np.generic]) -> list[NDArray[np.generic]]:
-        """Returns the arrays of all ranks, in the order of ranks."""
-        return [values]
 
     def close(self) -> None:  # noqa: B027 - most backends have nothing to free
         """Frees what can be freed; the session is not used afterwards."""
@@ -249,7 +242,6 @@ class Backend(ABC):
         description: one line.
         packages: distributions that the backend needs, as pip names them.
         devices: kind of device to the precisions that it has; the order is that of preference for ``auto``.
-        distributed: whether several ranks can train together.
         weight_file: name of the file beside ``best/`` (``best_model.pt``) and of the converter that writes it.
     """
 
@@ -257,7 +249,6 @@ class Backend(ABC):
     description: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]
     devices: ClassVar[Mapping[str, tuple[Precision, ...]]]
-    distributed: ClassVar[bool] = False
     weight_file: ClassVar[tuple[str, str]]
 
     @abstractmethod

@@ -1,6 +1,6 @@
 """Events of a run and the trackers that listen to them (console, ``metrics.jsonl``, TensorBoard, a plugin's own).
 
-Events are immutable and go out on rank 0 only. A tracker that raises is reported once and muted for the run.
+Events are immutable. A tracker that raises is reported once and muted for the run.
 """
 
 from __future__ import annotations

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from bertcore.contracts.bert_config import BertConfig, HeadActivation, HeadVariant
 from bertcore.contracts.config_entries import number, whole_number
@@ -38,10 +39,11 @@ _HEADS = rf"(classifier|qa_outputs|sequence_summary\.summary){_KIND}|crf\.(start
 _DENSE_HEADS = rf"classifier\.(dense|out_proj){_KIND}"
 
 
+@dataclass(frozen=True)
 class ModelFamily:
-    """Base of all families, and all that the family ``bert`` needs.
+    """A family, described; one whose ``config.json`` says more than BERT's is a frozen subclass.
 
-    Class attributes:
+    Attributes:
         name: ``model_type`` in ``config.json``.
         prefix: what stands before the encoder's names in a Hugging Face folder, with the dot.
         architecture: the stem of transformers' classes, as in ``BertForSequenceClassification``.
@@ -53,19 +55,18 @@ class ModelFamily:
         skip_rules: what files of this family hold beside the parameters.
     """
 
-    name: ClassVar[str]
-    prefix: ClassVar[str]
-    architecture: ClassVar[str]
-    position_offset: ClassVar[int] = 0
-    token_types: ClassVar[bool] = True
-    head_variant: ClassVar[HeadVariant] = "pooler"
-    head_activation: ClassVar[HeadActivation] = "tanh"
-    backends: ClassVar[tuple[str, ...] | None] = None
-    any_model_type: ClassVar[bool] = False
-    encoder_modules: ClassVar[tuple[str, ...]] = ("embeddings", "encoder", "pooler")
-
-    pretraining_heads: ClassVar[str] = _CLS
-    skip_rules: ClassVar[tuple[SkipRule, ...]] = (
+    name: str
+    prefix: str
+    architecture: str
+    position_offset: int = 0
+    token_types: bool = True
+    head_variant: HeadVariant = "pooler"
+    head_activation: HeadActivation = "tanh"
+    backends: tuple[str, ...] | None = None
+    any_model_type: bool = False
+    encoder_modules: tuple[str, ...] = ("embeddings", "encoder", "pooler")
+    pretraining_heads: str = _CLS
+    skip_rules: tuple[SkipRule, ...] = (
         SkipRule(_CLS, "pre-training head"),
         SkipRule(r".*\.position_ids", "buffer of position ids"),
         SkipRule(r".*\.token_type_ids", "buffer of token types"),

@@ -77,7 +77,7 @@ class Head(ABC):
     def loss_count(self, batch: Batch) -> float:
         """Number of things that the loss sums over: here the labels that are not ignored.
 
-        The engine adds the counts of all micro-batches and ranks, and the backend divides once by their sum.
+        The engine adds the counts of all micro-batches, and the backend divides once by their sum.
         """
         column = batch.columns[self.label_column]
         if column.ignore is None:

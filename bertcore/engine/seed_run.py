@@ -64,7 +64,7 @@ def train_seed(prepared: PreparedRun, seed: int, suffix: str = "") -> RunResult:
             config_values(stored),
             tuple(progress.history),
         )
-        with open_trackers(config.run.trackers, prepared.registry, begun, prepared.session.rank) as send:
+        with open_trackers(config.run.trackers, prepared.registry, begun) as send:
             for note in (*notes, *run_notes(prepared, fit)):
                 send(Note(note))
             run = SeedRun(prepared, config, folder, progress, send)

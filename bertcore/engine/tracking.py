@@ -36,14 +36,14 @@ def with_trackers(settings: Sequence[Setting], names: Sequence[str], registry: R
 
 
 class Trackers:
-    """The open trackers of one run; on other ranks than 0 there are none."""
+    """The open trackers of one run."""
 
-    def __init__(self, names: Sequence[str] | None, registry: Registry, run: RunStarted, rank: int = 0) -> None:
+    def __init__(self, names: Sequence[str] | None, registry: Registry, run: RunStarted) -> None:
         chosen = list(registry.trackers) if names is None else list(names)
         factories = [registry.tracker(name) for name in chosen]
         self._open: dict[str, Tracker] = {}
         complaints: list[Note] = []
-        for factory in factories if rank == 0 else []:
+        for factory in factories:
             if names is None and not factory.default:
                 continue
             try:
@@ -90,7 +90,7 @@ class Trackers:
 
 @contextmanager
 def open_trackers(
-    names: Sequence[str] | None, registry: Registry, run: RunStarted, rank: int = 0
+    names: Sequence[str] | None, registry: Registry, run: RunStarted
 ) -> Iterator[Callable[[Event], None]]:
     """Opens the trackers of a run, yields what hands them an event, and tells them where the run fails.
 
@@ -100,9 +100,8 @@ def open_trackers(
         names: of the trackers; None for those on by default.
         registry: the plugins.
         run: what begins.
-        rank: of this process.
     """
-    trackers = Trackers(names, registry, run, rank)
+    trackers = Trackers(names, registry, run)
     try:
         with listening(trackers.send):
             yield trackers.send

@@ -186,7 +186,6 @@ class Trainer:
             seed=plan.seed,
             learning_rates=tuple(rates.values()),
             loss_denominator=max(count, 1.0),
-            rank=self._session.rank,
         )
         result = self._session.train_step(rows.micro_batches, context)
         progress.step += 1

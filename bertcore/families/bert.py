@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 from bertcore.contracts.family import ModelFamily
 
-if TYPE_CHECKING:
-    pass
 
-
+@dataclass(frozen=True)
 class BertFamily(ModelFamily):
     """BERT (Devlin et al. 2019), and what is stored as BERT: RoBERTa-wwm, MacBERT, MiniLM."""
 
-    name = "bert"
-    prefix = "bert."
-    architecture = "Bert"
+    name: str = "bert"
+    prefix: str = "bert."
+    architecture: str = "Bert"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.bert_config import BertConfig, HeadActivation, HeadVariant
 from bertcore.contracts.config_entries import whole_number
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
@@ -18,17 +18,18 @@ _PRETRAINING_HEADS = (
 )
 
 
+@dataclass(frozen=True)
 class ElectraFamily(ModelFamily):
     """ELECTRA (Clark et al. 2020, arXiv 2003.10555): embeddings of a width of their own, and no pooler."""
 
-    name = "electra"
-    prefix = "electra."
-    architecture = "Electra"
-    head_variant = "dense"
-    head_activation = "gelu"
-    encoder_modules = ("embeddings", "embeddings_project", "encoder")
-    pretraining_heads = rf"{ModelFamily.pretraining_heads}|{_PRETRAINING_HEADS}"
-    skip_rules = (SkipRule(_PRETRAINING_HEADS, "pre-training head"), *ModelFamily.skip_rules)
+    name: str = "electra"
+    prefix: str = "electra."
+    architecture: str = "Electra"
+    head_variant: HeadVariant = "dense"
+    head_activation: HeadActivation = "gelu"
+    encoder_modules: tuple[str, ...] = ("embeddings", "embeddings_project", "encoder")
+    pretraining_heads: str = rf"{ModelFamily.pretraining_heads}|{_PRETRAINING_HEADS}"
+    skip_rules: tuple[SkipRule, ...] = (SkipRule(_PRETRAINING_HEADS, "pre-training head"), *ModelFamily.skip_rules)
 
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:  # noqa: D102
         parsed = super().parse_config(config, origin)

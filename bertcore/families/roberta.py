@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.bert_config import BertConfig, HeadActivation, HeadVariant
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.parameters import SkipRule
 
 _LM_HEAD = r"lm_head\.(bias|(dense|layer_norm|decoder)\.(weight|bias))"
 
 
+@dataclass(frozen=True)
 class RobertaFamily(ModelFamily):
     """RoBERTa (Liu et al. 2019, arXiv 1907.11692): positions count from the padding token's id plus one.
 
     Rows have no token types; transformers' tokenizers give none for these models either.
     """
 
-    name = "roberta"
-    prefix = "roberta."
-    architecture = "Roberta"
-    token_types = False
-    head_variant = "dense"
-    head_activation = "tanh"
-    pretraining_heads = rf"{ModelFamily.pretraining_heads}|{_LM_HEAD}"
-    skip_rules = (SkipRule(_LM_HEAD, "pre-training head"), *ModelFamily.skip_rules)
+    name: str = "roberta"
+    prefix: str = "roberta."
+    architecture: str = "Roberta"
+    token_types: bool = False
+    head_variant: HeadVariant = "dense"
+    head_activation: HeadActivation = "tanh"
+    pretraining_heads: str = rf"{ModelFamily.pretraining_heads}|{_LM_HEAD}"
+    skip_rules: tuple[SkipRule, ...] = (SkipRule(_LM_HEAD, "pre-training head"), *ModelFamily.skip_rules)
 
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:  # noqa: D102
         if config.get("pad_token_id") is None:
@@ -35,15 +36,17 @@ class RobertaFamily(ModelFamily):
         return replace(parsed, position_offset=parsed.pad_token_id + 1)
 
 
+@dataclass(frozen=True)
 class XLMRobertaFamily(RobertaFamily):
     """XLM-RoBERTa (Conneau et al. 2019, arXiv 1911.02116): RoBERTa with another vocabulary."""
 
-    name = "xlm-roberta"
-    architecture = "XLMRoberta"
+    name: str = "xlm-roberta"
+    architecture: str = "XLMRoberta"
 
 
+@dataclass(frozen=True)
 class CamembertFamily(RobertaFamily):
     """CamemBERT (Martin et al. 2019, arXiv 1911.03894): RoBERTa in French."""
 
-    name = "camembert"
-    architecture = "Camembert"
+    name: str = "camembert"
+    architecture: str = "Camembert"

@@ -29,13 +29,6 @@ from bertcore.tokenization.tokenizer import Tokenizer
 GROUPS = (ParameterGroup("no decay", r"bias$|LayerNorm", 5e-5, 0.0), ParameterGroup("rest", ".", 5e-5, 0.01))
 
 
-class PrefixFamily(BertFamily):
-    """The table of BERT under the prefix of a configuration."""
-
-    def __init__(self, config: BertConfig) -> None:
-        self.prefix = config.prefix  # type: ignore[misc]
-
-
 def specification_of(
     config: BertConfig, head: Head, training: TrainingSpecification | None, **changes: Any
 ) -> SessionSpecification:
@@ -43,7 +36,7 @@ def specification_of(
     specification = SessionSpecification(
         config=config,
         head=head,
-        table=PrefixFamily(config).parameter_table(config, head),
+        table=dataclasses.replace(BertFamily(), prefix=config.prefix).parameter_table(config, head),
         device="cpu",
         precision="fp32",
         prediction_precision="fp32",

@@ -184,13 +184,7 @@ def test_a_wrong_config_is_named(change, words):
 
 
 def test_a_family_of_a_third_party_differs_in_what_it_says():
-    class Shifted(ModelFamily):
-        name = "shifted"
-        prefix = "shifted."
-        architecture = "Shifted"
-        position_offset = 2
-
-    family = Shifted()
+    family = ModelFamily("shifted", "shifted.", "Shifted", position_offset=2)
     config = family.parse_config(SIZES)
     assert (config.family, config.prefix, config.position_offset) == ("shifted", "shifted.", 2)
     assert config.max_length == SIZES["max_position_embeddings"] - 2
@@ -433,27 +427,27 @@ def test_roberta_wwm_and_macbert_are_of_the_family_bert(name: str, registry: Reg
 # Which family, and for which backend
 
 
+@dataclasses.dataclass(frozen=True)
 class StandIn(ModelFamily):
     """For the backend ``abacus``, every model type that begins with an x."""
 
-    name = "stand_in"
-    backends = ("abacus", "slide_rule")
-    any_model_type = True
+    name: str = "stand_in"
+    prefix: str = ""
+    architecture: str = ""
+    backends: tuple[str, ...] | None = ("abacus", "slide_rule")
+    any_model_type: bool = True
 
     def bound(self, config: Any, origin: str = "config.json") -> ModelFamily:
         if not config["model_type"].startswith("x"):
             raise ModelError(f"{origin}: not with an x", "choose another")
-        return Bound(config["model_type"])
+        return bound_to(config["model_type"])
 
 
-@dataclasses.dataclass
-class Bound(ModelFamily):
-    model_type: str
+def bound_to(model_type: str) -> ModelFamily:
+    return ModelFamily(model_type, "", "")
 
 
-class AbacusFamily(ModelFamily):
-    name = "counted"
-    backends = ("abacus",)
+COUNTED = ModelFamily("counted", "", "", backends=("abacus",))
 
 
 def registry_of(*families: ModelFamily) -> Registry:
@@ -469,8 +463,8 @@ def registry_of(*families: ModelFamily) -> Registry:
 
 def test_a_family_may_stand_in_for_every_other() -> None:
     registry = registry_of(BertFamily(), StandIn())
-    assert find_family({"model_type": "x1"}, registry, "a", "abacus") == Bound("x1")
-    assert find_family({"model_type": "x1"}, registry, "a") == Bound("x1"), "where nothing is computed"
+    assert find_family({"model_type": "x1"}, registry, "a", "abacus") == bound_to("x1")
+    assert find_family({"model_type": "x1"}, registry, "a") == bound_to("x1"), "where nothing is computed"
     assert isinstance(find_family({"model_type": "bert"}, registry, "a", "abacus"), BertFamily)
     with pytest.raises(ModelError, match="a: not with an x"):
         find_family({"model_type": "y"}, registry, "a", "abacus")
@@ -478,7 +472,7 @@ def test_a_family_may_stand_in_for_every_other() -> None:
 
 @pytest.mark.parametrize("model_type", ["x1", "counted"])
 def test_a_backend_that_does_not_compute_a_family_is_told_in_one_line(model_type: str) -> None:
-    registry = registry_of(BertFamily(), StandIn(), AbacusFamily(), registry_family("electra"))
+    registry = registry_of(BertFamily(), StandIn(), COUNTED, registry_family("electra"))
     with pytest.raises(ModelError) as caught:
         find_family({"model_type": model_type}, registry, "m/config.json", "mindspore")
     assert caught.value.cause == f"m/config.json: model_type is {model_type!r}, and mindspore computes bert, electra"
@@ -493,7 +487,7 @@ def registry_family(name: str) -> ModelFamily:
 
 def test_without_a_stand_in_the_known_families_are_named() -> None:
     with pytest.raises(ModelError) as caught:
-        find_family({"model_type": "x1"}, registry_of(BertFamily(), AbacusFamily()), "a")
+        find_family({"model_type": "x1"}, registry_of(BertFamily(), COUNTED), "a")
     assert caught.value.cause == "a: model_type 'x1' is not known"
     assert caught.value.remedy == "known are bert, counted; a plugin can add a family"
 

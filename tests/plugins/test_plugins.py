@@ -208,11 +208,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config["initializer_range"] = 0.5
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
-    class Family(ModelFamily):
-        name = "example_bert"
-        prefix = "example_bert."
-
-    table = Family().parameter_table(Family().parse_config(config), SequenceClassification(("cold", "warm")))
+    family = ModelFamily("example_bert", "example_bert.", "ExampleBert")
+    table = family.parameter_table(family.parse_config(config), SequenceClassification(("cold", "warm")))
     tensors = {name: initial_value(name, spec, 0.5, seed=1) for name, spec in table.items() if spec.optional is None}
     write_safetensors(folder / "model.safetensors", tensors)
     return folder

@@ -145,12 +145,6 @@ def test_those_that_are_named_are_open_and_those_on_by_default_otherwise(tmp_pat
         Trackers(["other"], registry, started(tmp_path))
 
 
-def test_other_ranks_track_nothing(tmp_path: Path) -> None:
-    listener = Faulty(ValueError("raised on another rank"), RunStarted)
-    Trackers(None, registry_of(TrackerFactory("x", "", lambda run: listener)), started(tmp_path), rank=1)
-    assert listener.events == []
-
-
 def test_a_failing_tracker_of_a_plugin_stops_no_run(tiny_en: Path, small_rte: Path, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     import bertcore

@@ -400,13 +400,8 @@ def test_a_head_of_another_kind_is_refused_and_can_be_replaced(
 # A third party's family and converter.
 
 
-class OtherFamily(ModelFamily):
-    """A family with another prefix and one more module."""
-
-    name = "other"
-    prefix = "other_model."
-    architecture = "Other"
-    encoder_modules = (*ModelFamily.encoder_modules, "projection")
+OTHER = ModelFamily("other", "other_model.", "Other", encoder_modules=(*ModelFamily.encoder_modules, "projection"))
+"""A family with another prefix and one more module."""
 
 
 def registry_with(**hooks: Any) -> Registry:
@@ -418,7 +413,7 @@ def registry_with(**hooks: Any) -> Registry:
 
 def test_the_prefix_of_a_third_partys_family_is_added(copy: Path) -> None:
     def bertcore_register_families() -> list[ModelFamily]:
-        return [OtherFamily()]
+        return [OTHER]
 
     converter = HuggingFaceConverter()
     bare = {

@@ -50,7 +50,7 @@ class Bench:
         return SessionSpecification(
             config=config,
             head=head,
-            table=_Family(config).parameter_table(config, head),
+            table=ModelFamily("tested", config.prefix, "Tested").parameter_table(config, head),
             device=self.device,
             precision="fp32",
             prediction_precision="fp32",
@@ -164,10 +164,3 @@ class BackendSuite(Suite):
 def _registered_heads(plugin: str) -> frozenset[str]:
     described = (entry.item.description for entry in load_plugin(plugin).implementations.values())
     return frozenset(description.name for description in described if description.kind == Head.kind)
-
-
-class _Family(ModelFamily):
-    """The table of a configuration, under its own names."""
-
-    def __init__(self, config: BertConfig) -> None:
-        self.prefix = config.prefix  # type: ignore[misc]

@@ -6,7 +6,6 @@ import dataclasses
 import re
 from importlib import metadata
 
-import numpy as np
 import pytest
 
 from bertcore.contracts.backend import PRECISIONS
@@ -38,7 +37,6 @@ class Facts(BackendSuite):
         file, converter = backend.weight_file
         assert "/" not in file
         assert converter
-        assert isinstance(backend.distributed, bool)
         assert any(map(bench.registered, descriptions().values())), "the plugin registers no head for its backend"
         for description, needed in ((BertConfig, "encoder"), (HeadLoss, "objective: a run needs the heads' loss")):
             name = implementation_name(description, backend.name)
@@ -95,12 +93,3 @@ class Facts(BackendSuite):
                 with pytest.raises(DeviceError) as caught:
                     bench.backend.open(changed)
                 assert_two_lines(caught.value)
-
-    def test_one_process_is_rank_0_of_1(self, bench: Bench) -> None:
-        """Collective operations of one process give back what they get."""
-        session, _ = bench.session(bench.first_head(), GRADIENTS)
-        values = np.array([1.5, -2.0])
-        assert (session.rank, session.world_size) == (0, 1)
-        np.testing.assert_array_equal(session.all_reduce(values), values)
-        np.testing.assert_array_equal(session.gather(values), [values])
-        assert session.compile_seconds >= 0

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from bertcore_torch.dropout import Dropout, Place
 from bertcore_torch.encoder import PackedModel
+from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.layout import HeadBatch, Layout, PaddedRows, head_batch
-from bertcore_torch.padded import PaddedModel
 
 
 class Forward:
@@ -32,7 +32,7 @@ class Forward:
         place: when the passes take place; None for no dropout.
     """
 
-    def __init__(self, model: PackedModel | PaddedModel, device: torch.device, place: Place | None) -> None:
+    def __init__(self, model: PackedModel | ForeignModel, device: torch.device, place: Place | None) -> None:
         self._model = model
         self._device = device
         self._place = place

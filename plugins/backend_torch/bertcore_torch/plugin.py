@@ -23,9 +23,9 @@ def bertcore_register_backends() -> list[Backend]:
 @hookimpl
 def bertcore_register_families() -> list[ModelFamily]:
     """Every other encoder of transformers, on torch alone."""
-    from bertcore_torch.auto import AutoFamily
+    from bertcore_torch.foreign_family import ForeignEncoders
 
-    return [AutoFamily()]
+    return [ForeignEncoders()]
 
 
 @hookimpl
@@ -36,11 +36,11 @@ def bertcore_register_implementations() -> list[Implementation]:
     from bertcore.contracts.objective import HeadLoss
     from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 
-    from bertcore_torch.auto import AutoConfig
+    from bertcore_torch.foreign_family import ForeignConfig
 
     return [
         Implementation(BertConfig, "torch", "bertcore_torch.encoder:PackedModel"),
-        Implementation(AutoConfig, "torch", "bertcore_torch.padded:PaddedModel"),
+        Implementation(ForeignConfig, "torch", "bertcore_torch.foreign_encoder:ForeignModel"),
         Implementation(SequenceClassification, "torch", "bertcore_torch.heads:SequenceClassificationHead"),
         Implementation(Regression, "torch", "bertcore_torch.heads:RegressionHead"),
         Implementation(TokenClassification, "torch", "bertcore_torch.heads:TokenClassificationHead"),

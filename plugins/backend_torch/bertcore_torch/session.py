@@ -16,10 +16,10 @@ from torch import Tensor
 from bertcore_torch.devices import KINDS, resolve_device
 from bertcore_torch.dropout import Place
 from bertcore_torch.encoder import PackedModel
+from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.heads import HeadModule
 from bertcore_torch.objectives import Forward
 from bertcore_torch.optimizer import AdamW, FlatParameters, from_numpy, to_numpy
-from bertcore_torch.padded import PaddedModel
 
 DTYPES: Mapping[Precision, torch.dtype] = MappingProxyType(
     {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -47,12 +47,12 @@ class TorchSession(Session):
             precisions = (specification.precision, *precisions)
         self._device = resolve_device(specification.device, precisions)
         self._kind = KINDS[self._device.type]
-        self._model_class: type[PackedModel | PaddedModel] = specification.code_of(specification.config)
+        self._model_class: type[PackedModel | ForeignModel] = specification.code_of(specification.config)
         self._head_class: type[HeadModule] = specification.code_of(specification.head)
         names = self._build_model(META).canonical_names()
         groups = () if training is None else training.groups
         self._parameters = FlatParameters(specification.table, names, groups, self._device)
-        self._models: dict[Precision, PackedModel | PaddedModel] = {}
+        self._models: dict[Precision, PackedModel | ForeignModel] = {}
         self._buffers: dict[Precision, Tensor] = {}
         self._current: set[Precision] = set()
         self._optimizer: AdamW | None = None
@@ -139,13 +139,13 @@ class TorchSession(Session):
         if targets:
             torch._foreach_add_(targets, gradients)
 
-    def _build_model(self, device: torch.device) -> PackedModel | PaddedModel:
+    def _build_model(self, device: torch.device) -> PackedModel | ForeignModel:
         """Builds the model on a device, its parameters without values or with values that nobody reads."""
         config = self._specification.config
         with device:
             return self._model_class(config, self._kind, self._head_class(config, self._specification.head))
 
-    def _model(self, precision: Precision) -> PackedModel | PaddedModel:
+    def _model(self, precision: Precision) -> PackedModel | ForeignModel:
         """Returns the model of a precision, its parameters equal to the masters."""
         if precision not in self._models:
             # Its parameters are bound to the masters below, and need no memory of their own.

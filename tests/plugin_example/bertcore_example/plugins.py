@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 colour = LazyPlugin("bertcore_register_tasks", "bertcore_example.colour:ColourTask")
 """A task: does a text speak of a warm or of a cold colour?"""
-example_bert = LazyPlugin("bertcore_register_families", "bertcore_example.family:ExampleBertFamily")
+example_bert = LazyPlugin("bertcore_register_families", "bertcore_example.family:EXAMPLE_BERT")
 """A model family: the same encoder under other names, for ``"model_type": "example_bert"`` in ``config.json``."""
 npz = LazyPlugin("bertcore_register_converters", "bertcore_example.npz:NpzConverter")
 """A weight converter: files with the suffix ``.npz``, for ``bertcore convert`` and as a model."""

@@ -8,7 +8,7 @@ import torch
 from bertcore.errors import ModelError
 from torch import Tensor
 
-from bertcore_torch.auto import AutoConfig
+from bertcore_torch.foreign_family import ForeignConfig
 
 _SHORT, _LONG = 2, 4
 """Tokens of the rows: an empty text between [CLS] and [SEP], and the shortest length that may be chosen."""
@@ -17,7 +17,7 @@ _ROUNDING = 1e-5
 """Parts of the largest hidden state that two orders of summation may differ by in float32."""
 
 
-def padding_matters(encoder: Any, config: AutoConfig, gives_types: bool) -> bool:
+def padding_matters(encoder: Any, config: ForeignConfig, gives_types: bool) -> bool:
     """Whether a row's hidden states change when it is padded, as in FNet, whose layers mix all positions.
 
     The encoder is as it was built, in float32; its weights do not matter for the answer.

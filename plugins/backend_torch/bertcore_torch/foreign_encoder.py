@@ -1,4 +1,4 @@
-"""A foreign encoder, in its plain padded form, under bertcore's heads; see :mod:`bertcore_torch.auto`."""
+"""A foreign encoder, in its plain padded form, under bertcore's heads; see :mod:`bertcore_torch.foreign_family`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from bertcore.contracts.batch import Batch
 from bertcore.numerics import randomness
 from torch import Tensor, nn
 
-from bertcore_torch.auto import AutoConfig
 from bertcore_torch.devices import DeviceKind
 from bertcore_torch.dropout import Dropout
+from bertcore_torch.foreign_family import ForeignConfig
+from bertcore_torch.foreign_probe import padding_matters
 from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
 from bertcore_torch.layout import HeadBatch, PaddedRows, pad_rows
-from bertcore_torch.probe import padding_matters
 
 
-class PaddedModel(nn.Module):
+class ForeignModel(nn.Module):
     """An encoder of transformers with a head on top; arguments, attributes and methods as those of ``PackedModel``."""
 
     has_buffers = True
 
-    def __init__(self, config: AutoConfig, kind: DeviceKind, head: HeadModule) -> None:
+    def __init__(self, config: ForeignConfig, kind: DeviceKind, head: HeadModule) -> None:
         super().__init__()
         refuse_pooler_of_others(config, head)
         self.config = config
