@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from bertcore import check_data
-from bertcore.errors import DataError
+from bertcore.errors import DataError, Origin
 
 
 class File(NamedTuple):
@@ -112,7 +112,7 @@ def test_every_bad_line_is_named(file: File, tmp_path: Path) -> None:
     assert split.examples == 2
     assert len(split.errors) == len(file.bad)
     for place in file.bad:
-        assert any(cause.startswith(f"{path}{place}") and remedy for cause, remedy in split.errors), place
+        assert any(error.cause.startswith(f"{path}{place}") and error.remedy for error in split.errors), place
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.task}-{file.name}")
@@ -138,8 +138,8 @@ def test_questions_of_a_squad_file(tmp_path: Path) -> None:
     assert split.examples == 2
     places = ("question 1: ", "question 2: ", "data[0].paragraphs[1]: ", "data[1]: ")
     assert len(split.errors) == len(places)
-    for (cause, _), place in zip(split.errors, places, strict=True):
-        assert cause.startswith(f"{path}: {place}")
+    for error, place in zip(split.errors, places, strict=True):
+        assert error.cause.startswith(f"{path}: {place}")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.task}-{file.name}")
@@ -169,7 +169,7 @@ def test_lines_that_are_no_text_or_quote_wrongly(tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_bytes(content)
         (split,) = check_data(task="classification", settings={"data.train": str(path)}).splits.values()
-        assert [int(cause.removeprefix(f"{path}:").partition(":")[0]) for cause, _ in split.errors] == bad
+        assert [error.origin for error in split.errors] == [Origin(str(path), line) for line in bad]
         assert split.examples == 2
 
 
@@ -179,8 +179,8 @@ def test_a_header_that_is_no_text_ends_reading(tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_bytes(separator.join((b"t\xffxt", b"label\na", b"A\nb", b"B\n")))
         (split,) = check_data(task="classification", settings={"data.train": str(path)}).splits.values()
-        ((cause, _),) = split.errors
-        assert cause.startswith(f"{path}:1: byte 1 is not UTF-8")
+        (error,) = split.errors
+        assert error.cause.startswith(f"{path}:1: byte 1 is not UTF-8")
 
 
 def test_each_split_has_the_errors_of_a_file_that_several_read(tmp_path: Path) -> None:
@@ -189,9 +189,9 @@ def test_each_split_has_the_errors_of_a_file_that_several_read(tmp_path: Path) -
     test = tmp_path / "msra_test_bio.txt"
     test.write_text("李 B-PER\n\n北\n\n上 X\n\n", encoding="utf-8")
     errors = check_data(task="msra", data=tmp_path).errors
-    assert {name: [cause.partition(": ")[0] for cause, _ in found] for name, found in errors.items()} == {
-        "dev": [f"{test}:3", f"{test}:5"],
-        "test": [f"{test}:5"],
+    assert {name: [error.origin for error in found] for name, found in errors.items()} == {
+        "dev": [Origin(str(test), 3), Origin(str(test), 5)],
+        "test": [Origin(str(test), 5)],
     }
     lines = tmp_path / "a.jsonl"
     lines.write_text(QUESTION + "{\n", encoding="utf-8")
@@ -206,9 +206,9 @@ def test_labels_that_the_training_split_lacks(tmp_path: Path, tiny_en: Path) -> 
     for model in (None, tiny_en):
         train.write_text("text,label\na,A\nb,B\n", encoding="utf-8")
         report = check_data(task="classification", data=tmp_path, model=model)
-        assert [cause.partition(": ")[0] for cause, _ in report.errors["dev"]] == [f"{dev}:{n}" for n in (3, 4, 5, 7)]
+        assert [error.origin for error in report.errors["dev"]] == [Origin(str(dev), n) for n in (3, 4, 5, 7)]
         assert report.splits["dev"].examples == 2
         # Where a line of the training file cannot be read, its label is not known.
         train.write_text("text,label\na,A\nb,B\nc,C,more\n", encoding="utf-8")
         report = check_data(task="classification", data=tmp_path, model=model)
-        assert [cause.partition(": ")[0] for cause, _ in report.errors["dev"]] == [f"{dev}:5"]
+        assert [error.origin for error in report.errors["dev"]] == [Origin(str(dev), 5)]
