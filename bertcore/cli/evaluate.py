@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bertcore.cli.completion import paths
 from bertcore.cli.options import (
+    json_result,
     length_option,
     place_options,
     prediction_size_option,
@@ -18,6 +19,9 @@ from bertcore.cli.options import (
     shown_work,
     task_option_of,
 )
+
+if TYPE_CHECKING:
+    from bertcore.commands.evaluate import EvaluationResult
 
 
 @click.command()
@@ -31,6 +35,7 @@ from bertcore.cli.options import (
 @length_option
 @prediction_size_option
 @settings_options
+@json_result
 @click.pass_obj
 def evaluate(
     blocked: tuple[str, ...],
@@ -39,7 +44,7 @@ def evaluate(
     settings: dict[str, Any],
     file: Path | None,
     assignments: tuple[str, ...],
-) -> None:
+) -> EvaluationResult:
     """Score what a run trained, on any backend.
 
     RUN is a run folder, or a fine-tuned Hugging Face folder. The last line is the score.
@@ -63,3 +68,4 @@ def evaluate(
     if result.evaluation.notes:
         click.echo("; ".join(result.evaluation.notes))
     click.echo(result.summary)
+    return result

@@ -6,7 +6,8 @@ import functools
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -116,6 +117,28 @@ def training_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def json_result(function: Callable[..., Any]) -> Callable[..., None]:
+    """Adds ``--json`` to a command that returns its result: standard output is then that result and nothing else.
+
+    What the command says as it works goes to standard error.
+    """
+
+    @json_option
+    @wraps(function)
+    def command(*arguments: Any, as_json: bool, **options: Any) -> None:
+        if not as_json:
+            function(*arguments, **options)
+            return
+        from bertcore.engine.report import result_content
+        from bertcore.files.writing import json_text
+
+        with redirect_stdout(sys.stderr):
+            result = function(*arguments, **options)
+        click.echo(json_text(result_content(result), indent=2))
+
+    return command
 
 
 HEADER_WIDTH = len("precision")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bertcore.cli.options import (
+    json_option,
     length_option,
     place_options,
     prediction_size_option,
@@ -49,6 +50,7 @@ Examples:
 @length_option
 @prediction_size_option
 @settings_options
+@json_option
 @click.pass_obj
 def predict(
     blocked: tuple[str, ...],
@@ -60,6 +62,7 @@ def predict(
     settings: dict[str, Any],
     file: Path | None,
     assignments: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Predict texts: one JSON object a line, or a table with the columns of the input.
 
@@ -72,6 +75,7 @@ def predict(
     from bertcore.config import gather_settings
     from bertcore.engine.prediction_output import PredictionFile
     from bertcore.errors import UsageError
+    from bertcore.files.writing import json_text
     from bertcore.plugins.registry import Registry
     from bertcore.progress import describe
 
@@ -90,7 +94,7 @@ def predict(
     inputs = _inputs(trained, texts, None if from_standard_input else source)
     if file_of_predictions is not None:
         file_of_predictions.check(inputs, has_tags=_has_tags(trained))
-    with shown_work(stdout_is_data=output is None):
+    with shown_work(stdout_is_data=output is None or as_json):
         if not texts:
             describe(**trained.header, input=source or standard_input.NAME, output=str(output or ""))
         predictions = prediction.predict(trained, inputs.records)
@@ -98,6 +102,9 @@ def predict(
         _print(predictions)
         return
     file_of_predictions.write(predictions, inputs, trained.input_fields)
+    if as_json:
+        click.echo(json_text({"output": str(output), "predictions": len(predictions)}))
+        return
     click.echo(f"{len(predictions)} prediction{'s' * (len(predictions) != 1)} written to {output}")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bertcore.cli.completion import registered
 from bertcore.cli.options import (
     data_options,
+    json_result,
     model_option,
     place_options,
     setting_option,
@@ -18,6 +19,11 @@ from bertcore.cli.options import (
     task_option,
     training_options,
 )
+
+if TYPE_CHECKING:
+    from bertcore.commands.run_folds import FoldsResult
+    from bertcore.commands.run_seeds import SeedsResult
+    from bertcore.engine.run_result import RunResult
 
 
 @click.command(
@@ -52,6 +58,7 @@ Examples:
 )
 @click.option("--resume", "resumed", type=click.Path(path_type=Path), help="Go on with the run in this folder.")
 @settings_options
+@json_result
 @click.pass_obj
 def run(
     blocked: tuple[str, ...],
@@ -63,7 +70,7 @@ def run(
     resumed: Path | None,
     file: Path | None,
     assignments: tuple[str, ...],
-) -> None:
+) -> RunResult | SeedsResult | FoldsResult:
     """Fine-tune a model on a task.
 
     The last line is the score of the best checkpoint, which lies in best/ of the run folder.
@@ -89,8 +96,7 @@ def run(
             )
         changes = gather_settings(file, {}, assignments, settings)
         with shown_work():
-            training.resume(resumed, registry, changes, trackers)
-        return
+            return training.resume(resumed, registry, changes, trackers)
     if seeds is not None and folds is not None:
         raise UsageError(
             "--seeds and --folds each make several runs",
@@ -100,12 +106,15 @@ def run(
     given = with_trackers(gather_settings(file, None, assignments, settings), trackers, registry)
     config = resolve_run(given, registry).config
     with shown_work():
+        if folds is None and seeds is None:
+            return training.run(config, registry)
+        result: SeedsResult | FoldsResult
         if folds is not None:
-            click.echo(cross_validation.run_folds(config, registry, folds).summary)
-        elif seeds is None:
-            training.run(config, registry)
+            result = cross_validation.run_folds(config, registry, folds)
         else:
-            click.echo(repeats.run_seeds(config, registry, _parse_seeds(seeds)).summary)
+            result = repeats.run_seeds(config, registry, _parse_seeds(seeds or ""))
+        click.echo(result.summary)
+    return result
 
 
 def _parse_seeds(text: str) -> list[int]:

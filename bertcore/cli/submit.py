@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bertcore.cli.options import place_options, prediction_size_option, settings_options, shown_work
+from bertcore.cli.options import json_result, place_options, prediction_size_option, settings_options, shown_work
 
 if TYPE_CHECKING:
-    from bertcore.commands.submit import SubmissionArchive
+    from bertcore.commands.submit import SubmissionArchive, SubmissionResult
 
 
 @click.command()
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @place_options
 @prediction_size_option
 @settings_options
+@json_result
 @click.pass_obj
 def submit(
     blocked: tuple[str, ...],
@@ -29,7 +30,7 @@ def submit(
     settings: dict[str, Any],
     file: Path | None,
     assignments: tuple[str, ...],
-) -> None:
+) -> SubmissionResult:
     """Write the files that a leaderboard takes.
 
     The best checkpoint of each RUN predicts the test files of its data. All files are written, or none.
@@ -45,6 +46,7 @@ def submit(
         click.echo(f"{one.path}: {one.predictions} predictions of {one.split} by {one.run}")
     if result.archive is not None:
         _print_archive(result.archive, len(result.files))
+    return result
 
 
 def _print_archive(archive: SubmissionArchive, files: int) -> None:

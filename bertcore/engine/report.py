@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import bertcore
+from bertcore.contracts.class_score import ClassScore
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.events import SHOWN_METRICS
 from bertcore.engine.report_text import markdown
@@ -118,6 +119,21 @@ def evaluation_content(evaluation: Evaluation) -> dict[str, Any]:
         else {"labels": list(evaluation.confusion[0]), "counts": evaluation.confusion[1].tolist()},
         "errors": list(evaluation.errors),
     }
+
+
+def result_content(result: Any) -> Any:
+    """The result of a command as JSON holds it: the fields of a dataclass by name, an evaluation as in a report."""
+    if isinstance(result, Evaluation):
+        return evaluation_content(result)
+    if isinstance(result, ClassScore):
+        return result.as_dict()
+    if is_dataclass(result) and not isinstance(result, type):
+        return {part.name: result_content(getattr(result, part.name)) for part in fields(result)}
+    if isinstance(result, Mapping):
+        return {key: result_content(value) for key, value in result.items()}
+    if isinstance(result, list | tuple):
+        return [result_content(value) for value in result]
+    return str(result) if isinstance(result, Path) else result
 
 
 def write_json(file: Path, content: Any) -> None:

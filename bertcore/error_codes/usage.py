@@ -23,11 +23,11 @@ USAGE: dict[str, Kind] = {
         "The training examples cannot be divided into as many parts, or not at all.",
         "Divide into fewer, or name files.",
     ),
-    "model-closed": Kind("A model that was opened to predict has been closed.", "Open it again."),
     "implementation-missing": Kind(
         "The backend has no code for this head, encoder or objective.",
         "Take another backend, or let a plugin register the code.",
     ),
+    "model-closed": Kind("A model that was opened to predict has been closed.", "Open it again."),
     "model-contradicts": Kind(
         "A setting asks for what the model cannot do: longer rows, another number of labels an example.",
         "Follow the model, or take another one.",

@@ -133,3 +133,34 @@ def test_standard_output_that_is_full_does_not_hide_what_was_wrong() -> None:
     assert process.returncode == 8
     assert re.match(r"error: .*No space left on device\nremedy: ", process.stderr)
     assert "Traceback" not in process.stderr
+
+
+def test_a_run_its_evaluation_and_its_submission_print_their_results_alone(
+    bertcore_command: Callable[..., Any], tiny_en: Path, copied_rte: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    place = ("--backend", "torch", "--json")
+    (copied_rte / "test.tsv").write_text("index\tsentence1\tsentence2\n0\tA cat sleeps.\tAn animal sleeps.\n")
+    options = ("--data", copied_rte, "--set", "train.max_steps=1", "--set", "train.batch_size=4")
+    run = tmp_path / "run"
+    trained = bertcore_command("run", *place, "--task", "rte", "--model", tiny_en, "--output", run, *options)
+    result = json.loads(trained.out)
+    report = json.loads((run / "report.json").read_text("utf-8"))
+    assert (result["folder"], result["finished"], result["steps"]) == (str(run), True, 1)
+    assert result["metrics"] == report["metrics"]
+    assert result["summary"] in trained.err, "what people read goes to standard error"
+    evaluated = json.loads(bertcore_command("evaluate", run, *place).out)
+    assert evaluated["evaluation"]["metrics"] == pytest.approx(report["metrics"])
+    assert Path(evaluated["folder"], "report.json").is_file()
+    submitted = json.loads(bertcore_command("submit", run, "--output", tmp_path / "submission", *place).out)
+    assert [Path(file["path"]).name for file in submitted["files"]] == ["RTE.tsv"]
+    output = tmp_path / "predicted.csv"
+    texts = ("--text", "A cat sleeps.", "--text", "An animal sleeps.")
+    assert json.loads(bertcore_command("predict", run, *place, *texts, "--output", output).out) == {
+        "output": str(output),
+        "predictions": 1,
+    }
+    again = told(bertcore_command("predict", run, *place, *texts, "--output", output))
+    assert (again["code"], again["file"]) == ("output-exists", str(output))
+    refused = told(bertcore_command("run", *place, "--task", "rte", "--model", tiny_en, "--output", run, *options))
+    assert (refused["code"], refused["exit_code"]) == ("output-exists", 8)
