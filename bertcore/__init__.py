@@ -53,6 +53,7 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.dataset import LeftOut as LeftOut
     from bertcore.contracts.dataset import Split as Split
     from bertcore.contracts.evaluation import Accumulator as Accumulator
+    from bertcore.contracts.evaluation import Confusion as Confusion
     from bertcore.contracts.evaluation import Evaluation as Evaluation
     from bertcore.contracts.evaluation import Metric as Metric
     from bertcore.contracts.events import CheckpointSaved as CheckpointSaved
@@ -127,7 +128,7 @@ _NAMES = {
     "bertcore.contracts.class_score": "ClassScore",
     "bertcore.contracts.converter": "KeyReport WeightConverter WeightSet",
     "bertcore.contracts.dataset": "Dataset Example LeftOut Split",
-    "bertcore.contracts.evaluation": "Accumulator Evaluation Metric",
+    "bertcore.contracts.evaluation": "Accumulator Confusion Evaluation Metric",
     "bertcore.contracts.events": (
         "CheckpointSaved Described Evaluated Event Note RunFailed RunFinished RunStarted StepDone "
         "StepLogged Tracker TrackerFactory WorkProgress"

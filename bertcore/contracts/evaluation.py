@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,18 @@ class Metric:
     greater_is_better: bool = True
 
 
+class Confusion(NamedTuple):
+    """Which labels are taken for which.
+
+    Attributes:
+        labels: their names.
+        counts: int64 ``[gold, predicted]``, in the order of the names.
+    """
+
+    labels: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What an accumulator made of all predictions of a split.
@@ -36,7 +48,7 @@ class Evaluation:
         summary: one line with the scores, the last line of a run.
         baseline: the same metrics for a model that needs no text (the majority class), as far as that means something.
         predictions: one JSON object per example, in the order of the examples.
-        confusion: label names and counts ``[gold, predicted]``, or None.
+        confusion: which labels are taken for which, or None.
         errors: the worst errors, worst first, each with its text.
         per_class: each class, label or type of entity to how well it is found; empty where there are none.
         notes: what a reader must know beside the scores, a line each: that only one class is ever predicted.
@@ -48,7 +60,7 @@ class Evaluation:
     summary: str
     baseline: Mapping[str, float] = field(default_factory=dict)
     predictions: Sequence[Mapping[str, Any]] = ()
-    confusion: tuple[tuple[str, ...], NDArray[np.int64]] | None = None
+    confusion: Confusion | None = None
     errors: Sequence[Mapping[str, Any]] = ()
     per_class: Mapping[str, ClassScore] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

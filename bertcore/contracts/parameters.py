@@ -7,7 +7,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,18 @@ class FitReport:
     skipped: Mapping[str, str]
 
 
+class FittedParameters(NamedTuple):
+    """Weights that fit a table.
+
+    Attributes:
+        parameters: all of the table, float32.
+        report: what became of each key.
+    """
+
+    parameters: Parameters
+    report: FitReport
+
+
 def fit_parameters(
     table: Mapping[str, ParameterSpec],
     source: Mapping[str, NDArray[np.generic]],
@@ -71,7 +83,7 @@ def fit_parameters(
     new: Sequence[str] = (),
     origin: str = "the weights",
     encoder: str = "",
-) -> tuple[Parameters, FitReport]:
+) -> FittedParameters:
     """Fits weights to a table: every name and shape must agree, but for what the table and the rules allow.
 
     Args:
@@ -137,7 +149,8 @@ def fit_parameters(
     # Made last, when every size is known to be one that the file has.
     made = {name: initial_value(name, table[name], initializer_range, seed) for name in initialized}
     parameters = {name: made[name] if name in made else parameters[name] for name in table}
-    return parameters, FitReport(tuple(name for name in table if name not in made), initialized, skipped)
+    report = FitReport(tuple(name for name in table if name not in made), initialized, skipped)
+    return FittedParameters(parameters, report)
 
 
 def _some(problems: list[str], kind: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,21 @@ from bertcore.files.writing import staged
 from bertcore.plugins.registry import Registry
 from bertcore.tokenization.tokenizer import Tokenizer
 from bertcore.weights.opening import ModelSource, open_model, save_model, save_weights
+
+
+@dataclass(frozen=True)
+class LoadedBest:
+    """The best model of a run, read again.
+
+    Attributes:
+        parameters: all of them.
+        head: with what was tuned.
+        step: at which it was saved; None where that is not known.
+    """
+
+    parameters: Parameters
+    head: Head
+    step: int | None
 
 
 class BestModel:
@@ -97,15 +113,16 @@ class BestModel:
             max_length=self._max_length,
         )
 
-    def load(self, head: Head) -> tuple[Parameters, Head, int | None]:
-        """Reads parameters, the head with what was tuned, and the step where it is known.
+    def load(self, head: Head) -> LoadedBest:
+        """Reads the best model for a head.
 
         Raises:
             ModelError: there is no best model, or it is damaged.
         """
         source = open_model(str(self._folder.best), self._registry, backend=self._backend.name)
         parameters, _ = source.fit(head, seed=0)
-        return parameters, head.tuned_as(source.head()), verified_facts(self._folder.best).get("step")
+        step = verified_facts(self._folder.best).get("step")
+        return LoadedBest(parameters, head.tuned_as(source.head()), step)
 
     def is_missing(self, progress: Progress) -> str | None:
         """Says what is wrong with the best model that a checkpoint counts on; None where nothing is.

@@ -116,7 +116,7 @@ def evaluation_content(evaluation: Evaluation) -> dict[str, Any]:
         "per_class": {name: score.as_dict() for name, score in evaluation.per_class.items()},
         "confusion": None
         if evaluation.confusion is None
-        else {"labels": list(evaluation.confusion[0]), "counts": evaluation.confusion[1].tolist()},
+        else {"labels": list(evaluation.confusion.labels), "counts": evaluation.confusion.counts.tolist()},
         "errors": list(evaluation.errors),
     }
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bertcore.contracts.class_score import ClassScore
-from bertcore.contracts.evaluation import Evaluation
+from bertcore.contracts.evaluation import Confusion, Evaluation
 
 if TYPE_CHECKING:
     from bertcore.engine.report import Report, ReportedTest
@@ -101,14 +100,15 @@ def details(evaluation: Evaluation, heading: str) -> Iterator[str]:
         if len(rows) > SHOWN_CLASSES:
             yield from ("", f"{len(rows) - SHOWN_CLASSES} more in report.json.")
     if evaluation.confusion is not None:
-        yield from _confusion(*evaluation.confusion, heading)
+        yield from _confusion(evaluation.confusion, heading)
     if evaluation.errors:
         yield from ("", f"{heading} Worst errors", "")
         for error in evaluation.errors[:SHOWN_ERRORS]:
             yield from _error(error)
 
 
-def _confusion(labels: Sequence[str], counts: NDArray[np.int64], heading: str) -> Iterator[str]:
+def _confusion(confusion: Confusion, heading: str) -> Iterator[str]:
+    labels, counts = confusion
     if len(labels) <= LARGEST_MATRIX:
         yield from ("", f"{heading} Confusion matrix", "")
         yield "| gold \\ predicted | " + " | ".join(map(cell, labels)) + " |"

@@ -198,10 +198,10 @@ class SeedRun(TrainingHost):
 
     def load_best(self) -> Head:
         """Loads the best checkpoint into the session, and returns its head, with what was tuned."""
-        parameters, head, step = self._best.load(self.prepared.head)
-        self._session.load(parameters)
-        self.progress.best_step = step or self.progress.best_step
-        return head
+        best = self._best.load(self.prepared.head)
+        self._session.load(best.parameters)
+        self.progress.best_step = best.step or self.progress.best_step
+        return best.head
 
     def make_best_again(self) -> Evaluation | None:
         """The best evaluation of a resumed run whose best model is damaged, or of a step after the checkpoint."""

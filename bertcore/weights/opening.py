@@ -14,7 +14,7 @@ from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import WeightConverter, WeightSet
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
-from bertcore.contracts.parameters import FitReport, Parameters, SkipRule, fit_parameters
+from bertcore.contracts.parameters import FittedParameters, Parameters, SkipRule, fit_parameters
 from bertcore.errors import ModelError, Origin, UsageError
 from bertcore.files.manifest import verified_facts
 from bertcore.files.writing import atomic_folder
@@ -91,7 +91,7 @@ class ModelSource:
         """
         return head_from_config(self.config_json, f"{self.name}: config.json")
 
-    def fit(self, head: Head, *, seed: int, new_head: bool = False) -> tuple[Parameters, FitReport]:
+    def fit(self, head: Head, *, seed: int, new_head: bool = False) -> FittedParameters:
         """Fits the weights to the encoder with a head; what is new depends on nothing but the seed and its name.
 
         Args:
@@ -125,7 +125,7 @@ class ModelSource:
             for entry in self.weights.report
             if entry.target is None
         }
-        return parameters, replace(fit, skipped={**before, **fit.skipped})
+        return FittedParameters(parameters, replace(fit, skipped={**before, **fit.skipped}))
 
     def _check_head(self, head: Head) -> None:
         """Compares the head of a fine-tuned model with the wanted one, beyond what the shapes tell."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.commands.check_data.facts import _facts, _first_places, _label_differences, _repetition
+from bertcore.commands.check_data.facts import first_places, label_differences, repetition, with_facts
 from bertcore.commands.check_data.findings import DataReport, Errors, Lengths, SplitReport
 from bertcore.config import FILE_OPTIONS, RunConfig
 from bertcore.contracts.dataset import TRAINING_SPLIT, Dataset, Example, Split
@@ -82,10 +82,10 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         known_labels = dataset.labels if dataset.discovered and knows_labels else ()
         with about(name):
             splits[name], read[name] = _check_split(name, dataset, known_labels, config, encoder, knows_labels, earlier)
-    seen = {name: _first_places(examples) for name, examples in read.items()}
+    seen = {name: first_places(examples) for name, examples in read.items()}
     across = {}
     for first, second in combinations(sorted(read, key=lambda name: name != TRAINING_SPLIT), 2):
-        found = _repetition(read[second], seen[first])
+        found = repetition(read[second], seen[first])
         if found.count:
             across[first, second] = found
     return DataReport(
@@ -97,7 +97,7 @@ def check_data(config: RunConfig, registry: Registry) -> DataReport:
         labels=dataset.labels,
         splits=splits,
         across=across,
-        label_differences=_label_differences(splits),
+        label_differences=label_differences(splits),
         notes=notes,
     )
 
@@ -210,7 +210,7 @@ def _check_split(
             examples = next(split.windows(config.data.stream_window), examples)
             if known_labels:
                 examples = _with_known_labels(examples, known_labels)
-            report = replace(report, **_facts(examples, dataset.labels), is_stream=split.is_stream, notes=split.notes)
+            report = replace(with_facts(report, examples, dataset.labels), is_stream=split.is_stream, notes=split.notes)
             report = replace(report, left_out=tuple(one.shown() for one in split.left_out))
             if examples.rows is not None:
                 rows = examples.rows.batch  # so that every checksum is compared

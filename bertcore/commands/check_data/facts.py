@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from bertcore.commands.check_data.findings import Lengths, Repetition, SplitReport
+from bertcore.commands.check_data.findings import (
+    EmptyTexts,
+    LabelDifference,
+    Lengths,
+    Numbers,
+    Repeated,
+    Repetition,
+    SplitReport,
+)
 from bertcore.contracts.dataset import TRAINING_SPLIT, Example
 
 SHOWN_EXAMPLES = 3
 """How many of the examples that something is said about are named."""
 
 
-def _facts(examples: Sequence[Example], known: tuple[str, ...]) -> dict[str, Any]:
-    """What the examples alone tell."""
+def with_facts(report: SplitReport, examples: Sequence[Example], known: tuple[str, ...]) -> SplitReport:
+    """The report with what the examples alone tell; ``known`` are the labels of the dataset."""
     counts: Counter[str] = Counter()
     numbers: list[float] = []
     for example in examples:
@@ -27,15 +36,16 @@ def _facts(examples: Sequence[Example], known: tuple[str, ...]) -> dict[str, Any
     else:
         labels = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     empty = [_place(example) for example in examples if _is_empty(example)]
-    return {
-        "examples": len(examples),
-        "unlabeled": sum(example.label is None for example in examples),
-        "labels": labels,
-        "numbers": (min(numbers), sum(numbers) / len(numbers), max(numbers)) if numbers else None,
-        "characters": Lengths.of(sum(map(len, example.texts.values())) for example in examples if example.texts),
-        "empty": (len(empty), tuple(empty[:SHOWN_EXAMPLES])),
-        "repeated": _repetition(examples, None),
-    }
+    return replace(
+        report,
+        examples=len(examples),
+        unlabeled=sum(example.label is None for example in examples),
+        labels=labels,
+        numbers=Numbers.of(numbers),
+        characters=Lengths.of(sum(map(len, example.texts.values())) for example in examples if example.texts),
+        empty=EmptyTexts(len(empty), tuple(empty[:SHOWN_EXAMPLES])),
+        repeated=repetition(examples, None),
+    )
 
 
 def _label_names(label: Any) -> list[str]:
@@ -56,7 +66,7 @@ def _place(example: Example) -> str:
     return example.identifier if example.origin is None else str(example.origin)
 
 
-def _first_places(examples: Sequence[Example]) -> dict[tuple[str, ...], Example]:
+def first_places(examples: Sequence[Example]) -> dict[tuple[str, ...], Example]:
     """Where each combination of texts stands first."""
     found: dict[tuple[str, ...], Example] = {}
     for example in examples:
@@ -64,11 +74,11 @@ def _first_places(examples: Sequence[Example]) -> dict[tuple[str, ...], Example]
     return found
 
 
-def _repetition(examples: Sequence[Example], earlier: Mapping[tuple[str, ...], Example] | None) -> Repetition:
+def repetition(examples: Sequence[Example], earlier: Mapping[tuple[str, ...], Example] | None) -> Repetition:
     """The examples whose texts are among earlier ones, or (None) stand further up among themselves."""
     seen: dict[tuple[str, ...], Example] = {} if earlier is None else dict(earlier)
     count = conflicting = 0
-    first: list[tuple[str, str]] = []
+    first: list[Repeated] = []
     for example in examples:
         key = tuple(example.texts.values())
         if not key:  # records of another program hold no texts
@@ -81,11 +91,12 @@ def _repetition(examples: Sequence[Example], earlier: Mapping[tuple[str, ...], E
         count += 1
         conflicting += None not in (example.label, found.label) and example.label != found.label
         if len(first) < SHOWN_EXAMPLES:
-            first.append((_place(example), _place(found)))
+            first.append(Repeated(_place(example), _place(found)))
     return Repetition(count, conflicting, tuple(first))
 
 
-def _label_differences(splits: Mapping[str, SplitReport]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+def label_differences(splits: Mapping[str, SplitReport]) -> dict[str, LabelDifference]:
+    """The splits whose labels are not those of the training split."""
     training = splits.get(TRAINING_SPLIT)
     if training is None or not training.labels or training.errors:
         return {}
@@ -94,5 +105,5 @@ def _label_differences(splits: Mapping[str, SplitReport]) -> dict[str, tuple[tup
     for name, split in splits.items():
         own = {label for label, count in split.labels.items() if count}
         if own and own != known and not split.errors:
-            differences[name] = (tuple(sorted(own - known)), tuple(sorted(known - own)))
+            differences[name] = LabelDifference(tuple(sorted(own - known)), tuple(sorted(known - own)))
     return differences

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,18 +48,77 @@ class Lengths:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """The labels of a regression.
+
+    Attributes:
+        smallest: label.
+        mean: of all.
+        largest: label.
+    """
+
+    smallest: float
+    mean: float
+    largest: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Numbers | None:
+        """Summarizes numbers; None where there are none."""
+        return cls(min(values), sum(values) / len(values), max(values)) if values else None
+
+
+@dataclass(frozen=True)
+class EmptyTexts:
+    """Examples in which every text is empty.
+
+    Attributes:
+        count: how many there are.
+        first: where the first few stand, as ``dev.tsv:7``.
+    """
+
+    count: int = 0
+    first: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """An example that stands there once more.
+
+    Attributes:
+        example: where it stands, as ``dev.tsv:7``.
+        repeats: where it stood before.
+    """
+
+    example: str
+    repeats: str
+
+
+@dataclass(frozen=True)
 class Repetition:
     """Examples whose texts occur more than once.
 
     Attributes:
         count: examples whose texts occurred before (in the split, or in the other split).
         conflicting: those of them that carry another label than before.
-        first: the first few, each with the example that it repeats: places, as ``dev.tsv:7``.
+        first: the first few.
     """
 
     count: int
     conflicting: int
-    first: tuple[tuple[str, str], ...]
+    first: tuple[Repeated, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelDifference:
+    """How the labels of a split differ from those of the training split.
+
+    Attributes:
+        not_in_train: labels that only the split has.
+        only_in_train: labels that it lacks.
+    """
+
+    not_in_train: tuple[str, ...]
+    only_in_train: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -73,9 +132,9 @@ class SplitReport:
         is_stream: whether more may follow.
         unlabeled: examples without label.
         labels: name of each label to its count (classification, tags, entities); empty where labels are no names.
-        numbers: smallest, mean and largest label of a regression.
+        numbers: the labels of a regression.
         characters: lengths of the texts of an example, all fields together; None without texts.
-        empty: the first examples in which every text is empty, and how many there are.
+        empty: examples in which every text is empty.
         tokens: lengths of the examples, whole, special tokens included; None without a model.
         truncated: examples of which something is cut at the length allowed.
         windowed: examples that take several rows there.
@@ -92,14 +151,14 @@ class SplitReport:
     is_stream: bool = False
     unlabeled: int = 0
     labels: Mapping[str, int] = field(default_factory=dict)
-    numbers: tuple[float, float, float] | None = None
+    numbers: Numbers | None = None
     characters: Lengths | None = None
-    empty: tuple[int, tuple[str, ...]] = (0, ())
+    empty: EmptyTexts = EmptyTexts()
     tokens: Lengths | None = None
     truncated: int = 0
     windowed: int = 0
     rows: int | None = None
-    repeated: Repetition = Repetition(0, 0, ())
+    repeated: Repetition = Repetition(0, 0)
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     errors: Errors = ()
@@ -117,8 +176,8 @@ class DataReport:
         labels: of the dataset.
         splits: by name.
         across: names of two splits to the examples of the second whose texts are in the first.
-        label_differences: names of a split to the labels that it has and the training split has not, and to those that
-            the training split has and it has not; splits without a difference are absent.
+        label_differences: name of a split to how its labels differ from those of the training split; splits without a
+            difference are absent.
         notes: what is to be said of the data as a whole.
     """
 
@@ -129,7 +188,7 @@ class DataReport:
     labels: tuple[str, ...]
     splits: Mapping[str, SplitReport]
     across: Mapping[tuple[str, str], Repetition]
-    label_differences: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
+    label_differences: Mapping[str, LabelDifference]
     notes: tuple[str, ...] = ()
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
@@ -27,8 +28,8 @@ def report_json(report: DataReport) -> dict[str, Any]:
             {"splits": [first, second], **_repetition_json(found)} for (first, second), found in report.across.items()
         ],
         "label_differences": {
-            name: {"not_in_train": list(new), "only_in_train": list(missing)}
-            for name, (new, missing) in report.label_differences.items()
+            name: {"not_in_train": list(found.not_in_train), "only_in_train": list(found.only_in_train)}
+            for name, found in report.label_differences.items()
         },
         "notes": list(report.notes),
         "errors": {name: _errors_json(errors) for name, errors in report.errors.items()},
@@ -41,16 +42,15 @@ def _errors_json(errors: Errors) -> dict[str, Any]:
 
 
 def _split_json(split: SplitReport) -> dict[str, Any]:
-    numbers = split.numbers
     return {
         "files": [str(file) for file in split.files],
         "examples": split.examples,
         "is_stream": split.is_stream,
         "unlabeled": split.unlabeled,
         "labels": dict(split.labels),
-        "numbers": None if numbers is None else dict(zip(("smallest", "mean", "largest"), numbers, strict=True)),
+        "numbers": None if split.numbers is None else asdict(split.numbers),
         "characters": _lengths_json(split.characters),
-        "empty": {"count": split.empty[0], "first": list(split.empty[1])},
+        "empty": {"count": split.empty.count, "first": list(split.empty.first)},
         "tokens": _lengths_json(split.tokens),
         "rows": split.rows,
         "truncated": split.truncated,
@@ -74,7 +74,7 @@ def _repetition_json(found: Repetition) -> dict[str, Any]:
     return {
         "count": found.count,
         "conflicting": found.conflicting,
-        "first": [{"example": example, "repeats": repeated} for example, repeated in found.first],
+        "first": [asdict(repeated) for repeated in found.first],
     }
 
 
@@ -90,7 +90,8 @@ def report_lines(report: DataReport) -> list[str]:
     between = [
         f"  in {first} and {second}: {_repetition_words(found)}" for (first, second), found in report.across.items()
     ]
-    for name, (new, missing) in report.label_differences.items():
+    for name, difference in report.label_differences.items():
+        new, missing = difference.not_in_train, difference.only_in_train
         between += [f"  labels of {name} that {TRAINING_SPLIT} has not: {_listed(new)}"] if new else []
         between += [f"  labels of {TRAINING_SPLIT} that {name} has not: {_listed(missing)}"] if missing else []
     if between:
@@ -123,12 +124,13 @@ def _split_lines(split: SplitReport, max_length: int | None) -> list[str]:
         whole = sum(split.labels.values())
         lines.append(f"  labels      {_listed([f'{name} {_part(n, whole)}' for name, n in split.labels.items()])}")
     if split.numbers is not None:
-        smallest, mean, largest = split.numbers
-        lines.append(f"  labels      {smallest:g} to {largest:g}, mean {mean:.4g}")
+        numbers = split.numbers
+        lines.append(f"  labels      {numbers.smallest:g} to {numbers.largest:g}, mean {numbers.mean:.4g}")
     if split.characters is not None:
         lines.append(f"  characters  {_lengths_words(split.characters)}")
-    if split.empty[0]:
-        lines.append(f"  empty       {_part(split.empty[0], split.examples)}: {_first(split.empty[1], split.empty[0])}")
+    if split.empty.count:
+        first = _first(split.empty.first, split.empty.count)
+        lines.append(f"  empty       {_part(split.empty.count, split.examples)}: {first}")
     if split.tokens is not None:
         lines.append(f"  tokens      {_lengths_words(split.tokens)}")
     if split.rows is not None and max_length is not None:
@@ -147,7 +149,7 @@ def _lengths_words(lengths: Lengths) -> str:
 
 def _repetition_words(found: Repetition) -> str:
     conflicts = f", {found.conflicting} with another label" if found.conflicting else ""
-    places = [f"{example} repeats {repeated}" for example, repeated in found.first]
+    places = [f"{one.example} repeats {one.repeats}" for one in found.first]
     return f"{found.count} example{'s' * (found.count != 1)}{conflicts}: {_first(places, found.count)}"
 
 

@@ -11,7 +11,7 @@ from bertcore.config import HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import Example, Split
-from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
+from bertcore.contracts.evaluation import Accumulator, Confusion, Evaluation, Metric
 from bertcore.contracts.task import DataT, Encoding, Task
 from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.data.bad_examples import unknown_label
@@ -136,7 +136,7 @@ def evaluate_labels(
         summary=f"acc_num {correct}, total_num {total}, accuracy {values['accuracy']:.6f}{further}",
         baseline={name: metrics.CLASSIFICATION[name](gold, majority) for name in scores},
         predictions=predictions,
-        confusion=(labels, confusion),
+        confusion=Confusion(labels, confusion),
         errors=_worst_errors(examples, labels, gold, predicted, probabilities),
         per_class=metrics.per_class(gold, predicted, labels),
         notes=_one_class(gold, predicted, labels),

@@ -19,8 +19,8 @@ from typing import Protocol
 
 import numpy as np
 from bertcore.contracts.class_score import ClassScore
+from bertcore.contracts.evaluation import Confusion
 from bertcore.contracts.tagging import OUTSIDE, Span
-from numpy.typing import NDArray
 
 NO_ENTITY = "no entity"
 
@@ -85,9 +85,7 @@ def count_tags(gold: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]
     return ClassScore(right, found, wanted)
 
 
-def confusion(
-    gold: Iterable[Iterable[Span]], predicted: Iterable[Iterable[Span]], types: Sequence[str]
-) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def confusion(gold: Iterable[Iterable[Span]], predicted: Iterable[Iterable[Span]], types: Sequence[str]) -> Confusion:
     """Types of entities at the same borders: ``[gold, predicted]``, and those that only one side has."""
     names = (*types, NO_ENTITY)
     index = {name: number for number, name in enumerate(names)}
@@ -101,4 +99,4 @@ def confusion(
             counts[index[span.type], index[left.pop((span.start, span.end), NO_ENTITY)]] += 1
         for kind in left.values():
             counts[index[NO_ENTITY], index[kind]] += 1
-    return names, counts
+    return Confusion(names, counts)
