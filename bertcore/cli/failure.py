@@ -99,8 +99,7 @@ def failure_of_interrupt(error: BaseException) -> Failure:
     stop = error.__cause__ if isinstance(error, click.Abort) else error  # click puts its own error in front
     if not isinstance(stop, Interrupted):
         stop = Interrupted("interrupted", "nothing was left half-written")
-    code = "interrupted" if stop.exit_code == Interrupted("", "").exit_code else "terminated"
-    return Failure.other(code, Interrupted.__name__, stop.exit_code, stop.cause, stop.remedy)
+    return Failure.other(stop.code, Interrupted.__name__, stop.exit_code, stop.cause, stop.remedy)
 
 
 def failure_of_system(error: OSError) -> Failure | None:

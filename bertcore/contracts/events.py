@@ -187,11 +187,13 @@ class RunFailed(Event):
         cause: one line.
         remedy: one line.
         details: the traceback of a defect, empty for a user's mistake.
+        code: the kind of the error, see ``docs/errors-and-exit-codes.md``.
     """
 
     cause: str
     remedy: str
     details: str = ""
+    code: str = "defect"
 
 
 class Tracker(Protocol):

@@ -18,6 +18,7 @@ class Interrupted(KeyboardInterrupt):
         cause: one line.
         remedy: one line.
         exit_code: 130 after Ctrl-C, 143 after SIGTERM, as shells have it.
+        code: ``interrupted`` after Ctrl-C, ``terminated`` after SIGTERM.
     """
 
     def __init__(self, cause: str, remedy: str, exit_code: int = 130) -> None:
@@ -25,6 +26,7 @@ class Interrupted(KeyboardInterrupt):
         self.cause = cause
         self.remedy = remedy
         self.exit_code = exit_code
+        self.code = "interrupted" if exit_code == 128 + signal.SIGINT else "terminated"
 
 
 @contextmanager

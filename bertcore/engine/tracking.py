@@ -106,7 +106,7 @@ def open_trackers(
         with listening(trackers.send):
             yield trackers.send
     except (BertcoreError, Interrupted) as error:
-        trackers.send(RunFailed(error.cause, error.remedy))
+        trackers.send(RunFailed(error.cause, error.remedy, code=error.code))
         raise
     except BaseException as error:
         trackers.send(RunFailed(f"{type(error).__name__}: {error}", "", traceback.format_exc()))

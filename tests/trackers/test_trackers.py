@@ -28,7 +28,8 @@ from bertcore.contracts.events import (
     TrackerFactory,
 )
 from bertcore.data.records.tfrecord import read_records
-from bertcore.engine.tracking import Trackers
+from bertcore.engine.interrupt import Interrupted
+from bertcore.engine.tracking import Trackers, open_trackers
 from bertcore.errors import OutputError, UsageError
 from bertcore.plugins.discovery import Plugins, installed_plugins
 from bertcore.plugins.hookspecs import hookimpl
@@ -101,6 +102,26 @@ def test_one_that_raises_is_reported_once_and_muted(tmp_path: Path, error: Excep
     assert [type(event) for event in listener.events] == [RunStarted, StepLogged, Note, StepLogged, Evaluated]
     notes = [event.text for event in listener.events if isinstance(event, Note)]
     assert notes == [f"the tracker faulty failed and is muted: {type(error).__name__}: {error}"]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OutputError("no space left on device", code="disk-full"), "disk-full"),
+        (Interrupted("interrupted", ""), "interrupted"),
+        (Interrupted("terminated", "", 143), "terminated"),
+        (ZeroDivisionError(), "defect"),
+    ],
+)
+def test_trackers_learn_of_which_kind_it_is_that_ended_a_run(tmp_path: Path, error: BaseException, code: str) -> None:
+    listener = Faulty(ValueError(), Note)
+    registry = registry_of(TrackerFactory("listener", "", lambda run: listener))
+    with pytest.raises(type(error)), open_trackers(None, registry, started(tmp_path)):
+        raise error
+    failed = listener.events[-1]
+    assert isinstance(failed, RunFailed)
+    assert failed.code == code
+    assert bool(failed.details) == (code == "defect")
 
 
 def test_one_that_cannot_be_opened_is_reported_and_left_out(tmp_path: Path) -> None:
