@@ -51,7 +51,7 @@ def score(
     """
     files, rows = sort_data(one_split=True, data=data, train=train, dev=dev, test=test)
     with in_temporary_folder(rows) as kept:
-        given = [*gather(settings, task=task, **files), *kept]
+        given = [*gather(settings, task=task, **files), *kept.settings()]
         return scoring.score(given, Path(predictions), registry or Registry(), split=split)
 
 
@@ -87,9 +87,9 @@ def check_data(
     known = registry or Registry()
     files, rows = sort_data(one_split=True, data=data, train=train, dev=dev, test=test)
     with in_temporary_folder(rows) as kept:
-        given = [*gather(settings, task=task, model=model, **files), *kept]
+        given = [*gather(settings, task=task, model=model, **files), *kept.settings()]
         report = data_check.check_data(resolve_run(given, known).config, known)
-    return report if rows is None else replace(report, notes=(*rows.notes, *report.notes))
+    return replace(report, notes=(*kept.notes, *report.notes))
 
 
 @checked
@@ -127,7 +127,7 @@ def convert_data(
     known = registry or Registry()
     files, rows = sort_data(data=data, train=train, dev=dev, test=test)
     with in_temporary_folder(rows) as kept:
-        given = [*gather(settings, task=task, model=model, **files), *kept]
+        given = [*gather(settings, task=task, model=model, **files), *kept.settings()]
         config = resolve_run(given, known).config
         made = data_convert.convert_data(config, known, to_name, Path(output))
-    return made if rows is None else replace(made, notes=(*rows.notes, *made.notes))
+    return replace(made, notes=(*kept.notes, *made.notes))

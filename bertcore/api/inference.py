@@ -54,9 +54,9 @@ def evaluate(
     files, rows = sort_data(one_split=True, data=data, train=train, dev=dev, test=test)
     named = [name for name, value in (("train", train), ("dev", dev), ("test", test)) if value is not None]
     with in_temporary_folder(rows) as kept:
-        given = [*gather(settings, task=task, backend=backend, **files), *kept]
+        given = [*gather(settings, task=task, backend=backend, **files), *kept.settings()]
         trained = open_trained(Path(folder), registry or Registry(), given)
-        return evaluation.evaluate(trained, split or (named[0] if len(named) == 1 else None), rows=rows)
+        return evaluation.evaluate(trained, split or (named[0] if len(named) == 1 else None), rows=kept)
 
 
 @checked

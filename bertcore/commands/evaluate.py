@@ -14,7 +14,7 @@ from bertcore.contracts.evaluation import Evaluation
 from bertcore.data.encoder import EncodedSplit
 from bertcore.engine.choice import open_accumulator
 from bertcore.engine.evaluations import changed_options, choose_folder, folder_name, identity
-from bertcore.engine.given_rows import GivenRows
+from bertcore.engine.given_rows import RowFiles
 from bertcore.engine.judgement import judged, labels_of, learned_baseline, training_beside
 from bertcore.engine.preparation import data_names, open_data, reading_notes
 from bertcore.engine.report import Report, environment, write_json_lines, write_report
@@ -49,7 +49,7 @@ def evaluate(
     trained: TrainedModel,
     split: str | None = None,
     note: Callable[[str], None] = lambda text: None,
-    rows: GivenRows | None = None,
+    rows: RowFiles | None = None,
 ) -> EvaluationResult:
     """Scores a split of the configured data and, for a run, keeps the result in ``evaluations/``.
 
@@ -57,7 +57,7 @@ def evaluate(
         trained: the model, with the settings that name the data.
         split: its name; by default the task's evaluation split.
         note: told what the user should read.
-        rows: the configured data, where no file holds it but for this call.
+        rows: the files of the configured data, where they are there for this call alone.
 
     Raises:
         UsageError: there is no such split.

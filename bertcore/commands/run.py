@@ -30,8 +30,8 @@ def run(config: RunConfig, registry: Registry, rows: GivenRows | None = None) ->
         BertcoreError: the user's mistake, one subclass for each kind.
         Interrupted: Ctrl-C or SIGTERM.
     """
-    with kept_in_run_folder(rows, config) as config:
-        return train_seed(prepare_run(config, registry, rows=rows), config.run.seed)
+    with kept_in_run_folder(rows, config) as (config, kept):
+        return train_seed(prepare_run(config, registry, rows=kept), config.run.seed)
 
 
 def resume(path: Path, registry: Registry, changes: Sequence[Setting] = (), trackers: Sequence[str] = ()) -> RunResult:

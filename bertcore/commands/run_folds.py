@@ -17,7 +17,7 @@ from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.task import Task
 from bertcore.engine.division import Division, choose_folds, whole_training_split
-from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
+from bertcore.engine.given_rows import GivenRows, RowFiles, kept_in_run_folder
 from bertcore.engine.judgement import judged
 from bertcore.engine.preparation import find_task, open_undivided, settle_options
 from bertcore.engine.prepared_run import prepare_run
@@ -78,14 +78,14 @@ def run_folds(config: RunConfig, registry: Registry, folds: int, rows: GivenRows
         raise UsageError(
             f"{folds} folds: one is evaluated, and the others are trained on", "give 2 or more", code="argument-wrong"
         )
-    with kept_in_run_folder(rows, in_own_folder(config)) as config, removed_if_empty(config) as parent:
+    with kept_in_run_folder(rows, in_own_folder(config)) as (config, kept), removed_if_empty(config) as parent:
         if rows is None:
             require_free(parent)
         task = find_task(config, registry)
         dataset = open_undivided(task, config, registry)
         examples = whole_training_split(dataset)
         divisions = choose_folds(task, examples, config.data, folds)
-        results = _train(config, registry, divisions, parent, rows)
+        results = _train(config, registry, divisions, parent, kept)
     by_fold = [_predictions(result.folder) for result in results]
     predictions = _in_order(by_fold, divisions, examples)
     write_json_lines(parent / "predictions.jsonl", predictions)
@@ -107,7 +107,7 @@ def run_folds(config: RunConfig, registry: Registry, folds: int, rows: GivenRows
 
 
 def _train(
-    config: RunConfig, registry: Registry, divisions: Sequence[Division], parent: Path, rows: GivenRows | None
+    config: RunConfig, registry: Registry, divisions: Sequence[Division], parent: Path, rows: RowFiles | None
 ) -> list[RunResult]:
     results: list[RunResult] = []
     with tempfile.TemporaryDirectory(prefix="bertcore-") as folder:

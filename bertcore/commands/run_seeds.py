@@ -62,8 +62,8 @@ def run_seeds(
             "leave it out, or train with one --seed",
             code="arguments-conflict",
         )
-    with kept_in_run_folder(rows, in_own_folder(config)) as config, removed_if_empty(config) as parent:
-        prepared = prepare_run(config, registry, rows=rows)
+    with kept_in_run_folder(rows, in_own_folder(config)) as (config, kept), removed_if_empty(config) as parent:
+        prepared = prepare_run(config, registry, rows=kept)
         results = [train_seed(prepared, seed, suffix=f"seed-{seed}") for seed in seeds]
     outcome = outcome_of(results)
     summary = f"{outcome.scores}, seeds {len(seeds)}"

@@ -10,12 +10,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bertcore.config import RunConfig, Setting
-from bertcore.data.memory import WrittenRows, write_rows
+from bertcore.data.memory import write_rows
 from bertcore.engine.run_folder import KEPT_DATA, RunFolder, remove_early_data, require_free
 from bertcore.errors import BertcoreError, shown_as_rows
 
@@ -23,96 +23,118 @@ _ABOUT_FIELDS = ("column-missing", "field-missing", "field-wrong")
 """Kinds of errors that a column may be the reason of whose values could not be read."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class GivenRows:
     """Rows by the name of the argument that they are given as: ``train``, ``dev``, ``test``, or ``data``.
 
     Attributes:
         values: the rows, each read once.
-        notes: what writing them left out or named, filled when they are written.
     """
 
     values: Mapping[str, Any]
-    notes: list[str] = field(default_factory=list)
-    _files: dict[str, Path] = field(default_factory=dict)
-    _left_out: dict[str, str] = field(default_factory=dict)
 
-    def write(self) -> None:
-        """Writes a file for each split into the folder of :meth:`kept_in`.
+    @contextmanager
+    def written_to(self, folder: Path) -> Iterator[RowFiles]:
+        """Writes a file for each split, and lets places in it, and errors about them, name the rows that it holds.
+
+        An error about a field also names the columns that could not be read.
 
         Raises:
             DataError: the rows are none, or cannot be read.
         """
+        files = {name: folder / f"{name}.jsonl" for name in self.values}
+        unread: Mapping[str, str] = {}
+        with shown_as_rows({str(file): name for name, file in files.items()}):
+            try:
+                written = self._write(files)
+                unread = written.unread
+                yield written
+            except BertcoreError as error:
+                raise _about_rows(error, unread) from error
+
+    def _write(self, files: Mapping[str, Path]) -> RowFiles:
+        notes: list[str] = []
+        unread: dict[str, str] = {}
         for name, rows in self.values.items():
-            self._files[name].parent.mkdir(parents=True, exist_ok=True)
-            written: WrittenRows = write_rows(rows, self._files[name], name)
-            self.notes += written.notes(name)
-            self._left_out |= written.left_out
+            files[name].parent.mkdir(parents=True, exist_ok=True)
+            written = write_rows(rows, files[name], name)
+            notes += written.notes(name)
+            unread |= written.left_out
+        return RowFiles(files, tuple(notes), unread)
+
+
+@dataclass(frozen=True)
+class RowFiles:
+    """The files in which rows lie; none where the program gave none.
+
+    Attributes:
+        files: name of the argument to its file.
+        notes: what writing left out or named, in words.
+        unread: columns of which values could not be read, with what they are.
+    """
+
+    files: Mapping[str, Path] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self) -> list[Setting]:
         """The settings that name the files."""
         keys = {"data": "path"}
-        return [Setting(f"data.{keys.get(name, name)}", str(file), name) for name, file in self._files.items()]
+        return [Setting(f"data.{keys.get(name, name)}", str(file), name) for name, file in self.files.items()]
 
-    def named(self, value: Any) -> Any:
-        """A value of a report, in which the path of a file becomes the name of its rows."""
-        if isinstance(value, dict):
-            return {key: self.named(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.named(item) for item in value]
-        return self._names.get(value, value) if isinstance(value, str) else value
+    def named(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a report, in which the path of a file becomes the name of its rows."""
+        names = {str(file): name for name, file in self.files.items()}
+        return {key: _named(value, names) for key, value in options.items()}
 
-    @contextmanager
-    def kept_in(self, folder: Path) -> Iterator[None]:
-        """Lets places in the files of a folder, and errors about them, name the rows that the files hold.
 
-        An error about a field also names the columns that could not be read.
-        """
-        self._files = {name: folder / f"{name}.jsonl" for name in self.values}
-        with shown_as_rows(self._names):
-            try:
-                yield
-            except BertcoreError as error:
-                found = error.at(error.origin.shown()) if error.origin is not None else error
-                if self._left_out and error.code in _ABOUT_FIELDS:
-                    kinds = ", ".join(f"{column!r} holds {kind}" for column, kind in self._left_out.items())
-                    found = found.saying_also(f" ({kinds})")
-                raise found from error
+def _named(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _named(item, names) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_named(item, names) for item in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
-    @property
-    def _names(self) -> dict[str, str]:
-        return {str(file): name for name, file in self._files.items()}
+
+def _about_rows(error: BertcoreError, unread: Mapping[str, str]) -> BertcoreError:
+    found = error.at(error.origin.shown()) if error.origin is not None else error
+    if not unread or error.code not in _ABOUT_FIELDS:
+        return found
+    return found.saying_also(f" ({', '.join(f'{column!r} holds {kind}' for column, kind in unread.items())})")
 
 
 @contextmanager
-def kept_in_run_folder(rows: GivenRows | None, config: RunConfig) -> Iterator[RunConfig]:
+def kept_in_run_folder(rows: GivenRows | None, config: RunConfig) -> Iterator[tuple[RunConfig, RowFiles | None]]:
     """Writes rows into the folder of a new run, and removes them again where the run comes to nothing.
 
     Args:
         rows: given by the program, or None.
         config: of the run.
 
+    Yields:
+        The configuration that names the files, and these; None where the program gave no rows.
+
     Raises:
         OutputError: the folder holds something already.
     """
     if rows is None:
-        yield config
+        yield config, None
         return
     path = RunFolder.planned(config)
     require_free(path)
     remove_early_data(path)
     try:
-        with rows.kept_in(path / KEPT_DATA):
-            rows.write()
-            names = ", ".join(rows.values)
-            rows.notes.append(f"the rows of {names} are kept in {path / KEPT_DATA}, for --resume and evaluate")
-            options = {setting.key.partition(".")[2]: setting.value for setting in rows.settings()}
-            yield config.model_copy(
+        with rows.written_to(path / KEPT_DATA) as written:
+            names = ", ".join(written.files)
+            kept = f"the rows of {names} are kept in {path / KEPT_DATA}, for --resume and evaluate"
+            options = {setting.key.partition(".")[2]: setting.value for setting in written.settings()}
+            changed = config.model_copy(
                 update={
                     "data": config.data.model_copy(update=options),
                     "run": config.run.model_copy(update={"output": str(path)}),
                 }
             )
+            yield changed, replace(written, notes=(*written.notes, kept))
     except BaseException:
         if path.is_dir() and [item.name for item in path.iterdir()] == [KEPT_DATA]:
             shutil.rmtree(path, ignore_errors=True)
@@ -120,11 +142,13 @@ def kept_in_run_folder(rows: GivenRows | None, config: RunConfig) -> Iterator[Ru
 
 
 @contextmanager
-def in_temporary_folder(rows: GivenRows | None) -> Iterator[list[Setting]]:
-    """Writes rows for as long as a call needs them; gives the settings that name their files."""
+def in_temporary_folder(rows: GivenRows | None) -> Iterator[RowFiles]:
+    """Writes rows for as long as a call needs them."""
     if rows is None:
-        yield []
+        yield RowFiles()
         return
-    with tempfile.TemporaryDirectory(prefix="bertcore-") as folder, rows.kept_in(Path(folder).resolve() / KEPT_DATA):
-        rows.write()
-        yield rows.settings()
+    with (
+        tempfile.TemporaryDirectory(prefix="bertcore-") as folder,
+        rows.written_to(Path(folder).resolve() / KEPT_DATA) as written,
+    ):
+        yield written

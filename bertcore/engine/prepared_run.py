@@ -18,7 +18,7 @@ from bertcore.data.encoder import EncodedSplit, Encoder
 from bertcore.engine.checkpoint import Checkpoint, newest_checkpoint, remove_checkpoints
 from bertcore.engine.choice import choose_metric
 from bertcore.engine.compute_target import ComputeTarget, choose_target
-from bertcore.engine.given_rows import GivenRows
+from bertcore.engine.given_rows import RowFiles
 from bertcore.engine.judgement import judged, labels_of, learned_baseline
 from bertcore.engine.launchers import refuse_launchers
 from bertcore.engine.preparation import find_model, find_task, open_data, open_encoder, reading_notes, settle_options
@@ -97,7 +97,7 @@ def prepare_run(
     registry: Registry,
     *,
     resumed: RunFolder | None = None,
-    rows: GivenRows | None = None,
+    rows: RowFiles | None = None,
     notes: Sequence[str] = (),
 ) -> PreparedRun:
     """Opens everything that a run needs, what is quick and often wrong first: nothing is written.
