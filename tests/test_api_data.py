@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import bertcore
@@ -395,6 +395,7 @@ ODD_SETTING = st.tuples(st.sampled_from(KEYS), ODD_VALUES)
 
 
 @given(setting=ODD_SETTING, function=st.sampled_from(["evaluate", "predict", "check_data", "score"]))
+@example(setting=("task", pd.NA), function="check_data")
 @settings(max_examples=40, deadline=None)
 def test_odd_settings_of_a_call_that_is_right_otherwise(
     one_text: Path, setting: tuple[str, Any], function: str

@@ -56,13 +56,20 @@ def gather(settings: Mapping[str, Any] | None, **arguments: Any) -> list[Setting
     named = {KEYS[name]: (name, value) for name, value in arguments.items() if value is not None}
     found = [Setting(key, setting_value(value), name) for key, (name, value) in named.items()]
     for key, value in flatten(settings or {}):
-        if key in named and named[key][1] != value:
+        if key in named and not _are_equal(named[key][1], value):
             name = named[key][0]
             raise UsageError(
                 f"{name}= and settings[{key!r}] say two things", "leave one of them out", code="arguments-conflict"
             )
         found.append(Setting(key, value, "settings"))
     return found
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except (TypeError, ValueError):  # of pandas' NA and of arrays, which tell no truth about a comparison
+        return False
 
 
 KEYS = {
