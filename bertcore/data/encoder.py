@@ -120,6 +120,8 @@ class Encoder:
 
     def _determinants(self, examples: Sequence[Example]) -> dict[str, Any]:
         """All that the rows depend on beside the content of the files."""
+        # Rather too much than too little: what is missing here makes a run train on rows of other options, silently.
+        # A part of a split, as data.dev_fraction makes it, names no files and is never kept.
         return {
             "bertcore": bertcore.__version__,
             "task": [self.task.name, type(self.task).__module__, self.task.encoding_version],

@@ -32,6 +32,8 @@ def cache_file(files: Sequence[Path], determinants: Mapping[str, Any]) -> Path:
         files: whose content the examples are.
         determinants: everything else that determines the rows, as JSON or with a ``str`` that tells it.
     """
+    # By content, not by path and time: a copied file finds its rows again, and one that was changed twice within the
+    # clock's resolution does not find the old ones. Hashing costs far less than encoding.
     contents = [[file.name, hashlib.sha256(file.read_bytes()).hexdigest()] for file in files]
     key = json.dumps({**determinants, "files": contents}, sort_keys=True, default=str)
     return cache_folder() / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.safetensors"
@@ -57,6 +59,14 @@ def write_encoding(file: Path, encoding: Encoding) -> str | None:
 
 
 def _to_tensors(encoding: Encoding) -> dict[str, np.ndarray[Any, Any]]:
+    # One tensor for each array of the batch, flat as they are there, so that reading is one copy and stores no padding:
+    #
+    #     offsets               0       4             11      int64 [rows + 1]
+    #     input_ids             101 .. 102 101 ....... 102    int32 [tokens]
+    #     column:labels:row:    1       0                     [rows]; "row": what a value belongs to
+    #     notes                 JSON as bytes
+    #
+    # What numbers cannot say of a column stands in its name, so that the file is tensors and nothing else.
     batch = encoding.batch
     tensors: dict[str, np.ndarray[Any, Any]] = {
         "offsets": batch.offsets,
@@ -90,6 +100,7 @@ def _from_tensors(tensors: dict[str, np.ndarray[Any, Any]]) -> Encoding:
         tensors.get("label_offsets"),
         tensors.get("label_positions"),
     )
+    # safetensors has no checksum, and a file that was cut short on a full disk may still be one.
     if batch.offsets[-1] != len(batch.input_ids):
         raise ValueError("offsets and tokens do not belong together")
     return Encoding(batch, tensors["truncated"], tuple(json.loads(tensors["notes"].tobytes())))

@@ -103,6 +103,11 @@ def _add_tokens(
     embeddings: int | None,
 ) -> list[str]:
     """Adds all tokens beside the vocabulary, in transformers' order and at once, which their ids come from."""
+    # The library counts on from the vocabulary, so the order is the ids:
+    #
+    #     vocabulary 0 .. 30521 | tokens of the files, by the ids they stand under | named special tokens | further ones
+    #
+    # Another order, or two calls, would give a token the embedding of another one.
     tokens = [token for _, token in sorted(files.added.items())]
     for token in tokens:
         token.special = token.special or token.content in map(str, named)

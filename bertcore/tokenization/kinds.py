@@ -126,6 +126,8 @@ def bert_normalizer(settings: Mapping[str, Any], lowercase: bool) -> normalizers
 
 
 def _bert_frame(files: TokenizerFiles, first: Framing, last: Framing) -> Any:
+    # [CLS] first [SEP] second [SEP]   The number behind each is its segment: [CLS] and the [SEP] between both texts
+    #   0     0     0     1      1     belong to the first, as BERT was trained.
     return processors.TemplateProcessing(
         single=f"{first[0]}:0 $A:0 {last[0]}:0",
         pair=f"{first[0]}:0 $A:0 {last[0]}:0 $B:1 {last[0]}:1",
@@ -151,6 +153,9 @@ def _byte_pairs(files: TokenizerFiles, named: Named) -> Tokenizer:
 
 
 def _roberta_frame(files: TokenizerFiles, first: Framing, last: Framing) -> Any:
+    # <s> first </s> </s> second </s>   Two separators and one segment: RoBERTa was trained without segments, and so
+    # tells the texts of a pair apart. trim_offsets: the space in front of a word is part of its token, not of its
+    # characters, or every marked answer would begin with a space.
     settings = files.settings
     return processors.RobertaProcessing(
         last, first, settings.get("trim_offsets", True), settings.get("add_prefix_space", False)
@@ -182,7 +187,7 @@ def _character_map(normalizer: Any) -> bytes | None:
 
 
 def _xlm_roberta(files: TokenizerFiles, named: Named) -> Tokenizer:
-    return _sentence_pieces(files, lambda pieces: 3)
+    return _sentence_pieces(files, lambda pieces: 3)  # fairseq's order: <s>, <pad>, </s>, <unk>
 
 
 def _camembert(files: TokenizerFiles, named: Named) -> Tokenizer:

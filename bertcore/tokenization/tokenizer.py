@@ -123,6 +123,13 @@ class Tokenizer:
 
     def encode_with_offsets(self, texts: Sequence[str]) -> TextTokens:
         """See :meth:`bertcore.contracts.tokenizer.Tokenizer.encode_with_offsets`."""
+        # Offsets are characters of the text as it was given. The library maps them back over its normalizer, which may
+        # lower, split accents off or drop characters, so that text[start:end] is what a user marked or reads:
+        #
+        #     text     "Ein Café."           normalized  "ein cafe."
+        #     tokens    ein | cafe | .       offsets      0-3 | 4-8 | 8-9
+        #
+        # No special tokens here: windows put their own around each part of a long text.
         counts: list[int] = []
         ids: list[NDArray[np.int32]] = []
         spans: list[NDArray[np.int32]] = []
@@ -139,6 +146,8 @@ class Tokenizer:
 
     def pair_template(self) -> PairTemplate:
         """See :meth:`bertcore.contracts.tokenizer.Tokenizer.pair_template`."""
+        # Asked of the post-processor by an example, since there are several kinds of it, each with settings of its own:
+        # what stands around the letters is the template.
         encoding = self._inner.encode("a", "a")
         types = encoding.type_ids if self._token_types else [0] * len(encoding.ids)
         tokens = list(zip(encoding.ids, types, strict=True))
@@ -160,6 +169,7 @@ class Tokenizer:
 
     def encode_units(self, units: Sequence[str]) -> list[list[int]]:
         """See :meth:`bertcore.contracts.tokenizer.Tokenizer.encode_units`."""
+        # A text of characters has few different ones: each is encoded once, which is what makes this fast.
         known: dict[str, list[int]] = {}
         distinct = list(dict.fromkeys(units))
         for start in range(0, len(distinct), CHUNK):
@@ -238,7 +248,7 @@ def _try(inner: tokenizers.Tokenizer) -> None:
     """
     try:
         inner.encode("a")
-        inner.encode("a", "\U0010fffd")
+        inner.encode("a", "\U0010fffd")  # a character of no vocabulary: the unknown token must be there
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # the library panics

@@ -80,6 +80,15 @@ def rows_of(records: Iterable[FeatureRecord], layout: RecordLayout, name: str) -
 def _part(
     chunk: Sequence[FeatureRecord], layout: RecordLayout, numbers: NDArray[np.int64], first_row: int, name: str
 ) -> Batch:
+    # The lists of all records of a chunk lie one behind the other, with the row and the place of each value:
+    #
+    #     input_ids    101   7 102   0 101   9   9 102
+    #     input_mask     1   1   1   0   1   1   1   1
+    #     row_of         0   0   0   0   1   1   1   1
+    #     position       0   1   2   3   0   1   2   3
+    #
+    # So a check is one comparison over the chunk, which then names the first record that fails it, and what is padding
+    # falls out where a batch is made.
     ids, widths = _vectors(chunk, "input_ids", "int64", numbers, name)
     flat = {"input_ids": ids}
     per_token = [column.feature for column in layout.columns if column.per != "row"]
@@ -93,6 +102,7 @@ def _part(
     _require(_all_of(known, row_of, len(chunk)), numbers, name, "input_mask holds a value other than 0 and 1")
     lengths = np.bincount(row_of[real], minlength=len(chunk))
     _require(lengths > 0, numbers, name, "input_mask has no token")
+    # A batch keeps lengths instead of masks, and could not say where a gap was.
     regular = real == (position < lengths[row_of])
     _require(_all_of(regular, row_of, len(chunk)), numbers, name, "input_mask is not ones followed by zeros")
     for feature in ("input_ids", "segment_ids"):
@@ -184,6 +194,7 @@ def _vectors(
     if dtype == "float64":
         return np.ascontiguousarray(joined).view(np.float64), counts
     converted = joined.astype(dtype)
+    # What is no number equals nothing, not even itself, and is left to the checks of the values.
     same = (converted == joined) | (converted != converted)
     records = np.repeat(np.arange(len(chunk)), counts)
     _require(_all_of(same, records, len(chunk)), numbers, name, f"{feature} holds a value that is no {dtype}")

@@ -36,6 +36,7 @@ def records_of(
         pad_token_id: fills ``input_ids``.
         first_row: number of the first row in its split.
     """
+    # Rows of one width are written as slices of a padded chunk; without padding each row has a width of its own.
     chunk = _CHUNK if length is not None else 1
     for start in range(0, len(batch), chunk):
         part = batch.select(np.arange(start, min(start + chunk, len(batch))))
@@ -97,6 +98,8 @@ def _official(
 
 
 def _storable(values: NDArray[Any]) -> NDArray[Any]:
+    # Records know int64 and float32 alone. A float64 keeps its bits in an int64: a score that was rounded on the way
+    # would make another label.
     if values.dtype == np.float64:
         return np.ascontiguousarray(values).view(np.int64)
     return np.asarray(values.astype(np.float32 if np.issubdtype(values.dtype, np.floating) else np.int64))
