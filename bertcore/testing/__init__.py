@@ -23,6 +23,7 @@ named; :mod:`bertcore.testing.reference` needs numpy alone.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'bertcore.testing' has no attribute {name!r}")
     import pytest
 
-    # A failed assert then shows its values, as in a test module.
-    pytest.register_assert_rewrite(_SUITES[name], "bertcore.testing.heads", "bertcore.testing.suite")
+    # A failed assert then shows its values, as in a test module; what is imported already stays as it is.
+    modules = (_SUITES[name], "bertcore.testing.heads", "bertcore.testing.suite")
+    pytest.register_assert_rewrite(*(module for module in modules if module not in sys.modules))
     globals()[name] = getattr(import_module(_SUITES[name]), name)
     return globals()[name]
