@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bertcore.commands.check_data.findings import DataReport
-from bertcore.commands.check_data.presentation import _listed
+from bertcore.commands.check_data.presentation import listed
 from bertcore.files.writing import atomic_write
 
 DRAWN_LABELS = 40
@@ -35,7 +35,7 @@ def draw_report(report: DataReport, file: Path) -> tuple[str, ...]:
         _draw(report, file)
     if not missing:
         return ()
-    shown = _listed(missing, 5)
+    shown = listed(missing, 5)
     return (f"{file}: drawn as boxes, no installed font has them: {shown}; install one, as Noto Sans CJK",)
 
 

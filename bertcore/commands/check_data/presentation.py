@@ -92,8 +92,8 @@ def report_lines(report: DataReport) -> list[str]:
     ]
     for name, difference in report.label_differences.items():
         new, missing = difference.not_in_train, difference.only_in_train
-        between += [f"  labels of {name} that {TRAINING_SPLIT} has not: {_listed(new)}"] if new else []
-        between += [f"  labels of {TRAINING_SPLIT} that {name} has not: {_listed(missing)}"] if missing else []
+        between += [f"  labels of {name} that {TRAINING_SPLIT} has not: {listed(new)}"] if new else []
+        between += [f"  labels of {TRAINING_SPLIT} that {name} has not: {listed(missing)}"] if missing else []
     if between:
         lines += ["", "between the splits", *between]
     for name, errors in report.errors.items():
@@ -122,7 +122,7 @@ def _split_lines(split: SplitReport, max_length: int | None) -> list[str]:
         lines.append(f"  no label    {_part(split.unlabeled, split.examples)}")
     if split.labels:
         whole = sum(split.labels.values())
-        lines.append(f"  labels      {_listed([f'{name} {_part(n, whole)}' for name, n in split.labels.items()])}")
+        lines.append(f"  labels      {listed([f'{name} {_part(n, whole)}' for name, n in split.labels.items()])}")
     if split.numbers is not None:
         numbers = split.numbers
         lines.append(f"  labels      {numbers.smallest:g} to {numbers.largest:g}, mean {numbers.mean:.4g}")
@@ -161,6 +161,7 @@ def _first(places: Sequence[str], count: int) -> str:
     return ", ".join(places) + (", ..." if count > len(places) else "")
 
 
-def _listed(names: Sequence[str], most: int = 20) -> str:
+def listed(names: Sequence[str], most: int = 20) -> str:
+    """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -18,7 +18,7 @@ from bertcore.contracts.record_format import FeatureRecord
 from bertcore.contracts.tokenizer import Tokenizer
 
 # Rows whose texts are tokenized once more at a time.
-_CHUNK = 512
+CHUNK = 512
 
 
 def commented(
@@ -46,8 +46,8 @@ def commented(
         first_example: number that ``example_index`` counts from.
     """
     waiting = iter(records)
-    for start in range(0, len(batch), _CHUNK):
-        part = batch.select(np.arange(start, min(start + _CHUNK, len(batch))))
+    for start in range(0, len(batch), CHUNK):
+        part = batch.select(np.arange(start, min(start + CHUNK, len(batch))))
         chosen = [examples[index] for index in (part.example_index - first_example).tolist()]
         offsets = _token_offsets(part, chosen, tokenizer)
         for row, example in enumerate(chosen):

@@ -16,16 +16,13 @@ from bertcore.data.records.layout import ColumnLayout, RecordLayout
 from bertcore.errors import DataError, Origin
 
 DESCRIPTION = "records.json"
-
-
 VERSION = 1
 
+LENGTH_OPTION = "max_length"
+"""The one data option that may differ: a run may allow longer rows than there are, or shorter ones where none is."""
 
-# A run may allow longer rows than there are, or shorter ones if there are none.
-_LENGTH = "max_length"
-
-
-_CONVERT_ANEW = "write the records anew: bertcore data convert"
+CONVERT_ANEW = "write the records anew: bertcore data convert"
+"""What to do about records that do not fit."""
 
 
 class _Part(BaseModel):
@@ -147,19 +144,19 @@ def read_description(folder: Path) -> FolderDescription | None:
         field = ".".join(map(str, first["loc"])) or "the file"
         raise DataError(
             f"{first['msg'][0].lower()}{first['msg'][1:]}",
-            _CONVERT_ANEW,
+            CONVERT_ANEW,
             origin=Origin(str(file), part=field),
             code="records-description-wrong",
         ) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(str(error), _CONVERT_ANEW, origin=Origin(str(file)), code="records-description-wrong") from None
+        raise DataError(str(error), CONVERT_ANEW, origin=Origin(str(file)), code="records-description-wrong") from None
     # Scores and predictions go by the names of labels: two classes of one name would be counted as one.
     for field, labels in (("labels", description.labels), ("head_labels", description.head_labels)):
         twice = next((label for number, label in enumerate(labels) if label in labels[:number]), None)
         if twice is not None:
             raise DataError(
                 f"two labels are named {twice!r}",
-                _CONVERT_ANEW if description.splits else "give every label a name of its own, in the order of the ids",
+                CONVERT_ANEW if description.splits else "give every label a name of its own, in the order of the ids",
                 origin=Origin(str(file), part=field),
                 code="label-repeated",
             )

@@ -14,7 +14,7 @@ import numpy as np
 import bertcore
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.task import Task
-from bertcore.data.records.description import _CONVERT_ANEW
+from bertcore.data.records.description import CONVERT_ANEW
 from bertcore.data.tables import parse_json_lines, read_lines
 from bertcore.errors import DataError, Origin, PluginError
 
@@ -48,7 +48,7 @@ def read_examples(file: Path, task: Task) -> tuple[list[Example], list[int]]:
             example = _from_json({_CLASS: f"{Example.__module__}:{Example.__qualname__}", **entry}, task)
         except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as error:
             raise DataError(
-                f"no example of the task {task.name} ({error})", _CONVERT_ANEW, origin=origin, code="records-incomplete"
+                f"no example of the task {task.name} ({error})", CONVERT_ANEW, origin=origin, code="records-incomplete"
             ) from None
         examples.append(example)
     return examples, truncated

@@ -25,9 +25,9 @@ from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.record_format import FeatureRecord, RecordFormat
 from bertcore.contracts.task import Task
 from bertcore.data.records.description import (
-    _CONVERT_ANEW,
-    _LENGTH,
+    CONVERT_ANEW,
     DESCRIPTION,
+    LENGTH_OPTION,
     FolderDescription,
     data_options,
     read_description,
@@ -35,8 +35,8 @@ from bertcore.data.records.description import (
 from bertcore.data.records.example_lines import read_examples
 from bertcore.data.records.layout import RecordLayout, foreign_layout
 from bertcore.data.records.reading import RecordedRows, rows_of
-from bertcore.data.records.shards import _claimed_twice, _record_files
-from bertcore.data.records.split import RowsOfRecords
+from bertcore.data.records.ready_rows import RowsOfRecords
+from bertcore.data.records.shards import claimed_twice, record_files
 from bertcore.errors import DataError, DeviceError, Origin
 from bertcore.heads import Regression
 
@@ -87,10 +87,10 @@ def _open_own(
         )
     if description.encoding_version != task.encoding_version:
         raise DataError(
-            f"the task {task.name} makes other rows today", _CONVERT_ANEW, origin=origin, code="records-stale"
+            f"the task {task.name} makes other rows today", CONVERT_ANEW, origin=origin, code="records-stale"
         )
     now = data_options(data)
-    for name in sorted({*now, *description.options} - {_LENGTH}):
+    for name in sorted({*now, *description.options} - {LENGTH_OPTION}):
         made = description.options.get(name)
         if now.get(name) != made:
             raise DataError(
@@ -106,7 +106,7 @@ def _open_own(
         if not all(Path(file).name == file for file in (split.file, split.examples)):
             raise DataError(
                 f"splits.{name} names a file in another folder",
-                _CONVERT_ANEW,
+                CONVERT_ANEW,
                 origin=origin,
                 code="records-description-wrong",
             )
@@ -118,7 +118,7 @@ def _open_own(
             if not path.is_file():
                 raise DataError(
                     f"no such file, though {DESCRIPTION} names it",
-                    _CONVERT_ANEW,
+                    CONVERT_ANEW,
                     origin=Origin(str(path)),
                     code="records-incomplete",
                 )
@@ -133,7 +133,7 @@ def _open_own(
             if len(found) and (found.min() < 0 or found.max() >= len(examples)):
                 raise DataError(
                     f"a record belongs to no example of {examples_file.name}",
-                    _CONVERT_ANEW,
+                    CONVERT_ANEW,
                     origin=Origin(str(file)),
                     code="records-incomplete",
                 )
@@ -149,7 +149,7 @@ def _require_count(file: Path, found: int, stored: int, noun: str) -> None:
     if found != stored:
         raise DataError(
             f"{found} {noun}, and {DESCRIPTION} says {stored}",
-            _CONVERT_ANEW,
+            CONVERT_ANEW,
             origin=Origin(str(file)),
             code="records-incomplete",
         )
@@ -162,7 +162,7 @@ def _open_foreign(
     head_options: HeadConfig,
     formats: Mapping[str, RecordFormat],
 ) -> Dataset:
-    found = _record_files(folder, formats)
+    found = record_files(folder, formats)
     if len(found) != 1:
         names = ", ".join(found) or "none"
         raise DataError(
@@ -195,7 +195,7 @@ def _open_foreign(
     for stem, (file, *_) in by_stem.items():
         split = _split_name(stem, task)
         if split in stems:
-            raise _claimed_twice(by_stem[stems[split]][0], file, split)
+            raise claimed_twice(by_stem[stems[split]][0], file, split)
         stems[split] = stem
     files = {split: tuple(by_stem[stem]) for split, stem in stems.items()}
 

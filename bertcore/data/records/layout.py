@@ -14,32 +14,20 @@ from bertcore.heads import Regression, SequenceClassification
 NO_LABEL = -100
 """What ``label_ids`` holds at a token without label: PyTorch and MindSpore leave it out of a loss by default."""
 
-
 FIRST_UNIQUE_ID = 1_000_000_000
 """The first of ``unique_ids``, as in ``run_squad.py``."""
 
+LABEL_MASK = "label_mask"
+EXAMPLE_INDEX = "example_index"
+IS_REAL = "is_real_example"
+"""Features beside those of the columns; see :mod:`bertcore.data.records.reading`."""
+
+CHUNK = 512
+"""Rows that are padded, or checked, at a time."""
 
 _TOKENS = ("input_ids", "input_mask", "segment_ids")
-
-
-_LABEL_MASK = "label_mask"
-
-
-_EXAMPLE_INDEX = "example_index"
-
-
-_IS_REAL = "is_real_example"
-
-
-_RESERVED = (*_TOKENS, _LABEL_MASK, _EXAMPLE_INDEX, _IS_REAL, "unique_ids")
-
-
-# The columns that google-research/bert calls otherwise.
-_FEATURE_NAMES = {"labels": "label_ids"}
-
-
-# Rows that are padded, or checked, at a time.
-_CHUNK = 512
+_RESERVED = (*_TOKENS, LABEL_MASK, EXAMPLE_INDEX, IS_REAL, "unique_ids")
+_FEATURE_NAMES = {"labels": "label_ids"}  # columns that google-research/bert calls otherwise
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.batch import Batch, Column
 from bertcore.contracts.record_format import FeatureRecord
-from bertcore.data.records.layout import _CHUNK, _EXAMPLE_INDEX, _IS_REAL, _LABEL_MASK, RecordLayout
+from bertcore.data.records.layout import CHUNK, EXAMPLE_INDEX, IS_REAL, LABEL_MASK, RecordLayout
 from bertcore.errors import DataError, Origin
 
 
@@ -58,15 +58,15 @@ def rows_of(records: Iterable[FeatureRecord], layout: RecordLayout, name: str) -
     parts: list[tuple[Batch, NDArray[np.int64]]] = []
     waiting = iter(records)
     count = padding = rows = 0
-    while chunk := list(islice(waiting, _CHUNK)):
+    while chunk := list(islice(waiting, CHUNK)):
         numbers = np.arange(count + 1, count + len(chunk) + 1)
         count += len(chunk)
-        marked = np.array([_IS_REAL in record.features for record in chunk])
+        marked = np.array([IS_REAL in record.features for record in chunk])
         if marked.any():
             # The feature is optional: a record without it is a row.
             real = ~marked
-            with_it = [record for record in chunk if _IS_REAL in record.features]
-            real[marked] = _scalars(with_it, _IS_REAL, "int64", (), numbers[marked], name) != 0
+            with_it = [record for record in chunk if IS_REAL in record.features]
+            real[marked] = _scalars(with_it, IS_REAL, "int64", (), numbers[marked], name) != 0
             chunk = [record for record, is_real in zip(chunk, real, strict=True) if is_real]
             padding += int(np.count_nonzero(~real))
             numbers = numbers[real]
@@ -92,7 +92,7 @@ def _part(
     ids, widths = _vectors(chunk, "input_ids", "int64", numbers, name)
     flat = {"input_ids": ids}
     per_token = [column.feature for column in layout.columns if column.per != "row"]
-    for feature in ("input_mask", "segment_ids", *([_LABEL_MASK] if layout.label_positions else [])):
+    for feature in ("input_mask", "segment_ids", *([LABEL_MASK] if layout.label_positions else [])):
         flat[feature], lengths = _vectors(chunk, feature, "int64", numbers, name)
         _require(lengths == widths, numbers, name, f"{feature} and input_ids differ in length")
     row_of = np.repeat(np.arange(len(chunk)), widths)
@@ -111,7 +111,7 @@ def _part(
     label_offsets = label_positions = None
     places = {"token": real}
     if layout.label_positions:
-        labelled = flat[_LABEL_MASK] == 1
+        labelled = flat[LABEL_MASK] == 1
         _require(_all_of(~labelled | real, row_of, len(chunk)), numbers, name, "label_mask marks padding")
         label_offsets = _offsets(np.bincount(row_of[labelled], minlength=len(chunk)))
         label_positions = position[labelled].astype(np.int32)
@@ -137,7 +137,7 @@ def _part(
         columns[column.name] = Column(values, column.per, column.ignore)
     index = np.arange(first_row, first_row + len(chunk))
     if layout.example_index:
-        index = _scalars(chunk, _EXAMPLE_INDEX, "int64", (), numbers, name)
+        index = _scalars(chunk, EXAMPLE_INDEX, "int64", (), numbers, name)
     return Batch(
         offsets=_offsets(lengths),
         input_ids=ids[real].astype(np.int32),

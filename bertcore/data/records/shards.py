@@ -18,10 +18,10 @@ def holds_records(folder: Path, formats: Mapping[str, RecordFormat]) -> bool:
     """Whether a folder is read as records: it has a ``records.json``, or files with the suffix of a format."""
     if not folder.is_dir():
         return False
-    return (folder / DESCRIPTION).is_file() or bool(_record_files(folder, formats))
+    return (folder / DESCRIPTION).is_file() or bool(record_files(folder, formats))
 
 
-def _record_files(folder: Path, formats: Mapping[str, RecordFormat]) -> dict[str, dict[str, list[Path]]]:
+def record_files(folder: Path, formats: Mapping[str, RecordFormat]) -> dict[str, dict[str, list[Path]]]:
     """Files that carry the suffix of a format: by format and stem, the shards of one stem in their order.
 
     Raises:
@@ -49,7 +49,7 @@ def _whole_split(stem: str, files: Mapping[Path, re.Match[str] | None]) -> list[
     for file, shard in others:
         # Sets may differ in their count, or in the suffix alone; a part of another set is other data.
         if first_shard is None or shard is None or _set_of(first_shard) != _set_of(shard):
-            raise _claimed_twice(first, file, stem)
+            raise claimed_twice(first, file, stem)
     if first_shard is None:
         return [first]
     front, count, back = _set_of(first_shard)
@@ -79,7 +79,8 @@ def _set_of(shard: re.Match[str]) -> tuple[str, str, str]:
     return shard["front"], shard["count"], shard["back"]
 
 
-def _claimed_twice(first: Path, second: Path, split: str) -> DataError:
+def claimed_twice(first: Path, second: Path, split: str) -> DataError:
+    """The error about two files that are one split."""
     return DataError(
         f"{second.name} claims the split {split!r} too",
         "remove one of the two; of a split in parts, keep the parts of one set",

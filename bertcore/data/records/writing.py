@@ -12,11 +12,11 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.head import Head
 from bertcore.contracts.record_format import FeatureRecord
 from bertcore.data.records.layout import (
-    _CHUNK,
-    _EXAMPLE_INDEX,
-    _IS_REAL,
-    _LABEL_MASK,
+    CHUNK,
+    EXAMPLE_INDEX,
     FIRST_UNIQUE_ID,
+    IS_REAL,
+    LABEL_MASK,
     NO_LABEL,
     RecordLayout,
 )
@@ -37,7 +37,7 @@ def records_of(
         first_row: number of the first row in its split.
     """
     # Rows of one width are written as slices of a padded chunk; without padding each row has a width of its own.
-    chunk = _CHUNK if length is not None else 1
+    chunk = CHUNK if length is not None else 1
     for start in range(0, len(batch), chunk):
         part = batch.select(np.arange(start, min(start + chunk, len(batch))))
         size = len(part)
@@ -66,9 +66,9 @@ def records_of(
             features[column.feature] = values
         features |= _official(head, layout, part, label_mask, first_row + start)
         if label_mask is not None:
-            features[_LABEL_MASK] = label_mask
+            features[LABEL_MASK] = label_mask
         if layout.example_index:
-            features[_EXAMPLE_INDEX] = part.example_index
+            features[EXAMPLE_INDEX] = part.example_index
         flat = {name: _storable(values).reshape(size, -1) for name, values in features.items()}
         for row in range(size):
             yield FeatureRecord({name: values[row] for name, values in flat.items()})
@@ -85,7 +85,7 @@ def _official(
             starts, ends = part.columns["start_positions"].values, part.columns["end_positions"].values
             features["is_impossible"] = (starts == 0) & (ends == 0)
         return features
-    features = {_IS_REAL: np.ones(size, dtype=np.int64)}
+    features = {IS_REAL: np.ones(size, dtype=np.int64)}
     if all(column.feature != "label_ids" for column in layout.columns):
         # run_classifier.py has a label in its test set, too: the first one.
         if label_mask is not None:

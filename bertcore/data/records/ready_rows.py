@@ -15,7 +15,7 @@ from bertcore.contracts.dataset import ReadyRows
 from bertcore.contracts.head import Head
 from bertcore.contracts.task import Encoding
 from bertcore.contracts.tokenizer import Tokenizer
-from bertcore.data.records.description import _CONVERT_ANEW, FolderDescription
+from bertcore.data.records.description import CONVERT_ANEW, FolderDescription
 from bertcore.data.records.reading import RecordedRows
 from bertcore.errors import DataError, Origin
 from bertcore.heads import SpanExtraction
@@ -71,14 +71,14 @@ class RowsOfRecords(ReadyRows):
         if made.tokenizer and made.tokenizer != tokenizer.fingerprint:
             raise DataError(
                 "the records were made with another tokenizer than the model's",
-                _CONVERT_ANEW,
+                CONVERT_ANEW,
                 origin=Origin(str(file)),
                 code="records-stale",
             )
         if made.head and made.head != head.name:
             raise DataError(
                 f"the records are for the head {made.head}, and this is {head.name}",
-                _CONVERT_ANEW,
+                CONVERT_ANEW,
                 origin=Origin(str(file)),
                 code="records-stale",
             )
@@ -86,7 +86,7 @@ class RowsOfRecords(ReadyRows):
         if labels != made.head_labels:
             raise DataError(
                 f"the labels of the records are {', '.join(made.head_labels)}; wanted are {', '.join(labels)}",
-                f"{_CONVERT_ANEW}, with the same model and options of the head",
+                f"{CONVERT_ANEW}, with the same model and options of the head",
                 origin=Origin(str(file)),
                 code="records-stale",
             )
@@ -138,7 +138,7 @@ class RowsOfRecords(ReadyRows):
                 row = int(np.searchsorted(batch.label_offsets, place, side="right")) - 1
             raise DataError(
                 f"the label {values[place]} is none of {count}",
-                _CONVERT_ANEW,
+                CONVERT_ANEW,
                 origin=Origin(str(self._file), part=f"record {self._rows.numbers[row]}"),
                 code="record-out-of-range",
             )
@@ -155,7 +155,7 @@ class RowsOfRecords(ReadyRows):
                 row = int(np.argmax(wrong))
                 raise DataError(
                     f"{name} is {values[row]}, and the row has {batch.lengths[row]} tokens",
-                    _CONVERT_ANEW,
+                    CONVERT_ANEW,
                     origin=Origin(str(self._file), part=f"record {self._rows.numbers[row]}"),
                     code="record-out-of-range",
                 )
