@@ -13,6 +13,18 @@ from typing import TYPE_CHECKING, Any
 from bertcore.version import __version__ as __version__
 
 if TYPE_CHECKING:  # the same names as in the table below; a test compares them
+    from bertcore.api import ConversionReport as ConversionReport
+    from bertcore.api import DataConversion as DataConversion
+    from bertcore.api import DataReport as DataReport
+    from bertcore.api import EvaluationResult as EvaluationResult
+    from bertcore.api import FoldsResult as FoldsResult
+    from bertcore.api import OpenModel as OpenModel
+    from bertcore.api import RunResult as RunResult
+    from bertcore.api import ScoreResult as ScoreResult
+    from bertcore.api import SeedsResult as SeedsResult
+    from bertcore.api import SubmissionArchive as SubmissionArchive
+    from bertcore.api import SubmissionFile as SubmissionFile
+    from bertcore.api import SubmissionResult as SubmissionResult
     from bertcore.api import check_data as check_data
     from bertcore.api import convert as convert
     from bertcore.api import convert_data as convert_data
@@ -112,12 +124,17 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.plugins.hookspecs import hookimpl as hookimpl
     from bertcore.plugins.lazy import LazyPlugin as LazyPlugin
     from bertcore.plugins.registry import Registry as Registry
+    from bertcore.progress import listening as listening
     from bertcore.progress import tracked as tracked
     from bertcore.trackers.progress_display import show_progress as show_progress
     from bertcore.weights.converters.model_folder import config_beside as config_beside
 
 _NAMES = {
-    "bertcore.api": "check_data convert convert_data evaluate open predict resume run run_folds run_seeds score submit",
+    "bertcore.api": (
+        "ConversionReport DataConversion DataReport EvaluationResult FoldsResult OpenModel RunResult ScoreResult "
+        "SeedsResult SubmissionArchive SubmissionFile SubmissionResult check_data convert convert_data evaluate open "
+        "predict resume run run_folds run_seeds score submit"
+    ),
     "bertcore.config": "DataConfig HeadConfig",
     "bertcore.contracts.backend": (
         "Backend CheckResult OptimizerState Outputs ParameterGroup Precision Session "
@@ -155,7 +172,7 @@ _NAMES = {
     "bertcore.plugins.hookspecs": "hookimpl",
     "bertcore.plugins.lazy": "LazyPlugin",
     "bertcore.plugins.registry": "Registry",
-    "bertcore.progress": "tracked",
+    "bertcore.progress": "listening tracked",
     "bertcore.trackers.progress_display": "show_progress",
     "bertcore.weights.converters.model_folder": "config_beside",
 }

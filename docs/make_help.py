@@ -95,7 +95,7 @@ OWN_KIND = "An error of this class whose plugin names no kind."
 def functions() -> str:
     """Signature and documentation of the public functions, and the fields of what they return."""
     parts = []
-    for name in sorted(set(bertcore.__all__) & set(api.__all__), key=_place):
+    for name in sorted(filter(_is_function, set(bertcore.__all__) & set(api.__all__)), key=_place):
         function = getattr(api, name)
         parts += [f"### bertcore.{name}", "", "```text", _signature(f"bertcore.{name}", function), "```", ""]
         parts += [_markdown(inspect.getdoc(function) or ""), ""]
@@ -126,6 +126,10 @@ def public_names() -> str:
         title = (import_module(home).__doc__ or "").split("\n\n")[0].replace("\n", " ")
         rows.append(f"| {', '.join(f'`{name}`' for name in about[home])} | {_cell(_plain(title))} |")
     return "\n".join(rows)
+
+
+def _is_function(name: str) -> bool:
+    return inspect.isfunction(getattr(api, name))
 
 
 def _place(name: str) -> tuple[int, int]:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = sorted((ROOT / "tests" / "plugin_example").rglob("*.py"))
 PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # What a plugin or a program may import beside the names of bertcore itself: its own modules, and these.
-DOCUMENTED = re.compile(r"bertcore(\.testing(\.\w+)*|\.api|\.progress)?|bertcore_\w+(\.\w+)*")
+DOCUMENTED = re.compile(r"bertcore(\.testing(\.\w+)*)?|bertcore_\w+(\.\w+)*")
 
 
 def imports(tree: ast.AST) -> list[tuple[str, list[str]]]:
