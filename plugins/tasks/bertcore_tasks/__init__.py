@@ -12,5 +12,6 @@
     annotations/                                      what tools for annotating export, for custom/
     own_files.py official_files.py                    which file is which split
     fields.py label_texts.py                          values and labels as files hold them
+    wording.py                                        numbers with their nouns, for notes and errors
     benchmarks.py                                     leaderboards that take the files of several tasks
 """

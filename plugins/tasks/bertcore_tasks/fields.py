@@ -23,8 +23,3 @@ def plain_text(value: Any) -> str | None:
 def json_identifier(text: str) -> int | str:
     """An identifier as JSON files of the field hold it: a number where it is one."""
     return int(text) if text.isascii() and text.isdecimal() and str(int(text)) == text else text
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, as ``1 text`` and ``2 texts``."""
-    return f"{number} {noun}{'s' * (number != 1)}"

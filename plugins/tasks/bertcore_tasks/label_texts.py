@@ -9,6 +9,8 @@ from bertcore.contracts.dataset import LeftOut
 from bertcore.data.label_spelling import spelling
 from bertcore.errors import DataError, Origin
 
+from bertcore_tasks.wording import counted
+
 NO_AGREEMENT = "-"
 """The label of an example on whose label the annotators did not agree, in SNLI, MultiNLI and OCNLI."""
 
@@ -107,7 +109,7 @@ class LabelNotes:
         notes = []
         if self._trimmed:
             notes.append(
-                f"{self._name}: {len(self._trimmed)} label{'s' * (len(self._trimmed) != 1)} with blanks around "
+                f"{self._name}: {counted(len(self._trimmed), 'label')} with blanks around "
                 f"{'them' if len(self._trimmed) != 1 else 'it'}, read without; the first is {self._trimmed[0]}"
             )
         done = "are predicted and not scored" if self._split == "test" else "are left out"

@@ -16,7 +16,8 @@ from bertcore.data.tables import Record
 from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.annotations.plain_records import PlainRecords
-from bertcore_tasks.fields import counted, identifier_of
+from bertcore_tasks.fields import identifier_of
+from bertcore_tasks.wording import counted
 
 Kind = Literal["spans", "labels"]
 

@@ -9,7 +9,8 @@ from bertcore.contracts.dataset import LeftOut
 from bertcore.data.tables import Record
 
 from bertcore_tasks.annotations.plain_records import PlainRecords
-from bertcore_tasks.fields import counted, identifier_of
+from bertcore_tasks.fields import identifier_of
+from bertcore_tasks.wording import counted
 
 ANSWER = "answer"
 ANSWERS = ("accept", "reject", "ignore")

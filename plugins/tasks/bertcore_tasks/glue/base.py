@@ -23,6 +23,7 @@ from bertcore_tasks.label_texts import HIDDEN, NO_AGREEMENT, LabelNotes, as_mark
 from bertcore_tasks.official_files import find_official_files
 from bertcore_tasks.regression import RegressionTask, parse_number
 from bertcore_tasks.texts import text_examples
+from bertcore_tasks.wording import counted
 
 FILE_NAMES = {"train": ("train.tsv",), "dev": ("dev.tsv",), "test": ("test.tsv",)}
 ACCURACY = Metric("accuracy")
@@ -169,9 +170,10 @@ class GlueFiles(Task[DataConfig, HeadT]):
 
 
 def _words_on_ragged(file: Path, origins: Sequence[Origin]) -> list[str]:
-    count = len(origins)
-    lines = f"{count} line{'s' * (count != 1)} with a wrong number of fields"
-    return [f"{file.name}: {lines} left out, the first is {origins[0]}"] if origins else []
+    if not origins:
+        return []
+    lines = f"{counted(len(origins), 'line')} with a wrong number of fields"
+    return [f"{file.name}: {lines} left out, the first is {origins[0]}"]
 
 
 @dataclass

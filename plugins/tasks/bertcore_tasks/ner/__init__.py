@@ -6,7 +6,7 @@ characters. From files to sentences::
     columns.py           a unit and its tag a line, as CoNLL
     token_tables.py      a row for each unit, in CSV
     token_records.py     JSON with lists of tokens and of tags
-        -> tags.py (the tags of a sentence) -> tagged_sentences.py
+        -> tagged_file.py, what all three give -> tagged_sentences.py (tags.py, the tags of a sentence)
     span_files.py        JSON with a text and its entities; span_lists.py has the many names of their parts
     json_files.py        tells the forms of JSON apart; input_columns.py, columns for ``bertcore predict``
 

@@ -19,6 +19,7 @@ from bertcore.errors import DataError, Origin
 from bertcore_tasks.ner.invisible import bare, shown
 from bertcore_tasks.ner.tagged_file import TaggedFile
 from bertcore_tasks.ner.tags import LONGEST_UNIT, TaggedLines
+from bertcore_tasks.wording import counted
 
 BLANK = " \t\r"
 """What a blank line may hold, and what may stand behind the last column."""
@@ -81,7 +82,7 @@ def read_columns(file: Path, columns: Columns, tagged: bool = True) -> TaggedFil
             code="examples-missing",
         )
     count = len(comments)
-    note = f"{file.name}: {count} comment line{'s' * (count != 1)} not read, as line {comments[0]}" if count else ""
+    note = f"{file.name}: {counted(count, 'comment line')} not read, as line {comments[0]}" if count else ""
     return TaggedFile(sentences, notes=(note,) if note else ())
 
 
@@ -189,7 +190,7 @@ def _sentence(file: Path, block: list[tuple[int, str]], text: int, label: int, t
 
 def _too_few(origin: Origin, line: str, found: int, needed: int) -> DataError:
     """The error about a line with too few columns, which also names what nobody can see in it."""
-    problem = f"{found} column{'s' * (found > 1)} instead of at least {needed}"
+    problem = f"{counted(found, 'column')} instead of at least {needed}"
     unseen = shown(line)
     if not unseen:
         remedy = "write a character or word, a tab or space, and its tag"

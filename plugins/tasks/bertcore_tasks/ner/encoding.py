@@ -16,6 +16,7 @@ from bertcore.progress import tracked
 
 from bertcore_tasks.ner.units import Sentence, align
 from bertcore_tasks.ner.windows import WindowPlan, plan_windows
+from bertcore_tasks.wording import counted
 
 UNIT_COLUMN = "unit"
 """Which unit of its text a label position stands for, int32; -1 where another window knows more about it."""
@@ -175,34 +176,29 @@ class _Losses:
         notes: list[str] = []
         if self.cut_texts:
             notes.append(
-                f"{_number(self.cut_texts, 'text')} cut at {max_length} tokens, which loses "
-                f"{_number(self.cut_characters, 'character')} and {_number(self.cut_entities, 'entity')}{scored}"
+                f"{counted(self.cut_texts, 'text')} cut at {max_length} tokens, which loses "
+                f"{counted(self.cut_characters, 'character')} and {counted(self.cut_entities, 'entity')}{scored}"
             )
         if self.windowed:
             notes.append(
-                f"{_number(self.windowed, 'text')} longer than {max_length} tokens: {self.windows} overlapping windows"
+                f"{counted(self.windowed, 'text')} longer than {max_length} tokens: {self.windows} overlapping windows"
             )
         if self.long_units:
-            notes.append(f"{_number(self.long_units, 'word')} longer than a row: only the first tokens are read")
+            notes.append(f"{counted(self.long_units, 'word')} longer than a row: only the first tokens are read")
         if self.off_units:
-            notes.append(f"{_number(self.off_units, 'entity')} with a border inside a unit: not learned{scored}")
+            notes.append(f"{counted(self.off_units, 'entity')} with a border inside a unit: not learned{scored}")
         if self.overlapping:
-            notes.append(f"{_number(self.overlapping, 'entity')} overlapping another one: not learned{scored}")
+            notes.append(f"{counted(self.overlapping, 'entity')} overlapping another one: not learned{scored}")
         if self.merged:
             notes.append(
-                f"{_number(self.merged, 'entity')} behind another one of its type, which IO cannot tell apart{scored}"
+                f"{counted(self.merged, 'entity')} behind another one of its type, which IO cannot tell apart{scored}"
             )
         if self.unknown_entities:
             names = ", ".join(sorted(self.unknown))
             notes.append(
-                f"{_number(self.unknown_entities, 'entity')} of a type that the model does not know ({names}){scored}"
+                f"{counted(self.unknown_entities, 'entity')} of a type that the model does not know ({names}){scored}"
             )
         return tuple(notes)
-
-
-def _number(count: int, noun: str) -> str:
-    plural = "entities" if noun == "entity" else f"{noun}s"
-    return f"{count} {noun if count == 1 else plural}"
 
 
 def _words(sentence: Sentence) -> list[str]:

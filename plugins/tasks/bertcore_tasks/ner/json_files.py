@@ -20,12 +20,13 @@ from bertcore.errors import DataError, Origin
 from bertcore_tasks.annotations.export import plain_records
 from bertcore_tasks.annotations.label_studio import is_minimal, is_tasks, text_of_task
 from bertcore_tasks.annotations.spacy import is_documents, sentences_of_documents, spacy_records
-from bertcore_tasks.fields import counted, identifier_of
+from bertcore_tasks.fields import identifier_of
 from bertcore_tasks.ner.span_files import no_texts, read_entities
 from bertcore_tasks.ner.span_lists import SpanReport
 from bertcore_tasks.ner.tagged_file import TaggedFile
 from bertcore_tasks.ner.token_records import read_token_records, token_field
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units
+from bertcore_tasks.wording import counted
 
 SUFFIXES = (".jsonl", ".json", ".ndjson")
 TEXTS = ("text", "sentence", "content", "data")

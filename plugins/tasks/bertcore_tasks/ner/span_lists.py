@@ -15,6 +15,7 @@ from bertcore.contracts.tagging import Span
 from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.ner.invisible import bare
+from bertcore_tasks.wording import counted
 
 STARTS = ("start", "start_offset", "start_idx", "begin", "start_char")
 ENDS = ("end", "end_offset", "end_idx", "end_char")
@@ -42,9 +43,7 @@ class SpanReport:
             (self.blank, "of nothing but blanks left out"),
             (self.recounted, "whose offsets count an emoji as two characters, as JavaScript does: recounted"),
         )
-        return [
-            f"{name}: {count} span{'s' * (count != 1)} {what} (first: {self.first})" for count, what in told if count
-        ]
+        return [f"{name}: {counted(count, 'span')} {what} (first: {self.first})" for count, what in told if count]
 
 
 def read_span_list(

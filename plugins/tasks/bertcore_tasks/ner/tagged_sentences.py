@@ -14,6 +14,7 @@ from bertcore_tasks.ner.invisible import bare, shown
 from bertcore_tasks.ner.tagged_file import TaggedFile
 from bertcore_tasks.ner.tags import Clean, check_tags, read_spans
 from bertcore_tasks.ner.units import Sentence, join_units
+from bertcore_tasks.wording import counted
 
 
 def tagged_sentences(
@@ -65,7 +66,7 @@ def _words_on_repairs(file: Path, repaired: Sequence[Sequence[int]], scheme: str
     if not tags:
         return []
     return [
-        f"{file.name}: {tags} tag{'s' * (tags != 1)} in {sentences} sentence{'s' * (sentences != 1)} that {scheme} "
+        f"{file.name}: {counted(tags, 'tag')} in {counted(sentences, 'sentence')} that {scheme} "
         f"forbids, read as conlleval does; the first in line {repaired[0][0]}"
     ]
 
@@ -79,10 +80,7 @@ def _with_bare_tags(file: Path, read: TaggedFile) -> TaggedFile:
     places = ((line, tag) for one in read.sentences for line, tag in zip(one.lines, one.tags or (), strict=False))
     lines = [line for line, tag in places if tag in changed]
     unseen = shown("".join(changed)) or "blanks"
-    note = (
-        f"{file.name}: {len(lines)} tag{'s' * (len(lines) != 1)} with {unseen} at an end, read without (first in line "
-        f"{lines[0]})"
-    )
+    note = f"{file.name}: {counted(len(lines), 'tag')} with {unseen} at an end, read without (first in line {lines[0]})"
     sentences = [
         sentence if sentence.tags is None else replace(sentence, tags=[changed.get(tag, tag) for tag in sentence.tags])
         for sentence in read.sentences

@@ -17,10 +17,11 @@ from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Record, read_content
 from bertcore.errors import DataError, Origin
 
-from bertcore_tasks.fields import counted, identifier_of
+from bertcore_tasks.fields import identifier_of
 from bertcore_tasks.ner.span_lists import read_span_list
 from bertcore_tasks.ner.tagged_file import TaggedFile
 from bertcore_tasks.ner.tags import LONGEST_UNIT, TaggedLines
+from bertcore_tasks.wording import counted
 
 TOKENS = ("tokens", "words", "tokenized_text")
 TAGS = ("ner_tags", "ner", "tags", "labels", "label", "bio_tags", "bio")

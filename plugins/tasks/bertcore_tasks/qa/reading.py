@@ -11,6 +11,7 @@ from bertcore.errors import DataError
 
 from bertcore_tasks.qa.answers import NOWHERE, GivenAnswers, Gold, find_gold, is_judgement, read_answers
 from bertcore_tasks.qa.forms import Asked, read_asked
+from bertcore_tasks.wording import counted
 
 
 def read_questions(file: Path, *, may_lack: bool = False, encoding: str | None = None) -> Split:
@@ -110,8 +111,8 @@ class _Report:
             (self.judged, "{} answered by YES, NO or UNKNOWN, which no span is; scored, but not trained on"),
             (self.lost, "no answer of {} stands in the context; scored, but not trained on"),
         )
-        return [f"{name}: {text.format(_questions(found))} (first: {found[0]})" for found, text in told if found]
-
-
-def _questions(found: list[str]) -> str:
-    return f"{len(found)} question{'s' * (len(found) != 1)}"
+        return [
+            f"{name}: {text.format(counted(len(found), 'question'))} (first: {found[0]})"
+            for found, text in told
+            if found
+        ]
