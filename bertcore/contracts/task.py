@@ -50,7 +50,7 @@ class Task(ABC, Generic[DataT, HeadT, HeadConfigT]):
 
     ``Task[ColourData, SequenceClassification]`` says what the methods are given: the task's data options and its head.
     A third parameter names its head options. What is left out is what every task has: ``DataConfig``, any head,
-    ``HeadConfig``.
+    ``HeadConfig``. They are read from class statements: a class that leaves one open is instantiated with its bound.
 
     Attributes, of the class or of the instance:
         name: as in ``--task rte``.

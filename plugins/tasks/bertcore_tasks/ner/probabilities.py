@@ -123,7 +123,10 @@ class PathProbabilities:
         ]
 
     def _compute(self, scores: TransitionScores) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Logarithms for each unit: of its tag alone, and of its tag given the one before it in its own window."""
+        """Logarithms for each unit: of its tag alone, and of its tag given the one before it in its own window.
+
+        A CRF is a Markov chain, so that ``log P(tags i to j) = alone[i] + onward[i + 1] + ... + onward[j]``.
+        """
         alone, onward = np.zeros(self._units), np.zeros(self._units)
         if not self._lengths:
             return alone, onward

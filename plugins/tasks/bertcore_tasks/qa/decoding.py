@@ -49,13 +49,16 @@ def best_spans(
     if not len(first):
         nothing = np.zeros(0, dtype=np.int32)
         return Spans(nothing, nothing, np.zeros(0))
+    # A row of scores for each token that may begin a span, a column for each length, here of a width of 3:
+    #     start 0 + end 0, start 0 + end 1, start 0 + end 2
+    #     start 1 + end 1, start 1 + end 2, start 1 + end 3      and minus infinity beyond the last token
     ends = np.full(tokens + width - 1, -np.inf)
     ends[:tokens] = end_logits
     scores = np.lib.stride_tricks.sliding_window_view(ends, width)[first] + start_logits[first, None]
     flat = scores.reshape(-1)
     count = min(count, len(flat))
     least = np.partition(flat, len(flat) - count)[len(flat) - count]
-    # The first of equal scores, whatever the partition did with them; beyond the last token stands minus infinity.
+    # The first of equal scores, whatever the partition did with them.
     found = np.flatnonzero((flat >= least) & (flat > -np.inf))
     found = found[np.argsort(-flat[found], kind="stable")][:count]
     starts = first[found // width]
