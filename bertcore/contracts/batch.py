@@ -171,6 +171,10 @@ def _flat(rows: Sequence[Sequence[int]]) -> NDArray[np.int32]:
 
 def _ranges(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices of all values of the chosen rows, and the offsets of these rows in the result."""
+    #     offsets 0 3 5 9,  rows 2 and 0    ->    indices 5 6 7 8 | 0 1 2,  new offsets 0 4 7
+    #
+    # One arange over the result, to which each row adds how far its values lie from there: no loop over rows, of which
+    # a split has as many as it has examples.
     lengths = offsets[rows + 1] - offsets[rows]
     new_offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum(lengths, out=new_offsets[1:])

@@ -134,6 +134,7 @@ def find_scheme(labels: Sequence[str]) -> str:
     """
     labels = [label for label in labels if not is_mark(label)]
     found = {split_tag(label)[0] for label in labels} - {OUTSIDE}
+    # Fewest positions first: tags of BIO are tags of BIOES, too, whose E and S a model of BIO never learned.
     for scheme in sorted(SCHEMES, key=lambda scheme: len(POSITIONS[scheme])):
         if found <= set(POSITIONS[scheme]) and all(map(_is_tag, labels)):
             return scheme
@@ -262,6 +263,11 @@ def transition_scores(labels: NDArray[np.int64], offsets: NDArray[np.int64], siz
         offsets: ``[rows + 1]``, where each row begins.
         size: number of tags.
     """
+    # Rows lie one behind the other, so that neighbours across a border are no pair; nor is what an ignored label parts:
+    #
+    #     labels   3   4   0 | 1  -1   2 | 5          pairs   3-4  4-0
+    #
+    # Counting begins at 1: what the data never shows is unlikely and not forbidden, which is for the scheme to say.
     start, end, pairs = np.ones(size), np.ones(size), np.ones((size, size))
     filled = np.flatnonzero(np.diff(offsets))
     first, last = labels[offsets[filled]], labels[offsets[filled + 1] - 1]

@@ -1,4 +1,8 @@
-"""Finding out what stands between the fields of a table, and whether its quotes quote."""
+"""Finding out what stands between the fields of a table, and whether its quotes quote.
+
+Python's ``csv.Sniffer`` counts characters, and takes a letter or a space of running text for the separator. Here the
+rows decide: a separator is what gives them all as many fields as the header has.
+"""
 
 from __future__ import annotations
 

@@ -26,10 +26,12 @@ def strata_of(task: Task, examples: Sequence[Example]) -> list[Hashable]:
     """What is to be spread evenly: the label of each example, the rarest of several, or how large a number is."""
     labels = [example.label for example in examples]
     if labels and all(isinstance(label, Real) and not isinstance(label, bool) for label in labels):
+        # argsort of an argsort is the rank. Bins of equal counts, not of equal width: scores cluster.
         ranks = np.argsort(np.argsort(np.array(labels, dtype=np.float64), kind="stable"), kind="stable")
         return (ranks * min(BINS, len(labels)) // len(labels)).tolist()  # type: ignore[no-any-return]
     traits = [task.traits(example) for example in examples]
     counts = Counter(trait for of_example in traits for trait in of_example)
+    # The rarest decides: a frequent label comes to both sides by itself, and a rare one only where it is dealt out.
     return [min(of_example, key=lambda trait: (counts[trait], trait), default=None) for of_example in traits]
 
 
@@ -110,6 +112,8 @@ def _shuffled_groups(
     by_stratum: dict[Hashable, list[int]] = {stratum: [] for stratum in strata}
     for group, example in enumerate(first_examples.tolist()):
         by_stratum[strata[example]].append(group)
+    # As one packs boxes: what is large has to be placed first, and what is small then evens out the sides. The shuffle
+    # decides among groups of one size, and these are most: nearly every group is one example.
     random = np.random.default_rng(seed)
     shuffled = [random.permutation(np.array(own, dtype=np.int64)) for own in by_stratum.values() if own]
     return [own[np.argsort(-sizes[own], kind="stable")] for own in shuffled]

@@ -94,6 +94,7 @@ class Plugins:
         for record in self.records:
             if record.status != "ok":
                 continue
+            # Not through pluggy's own call of the hook, which one plugin that raises would end for all.
             plugin = self._manager.get_plugin(record.name)
             implementation = getattr(plugin, hook, None)
             if implementation is None or not hasattr(implementation, f"{hookspecs.PROJECT}_impl"):
@@ -114,7 +115,7 @@ class Plugins:
     def _load_one(self, entry_point: metadata.EntryPoint, record: PluginRecord) -> None:
         try:
             plugin = entry_point.load()
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # a module that is a script ends by sys.exit when it is imported
             record.fail("import error", error)
             return
         self._register(plugin, record)
