@@ -190,6 +190,23 @@ def test_odd_texts_are_predicted_as_on_torch(trained: RunResult) -> None:
     assert bertcore.predict(trained.folder, [], backend="mindspore") == []
 
 
+def test_an_open_model_compiles_nothing_twice_and_predicts_as_on_torch(trained: RunResult) -> None:
+    pairs = [("A cat sleeps.", "An animal sleeps."), ("A dog barks.", "Nothing barks."), ("word " * 300, "other")]
+    with (
+        bertcore.open(trained.folder, backend="mindspore") as model,
+        bertcore.open(trained.folder, backend="torch") as oracle,
+    ):
+        spent = []
+        for pair in (*pairs, *pairs):
+            (ours,), (theirs,) = model.predict([pair]), oracle.predict([pair])
+            assert ours.pop("probabilities") == pytest.approx(theirs.pop("probabilities"), abs=1e-5)
+            assert ours == theirs
+            assert model._loaded is not None
+            spent.append(model._loaded.session.compile_seconds)
+    assert 0 < spent[0] == spent[1], "the second short text is computed by what the first one compiled"
+    assert spent[3:] == [spent[2]] * 3, "nothing is compiled again"
+
+
 def test_an_empty_split(trained: RunResult, tmp_path: Path) -> None:
     (tmp_path / "dev.tsv").write_text("index\tsentence1\tsentence2\tlabel\n")
     result = bertcore.evaluate(trained.folder, backend="mindspore", data=tmp_path)
