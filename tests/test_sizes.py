@@ -14,8 +14,8 @@ MOST_ARGUMENTS = 8
 
 # The suites for authors of plugins are read test by test.
 SUITES = ("_suite.py",)
-# What a user names one by one: options of a command, keywords of the Python API.
-NAMED_BY_USERS = ("bertcore/cli/", "bertcore/api/")
+# What a user names one by one: keywords of the Python API.
+NAMED_BY_USERS = ("bertcore/api/",)
 # MindSpore takes each tensor of a graph, and of its gradient, as an argument of its own.
 GRAPHS = ("construct", "bprop")
 TOO_LONG = {

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
 
 import click
 
 from bertcore.cli.groups import HelpfulGroup
-from bertcore.cli.options import backend_option, json_option, settings_options, task_option_of
+from bertcore.cli.options import GivenSettings, backend_option, json_option, settings_options, task_option_of
 
 
 @click.group(cls=HelpfulGroup)
@@ -25,17 +23,15 @@ def config() -> None:
 @click.pass_obj
 def show(
     blocked: tuple[str, ...],
-    settings: dict[str, Any],
-    file: Path | None,
-    assignments: tuple[str, ...],
+    given: GivenSettings,
     as_json: bool,
 ) -> None:
     """Show every value and where it comes from: default, file, environment, --set or command line."""
-    from bertcore.config import config_values, gather_settings
+    from bertcore.config import config_values
     from bertcore.engine.settings import resolve_run
     from bertcore.plugins.registry import Registry
 
-    resolved = resolve_run(gather_settings(file, None, assignments, settings), Registry(blocked=blocked))
+    resolved = resolve_run(given.gather(), Registry(blocked=blocked))
     rows = [
         {"key": key, "value": value, "origin": resolved.origins.get(key, "default")}
         for key, value in config_values(resolved.config).items()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bertcore.cli.completion import registered
 from bertcore.cli.groups import HelpfulGroup
 from bertcore.cli.options import (
+    GivenSettings,
     data_options,
     json_option,
     length_option,
@@ -20,6 +21,10 @@ from bertcore.cli.options import (
     shown_work,
     task_option,
 )
+
+if TYPE_CHECKING:
+    from bertcore.config import RunConfig
+    from bertcore.plugins.registry import Registry
 
 
 def source_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,10 +45,8 @@ def data() -> None:
 @click.pass_obj
 def check(
     blocked: tuple[str, ...],
-    settings: dict[str, Any],
+    given: GivenSettings,
     picture: Path | None,
-    file: Path | None,
-    assignments: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Look at all splits of a task before training on them.
@@ -61,7 +64,7 @@ def check(
 
     registry = Registry(blocked=blocked)
     with shown_work(stdout_is_data=True):
-        report = check_data(_config(registry, settings, file, assignments), registry)
+        report = check_data(_config(registry, given), registry)
     if picture is not None:
         report = replace(report, notes=(*report.notes, *draw_report(report, picture)))
     click.echo(json_text(report_json(report), indent=2) if as_json else "\n".join(report_lines(report)))
@@ -84,11 +87,9 @@ def check(
 @click.pass_obj
 def convert(
     blocked: tuple[str, ...],
-    settings: dict[str, Any],
+    given: GivenSettings,
     format_name: str,
     output: Path,
-    file: Path | None,
-    assignments: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Write all splits of a task as encoded rows, one file each, which bertcore run --data reads.
@@ -101,7 +102,7 @@ def convert(
     from bertcore.plugins.registry import Registry
 
     registry = Registry(blocked=blocked)
-    config = _config(registry, settings, file, assignments)
+    config = _config(registry, given)
     with shown_work(stdout_is_data=as_json):
         result = convert_data(config, registry, format_name, output)
     if as_json:
@@ -115,8 +116,7 @@ def convert(
     click.echo(f"{result.format}, rows of at most {result.max_length} tokens: {result.folder}")
 
 
-def _config(registry: Any, settings: dict[str, Any], file: Path | None, assignments: tuple[str, ...]) -> Any:
-    from bertcore.config import gather_settings
+def _config(registry: Registry, given: GivenSettings) -> RunConfig:
     from bertcore.engine.settings import resolve_run
 
-    return resolve_run(gather_settings(file, None, assignments, settings), registry).config
+    return resolve_run(given.gather(), registry).config

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from bertcore.cli.completion import paths
 from bertcore.cli.options import (
+    GivenSettings,
     json_result,
     length_option,
     place_options,
@@ -41,9 +42,7 @@ def evaluate(
     blocked: tuple[str, ...],
     run: Path,
     split: str | None,
-    settings: dict[str, Any],
-    file: Path | None,
-    assignments: tuple[str, ...],
+    given: GivenSettings,
 ) -> EvaluationResult:
     """Score what a run trained, on any backend.
 
@@ -51,11 +50,10 @@ def evaluate(
     """
     from bertcore.commands import evaluate as evaluation
     from bertcore.commands.trained_model import open_trained
-    from bertcore.config import gather_settings
     from bertcore.contracts.events import SHOWN_METRICS
     from bertcore.plugins.registry import Registry
 
-    trained = open_trained(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, settings))
+    trained = open_trained(run, Registry(blocked=blocked), given.gather({}))
     with shown_work():
         result = evaluation.evaluate(trained, split, note=click.echo)
     shown = list(result.evaluation.baseline.items())[:SHOWN_METRICS]

@@ -7,6 +7,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,26 +17,63 @@ import click
 from bertcore.cli.completion import devices, paths, registered, setting_keys
 
 if TYPE_CHECKING:
+    from bertcore.config import Setting
     from bertcore.contracts.class_score import ClassScore
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def settings_options(function: Function) -> Function:
-    """Adds ``-c`` and ``--set``."""
-    function = click.option(
+@dataclass(frozen=True)
+class GivenSettings:
+    """What a command is told of the configuration.
+
+    Attributes:
+        file: TOML file of ``-c``.
+        assignments: of ``--set``.
+        options: dotted keys and values of options of the command's own; None where one is not given.
+    """
+
+    file: Path | None
+    assignments: tuple[str, ...]
+    options: Mapping[str, Any]
+
+    def gather(self, environment: Mapping[str, str] | None = None) -> list[Setting]:
+        """All settings in rising precedence; ``environment`` takes the place of the process's own.
+
+        Raises:
+            ConfigError: the file is missing or no TOML, or an assignment has no ``=``.
+        """
+        from bertcore.config import gather_settings
+
+        return gather_settings(self.file, environment, self.assignments, self.options)
+
+
+def settings_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds ``-c`` and ``--set``; the function takes them, and what :func:`setting_option` adds, as one ``given``."""
+
+    @functools.wraps(function)
+    def with_given(
+        *arguments: Any,
+        file: Path | None,
+        assignments: tuple[str, ...],
+        settings: Mapping[str, Any] | None = None,
+        **others: Any,
+    ) -> Any:
+        return function(*arguments, given=GivenSettings(file, assignments, settings or {}), **others)
+
+    with_set = click.option(
         "--set",
         "assignments",
         metavar="KEY=VALUE",
         multiple=True,
         shell_complete=setting_keys,
         help="Set a key of the configuration.",
-    )(function)
-    return click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="TOML file.")(function)
+    )(with_given)
+    return click.option("-c", "--config", "file", type=click.Path(path_type=Path), help="TOML file.")(with_set)
 
 
 def setting_option(name: str, key: str, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Adds an option that sets a key of the configuration; the function takes all of them as one ``settings``.
+    """Adds an option that sets a key of the configuration, above :func:`settings_options`, which gathers them.
 
     Args:
         name: as ``--batch-size``.

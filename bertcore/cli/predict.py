@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bertcore.cli.options import (
+    GivenSettings,
     json_option,
     length_option,
     place_options,
@@ -59,9 +60,7 @@ def predict(
     source: str | None,
     output: Path | None,
     force: bool,
-    settings: dict[str, Any],
-    file: Path | None,
-    assignments: tuple[str, ...],
+    given: GivenSettings,
     as_json: bool,
 ) -> None:
     """Predict texts: one JSON object a line, or a table with the columns of the input.
@@ -72,7 +71,6 @@ def predict(
     from bertcore.cli import standard_input
     from bertcore.commands import predict as prediction
     from bertcore.commands.trained_model import open_trained
-    from bertcore.config import gather_settings
     from bertcore.engine.prediction_output import PredictionFile
     from bertcore.errors import UsageError
     from bertcore.files.writing import json_text
@@ -84,7 +82,7 @@ def predict(
             "--text and --input exclude each other", "give the texts by one of them", code="arguments-conflict"
         )
     file_of_predictions = None if output is None else PredictionFile(output, force)
-    trained = open_trained(run, Registry(blocked=blocked), gather_settings(file, {}, assignments, settings))
+    trained = open_trained(run, Registry(blocked=blocked), given.gather({}))
     for note in trained.tokenizer.notes:
         click.echo(f"note: {note}", err=True)
     from_standard_input = not texts and source in (None, "-")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from bertcore.cli.completion import registered
 from bertcore.cli.options import (
+    GivenSettings,
     data_options,
     json_result,
     model_option,
@@ -62,39 +63,38 @@ Examples:
 @click.pass_obj
 def run(
     blocked: tuple[str, ...],
-    settings: dict[str, Any],
+    given: GivenSettings,
     output: Path | None,
     seeds: str | None,
     folds: int | None,
     trackers: tuple[str, ...],
     resumed: Path | None,
-    file: Path | None,
-    assignments: tuple[str, ...],
 ) -> RunResult | SeedsResult | FoldsResult:
     """Fine-tune a model on a task.
 
     The last line is the score of the best checkpoint, which lies in best/ of the run folder.
     """
+    from dataclasses import replace
+
     from bertcore.commands import run as training
     from bertcore.commands import run_folds as cross_validation
     from bertcore.commands import run_seeds as repeats
-    from bertcore.config import gather_settings
     from bertcore.engine.settings import resolve_run
     from bertcore.engine.tracking import with_trackers
     from bertcore.errors import UsageError
     from bertcore.plugins.registry import Registry
 
     if output is not None:
-        settings["run.output"] = str(output)
+        given = replace(given, options={**given.options, "run.output": str(output)})
     registry = Registry(blocked=blocked)
     if resumed is not None:
-        if seeds is not None or folds is not None or output is not None or settings["model.path"] is not None:
+        if seeds is not None or folds is not None or output is not None or given.options["model.path"] is not None:
             raise UsageError(
                 "--resume goes on with one run in its own folder",
                 "leave out --seeds, --folds, --output and --model",
                 code="arguments-conflict",
             )
-        changes = gather_settings(file, {}, assignments, settings)
+        changes = given.gather({})
         with shown_work():
             return training.resume(resumed, registry, changes, trackers)
     if seeds is not None and folds is not None:
@@ -103,8 +103,7 @@ def run(
             "give one of them; --seed sets that of all folds",
             code="arguments-conflict",
         )
-    given = with_trackers(gather_settings(file, None, assignments, settings), trackers, registry)
-    config = resolve_run(given, registry).config
+    config = resolve_run(with_trackers(given.gather(), trackers, registry), registry).config
     with shown_work():
         if folds is None and seeds is None:
             return training.run(config, registry)

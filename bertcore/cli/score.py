@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from bertcore.cli.completion import paths
 from bertcore.cli.options import (
+    GivenSettings,
     json_option,
     print_classes,
     setting_option,
@@ -33,27 +33,23 @@ from bertcore.cli.options import (
 @click.pass_obj
 def score(
     blocked: tuple[str, ...],
-    settings: dict[str, Any],
+    given: GivenSettings,
     predictions: Path,
     split: str | None,
     as_json: bool,
-    file: Path | None,
-    assignments: tuple[str, ...],
 ) -> None:
     """Score a file of predictions without a model.
 
     The last line is the score, as that of an evaluation.
     """
     from bertcore.commands import score as scoring
-    from bertcore.config import gather_settings
     from bertcore.engine.report import evaluation_content
     from bertcore.files.writing import json_text
     from bertcore.plugins.registry import Registry
 
-    given = gather_settings(file, {}, assignments, settings)
     notes: list[str] = []
     with shown_work(stdout_is_data=True):
-        result = scoring.score(given, predictions, Registry(blocked=blocked), split=split, note=notes.append)
+        result = scoring.score(given.gather({}), predictions, Registry(blocked=blocked), split=split, note=notes.append)
     evaluation = result.evaluation
     if as_json:
         content = {

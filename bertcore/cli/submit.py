@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from bertcore.cli.options import json_result, place_options, prediction_size_option, settings_options, shown_work
+from bertcore.cli.options import (
+    GivenSettings,
+    json_result,
+    place_options,
+    prediction_size_option,
+    settings_options,
+    shown_work,
+)
 
 if TYPE_CHECKING:
     from bertcore.commands.submit import SubmissionArchive, SubmissionResult
@@ -27,21 +34,19 @@ def submit(
     runs: tuple[Path, ...],
     output: Path,
     archive: bool,
-    settings: dict[str, Any],
-    file: Path | None,
-    assignments: tuple[str, ...],
+    given: GivenSettings,
 ) -> SubmissionResult:
     """Write the files that a leaderboard takes.
 
     The best checkpoint of each RUN predicts the test files of its data. All files are written, or none.
     """
     from bertcore.commands import submit as submission
-    from bertcore.config import gather_settings
     from bertcore.plugins.registry import Registry
 
-    given = gather_settings(file, {}, assignments, settings)
     with shown_work():
-        result = submission.submit(runs, output, Registry(blocked=blocked), given, note=click.echo, archive=archive)
+        result = submission.submit(
+            runs, output, Registry(blocked=blocked), given.gather({}), note=click.echo, archive=archive
+        )
     for one in result.files:
         click.echo(f"{one.path}: {one.predictions} predictions of {one.split} by {one.run}")
     if result.archive is not None:
