@@ -137,6 +137,7 @@ class BestModel:
         try:
             step = verified_facts(self._folder.best).get("step", progress.best_step)
         except ModelError as error:
+            # The checkpoint holds the weights of its own step and of no other.
             if progress.step != progress.best_step:
                 raise
             return error.cause

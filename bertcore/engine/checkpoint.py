@@ -5,7 +5,12 @@ A checkpoint folder holds ``model/`` (a Hugging Face folder), ``optimizer.safete
 folder; those before it, as many as ``train.keep_checkpoints`` says, are ``checkpoint-STEP/``.
 
 A new one is complete and on the disk before it gets its name, and the one that it follows has one at every moment: so
-whenever a run is killed or the power is cut, :func:`newest_checkpoint` finds one.
+whenever a run is killed or the power is cut, :func:`newest_checkpoint` finds one::
+
+    before           1. written    2. renamed       3. renamed           4. with keep_checkpoints = 2
+                     hidden (50)   hidden (50)      checkpoint (50)      checkpoint (50)
+    checkpoint (40)                checkpoint-40    checkpoint-40        checkpoint-40
+    checkpoint-30                  checkpoint-30    checkpoint-30
 """
 
 from __future__ import annotations

@@ -178,7 +178,10 @@ def choose_folds(task: Task, examples: Sequence[Example], data: DataConfig, fold
 
 
 def digest_of(examples: Sequence[Example]) -> str:
-    """What changes with any identifier or text of the examples, and with their order."""
+    """What changes with any identifier or text of the examples, and with their order.
+
+    Labels take no part: correcting one leaves every example on its side.
+    """
     digest = hashlib.sha256()
     for example in examples:
         digest.update(repr((example.identifier, tuple(example.texts.values()))).encode(errors="surrogatepass"))

@@ -102,6 +102,7 @@ class RunFolder:
         """
         folder = cls.create(config, suffix, prepared)
         with run_lock(folder.path) as notes:
+            # Again, now that nobody else can write: another process may have been quicker between the two lines above.
             if not prepared:
                 require_free(folder.path)
             remove_leftovers(folder.path)

@@ -47,6 +47,7 @@ def run_lock(folder: Path) -> Iterator[list[str]]:
     try:
         yield [] if locked else [f"{folder}: its file system has no locks; start no second process on this run folder"]
     finally:
+        # While it is still locked: whoever opened it meanwhile gets the lock of a file without a name, and tries again.
         with suppress(OSError):
             file.unlink(missing_ok=True)
         os.close(descriptor)

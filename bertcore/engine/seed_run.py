@@ -6,6 +6,14 @@
     train_seed     parameters -> session, run folder, trackers   once a seed
       Trainer        steps, and what they call in SeedRun: evaluate, save_best, save_checkpoint
       report         the best checkpoint once more, the test file, report.json
+
+What is drawn by chance is a function of the seed and of where it is used, and of nothing that happened before::
+
+    order of the rows     seed, epoch                                  data/plans.py
+    dropout masks         seed, step, micro-batch, rank, site, pass    numerics/randomness.py
+    new parameters        seed, canonical name                         contracts/parameters.py
+
+So a run that goes on from step 50 takes step 51 as if it had never stopped, on whichever backend.
 """
 
 from __future__ import annotations

@@ -55,6 +55,7 @@ class SizedTrainingData:
 
     def steps(self, seed: int, start: int) -> Iterator[StepRows]:
         """Yields the rows of step ``start`` and of all steps after it, without end."""
+        # Nothing is read to get there: each epoch has as many steps, and its order is drawn from its number.
         epoch, first = divmod(start, self.steps_per_epoch)
         while True:
             groups = _groups(self._batch, self._options, seed, epoch)
