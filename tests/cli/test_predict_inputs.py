@@ -162,7 +162,7 @@ def test_an_output_that_exists_is_kept_unless_it_is_to_be_replaced(
     outcome = bertcore_command(*call)
     assert outcome.code == 8
     assert outcome.err == (
-        f"error: {tmp_path / 'out.csv'} exists\nremedy: choose another --output, or replace it with --force\n"
+        f"error: {tmp_path / 'out.csv'}: it exists\nremedy: choose another --output, or replace it with --force\n"
     )
     assert (tmp_path / "out.csv").read_text() == "precious"
     assert bertcore_command(*call, "--force").last_line == f"1 prediction written to {tmp_path / 'out.csv'}"
