@@ -19,6 +19,7 @@ from bertcore_example.reference_backend import ReferenceBackend, ReferenceSessio
 from bertcore import hookimpl
 from bertcore.contracts.backend import OptimizerState
 from bertcore.contracts.converter import ModelParts, WeightSet
+from bertcore.contracts.dataset import LeftOut
 from bertcore.contracts.record_format import FeatureRecord
 from bertcore.contracts.task import Encoding
 from bertcore.errors import DataError
@@ -294,6 +295,32 @@ class WrongPathNotChecked(ColourTask):
     def open(self, data):
         with open(f"{data.path}/dev.tsv", encoding="utf-8"):
             return super().open(data)
+
+
+@fault("test_reading_changes_nothing")
+class NotesGrowWithEveryReading(ColourTask):
+    def open(self, data):
+        dataset = super().open(data)
+        notes = []
+
+        def read(split):
+            notes.append(f"{split} was read")
+            return dataclasses.replace(dataset.read(split), notes=tuple(notes))
+
+        return dataclasses.replace(dataset, read=read)
+
+
+@fault("test_reading_changes_nothing")
+class LeftOutWhatIsThere(ColourTask):
+    def open(self, data):
+        dataset = super().open(data)
+
+        def read(split):
+            found = dataset.read(split)
+            first = LeftOut(found[0].identifier, found[0].origin, "no label")
+            return dataclasses.replace(found, left_out=(first,))
+
+        return dataclasses.replace(dataset, read=read)
 
 
 # Converters
