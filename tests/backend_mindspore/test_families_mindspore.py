@@ -32,6 +32,7 @@ from bertcore.contracts.head import Head
 from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.numerics import randomness
 from bertcore.plugins.registry import Registry
+from bertcore.testing.gradients import gradients_of, showing_gradients
 
 pytestmark = pytest.mark.mindspore
 
@@ -111,7 +112,7 @@ def test_classification_and_its_gradients_equal_those_of_transformers(
     registry: Registry, family: str, family_model: Any
 ) -> None:
     oracle = oracle_of(family_model, family, CLASSIFICATION)
-    training = TrainingSpecification(GROUPS, dropout=False)
+    training = showing_gradients(TrainingSpecification(GROUPS, dropout=False))
     session = open_session(registry, family, oracle, CLASSIFICATION, training)
     batch = rows_of()
     logits = torch.cat([outputs.logits for outputs in oracle_outputs(oracle, batch)])
@@ -123,7 +124,7 @@ def test_classification_and_its_gradients_equal_those_of_transformers(
 
     losses.sum().backward()
     found = dict(oracle.named_parameters())
-    gradients = session.gradients([batch], StepContext(0, 11, (1e-3,), 1.0))
+    gradients = gradients_of(session, [batch], StepContext(0, 11, (1e-3,), 1.0))
     expected = {name: found[name].grad.numpy() for name in gradients}
     total = norm(expected.values())
     for name, value in gradients.items():
