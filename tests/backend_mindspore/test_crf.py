@@ -12,8 +12,8 @@ import pytest
 from bertcore_mindspore import crf
 from bertcore_mindspore.backend import MindSporeBackend
 from bertcore_mindspore.devices import DEVICES, configure
-from bertcore_mindspore.layout import Layout, arrange
 from bertcore_mindspore.optimizer import copy_into
+from bertcore_mindspore.rows import PackedRows, pack
 from bertcore_mindspore.shapes import Shape
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
@@ -28,7 +28,7 @@ from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.families.bert import BertFamily
 from bertcore.heads import TokenClassification
-from bertcore.numerics.crf import reference
+from bertcore.numerics.crf import host, reference
 from bertcore.plugins.registry import Registry
 
 pytestmark = pytest.mark.mindspore
@@ -90,7 +90,7 @@ def test_both_ways_equal_the_reference(way: str, scheme: str) -> None:
     field = crf.ConditionalRandomField(head, parameters, dataclasses.replace(DEVICES["cpu"], crf=way))
     compute = mindspore.jit(Losses(field, parameters), jit_level="O0", backend="ms_backend")
     generator = np.random.default_rng(6)
-    layout, *others = arrange(random_batch(generator), [SHAPE])
+    packed, *others = pack(random_batch(generator), [SHAPE])
     assert not others
     for emission_scale, score_scale, wall in ((2, 1, None), (1e4, 1, None), (1e4, 1e4, None), (30, 1, -1e4)):
         scores = [generator.normal(size=shape) * score_scale for shape in ((3, 3), 3, 3)]
@@ -100,39 +100,39 @@ def test_both_ways_equal_the_reference(way: str, scheme: str) -> None:
             copy_into(parameters[name], part)
         logits = (generator.normal(size=(SHAPE.tokens, 3)) * emission_scale).astype(np.float32)
         weights = generator.normal(size=SHAPE.rows).astype(np.float32)
-        arrays = {**crf.columns(layout, "labels"), **layout.inputs(CONFIG)}
+        arrays = {**crf.columns(packed, "labels"), **packed.inputs(CONFIG)}
         names = (*crf.COLUMN_NAMES, "row_weights", "blocked")
         losses, tags, (logits_gradient, gradients) = compute(
             Tensor(logits), Tensor(weights), *(Tensor(arrays[name]) for name in names)
         )
         expected = expected_of(
-            layout, logits, weights, reference.Scores(*(part.astype("f4") for part in scores)), legal
+            packed, logits, weights, reference.Scores(*(part.astype("f4") for part in scores)), legal
         )
         np.testing.assert_allclose(losses.asnumpy(), expected["losses"], rtol=1e-5, atol=1e-5)
-        np.testing.assert_array_equal(tags.asnumpy()[layout.label_positions], expected["tags"])
+        np.testing.assert_array_equal(tags.asnumpy()[packed.label_positions], expected["tags"])
         np.testing.assert_allclose(logits_gradient.asnumpy(), expected["logits"], atol=1e-5)
         for found, name in zip(gradients, SCORE_NAMES, strict=True):
             np.testing.assert_allclose(found.asnumpy(), expected[name], atol=1e-5)
 
 
-def expected_of(layout: Layout, logits: Any, weights: Any, scores: reference.Scores, legal: Any) -> dict[str, Any]:
-    batch = layout.batch
+def expected_of(packed: PackedRows, logits: Any, weights: Any, scores: reference.Scores, legal: Any) -> dict[str, Any]:
+    batch = packed.batch
     assert batch.label_offsets is not None
     labels = batch.columns["labels"].values
     result = {
-        "losses": np.zeros(layout.shape.rows),
+        "losses": np.zeros(packed.shape.rows),
         "logits": np.zeros(logits.shape),
         **{name: np.zeros(shape) for name, shape in zip(SCORE_NAMES, ((3, 3), (3,), (3,)), strict=True)},
     }
     tags = []
     for row in range(len(batch)):
         own = np.arange(batch.label_offsets[row], batch.label_offsets[row + 1])
-        tags.append(reference.viterbi(logits[layout.label_positions[own]], scores, legal))
+        tags.append(reference.viterbi(logits[packed.label_positions[own]], scores, legal))
         kept = own[labels[own] != -100]
-        emissions = logits[layout.label_positions[kept]]
+        emissions = logits[packed.label_positions[kept]]
         result["losses"][row] = reference.loss(emissions, labels[kept], scores, legal)
         gradients = reference.gradients(emissions, labels[kept], scores, legal)
-        result["logits"][layout.label_positions[kept]] = gradients.emissions * weights[row]
+        result["logits"][packed.label_positions[kept]] = gradients.emissions * weights[row]
         for name, part in zip(SCORE_NAMES, (gradients.transitions, gradients.start, gradients.end), strict=True):
             result[name] += part * weights[row]
     return {**result, "tags": np.concatenate(tags)}
@@ -151,13 +151,13 @@ CONFIG = BertConfig(
 def test_frozen_transitions_stay_and_the_rest_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     """And no training step looks for the best tags."""
     decoded: list[int] = []
-    decode = crf.host.decode
+    decode = host.decode
 
     def noted(emissions: Any, *others: Any) -> Any:
         decoded.append(len(emissions))
         return decode(emissions, *others)
 
-    monkeypatch.setattr(crf.host, "decode", noted)
+    monkeypatch.setattr(host, "decode", noted)
     head = TokenClassification(TAGS, crf=True, scheme="BIO", crf_learning_rate=0.0)
     groups = (ParameterGroup("crf", r"^crf\.", 0.0, 0.0), ParameterGroup("rest", ".", 1e-2, 0.0))
     lengths = np.array(LENGTHS) + 1

@@ -56,7 +56,7 @@ class MindSporeBackend(Backend):
 
             devices.check_device(mindspore, device)
             devices.configure(mindspore, device)
-            from bertcore_mindspore.blocks import check_block
+            from bertcore_mindspore.normalization import check_block
 
             difference = check_block(device)
         except Exception as error:

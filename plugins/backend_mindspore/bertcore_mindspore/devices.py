@@ -25,9 +25,9 @@ class DeviceKind:
         target: the name that ``mindspore.set_device`` knows.
         precisions: what training and prediction may compute in.
         jit_level: ``O0`` runs the operators one by one, ``O1`` fuses elementwise chains.
-        attention: name of the class of ``blocks`` that computes attention.
-        layer_norm: the same for LayerNorm.
-        gelu: the same for the exact GeLU.
+        attention: name of the class in ``attention.py`` that computes it.
+        layer_norm: the same for LayerNorm, in ``normalization.py``.
+        gelu: the same for the exact GeLU, in ``activation.py``.
         wide_dtype: what the few numbers of a pooler, a softmax over labels, a loss and a norm are computed in. In
             float32 the CPU's kernels of exp and log err by up to 1e-5 and tanh by 1e-4; float64 costs nothing here.
         crf: where a conditional random field is computed: by the core on the host, called from the graph, or in the

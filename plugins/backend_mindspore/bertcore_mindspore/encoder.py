@@ -14,16 +14,16 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.numerics.randomness import EMBEDDINGS, attention_output, attention_probabilities, feed_forward_output
-from bertcore_mindspore import blocks
-from bertcore_mindspore.blocks import Linear
+from bertcore_mindspore import activation, attention, normalization
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import Dropout, DropoutPlan
+from bertcore_mindspore.linear import Linear
 
 Names = Mapping[str, Parameter]
 """Canonical name to parameter."""
 
 Inputs = dict[str, Tensor]
-"""Arrays of one call by name: those of ``layout.INPUT_NAMES``, the head's columns, and ``word_vectors`` and
+"""Arrays of one call by name: those of ``rows.INPUT_NAMES``, the head's columns, and ``word_vectors`` and
 ``masks``, which the graph adds."""
 
 
@@ -64,13 +64,13 @@ class Layer(nn.Cell):
         self.query = _linear(f"{stem}attention.self.query", parameters)
         self.key = _linear(f"{stem}attention.self.key", parameters)
         self.value = _linear(f"{stem}attention.self.value", parameters)
-        self.attention = getattr(blocks, device.attention)(config)
+        self.attention = getattr(attention, device.attention)(config)
         self.probability_dropout = Dropout(dropout, attention_probabilities(index))
         self.attention_output = _linear(f"{stem}attention.output.dense", parameters)
         self.attention_dropout = Dropout(dropout, attention_output(index))
         self.attention_norm = _layer_norm(f"{stem}attention.output.LayerNorm", config, parameters, device)
         self.intermediate = _linear(f"{stem}intermediate.dense", parameters)
-        self.activation = blocks.activation(config.hidden_act, getattr(blocks, device.gelu))
+        self.activation = activation.activation_of(config.hidden_act, getattr(activation, device.gelu))
         self.output = _linear(f"{stem}output.dense", parameters)
         self.output_dropout = Dropout(dropout, feed_forward_output(index))
         self.output_norm = _layer_norm(f"{stem}output.LayerNorm", config, parameters, device)
@@ -117,7 +117,7 @@ class Encoder(nn.Cell):
             [Layer(index, config, parameters, device, dropout) for index in range(config.num_hidden_layers)],
             auto_prefix=False,
         )
-        self.attention = getattr(blocks, device.attention)(config)
+        self.attention = getattr(attention, device.attention)(config)
         self.dtype = dtype
         self.cast = ops.Cast()
 
@@ -135,5 +135,5 @@ def _linear(name: str, parameters: Names) -> Linear:
 
 
 def _layer_norm(name: str, config: BertConfig, parameters: Names, device: DeviceKind) -> nn.Cell:
-    block = getattr(blocks, device.layer_norm)
+    block = getattr(normalization, device.layer_norm)
     return block(parameters[f"{name}.weight"], parameters[f"{name}.bias"], config.layer_norm_eps)

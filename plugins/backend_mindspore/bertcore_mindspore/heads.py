@@ -2,7 +2,7 @@
 
 A head is a cell with
 
-- ``columns(layout) -> dict of name to numpy array`` (host): the arrays of one call that its loss reads, in the same
+- ``columns(rows) -> dict of name to numpy array`` (host): the arrays of one call that its loss reads, in the same
   static shape and under the same names whether or not the batch carries labels (zeros where it does not);
 - ``construct(hidden, batch, forward_pass) -> dict of outputs`` (graph): what the description's ``outputs`` names,
   each ``[rows, ...]`` or ``[tokens, ...]`` of the static shape; the host picks the real ones;
@@ -29,26 +29,13 @@ from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.head import Head
 from bertcore.heads import SequenceClassification, TokenClassification
 from bertcore.numerics.randomness import HEAD, HEAD_DENSE
-from bertcore_mindspore import blocks, crf
-from bertcore_mindspore.blocks import Linear, LogSoftmax
+from bertcore_mindspore import activation, crf
+from bertcore_mindspore.activation import LogSoftmax, WideTanh
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import Dropout, DropoutPlan
 from bertcore_mindspore.encoder import Inputs, Names
-from bertcore_mindspore.layout import Layout
-
-
-class _WideTanh(nn.Cell):
-    """Tanh in the device's wide dtype."""
-
-    def __init__(self, device: DeviceKind) -> None:
-        super().__init__(auto_prefix=False)
-        self.wide = getattr(mindspore, device.wide_dtype)
-        self.tanh = ops.Tanh()
-        self.cast = ops.Cast()
-
-    def construct(self, values: Tensor) -> Tensor:
-        """Applies it to each value."""
-        return self.cast(self.tanh(self.cast(values, self.wide)), values.dtype)
+from bertcore_mindspore.linear import Linear
+from bertcore_mindspore.rows import PackedRows
 
 
 class _RowHead(nn.Cell):
@@ -70,7 +57,7 @@ class _RowHead(nn.Cell):
         self.dense_dropout = Dropout(dropout, HEAD_DENSE)  # which drops nothing where there is a pooler
         self.dense = Linear(parameters[f"{first}.weight"], parameters[f"{first}.bias"])
         uses_gelu = dense and config.head_activation == "gelu"
-        self.activation = getattr(blocks, device.gelu)() if uses_gelu else _WideTanh(device)
+        self.activation = getattr(activation, device.gelu)() if uses_gelu else WideTanh(device)
         self.dropout = Dropout(dropout, HEAD)
         self.classifier = Linear(parameters[f"{last}.weight"], parameters[f"{last}.bias"])
         self.gather = ops.Gather()
@@ -110,9 +97,9 @@ class SequenceClassificationHead(_RowHead):
         self.relu = ops.ReLU()
         self.mean = ops.ReduceMean()
 
-    def columns(self, layout: Layout) -> dict[str, NDArray[np.generic]]:
+    def columns(self, rows: PackedRows) -> dict[str, NDArray[np.generic]]:
         """``targets``: float32 ``[rows, labels]``."""
-        labels = layout.batch.columns.get(self.head.label_column)
+        labels = rows.batch.columns.get(self.head.label_column)
         size = self.head.output_size
         if labels is None:
             targets = np.zeros((0, size), dtype=np.float32)
@@ -120,7 +107,7 @@ class SequenceClassificationHead(_RowHead):
             targets = labels.values
         else:
             targets = _one_hot(labels.values, size, labels.ignore)
-        return {"targets": layout.per_row(targets, np.float32)}
+        return {"targets": rows.per_row(targets, np.float32)}
 
     def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
         """Loss of each row."""
@@ -134,11 +121,11 @@ class SequenceClassificationHead(_RowHead):
 class RegressionHead(_RowHead):
     """Squared error."""
 
-    def columns(self, layout: Layout) -> dict[str, NDArray[np.generic]]:
+    def columns(self, rows: PackedRows) -> dict[str, NDArray[np.generic]]:
         """``targets``: float32 ``[rows]``."""
-        labels = layout.batch.columns.get(self.head.label_column)
+        labels = rows.batch.columns.get(self.head.label_column)
         targets = np.zeros(0, dtype=np.float32) if labels is None else labels.values
-        return {"targets": layout.per_row(targets, np.float32)}
+        return {"targets": rows.per_row(targets, np.float32)}
 
     def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
         """Loss of each row."""
@@ -171,14 +158,14 @@ class TokenClassificationHead(nn.Cell):
         self.cast = ops.Cast()
         self.sum = ops.ReduceSum()
 
-    def columns(self, layout: Layout) -> dict[str, NDArray[np.generic]]:
+    def columns(self, rows: PackedRows) -> dict[str, NDArray[np.generic]]:
         """``targets``: float32 ``[tokens, labels]``, all zero on tokens without a label; or those of ``crf``."""
         if self.has_crf:
-            return crf.columns(layout, self.head.label_column)
-        targets = np.zeros((layout.shape.tokens, self.head.output_size), dtype=np.float32)
-        labels = layout.batch.columns.get(self.head.label_column)
+            return crf.columns(rows, self.head.label_column)
+        targets = np.zeros((rows.shape.tokens, self.head.output_size), dtype=np.float32)
+        labels = rows.batch.columns.get(self.head.label_column)
         if labels is not None:
-            targets[layout.label_positions] = _one_hot(labels.values, self.head.output_size, labels.ignore)
+            targets[rows.label_positions] = _one_hot(labels.values, self.head.output_size, labels.ignore)
         return {"targets": targets}
 
     def empty_output(self, name: str) -> NDArray[np.generic]:
@@ -223,14 +210,14 @@ class SpanExtractionHead(nn.Cell):
         self.cast = ops.Cast()
         self.sum = ops.ReduceSum()
 
-    def columns(self, layout: Layout) -> dict[str, NDArray[np.generic]]:
+    def columns(self, rows: PackedRows) -> dict[str, NDArray[np.generic]]:
         """``row_tokens``: int32 ``[rows * length]``, the position of each token of each row; ``row_blocked``: float32
         ``[rows, length]``, 1 beyond the row's end; the targets: float32 ``[rows, length]``.
         """
-        shape, batch = layout.shape, layout.batch
-        inside = np.arange(shape.length) < layout.per_row(batch.lengths, np.int64)[:, None]
+        shape, batch = rows.shape, rows.batch
+        inside = np.arange(shape.length) < rows.per_row(batch.lengths, np.int64)[:, None]
         row_tokens = np.zeros((shape.rows, shape.length), dtype=np.int32)
-        row_tokens[inside] = layout.token_positions
+        row_tokens[inside] = rows.token_positions
         columns: dict[str, NDArray[np.generic]] = {
             "row_tokens": row_tokens.reshape(-1),
             "row_blocked": (~inside).astype(np.float32),
@@ -240,7 +227,7 @@ class SpanExtractionHead(nn.Cell):
             targets = np.zeros((0, shape.length), dtype=np.float32)
             if positions is not None:
                 targets = _one_hot(positions.values, shape.length, positions.ignore)
-            columns[f"{side}_targets"] = layout.per_row(targets, np.float32)
+            columns[f"{side}_targets"] = rows.per_row(targets, np.float32)
         return columns
 
     def empty_output(self, name: str) -> NDArray[np.generic]:

@@ -13,10 +13,42 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mindspore import Tensor, nn
+from mindspore import Tensor, nn, ops
 
 from bertcore.contracts.objective import HeadLoss
-from bertcore_mindspore.encoder import Inputs
+from bertcore_mindspore.encoder import Encoder, Inputs
+
+
+class Forward(nn.Cell):
+    """Forward passes of one micro-batch, as an objective sees them.
+
+    Args:
+        encoder: the encoder.
+        head: the head.
+    """
+
+    def __init__(self, encoder: Encoder, head: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.encoder = encoder
+        self.head = head
+        self.sum = ops.ReduceSum()
+
+    def construct(
+        self, batch: Inputs, forward_pass: int = 0, embedding_offset: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Returns the head's outputs in the static shape.
+
+        Args:
+            batch: arrays of the call.
+            forward_pass: which dropout masks; the same number gives the same masks.
+            embedding_offset: added to the sum of the embeddings before it is normalized, ``[tokens, embedding
+                width]``.
+        """
+        return self.head(self.encoder(batch, forward_pass, embedding_offset), batch, forward_pass)
+
+    def loss_sum(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
+        """Returns the head's loss sum of these outputs, a float32 scalar."""
+        return self.sum(self.head.losses(outputs, batch))
 
 
 class HeadLossObjective(nn.Cell):
@@ -27,6 +59,6 @@ class HeadLossObjective(nn.Cell):
     def __init__(self, objective: HeadLoss) -> None:
         super().__init__(auto_prefix=False)
 
-    def loss_sum(self, forward: nn.Cell, batch: Inputs) -> Tensor:
+    def loss_sum(self, forward: Forward, batch: Inputs) -> Tensor:
         """Returns the loss sum of a micro-batch."""
         return forward.loss_sum(forward(batch), batch)

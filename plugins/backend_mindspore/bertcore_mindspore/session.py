@@ -9,7 +9,7 @@ from typing import Any
 
 import mindspore
 import numpy as np
-from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn
 from numpy.typing import NDArray
 
 from bertcore.contracts.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
@@ -18,9 +18,11 @@ from bertcore.contracts.parameters import Parameters
 from bertcore.numerics.optimization import LazyStepResult
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan, MaskSource
-from bertcore_mindspore.encoder import Encoder, Inputs
-from bertcore_mindspore.layout import INPUT_NAMES, Layout, arrange, in_row_order
-from bertcore_mindspore.optimizer import AdamW, add_to, copy_into, to_numpy
+from bertcore_mindspore.encoder import Encoder
+from bertcore_mindspore.graphs import GradientGraph, PredictionGraph
+from bertcore_mindspore.objectives import Forward
+from bertcore_mindspore.optimizer import AdamW, copy_into, to_numpy
+from bertcore_mindspore.rows import INPUT_NAMES, PackedRows, in_row_order, pack
 from bertcore_mindspore.shapes import (
     PREDICTION_SHAPES,
     TRAINING_SHAPES,
@@ -33,110 +35,6 @@ from bertcore_mindspore.shapes import (
 DTYPES: Mapping[Precision, mindspore.Type] = MappingProxyType(
     {"fp32": mindspore.float32, "bf16": mindspore.bfloat16, "fp16": mindspore.float16}
 )
-
-
-class Forward(nn.Cell):
-    """Forward passes of one micro-batch, as an objective sees them.
-
-    Args:
-        encoder: the encoder.
-        head: the head.
-    """
-
-    def __init__(self, encoder: Encoder, head: nn.Cell) -> None:
-        super().__init__(auto_prefix=False)
-        self.encoder = encoder
-        self.head = head
-        self.sum = ops.ReduceSum()
-
-    def construct(
-        self, batch: Inputs, forward_pass: int = 0, embedding_offset: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Returns the head's outputs in the static shape.
-
-        Args:
-            batch: arrays of the call.
-            forward_pass: which dropout masks; the same number gives the same masks.
-            embedding_offset: added to the sum of the embeddings before it is normalized, ``[tokens, embedding
-                width]``.
-        """
-        return self.head(self.encoder(batch, forward_pass, embedding_offset), batch, forward_pass)
-
-    def loss_sum(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
-        """Returns the head's loss sum of these outputs, a float32 scalar."""
-        return self.sum(self.head.losses(outputs, batch))
-
-
-class _GradientGraph(nn.Cell):
-    """Adds the gradient of one call's loss sum, and the loss sum, to their accumulators."""
-
-    def __init__(
-        self,
-        forward: Forward,
-        objective: nn.Cell,
-        word_embeddings: Parameter,
-        parameters: Mapping[str, Parameter],
-        optimizer: AdamW,
-        word_embeddings_name: str,
-    ) -> None:
-        super().__init__(auto_prefix=False)
-        self.forward = forward
-        self.objective = objective
-        self.word_embeddings = word_embeddings
-        accumulators = dict(zip(optimizer.trained, optimizer.gradients, strict=True))
-        # The table's gradient touches only the rows of the call: it is added row by row, not as a whole table.
-        self.trains_words = word_embeddings_name in accumulators
-        self.word_accumulator = accumulators.pop(word_embeddings_name, word_embeddings)
-        self.accumulators = ParameterTuple(list(accumulators.values()))
-        self.loss_sum = optimizer.loss_sum
-        self.names = (*INPUT_NAMES, *forward.head.column_names)
-        self.gather = ops.Gather()
-        self.add = ops.AssignAdd()
-        self.map = ops.HyperMap()
-        self.scatter_add = ops.ScatterAdd()
-        self.value_and_grad = mindspore.value_and_grad(
-            self.scaled_loss, 0, ParameterTuple([parameters[name] for name in accumulators])
-        )
-
-    def scaled_loss(self, word_vectors: Tensor, loss_scale: Tensor, *inputs: Tensor) -> Tensor:
-        """Returns the loss sum of a call, times the loss scale."""
-        batch = {"word_vectors": word_vectors, "masks": inputs[len(self.names) :]}
-        for index in range(len(self.names)):
-            batch[self.names[index]] = inputs[index]
-        return self.objective.loss_sum(self.forward, batch) * loss_scale
-
-    def construct(self, loss_scale: Tensor, *inputs: Tensor) -> Tensor:
-        """Takes the arrays of ``INPUT_NAMES``, the head's columns and the masks."""
-        word_vectors = self.gather(self.word_embeddings, inputs[0], 0)
-        loss, gradients = self.value_and_grad(word_vectors, loss_scale, *inputs)
-        if self.trains_words:
-            self.scatter_add(self.word_accumulator, inputs[0], gradients[0])
-        self.map(add_to, self.accumulators, gradients[1])
-        self.add(self.loss_sum, loss)
-        return loss
-
-
-class _PredictionGraph(nn.Cell):
-    """The head's outputs and losses of one call."""
-
-    def __init__(self, forward: Forward, word_embeddings: Parameter, outputs: tuple[str, ...]) -> None:
-        super().__init__(auto_prefix=False)
-        self.forward = forward
-        self.word_embeddings = word_embeddings
-        self.outputs = outputs
-        self.names = (*INPUT_NAMES, *forward.head.column_names)
-        self.gather = ops.Gather()
-
-    def construct(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Takes the arrays of ``INPUT_NAMES`` and the head's columns; returns the outputs, then the losses."""
-        batch = {"word_vectors": self.gather(self.word_embeddings, inputs[0], 0), "masks": ()}
-        for index in range(len(self.names)):
-            batch[self.names[index]] = inputs[index]
-        outputs = self.forward(batch)
-        values = ()
-        for name in self.outputs:
-            values = (*values, outputs[name])
-        return (*values, self.forward.head.losses(outputs, batch))
 
 
 class MindSporeSession(Session):
@@ -173,7 +71,7 @@ class MindSporeSession(Session):
         forward = self._forward(specification.prediction_precision, silent)
         self._output_names: tuple[str, ...] = forward.head.output_names
         self._head = forward.head
-        self._predict = self._jit(_PredictionGraph(forward, self._parameters[self._words], self._output_names))
+        self._predict = self._jit(PredictionGraph(forward, self._parameters[self._words], self._output_names))
         self._optimizer: AdamW | None = None
         if specification.training is not None:
             self._prepare_training()
@@ -191,7 +89,7 @@ class MindSporeSession(Session):
         self._optimizer = AdamW(self._parameters, training, self._device, scaled=specification.precision == "fp16")
         forward = self._forward(specification.precision, self._dropout)
         self._add_gradients = self._jit(
-            _GradientGraph(
+            GradientGraph(
                 forward, objective, self._parameters[self._words], self._parameters, self._optimizer, self._words
             )
         )
@@ -214,20 +112,19 @@ class MindSporeSession(Session):
 
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """Returns the named outputs in row order, without dropout."""
-        layouts = arrange(batch, self._shapes_for(batch, self._prediction_shapes))
-        results = [self._predict_call(layout) for layout in layouts]
+        calls = pack(batch, self._shapes_for(batch, self._prediction_shapes))
+        results = [self._predict_call(rows) for rows in calls]
         outputs: Outputs = {}
         for name in want:
             if name == "loss":
                 losses = [
-                    layout.row_sums(result[-1], self._head.loss_per)
-                    for layout, result in zip(layouts, results, strict=True)
+                    rows.row_sums(result[-1], self._head.loss_per) for rows, result in zip(calls, results, strict=True)
                 ]
-                outputs[name] = in_row_order(layouts, losses, "row", np.zeros(0, dtype=np.float32))
+                outputs[name] = in_row_order(calls, losses, "row", np.zeros(0, dtype=np.float32))
                 continue
             index = self._output_names.index(name)
             outputs[name] = in_row_order(
-                layouts,
+                calls,
                 [result[index] for result in results],
                 self._specification.head.outputs[name],
                 self._head.empty_output(name),
@@ -289,16 +186,16 @@ class MindSporeSession(Session):
         loss_scale = Tensor(optimizer.loss_scale, mindspore.float32)
         for index, batch in enumerate(micro_batches):
             masks = MaskSource(self._dropout, context, index)
-            for layout in arrange(batch, self._shapes_for(batch, self._training_shapes)):
-                inputs = [*self._inputs(layout), *map(Tensor, masks.draw(layout.shape))]
-                self._call("gradient", layout.shape, self._add_gradients, loss_scale, *inputs)
+            for rows in pack(batch, self._shapes_for(batch, self._training_shapes)):
+                inputs = [*self._inputs(rows), *map(Tensor, masks.draw(rows.shape))]
+                self._call("gradient", rows.shape, self._add_gradients, loss_scale, *inputs)
 
-    def _predict_call(self, layout: Layout) -> list[NDArray[np.generic]]:
-        results = self._call("prediction", layout.shape, self._predict, *self._inputs(layout))
+    def _predict_call(self, rows: PackedRows) -> list[NDArray[np.generic]]:
+        results = self._call("prediction", rows.shape, self._predict, *self._inputs(rows))
         return [result.asnumpy() for result in results]
 
-    def _inputs(self, layout: Layout) -> list[Tensor]:
-        arrays = {**layout.inputs(self._config), **self._head.columns(layout)}
+    def _inputs(self, rows: PackedRows) -> list[Tensor]:
+        arrays = {**rows.inputs(self._config), **self._head.columns(rows)}
         return [Tensor(arrays[name]) for name in (*INPUT_NAMES, *self._head.column_names)]
 
     def _call(self, name: str, shape: Shape, graph: Callable[..., Any], *inputs: Tensor) -> Any:

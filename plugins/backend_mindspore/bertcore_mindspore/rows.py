@@ -1,4 +1,13 @@
-"""From ragged batches to the static arrays of a compiled graph, and back to rows."""
+"""From ragged batches to the static arrays of a compiled graph, and back to rows.
+
+The rows of a call lie one after the other in bins of one length, see :mod:`bertcore_mindspore.shapes`. With two bins of
+eight positions, the rows a (5 tokens), b (6) and c (3) lie so, and ``starts`` says where each begins:
+
+    position    0  1  2  3  4  5  6  7 | 8  9 10 11 12 13 14 15
+    row         b  b  b  b  b  b  -  - | a  a  a  a  a  c  c  c         starts: b 0, a 8, c 13
+
+The names are those of :mod:`bertcore_torch.rows`, whose rows lie end to end instead, without free positions.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +23,23 @@ from bertcore.contracts.bert_config import BertConfig
 from bertcore_mindspore.shapes import Placement, Shape, place
 
 INPUT_NAMES = ("input_ids", "token_type_ids", "position_ids", "blocked", "first_tokens", "row_weights")
-"""Arrays of every call, in the order of the graph's inputs; see :meth:`Layout.inputs`."""
+"""Arrays of every call, in the order of the graph's inputs; see :meth:`PackedRows.inputs`."""
 
 
 @dataclass(frozen=True)
-class Layout:
+class PackedRows:
     """The rows of one call, at their places among the static positions.
 
     Attributes:
         shape: the static shape.
         batch: the rows of this call, in the order of the placement.
-        rows: int64 ``[n]``, their indices in the batch that the session was given.
+        indices: int64 ``[n]``, of these rows in the batch that the session was given.
         starts: int64 ``[n]``, position of each row's first token.
     """
 
     shape: Shape
     batch: Batch
-    rows: NDArray[np.int64]
+    indices: NDArray[np.int64]
     starts: NDArray[np.int64]
 
     @cached_property
@@ -63,7 +72,7 @@ class Layout:
         position_ids = np.full(shape.tokens, config.position_offset, dtype=np.int32)
         position_ids[positions] += (positions - np.repeat(self.starts, self.batch.lengths)).astype(np.int32)
         row_of_token = np.full(shape.tokens, -1, dtype=np.int32)
-        row_of_token[positions] = np.repeat(np.arange(len(self.rows), dtype=np.int32), self.batch.lengths)
+        row_of_token[positions] = np.repeat(np.arange(len(self.indices), dtype=np.int32), self.batch.lengths)
         bins = row_of_token.reshape(shape.bins, 1, shape.length)
         blocked = (bins[:, :, :, None] != bins[:, :, None, :]).astype(np.uint8)
         return {
@@ -72,7 +81,7 @@ class Layout:
             "position_ids": position_ids,
             "blocked": blocked,
             "first_tokens": self.per_row(self.starts, np.int32),
-            "row_weights": self.per_row(np.ones(len(self.rows)), np.float32),
+            "row_weights": self.per_row(np.ones(len(self.indices)), np.float32),
         }
 
     def per_row(self, values: NDArray[np.generic], dtype: type[np.generic]) -> NDArray[np.generic]:
@@ -86,37 +95,37 @@ class Layout:
         if per == "row":
             return losses
         sums = np.zeros(self.shape.rows, dtype=np.float64)
-        np.add.at(sums, np.repeat(np.arange(len(self.rows)), self.batch.lengths), losses[self.token_positions])
+        np.add.at(sums, np.repeat(np.arange(len(self.indices)), self.batch.lengths), losses[self.token_positions])
         return sums.astype(np.float32)
 
     def collect(self, values: NDArray[np.generic], per: Per) -> list[NDArray[np.generic]]:
         """Returns what belongs to each row, from ``[rows, ...]`` or ``[tokens, ...]`` of the shape."""
         if per == "row":
-            return np.split(values[: len(self.rows)], len(self.rows))
+            return np.split(values[: len(self.indices)], len(self.indices))
         if per == "token":
             return np.split(values[self.token_positions], self.batch.offsets[1:-1])
         assert self.batch.label_offsets is not None
         return np.split(values[self.label_positions], self.batch.label_offsets[1:-1])
 
 
-def arrange(batch: Batch, shapes: Sequence[Shape]) -> list[Layout]:
+def pack(batch: Batch, shapes: Sequence[Shape]) -> list[PackedRows]:
     """Distributes the rows of a batch over calls of the shapes.
 
     Raises:
         ValueError: a row is longer than the last shape.
     """
-    return [_layout(batch, placement) for placement in place(batch.lengths, shapes)]
+    return [_packed(batch, placement) for placement in place(batch.lengths, shapes)]
 
 
 def in_row_order(
-    layouts: Sequence[Layout], values: Sequence[NDArray[np.generic]], per: Per, empty: NDArray[np.generic]
+    packed: Sequence[PackedRows], values: Sequence[NDArray[np.generic]], per: Per, empty: NDArray[np.generic]
 ) -> NDArray[np.generic]:
     """Joins the values of all calls in the order of the batch's rows; ``empty`` for a batch without rows."""
     pieces: dict[int, NDArray[np.generic]] = {}
-    for layout, array in zip(layouts, values, strict=True):
-        pieces.update(zip(layout.rows.tolist(), layout.collect(array, per), strict=True))
+    for part, array in zip(packed, values, strict=True):
+        pieces.update(zip(part.indices.tolist(), part.collect(array, per), strict=True))
     return np.concatenate([pieces[row] for row in range(len(pieces))]) if pieces else empty
 
 
-def _layout(batch: Batch, placement: Placement) -> Layout:
-    return Layout(placement.shape, batch.select(placement.rows), placement.rows, placement.starts)
+def _packed(batch: Batch, placement: Placement) -> PackedRows:
+    return PackedRows(placement.shape, batch.select(placement.rows), placement.rows, placement.starts)

@@ -1,0 +1,89 @@
+"""The two graphs that are compiled for each static shape: one that adds a gradient, and one that predicts.
+
+A call of either takes its arrays one by one and in a fixed order, since a compiled graph knows positions and no names:
+those of ``rows.INPUT_NAMES``, the head's columns, and for the gradient the dropout masks; inside, they have their names
+again. The third graph, the update, is :mod:`bertcore_mindspore.optimizer`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import mindspore
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+
+from bertcore_mindspore.objectives import Forward
+from bertcore_mindspore.optimizer import AdamW, add_to
+from bertcore_mindspore.rows import INPUT_NAMES
+
+
+class GradientGraph(nn.Cell):
+    """Adds the gradient of one call's loss sum, and the loss sum, to their accumulators."""
+
+    def __init__(
+        self,
+        forward: Forward,
+        objective: nn.Cell,
+        word_embeddings: Parameter,
+        parameters: Mapping[str, Parameter],
+        optimizer: AdamW,
+        word_embeddings_name: str,
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        self.forward = forward
+        self.objective = objective
+        self.word_embeddings = word_embeddings
+        accumulators = dict(zip(optimizer.trained, optimizer.gradients, strict=True))
+        # The table's gradient touches only the rows of the call: it is added row by row, not as a whole table.
+        self.trains_words = word_embeddings_name in accumulators
+        self.word_accumulator = accumulators.pop(word_embeddings_name, word_embeddings)
+        self.accumulators = ParameterTuple(list(accumulators.values()))
+        self.loss_sum = optimizer.loss_sum
+        self.names = (*INPUT_NAMES, *forward.head.column_names)
+        self.gather = ops.Gather()
+        self.add = ops.AssignAdd()
+        self.map = ops.HyperMap()
+        self.scatter_add = ops.ScatterAdd()
+        self.value_and_grad = mindspore.value_and_grad(
+            self.scaled_loss, 0, ParameterTuple([parameters[name] for name in accumulators])
+        )
+
+    def scaled_loss(self, word_vectors: Tensor, loss_scale: Tensor, *inputs: Tensor) -> Tensor:
+        """Returns the loss sum of a call, times the loss scale."""
+        batch = {"word_vectors": word_vectors, "masks": inputs[len(self.names) :]}
+        for index in range(len(self.names)):
+            batch[self.names[index]] = inputs[index]
+        return self.objective.loss_sum(self.forward, batch) * loss_scale
+
+    def construct(self, loss_scale: Tensor, *inputs: Tensor) -> Tensor:
+        """Takes the arrays of ``INPUT_NAMES``, the head's columns and the masks."""
+        word_vectors = self.gather(self.word_embeddings, inputs[0], 0)
+        loss, gradients = self.value_and_grad(word_vectors, loss_scale, *inputs)
+        if self.trains_words:
+            self.scatter_add(self.word_accumulator, inputs[0], gradients[0])
+        self.map(add_to, self.accumulators, gradients[1])
+        self.add(self.loss_sum, loss)
+        return loss
+
+
+class PredictionGraph(nn.Cell):
+    """The head's outputs and losses of one call."""
+
+    def __init__(self, forward: Forward, word_embeddings: Parameter, outputs: tuple[str, ...]) -> None:
+        super().__init__(auto_prefix=False)
+        self.forward = forward
+        self.word_embeddings = word_embeddings
+        self.outputs = outputs
+        self.names = (*INPUT_NAMES, *forward.head.column_names)
+        self.gather = ops.Gather()
+
+    def construct(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Takes the arrays of ``INPUT_NAMES`` and the head's columns; returns the outputs, then the losses."""
+        batch = {"word_vectors": self.gather(self.word_embeddings, inputs[0], 0), "masks": ()}
+        for index in range(len(self.names)):
+            batch[self.names[index]] = inputs[index]
+        outputs = self.forward(batch)
+        values = ()
+        for name in self.outputs:
+            values = (*values, outputs[name])
+        return (*values, self.forward.head.losses(outputs, batch))
