@@ -70,7 +70,7 @@ def candidates(rows: int, positions: int, size: int) -> dict[str, dict[str, Call
         return decode
 
     scores = [getattr(ours, name) for name in names]
-    arguments = (packed.detach(), *scores)
+    arguments = (packed.detach(), tuple(scores))
     losses: dict[str, Callable[[], Any]] = {
         "pytorch-crf": of_torch(lambda: -theirs(padded, padded_tags, inside), theirs, padded),
         "bertcore, numba": our_loss(kernel),

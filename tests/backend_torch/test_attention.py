@@ -11,8 +11,8 @@ import pytest
 import torch
 from bertcore_torch import devices
 from bertcore_torch.attention import bucket_attention, first_token_attention
-from bertcore_torch.dropout import Dropout, Place
-from bertcore_torch.layout import lay_out
+from bertcore_torch.dropout import Dropout, MaskSeed
+from bertcore_torch.rows import pack
 
 from bertcore.contracts.backend import StepContext, TrainingSpecification
 from bertcore.contracts.batch import Column, from_rows
@@ -26,25 +26,25 @@ HIDDEN = HEADS * SIZE
 LENGTHS = [5, 1, 12, 3, 3, 9, 12, 2, 7]
 
 
-def layout_of(lengths: list[int]) -> Any:
+def packed_of(lengths: list[int]) -> Any:
     rows = [[1] * length for length in lengths]
-    return lay_out(from_rows(rows, rows), 0, torch.device("cpu"))
+    return pack(from_rows(rows, rows), 0, torch.device("cpu"))
 
 
 def dropout() -> Dropout:
-    return Dropout(Place(seed=1, step=2, micro_batch=0, rank=0))
+    return Dropout(MaskSeed(seed=1, step=2, micro_batch=0, rank=0))
 
 
-def row_by_row(query_key_value: torch.Tensor, layout: Any, masked: bool) -> torch.Tensor:
+def row_by_row(query_key_value: torch.Tensor, packed: Any, masked: bool) -> torch.Tensor:
     """Attention written once more, a row at a time, with the masks that the buckets draw."""
     masks = dropout()
     contexts = []
     row = 0
-    for bucket in layout.buckets:
+    for bucket in packed.buckets:
         shape = (bucket.rows * HEADS, bucket.length, bucket.length)
         keep = masks.keep(shape, SITE, RATE, query_key_value).view(bucket.rows, HEADS, *shape[1:])
         for number in range(bucket.rows):
-            start, stop = layout.offsets[row], layout.offsets[row + 1]
+            start, stop = packed.offsets[row], packed.offsets[row + 1]
             length = int(stop - start)
             query, key, value = query_key_value[start:stop].view(length, 3, HEADS, SIZE).permute(1, 2, 0, 3)
             probabilities = torch.softmax(query @ key.transpose(1, 2) / math.sqrt(SIZE), dim=-1)
@@ -58,12 +58,12 @@ def row_by_row(query_key_value: torch.Tensor, layout: Any, masked: bool) -> torc
 @pytest.mark.parametrize("masked", [True, False], ids=["dropout", "no dropout"])
 @pytest.mark.parametrize("lengths", [LENGTHS, [4, 4, 4, 4, 4], [1], [6]], ids=str)
 def test_buckets_equal_one_row_after_the_other(lengths: list[int], masked: bool) -> None:
-    layout = layout_of(lengths)
+    packed = packed_of(lengths)
     x = torch.randn(sum(lengths), 3 * HIDDEN, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(sum(lengths), HIDDEN, dtype=torch.float64)
-    expected = row_by_row(x, layout, masked)
+    expected = row_by_row(x, packed, masked)
     (expected_gradient,) = torch.autograd.grad((expected * weight).sum(), x)
-    actual = bucket_attention(x, layout, HEADS, dropout() if masked else Dropout(), SITE, RATE)
+    actual = bucket_attention(x, packed, HEADS, dropout() if masked else Dropout(), SITE, RATE)
     (gradient,) = torch.autograd.grad((actual * weight).sum(), x)
     torch.testing.assert_close(actual, expected)
     torch.testing.assert_close(gradient, expected_gradient)
@@ -72,19 +72,19 @@ def test_buckets_equal_one_row_after_the_other(lengths: list[int], masked: bool)
 def test_a_gradient_of_the_gradient_is_refused_under_dropout() -> None:
     """It would lack what goes through the probabilities, and nobody would see it."""
     x = torch.randn(sum(LENGTHS), 3 * HIDDEN, requires_grad=True)
-    context = bucket_attention(x, layout_of(LENGTHS), HEADS, dropout(), SITE, RATE)
+    context = bucket_attention(x, packed_of(LENGTHS), HEADS, dropout(), SITE, RATE)
     (gradient,) = torch.autograd.grad(context.square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.square().sum().backward()
 
 
 def test_first_tokens_alone_attend_as_they_do_among_all() -> None:
-    layout = layout_of(LENGTHS)
+    packed = packed_of(LENGTHS)
     x = torch.randn(sum(LENGTHS), 3 * HIDDEN, dtype=torch.float64, requires_grad=True)
-    first = layout.offsets[:-1]
+    first = packed.offsets[:-1]
     weight = torch.randn(len(LENGTHS), HIDDEN, dtype=torch.float64)
-    expected = bucket_attention(x, layout, HEADS, Dropout(), SITE, RATE)[first]
-    actual = first_token_attention(x[first, :HIDDEN], x[:, HIDDEN:], layout, HEADS, Dropout(), SITE, RATE)
+    expected = bucket_attention(x, packed, HEADS, Dropout(), SITE, RATE)[first]
+    actual = first_token_attention(x[first, :HIDDEN], x[:, HIDDEN:], packed, HEADS, Dropout(), SITE, RATE)
     torch.testing.assert_close(actual, expected)
     torch.testing.assert_close(
         torch.autograd.grad((actual * weight).sum(), x), torch.autograd.grad((expected * weight).sum(), x)
@@ -92,19 +92,19 @@ def test_first_tokens_alone_attend_as_they_do_among_all() -> None:
 
 
 def test_probabilities_of_first_tokens_are_dropped_too() -> None:
-    layout = layout_of(LENGTHS)
+    packed = packed_of(LENGTHS)
     x = torch.randn(sum(LENGTHS), 3 * HIDDEN)
     masks, expected, row = dropout(), [], 0
-    for bucket in layout.buckets:
+    for bucket in packed.buckets:
         keep = masks.keep((bucket.rows, HEADS, 1, bucket.length), SITE, RATE, x) * randomness.keep_scale(RATE)
         for number in range(bucket.rows):
-            query, key, value = x[layout.offsets[row] : layout.offsets[row + 1]].view(-1, 3, HEADS, SIZE).unbind(1)
+            query, key, value = x[packed.offsets[row] : packed.offsets[row + 1]].view(-1, 3, HEADS, SIZE).unbind(1)
             scores = (query[:1].transpose(0, 1) @ key.permute(1, 2, 0)) / math.sqrt(SIZE)
             probabilities = torch.softmax(scores, dim=-1) * keep[number, :, :, : len(key)]
             expected.append((probabilities @ value.transpose(0, 1)).reshape(HIDDEN))
             row += 1
-    first = layout.offsets[:-1]
-    actual = first_token_attention(x[first, :HIDDEN], x[:, HIDDEN:], layout, HEADS, dropout(), SITE, RATE)
+    first = packed.offsets[:-1]
+    actual = first_token_attention(x[first, :HIDDEN], x[:, HIDDEN:], packed, HEADS, dropout(), SITE, RATE)
     torch.testing.assert_close(actual, torch.stack(expected))
 
 

@@ -72,7 +72,7 @@ def assert_equals_reference(
     way: str, emissions: Any, tags: Any, scores: Any, lengths: Any, kept: Any, legal: LegalTransitions | None
 ) -> None:
     compute, decode = WAYS[way]
-    arguments = [torch.from_numpy(part) for part in (emissions, *scores)]
+    arguments = (torch.from_numpy(emissions), tuple(torch.from_numpy(part) for part in scores))
     found = compute(*arguments, torch.from_numpy(tags), sequences_of(lengths, kept), legal)
     assert all(part.dtype == torch.float32 and part.isfinite().all() for part in found)
     decoded = decode(*arguments, sequences_of(lengths), legal)
@@ -98,7 +98,7 @@ def assert_equals_reference(
 @pytest.mark.parametrize("way", WAYS)
 def test_autograd_gives_the_gradients_of_pytorch_crf(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a weight of its own for each row, from bfloat16 emissions, and inside of autocast."""
-    monkeypatch.setattr(crf, "losses_on_host", WAYS[way][0])
+    monkeypatch.setattr("bertcore_torch.crf.layer.losses_on_host", WAYS[way][0])
     lengths = [4, 9, 1]
     emissions, tags, scores = random_case(lengths, 2, 1)
     field = crf.ConditionalRandomField(TokenClassification(BIO, crf=True))
@@ -145,9 +145,9 @@ def test_a_gradient_of_the_gradient_is_refused() -> None:
 
 def test_doubling_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on devices without float64, over 300 positions."""
-    monkeypatch.setattr(crf, "_WIDE", ())
+    monkeypatch.setattr("bertcore_torch.crf.tree._WIDE", ())
     emissions, tags, scores = random_case([300, 7], 3, 1)
-    arguments = [torch.from_numpy(part) for part in (emissions, *scores)]
+    arguments = (torch.from_numpy(emissions), tuple(torch.from_numpy(part) for part in scores))
     found = crf.losses_by_doubling(*arguments, torch.from_numpy(tags), sequences_of([300, 7]), None)
     expected = crf.losses_on_host(*arguments, torch.from_numpy(tags), sequences_of([300, 7]), None)
     for part, wanted in zip(found, expected, strict=True):
@@ -213,7 +213,7 @@ def test_bf16_leaves_the_crf_in_float32(tiny_model: Any, open_session: Any) -> N
 def test_a_training_step_decodes_nothing(tiny_model: Any, open_session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     session = open_session(tiny_model.config, HEAD, training_with(0.05))
     batch = tagged(tiny_model.batch(3))
-    monkeypatch.setattr(crf, "decode_on_host", None)
+    monkeypatch.setattr("bertcore_torch.crf.layer.decode_on_host", None)
     assert session.train_step([batch], StepContext(0, 1, (0.05, 1e-3), 3.0)).finite
     with pytest.raises(TypeError):
         session.predict(batch, ["tags"])

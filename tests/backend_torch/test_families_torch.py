@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from bertcore_torch.dropout import Dropout, Place
+from bertcore_torch.dropout import Dropout, MaskSeed
 from bertcore_torch.heads import SequenceClassificationHead
 from bertcore_torch.objectives import Forward
 from bertcore_torch.session import TorchSession
@@ -195,7 +195,7 @@ def test_a_dense_head_drops_at_its_two_sites(family: ModelFamily, family_model: 
     head.classifier.load_state_dict(oracle.classifier.state_dict())
     hidden = torch.randn(9, config.hidden_size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        actual = head.outputs(hidden, None, Dropout(Place(seed=11, step=3, micro_batch=1, rank=0)))["logits"]
+        actual = head.outputs(hidden, None, Dropout(MaskSeed(seed=11, step=3, micro_batch=1, rank=0)))["logits"]
         expected = hidden
         activation = torch.tanh if family.name == "roberta" else torch.nn.functional.gelu
         layers = {

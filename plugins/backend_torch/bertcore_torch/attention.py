@@ -16,17 +16,17 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from bertcore_torch.dropout import Dropout
-from bertcore_torch.layout import Bucket, Layout
+from bertcore_torch.rows import Bucket, PackedRows
 
 
 def bucket_attention(
-    query_key_value: Tensor, layout: Layout, heads: int, dropout: Dropout, site: int, rate: float
+    query_key_value: Tensor, rows: PackedRows, heads: int, dropout: Dropout, site: int, rate: float
 ) -> Tensor:
     """Every token attends to all tokens of its row.
 
     Args:
         query_key_value: ``[tokens, 3 * hidden]``.
-        layout: gives the buckets.
+        rows: give the buckets.
         heads: number of attention heads.
         dropout: drops attention probabilities at ``site`` with ``rate``.
         site: see :mod:`bertcore.numerics.randomness`.
@@ -38,11 +38,11 @@ def bucket_attention(
     if dropout.active(rate):
         masks = [
             dropout.keep((bucket.rows * heads, bucket.length, bucket.length), site, rate, query_key_value)
-            for bucket in layout.buckets
+            for bucket in rows.buckets
         ]
-        return _DroppedAttention.apply(query_key_value, layout.buckets, heads, masks, randomness.keep_scale(rate))
+        return _DroppedAttention.apply(query_key_value, rows.buckets, heads, masks, randomness.keep_scale(rate))
     contexts = []
-    for bucket in layout.buckets:
+    for bucket in rows.buckets:
         padded = _pad(query_key_value[bucket.start : bucket.stop], bucket)
         query, key, value = padded.view(bucket.rows, bucket.length, 3, heads, -1).permute(2, 0, 3, 1, 4)
         context = F.scaled_dot_product_attention(query, key, value, attn_mask=bucket.mask)
@@ -51,14 +51,14 @@ def bucket_attention(
 
 
 def first_token_attention(
-    query: Tensor, key_value: Tensor, layout: Layout, heads: int, dropout: Dropout, site: int, rate: float
+    query: Tensor, key_value: Tensor, rows: PackedRows, heads: int, dropout: Dropout, site: int, rate: float
 ) -> Tensor:
     """Only the first token of each row attends, in a last layer of which nothing else is read.
 
     Args:
-        query: ``[rows, hidden]``, in the order of the layout.
+        query: ``[rows, hidden]``, in the order of the packed rows.
         key_value: ``[tokens, 2 * hidden]``.
-        layout: gives the buckets.
+        rows: give the buckets.
         heads: number of attention heads.
         dropout: drops attention probabilities at ``site`` with ``rate``.
         site: see :mod:`bertcore.numerics.randomness`.
@@ -68,9 +68,7 @@ def first_token_attention(
         The context, ``[rows, hidden]``.
     """
     contexts = []
-    for bucket, bucket_query in zip(
-        layout.buckets, query.split([bucket.rows for bucket in layout.buckets]), strict=True
-    ):
+    for bucket, bucket_query in zip(rows.buckets, query.split([bucket.rows for bucket in rows.buckets]), strict=True):
         padded = _pad(key_value[bucket.start : bucket.stop], bucket)
         key, value = padded.view(bucket.rows, bucket.length, 2, heads, -1).permute(2, 0, 3, 1, 4)
         scores = bucket_query.view(bucket.rows, heads, 1, -1) @ key.transpose(2, 3) / math.sqrt(key.shape[-1])
@@ -82,7 +80,7 @@ def first_token_attention(
 
 
 def nested_attention(
-    query_key_value: Tensor, layout: Layout, heads: int, dropout: Dropout, site: int, rate: float
+    query_key_value: Tensor, rows: PackedRows, heads: int, dropout: Dropout, site: int, rate: float
 ) -> Tensor:
     """The same as :func:`bucket_attention` by one variable-length kernel, without padding.
 
@@ -93,7 +91,7 @@ def nested_attention(
     size = query_key_value.shape[1] // (3 * heads)
     query, key, value = (
         torch.nested.nested_tensor_from_jagged(
-            part.contiguous(), layout.offsets, min_seqlen=1, max_seqlen=layout.longest
+            part.contiguous(), rows.offsets, min_seqlen=1, max_seqlen=rows.longest
         ).transpose(1, 2)
         for part in query_key_value.view(-1, 3, heads, size).unbind(1)
     )
@@ -108,6 +106,15 @@ def nested_attention(
 
 class _DroppedAttention(torch.autograd.Function):
     """Attention with given dropout masks over all buckets, its gradient written by hand.
+
+    By autograd each of these steps would keep its own copy of ``[length, length]`` per head, and make another one on
+    the way back; here what is kept is what the gradient reads, and most steps work in place. For one head, with the
+    mask m of 0 and 1, the scale s = 1 / (1 - rate) and d for a gradient:
+
+        S = Q K^T / sqrt(size)        dQ = dS K / sqrt(size)      dK = dS^T Q / sqrt(size)
+        P = softmax(S)                dS = P * (dP - sum(P * dP)) by row, torch's own kernel
+        D = P * m * s                 dP = dD * m * s
+        C = D V                       dD = dC V^T                 dV = D^T dC
 
     Of the padded positions, only keys and values need care: their probability is exactly zero, and so is every
     gradient that reaches them; queries of padding are computed, and left out on the way back.

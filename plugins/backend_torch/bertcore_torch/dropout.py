@@ -1,4 +1,13 @@
-"""Dropout whose masks depend on nothing but where and when they are used (see :mod:`bertcore.numerics.randomness`)."""
+"""Dropout whose masks depend on nothing but where and when they are used (see :mod:`bertcore.numerics.randomness`).
+
+Where: a *site* is one place of the network at which values are dropped, a number that both backends know it by. BERT
+has the embeddings, three in each layer, and the head; a site draws masks of its own in every pass.
+
+    embeddings -> EMBEDDINGS
+        layer 0: attention probabilities -> site    attention output -> site    feed-forward output -> site
+        layer 1: ...
+    head -> HEAD, with a dense layer before it HEAD_DENSE
+"""
 
 from __future__ import annotations
 
@@ -13,8 +22,11 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Place:
-    """When and where one forward pass takes place; arguments of :func:`bertcore.numerics.randomness.mask_generator`."""
+class MaskSeed:
+    """All that the masks of one forward pass depend on, but for the site.
+
+    Attributes: as the arguments of :func:`bertcore.numerics.randomness.mask_generator`.
+    """
 
     seed: int
     step: int
@@ -27,18 +39,18 @@ class Dropout:
     """All dropout of one forward pass.
 
     Args:
-        place: determines every mask; None drops nothing.
+        mask_seed: determines every mask; None drops nothing.
         source: ``host`` or ``device``, see :class:`bertcore_torch.devices.DeviceKind`.
     """
 
-    def __init__(self, place: Place | None = None, source: Literal["host", "device"] = "host") -> None:
-        self.place = place
+    def __init__(self, mask_seed: MaskSeed | None = None, source: Literal["host", "device"] = "host") -> None:
+        self.mask_seed = mask_seed
         self.source = source
         self._generators: dict[int, np.random.Generator | torch.Generator] = {}
 
     def active(self, rate: float) -> bool:
         """Whether anything is dropped at this rate."""
-        return self.place is not None and rate > 0
+        return self.mask_seed is not None and rate > 0
 
     def keep(self, shape: Sequence[int], site: int, rate: float, like: Tensor) -> Tensor:
         """Draws a mask, 1 where a value is kept and 0 elsewhere; a further call for a site continues its draws.
@@ -58,9 +70,8 @@ class Dropout:
 
     def key(self, site: int) -> int:
         """63 bits for a kernel that draws its own mask at this site."""
-        assert self.place is not None
-        place = self.place
-        return randomness.mask_key(place.seed, place.step, place.micro_batch, place.rank, site, place.forward_pass)
+        seed = self._required()
+        return randomness.mask_key(seed.seed, seed.step, seed.micro_batch, seed.rank, site, seed.forward_pass)
 
     def __call__(self, x: Tensor, site: int, rate: float) -> Tensor:
         """Drops values of ``x`` and scales the others."""
@@ -75,15 +86,18 @@ class Dropout:
         mask = self.keep(x.shape, site, rate, x)
         return _DropAndAdd.apply(residual, x, mask, randomness.keep_scale(rate))
 
+    def _required(self) -> MaskSeed:
+        assert self.mask_seed is not None
+        return self.mask_seed
+
     def _generator(self, site: int, device: torch.device) -> np.random.Generator | torch.Generator:
         if site not in self._generators:
-            assert self.place is not None
-            place = self.place
+            seed = self._required()
             if self.source == "device":
                 self._generators[site] = torch.Generator(device).manual_seed(self.key(site))
             else:
                 self._generators[site] = randomness.mask_generator(
-                    place.seed, place.step, place.micro_batch, place.rank, site, place.forward_pass
+                    seed.seed, seed.step, seed.micro_batch, seed.rank, site, seed.forward_pass
                 )
         return self._generators[site]
 

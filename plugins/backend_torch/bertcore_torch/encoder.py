@@ -4,7 +4,7 @@ Devlin et al. 2019, arXiv 1810.04805; the layers are those of google-research/be
 residual). Its tests compare it with the usual padded form, row by row and mask by mask.
 
 The code of an encoder for this backend is a class like :class:`PackedModel`, a torch module of encoder and head, made
-by ``Class(config, kind, head)``, with ``has_buffers``, ``lay_out``, ``forward`` and ``canonical_names``.
+by ``Class(config, kind, head)``, with ``has_buffers``, ``rows_of``, ``forward`` and ``canonical_names``.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from bertcore_torch.attention import bucket_attention, first_token_attention, ne
 from bertcore_torch.devices import DeviceKind
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
-from bertcore_torch.layout import HeadBatch, Layout, lay_out
-from bertcore_torch.linear import Linear, linear
+from bertcore_torch.linear import Linear, QueryKeyValue
+from bertcore_torch.rows import HeadBatch, PackedRows, pack
 
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "gelu": F.gelu,
@@ -59,37 +59,34 @@ class PackedLayer(nn.Module):
         self.index = index
         self.kind = kind
         self.activation = ACTIVATIONS[config.hidden_act]
-        self.query_key_value = Linear(hidden, 3 * hidden)
+        self.query_key_value = QueryKeyValue(hidden)
         self.attention_output = Linear(hidden, hidden)
         self.attention_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
         self.intermediate = Linear(hidden, intermediate)
         self.output = Linear(intermediate, hidden)
         self.output_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
 
-    def forward(self, hidden: Tensor, layout: Layout, dropout: Dropout, first_only: bool) -> Tensor:
+    def forward(self, hidden: Tensor, rows: PackedRows, dropout: Dropout, first_only: bool) -> Tensor:
         """Returns ``[tokens, hidden]``, or ``[rows, hidden]`` where only first tokens are asked for."""
-        context = self._attend(hidden, layout, dropout, first_only)
+        context = self._attend(hidden, rows, dropout, first_only)
         if first_only:
-            hidden = hidden.index_select(0, layout.offsets[:-1])
+            hidden = hidden.index_select(0, rows.offsets[:-1])
         rate = self.config.hidden_dropout_prob
         attended = self.attention_output(context)
         hidden = self.attention_norm(dropout.add(hidden, attended, randomness.attention_output(self.index), rate))
         forward = self.output(self.activation(self.intermediate(hidden)))
         return self.output_norm(dropout.add(hidden, forward, randomness.feed_forward_output(self.index), rate))
 
-    def _attend(self, hidden: Tensor, layout: Layout, dropout: Dropout, first_only: bool) -> Tensor:
+    def _attend(self, hidden: Tensor, rows: PackedRows, dropout: Dropout, first_only: bool) -> Tensor:
         heads, rate = self.config.num_attention_heads, self.config.attention_probs_dropout_prob
         site = randomness.attention_probabilities(self.index)
         if self.kind.attention == "nested":
-            context = nested_attention(self.query_key_value(hidden), layout, heads, dropout, site, rate)
-            return context.index_select(0, layout.offsets[:-1]) if first_only else context
+            context = nested_attention(self.query_key_value(hidden), rows, heads, dropout, site, rate)
+            return context.index_select(0, rows.offsets[:-1]) if first_only else context
         if not first_only:
-            return bucket_attention(self.query_key_value(hidden), layout, heads, dropout, site, rate)
-        size = self.config.hidden_size
-        weight, bias = self.query_key_value.weight, self.query_key_value.bias
-        query = linear(hidden.index_select(0, layout.offsets[:-1]), weight[:size], bias[:size])
-        key_value = linear(hidden, weight[size:], bias[size:])
-        return first_token_attention(query, key_value, layout, heads, dropout, site, rate)
+            return bucket_attention(self.query_key_value(hidden), rows, heads, dropout, site, rate)
+        query, key_value = self.query_key_value.of_first(hidden, rows.offsets[:-1])
+        return first_token_attention(query, key_value, rows, heads, dropout, site, rate)
 
 
 class PackedEncoder(nn.Module):
@@ -107,11 +104,11 @@ class PackedEncoder(nn.Module):
         self.layers = nn.ModuleList(PackedLayer(config, index, kind) for index in range(config.num_hidden_layers))
         self.pooler = Linear(config.hidden_size, config.hidden_size) if pooler else None
 
-    def forward(self, layout: Layout, dropout: Dropout, first_only: bool, offset: Tensor | None = None) -> Tensor:
+    def forward(self, rows: PackedRows, dropout: Dropout, first_only: bool, offset: Tensor | None = None) -> Tensor:
         """Encodes a batch.
 
         Args:
-            layout: the tokens.
+            rows: the tokens.
             dropout: all dropout of this pass.
             first_only: whether nothing but the first token of each row is read.
             offset: added to the embeddings before their normalization, ``[tokens, embedding width]`` in the batch's
@@ -122,18 +119,18 @@ class PackedEncoder(nn.Module):
             ``[rows, hidden]``, pooled if there is a pooler.
         """
         hidden = (
-            self.word_embeddings(layout.input_ids)
-            + self.position_embeddings(layout.position_ids)
-            + self.token_type_embeddings(layout.token_type_ids)
+            self.word_embeddings(rows.input_ids)
+            + self.position_embeddings(rows.position_ids)
+            + self.token_type_embeddings(rows.token_type_ids)
         )
         if offset is not None:
-            hidden = hidden.index_add(0, layout.token_of_batch, offset.to(hidden.dtype))
+            hidden = hidden.index_add(0, rows.token_of_batch, offset.to(hidden.dtype))
         hidden = dropout(self.embedding_norm(hidden), randomness.EMBEDDINGS, self.config.hidden_dropout_prob)
         if self.embeddings_project is not None:
             hidden = self.embeddings_project(hidden)
         for index, layer in enumerate(self.layers):
-            hidden = layer(hidden, layout, dropout, first_only and index == len(self.layers) - 1)
-        hidden = hidden.index_select(0, layout.row_of_batch if first_only else layout.token_of_batch)
+            hidden = layer(hidden, rows, dropout, first_only and index == len(self.layers) - 1)
+        hidden = hidden.index_select(0, rows.row_of_batch if first_only else rows.token_of_batch)
         return hidden if self.pooler is None else torch.tanh(self.pooler(hidden))
 
 
@@ -160,18 +157,18 @@ class PackedModel(nn.Module):
         self.encoder = PackedEncoder(config, kind, pooler=head.reads == "pooled")
         self.head = head
 
-    def lay_out(self, batch: Batch, device: torch.device) -> Layout:
+    def rows_of(self, batch: Batch, device: torch.device) -> PackedRows:
         """Puts the tokens of a batch, which has rows, on a device."""
-        return lay_out(batch, self.config.position_offset, device, self.config.reads_token_types)
+        return pack(batch, self.config.position_offset, device, self.config.reads_token_types)
 
     def forward(
-        self, layout: Layout | None, batch: HeadBatch, dropout: Dropout, offset: Tensor | None = None
+        self, rows: PackedRows | None, batch: HeadBatch, dropout: Dropout, offset: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Returns the head's outputs in the order of the batch; no layout means a batch without rows."""
-        if layout is None:
+        """Returns the head's outputs in the order of the batch; None means a batch without rows."""
+        if rows is None:
             hidden = self.encoder.word_embeddings.weight.new_empty(0, self.config.hidden_size)
         else:
-            hidden = self.encoder(layout, dropout, self.head.reads != "tokens", offset)
+            hidden = self.encoder(rows, dropout, self.head.reads != "tokens", offset)
         return self.head.outputs(hidden, batch, dropout)
 
     def canonical_names(self) -> dict[str, tuple[str, ...]]:

@@ -15,7 +15,7 @@ from bertcore_torch.dropout import Dropout
 from bertcore_torch.foreign_family import ForeignConfig
 from bertcore_torch.foreign_probe import padding_matters
 from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
-from bertcore_torch.layout import HeadBatch, PaddedRows, pad_rows
+from bertcore_torch.rows import HeadBatch, PaddedRows, pad_rows
 
 
 class ForeignModel(nn.Module):
@@ -36,20 +36,20 @@ class ForeignModel(nn.Module):
         on_meta = next(self.encoder.parameters()).is_meta
         self._padding_matters = not on_meta and padding_matters(self.encoder, config, self._gives_types)
 
-    def lay_out(self, batch: Batch, device: torch.device) -> PaddedRows:
+    def rows_of(self, batch: Batch, device: torch.device) -> PaddedRows:
         """Puts the tokens of a batch, which has rows, on a device."""
         return pad_rows(batch, self.config.pad_token_id, device)
 
     def forward(
-        self, layout: PaddedRows | None, batch: HeadBatch, dropout: Dropout, offset: Tensor | None = None
+        self, rows: PaddedRows | None, batch: HeadBatch, dropout: Dropout, offset: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Returns the head's outputs in the order of the batch; no layout means a batch without rows."""
-        if layout is None:
+        """Returns the head's outputs in the order of the batch; None means a batch without rows."""
+        if rows is None:
             hidden = next(self.encoder.parameters()).new_empty(0, self.config.hidden_size)
         else:
-            hidden = self._encode(self._inputs(layout, offset), dropout)
+            hidden = self._encode(self._inputs(rows, offset), dropout)
             if self.head.reads not in ("pooled", "first_token"):
-                hidden = hidden.flatten(0, 1).index_select(0, layout.token_of_batch)
+                hidden = hidden.flatten(0, 1).index_select(0, rows.token_of_batch)
         return self.head.outputs(hidden, batch, dropout)
 
     def canonical_names(self) -> dict[str, tuple[str, ...]]:
@@ -61,13 +61,13 @@ class ForeignModel(nn.Module):
             for name, _ in self.named_parameters()
         }
 
-    def _inputs(self, layout: PaddedRows, offset: Tensor | None) -> dict[str, Tensor]:
-        inputs = {"input_ids": layout.input_ids, "attention_mask": layout.attention_mask.long()}
+    def _inputs(self, rows: PaddedRows, offset: Tensor | None) -> dict[str, Tensor]:
+        inputs = {"input_ids": rows.input_ids, "attention_mask": rows.attention_mask.long()}
         if self._gives_types:
-            inputs["token_type_ids"] = layout.token_type_ids
+            inputs["token_type_ids"] = rows.token_type_ids
         if offset is not None:
             embeddings = self.encoder.get_input_embeddings()(inputs.pop("input_ids"))
-            moved = embeddings.flatten(0, 1).index_add(0, layout.token_of_batch, offset.to(embeddings.dtype))
+            moved = embeddings.flatten(0, 1).index_add(0, rows.token_of_batch, offset.to(embeddings.dtype))
             inputs["inputs_embeds"] = moved.view_as(embeddings)
         return inputs
 
@@ -79,8 +79,8 @@ class ForeignModel(nn.Module):
         Returns:
             ``[rows, hidden]`` for heads on the first token, else ``[rows, length, hidden]``.
         """
-        self.encoder.train(dropout.place is not None)
-        if dropout.place is None:
+        self.encoder.train(dropout.mask_seed is not None)
+        if dropout.mask_seed is None:
             return self._hidden(inputs)
         device = inputs["attention_mask"].device
         # Beside that of the CPU, which is always restored; mps has one that cannot be, and it stays seeded.

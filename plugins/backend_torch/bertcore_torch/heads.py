@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 from bertcore_torch.crf import ConditionalRandomField, Sequences
 from bertcore_torch.dropout import Dropout
-from bertcore_torch.layout import HeadBatch
 from bertcore_torch.linear import Linear
+from bertcore_torch.rows import HeadBatch
 
 Reads = Literal["pooled", "first_token", "tokens"]
 

@@ -31,6 +31,33 @@ class Linear(nn.Linear):
         return linear(x, self.weight, self.bias)
 
 
+class QueryKeyValue(Linear):
+    """The three projections of an attention in one product; their weights lie one below the other.
+
+             hidden
+    query  [        ]  rows 0 to hidden
+    key    [        ]
+    value  [        ]
+    """
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__(hidden, 3 * hidden)
+
+    def of_first(self, hidden: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+        """Projects some tokens to queries, and all of them to keys and values.
+
+        Args:
+            hidden: ``[tokens, hidden]``.
+            first: int64 ``[rows]``, the tokens that ask.
+
+        Returns:
+            The queries ``[rows, hidden]``; keys and values ``[tokens, 2 * hidden]``.
+        """
+        size = self.in_features
+        query = linear(hidden.index_select(0, first), self.weight[:size], self.bias[:size])
+        return query, linear(hidden, self.weight[size:], self.bias[size:])
+
+
 class _OneDnnLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -12,15 +12,17 @@ that returns the loss sum of a micro-batch, a float32 scalar with its gradient g
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.objective import HeadLoss
 from torch import Tensor
 
-from bertcore_torch.dropout import Dropout, Place
+from bertcore_torch.dropout import Dropout, MaskSeed
 from bertcore_torch.encoder import PackedModel
 from bertcore_torch.foreign_encoder import ForeignModel
-from bertcore_torch.layout import HeadBatch, Layout, PaddedRows, head_batch
+from bertcore_torch.rows import HeadBatch, PackedRows, PaddedRows, head_batch
 
 
 class Forward:
@@ -29,14 +31,14 @@ class Forward:
     Args:
         model: the model.
         device: where it lies.
-        place: when the passes take place; None for no dropout.
+        mask_seed: what determines the dropout masks; None for no dropout.
     """
 
-    def __init__(self, model: PackedModel | ForeignModel, device: torch.device, place: Place | None) -> None:
+    def __init__(self, model: PackedModel | ForeignModel, device: torch.device, mask_seed: MaskSeed | None) -> None:
         self._model = model
         self._device = device
-        self._place = place
-        self._laid_out: dict[int, tuple[Batch, Layout | PaddedRows | None, HeadBatch]] = {}
+        self._mask_seed = mask_seed
+        self._placed: dict[int, tuple[Batch, PackedRows | PaddedRows | None, HeadBatch]] = {}
 
     def __call__(
         self, batch: Batch, forward_pass: int = 0, embedding_offset: Tensor | None = None
@@ -52,36 +54,34 @@ class Forward:
         Returns:
             The head's outputs in the order of the batch.
         """
-        layout, columns = self._lay_out(batch)
-        place = self._place
-        if place is not None:
-            place = Place(place.seed, place.step, place.micro_batch, place.rank, forward_pass)
-        dropout = Dropout(place, self._model.kind.masks)
-        return self._model(layout, columns, dropout, embedding_offset)
+        rows, columns = self._on_device(batch)
+        seed = self._mask_seed
+        dropout = Dropout(None if seed is None else replace(seed, forward_pass=forward_pass), self._model.kind.masks)
+        return self._model(rows, columns, dropout, embedding_offset)
 
     def loss_sum(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Returns the head's loss sum of these outputs, a float32 scalar."""
-        return self._model.head.loss_sum(outputs, self._lay_out(batch)[1])
+        return self._model.head.loss_sum(outputs, self._on_device(batch)[1])
 
     def row_losses(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Returns each row's part of the head's loss sum, float32 ``[rows]``."""
-        return self._model.head.row_losses(outputs, self._lay_out(batch)[1])
+        return self._model.head.row_losses(outputs, self._on_device(batch)[1])
 
     def columns(self, batch: Batch) -> dict[str, Tensor]:
         """Returns the named columns of a batch as tensors, for objectives that read more than the head does."""
-        return dict(self._lay_out(batch)[1].columns)
+        return dict(self._on_device(batch)[1].columns)
 
     def zero_embedding_offset(self, batch: Batch) -> Tensor:
         """Returns zeros ``[tokens, embedding width]`` that ask for a gradient, for ``embedding_offset``."""
         width = self._model.embedding_width
         return torch.zeros(len(batch.input_ids), width, device=self._device, requires_grad=True)
 
-    def _lay_out(self, batch: Batch) -> tuple[Layout | PaddedRows | None, HeadBatch]:
-        if id(batch) not in self._laid_out:
-            layout = self._model.lay_out(batch, self._device) if len(batch) else None
+    def _on_device(self, batch: Batch) -> tuple[PackedRows | PaddedRows | None, HeadBatch]:
+        if id(batch) not in self._placed:
+            rows = self._model.rows_of(batch, self._device) if len(batch) else None
             # The batch is kept so that its id stays its own.
-            self._laid_out[id(batch)] = (batch, layout, head_batch(batch, self._device))
-        return self._laid_out[id(batch)][1:]
+            self._placed[id(batch)] = (batch, rows, head_batch(batch, self._device))
+        return self._placed[id(batch)][1:]
 
 
 class HeadLossObjective:

@@ -1,7 +1,19 @@
 """All parameters in one float32 buffer, and AdamW over it.
 
 Only this file knows of the buffer. Models see ordinary parameters, which are views of it or of a copy of it in a
-lower precision; everybody else sees canonical names and numpy arrays.
+lower precision; everybody else sees canonical names and numpy arrays. With two groups, and the embeddings frozen:
+
+    values     | no decay: biases, LayerNorm | rest: weights          | frozen: embeddings |
+    gradient   |                             |                        |   (none: the trained ones come first)
+    moments    |                             |                        |                    |
+               |<- run of group 0 ---------->|<- run of group 1 ----->|
+               |<- trained_size ------------------------------------->|
+
+So the norm is one reduction over one array and an update one kernel for each group, not one for each of 200
+parameters. A joined parameter of the model (query, key and value in one matrix) is the views of its parts, which lie
+one behind the other:
+
+    query.weight [hidden, hidden] | key.weight | value.weight   =   query_key_value.weight [3 hidden, hidden]
 """
 
 from __future__ import annotations

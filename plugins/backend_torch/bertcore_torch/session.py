@@ -14,7 +14,7 @@ from bertcore.numerics.optimization import LazyStepResult
 from torch import Tensor
 
 from bertcore_torch.devices import KINDS, resolve_device
-from bertcore_torch.dropout import Place
+from bertcore_torch.dropout import MaskSeed
 from bertcore_torch.encoder import PackedModel
 from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.heads import HeadModule
@@ -86,7 +86,7 @@ class TorchSession(Session):
 
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """Returns the named outputs in row order, without dropout."""
-        forward = Forward(self._model(self._specification.prediction_precision), self._device, place=None)
+        forward = Forward(self._model(self._specification.prediction_precision), self._device, mask_seed=None)
         with torch.inference_mode():
             outputs = forward(batch)
             if "loss" in want:
@@ -116,10 +116,10 @@ class TorchSession(Session):
         for index, batch in enumerate(micro_batches):
             if not len(batch):
                 continue
-            place = None
+            mask_seed = None
             if self._specification.training.dropout:
-                place = Place(context.seed, context.step, index, context.rank)
-            loss = self._objective.loss_sum(Forward(model, self._device, place), batch)
+                mask_seed = MaskSeed(context.seed, context.step, index, context.rank)
+            loss = self._objective.loss_sum(Forward(model, self._device, mask_seed), batch)
             if loss.requires_grad:
                 (loss * optimizer.loss_scale).backward()
             loss_sum += loss.detach()

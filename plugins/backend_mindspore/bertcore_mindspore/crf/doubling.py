@@ -4,10 +4,9 @@ The tree (:mod:`bertcore_mindspore.crf.tree`) is built from the leaves up, and w
 handed down again. From both a leaf has the probability of each pair of tags at its place, the *marginals*, and the
 gradient is marginals less gold: none goes through the tree, and no loop over positions is compiled.
 
-                 node: before, after
-                 /                  \
-    left:  before                    right: before * left
-           right * after                    after
+                   before |  node   | after            handed down to
+    left child     before |  left   | right * after
+    right child    before * left    |  right  | after
 """
 
 from __future__ import annotations

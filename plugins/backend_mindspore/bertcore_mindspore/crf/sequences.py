@@ -6,9 +6,10 @@ label positions of row 0, the second of them absent because its label is ignored
 
     leaf          0  1  2  3  4  5
     leaf_rows     0  0  0  1  1  n        n: the number of rows, whose sums nobody reads
-    follows       .  .  1  .  1  .    \
-    begins        1  .  .  1  .  .     }  sequence_marks
-    ends          .  .  1  .  1  .    /
+    sequence_marks
+      follows     .  .  1  .  1  .
+      begins      1  .  .  1  .  .
+      ends        .  .  1  .  1  .
 """
 
 from __future__ import annotations

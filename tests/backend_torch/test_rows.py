@@ -1,10 +1,10 @@
-"""The layout loses no token, and finds its way back to the order of the batch."""
+"""Packed rows lose no token, and find their way back to the order of the batch."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from bertcore_torch.layout import MOST_BUCKETS, lay_out
+from bertcore_torch.rows import MOST_BUCKETS, pack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,25 +18,25 @@ def test_layout(lengths: list[int], position_offset: int) -> None:
     numbers = iter(range(sum(lengths)))
     rows = [[next(numbers) for _ in range(length)] for length in lengths]
     batch = from_rows(rows, [[number % 2 for number in row] for row in rows])
-    layout = lay_out(batch, position_offset, torch.device("cpu"))
+    packed = pack(batch, position_offset, torch.device("cpu"))
 
-    assert torch.equal(layout.input_ids[layout.token_of_batch], torch.arange(sum(lengths)))
-    assert torch.equal(layout.token_type_ids, layout.input_ids % 2)
-    assert layout.longest == max(lengths)
-    firsts = layout.input_ids[layout.offsets[:-1]]
-    assert firsts[layout.row_of_batch].tolist() == [row[0] for row in rows]
+    assert torch.equal(packed.input_ids[packed.token_of_batch], torch.arange(sum(lengths)))
+    assert torch.equal(packed.token_type_ids, packed.input_ids % 2)
+    assert packed.longest == max(lengths)
+    firsts = packed.input_ids[packed.offsets[:-1]]
+    assert firsts[packed.row_of_batch].tolist() == [row[0] for row in rows]
     start_of = {row[0]: row[0] for row in rows}
-    for start, stop in zip(layout.offsets, layout.offsets[1:], strict=False):
-        ids = layout.input_ids[start:stop]
+    for start, stop in zip(packed.offsets, packed.offsets[1:], strict=False):
+        ids = packed.input_ids[start:stop]
         assert ids.tolist() == rows[[row[0] for row in rows].index(start_of[int(ids[0])])]
-        assert layout.position_ids[start:stop].tolist() == list(range(position_offset, position_offset + len(ids)))
+        assert packed.position_ids[start:stop].tolist() == list(range(position_offset, position_offset + len(ids)))
 
-    assert 1 <= len(layout.buckets) <= MOST_BUCKETS
-    assert [bucket.start for bucket in layout.buckets[1:]] == [bucket.stop for bucket in layout.buckets[:-1]]
-    assert layout.buckets[-1].stop == sum(lengths)
-    assert sum(bucket.rows for bucket in layout.buckets) == len(lengths)
-    for bucket in layout.buckets:
-        tokens = layout.input_ids[bucket.start : bucket.stop]
+    assert 1 <= len(packed.buckets) <= MOST_BUCKETS
+    assert [bucket.start for bucket in packed.buckets[1:]] == [bucket.stop for bucket in packed.buckets[:-1]]
+    assert packed.buckets[-1].stop == sum(lengths)
+    assert sum(bucket.rows for bucket in packed.buckets) == len(lengths)
+    for bucket in packed.buckets:
+        tokens = packed.input_ids[bucket.start : bucket.stop]
         if bucket.mask is None:
             assert len(tokens) == bucket.rows * bucket.length
             continue

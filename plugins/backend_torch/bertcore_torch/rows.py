@@ -1,8 +1,15 @@
 """From a ragged batch to tensors on a device: tokens of all rows one after the other, without padding.
 
 The rows are sorted by length, so that rows of similar length lie together and the attention can pad a few of them at
-a time. Nothing outside the encoder sees this order. :class:`PaddedRows` is the usual padded form, for encoders that
-know no other.
+a time, a *bucket*. Nothing outside the encoder sees this order. Of the rows a (2 tokens), b (5), c (3) and d (4):
+
+    batch             a a b b b b b c c c d d d d
+    packed            a a c c c d d d d b b b b b        what every linear layer sees: 14 tokens, 14 positions
+    two buckets       a a -        d d d d -             only the attention pads, 6 + 10 positions
+                      c c c        b b b b b             (one padded matrix would have 20)
+
+:class:`PaddedRows` is the usual padded form, for encoders that know no other. The names are those of
+:mod:`bertcore_mindspore.rows`, whose rows lie in bins of one length.
 """
 
 from __future__ import annotations
@@ -26,7 +33,7 @@ class Bucket:
     Attributes:
         rows: number of rows.
         length: tokens of the longest.
-        start: the bucket's first token in the layout.
+        start: the bucket's first token among all packed ones.
         stop: one past its last.
         token_of_position: int64 ``[rows * length]``; for each padded position a token, counted from ``start``; padding
             repeats the row's last token. None where no row is padded.
@@ -46,18 +53,18 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The tokens of a batch as the encoder reads them, rows sorted by length.
+class PackedRows:
+    """The tokens of a batch end to end, rows sorted by length.
 
     Attributes:
         input_ids: int64 ``[tokens]``.
         token_type_ids: int64 ``[tokens]``.
         position_ids: int64 ``[tokens]``.
         buckets: for attention in buckets; they cover all tokens in order.
-        offsets: int64 ``[rows + 1]``; row i of the layout holds the tokens ``offsets[i]:offsets[i + 1]``.
+        offsets: int64 ``[rows + 1]``; row i holds the tokens ``offsets[i]:offsets[i + 1]``.
         longest: tokens of the longest row.
-        token_of_batch: int64 ``[tokens]``; for each token of the batch, in its order, the token of the layout.
-        row_of_batch: int64 ``[rows]``; for each row of the batch the row of the layout.
+        token_of_batch: int64 ``[tokens]``; for each token of the batch, in its order, the packed token.
+        row_of_batch: int64 ``[rows]``; for each row of the batch the packed row.
     """
 
     input_ids: Tensor
@@ -78,7 +85,7 @@ class PaddedRows:
         input_ids: int64 ``[rows, length]``.
         attention_mask: bool ``[rows, length]``, True on tokens.
         token_type_ids: int64 ``[rows, length]``.
-        token_of_batch: int64 ``[tokens]``; for each token of the batch, in its order, the place in ``[rows * length]``.
+        token_of_batch: int64 ``[tokens]``; position of each token of the batch, in its order, in ``[rows * length]``.
     """
 
     input_ids: Tensor
@@ -111,7 +118,7 @@ class HeadBatch:
         return len(self.lengths)
 
 
-def lay_out(batch: Batch, position_offset: int, device: torch.device, token_types: bool = True) -> Layout:
+def pack(batch: Batch, position_offset: int, device: torch.device, token_types: bool = True) -> PackedRows:
     """Sorts the rows of a batch by length and puts them on a device.
 
     Args:
@@ -121,16 +128,16 @@ def lay_out(batch: Batch, position_offset: int, device: torch.device, token_type
         token_types: whether those of the batch count; else all tokens are of type 0.
     """
     order = np.argsort(batch.lengths, kind="stable")
-    rows = batch.select(order)
-    lengths, offsets = rows.lengths, rows.offsets
+    ordered = batch.select(order)
+    lengths, offsets = ordered.lengths, ordered.offsets
     position_ids = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) + position_offset
     row_of_batch = np.empty_like(order)
     row_of_batch[order] = np.arange(len(order))
     first_of_row = offsets[:-1][row_of_batch]
     within_row = np.arange(offsets[-1]) - np.repeat(batch.offsets[:-1], batch.lengths)
-    return Layout(
-        input_ids=_tensor(rows.input_ids, device),
-        token_type_ids=_tensor(rows.token_type_ids * token_types, device),
+    return PackedRows(
+        input_ids=_tensor(ordered.input_ids, device),
+        token_type_ids=_tensor(ordered.token_type_ids * token_types, device),
         position_ids=_tensor(position_ids, device),
         buckets=tuple(
             _bucket(offsets, part[0], part[-1] + 1, device)
