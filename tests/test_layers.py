@@ -81,8 +81,8 @@ def test_registering_everything_imports_no_framework() -> None:
 def test_both_backends_have_the_same_files() -> None:
     torch_files = {file.name for file in (ROOT / "plugins/backend_torch/bertcore_torch").glob("*.py")}
     mindspore_files = {file.name for file in (ROOT / "plugins/backend_mindspore/bertcore_mindspore").glob("*.py")}
-    shared = {"__init__.py", "backend.py", "devices.py", "dropout.py", "encoder.py", "heads.py", "layout.py"}
-    shared |= {"objectives.py", "optimizer.py", "plugin.py", "session.py"}
+    shared = {"__init__.py", "backend.py", "devices.py", "dropout.py", "encoder.py", "heads.py", "rows.py"}
+    shared |= {"attention.py", "linear.py", "objectives.py", "optimizer.py", "plugin.py", "session.py"}
     assert shared <= torch_files
     assert shared <= mindspore_files
 
