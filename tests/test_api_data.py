@@ -216,6 +216,10 @@ def test_the_other_tasks_take_rows(tiny_en: Path, tmp_path: Path) -> None:
             [{"text": "a", "label": "x"}, {"text": b"b", "label": "y"}],
             "train[1]: the field 'text' is missing ('text' holds bytes)",
         ),
+        (
+            [{"text": "a", "label": "x"}, {"text": "b", "label": b"y"}],
+            "train[1]: the field 'label' is missing ('label' holds bytes)",
+        ),
         ([{"text": "a", "label": "x"}, "text"], "train[1]: str instead of a dictionary"),
         ([], "train: no rows"),
         (pd.DataFrame({"text": [], "label": []}), "train: no rows"),

@@ -19,7 +19,7 @@ from bertcore.data.memory import write_rows
 from bertcore.engine.run_folder import KEPT_DATA, RunFolder, remove_early_data, require_free
 from bertcore.errors import BertcoreError, shown_as_rows
 
-_ABOUT_FIELDS = ("column-missing", "field-missing", "field-wrong")
+_ABOUT_FIELDS = ("answer-missing", "column-missing", "field-missing", "field-wrong", "labels-missing")
 """Kinds of errors that a column may be the reason of whose values could not be read."""
 
 

@@ -89,7 +89,7 @@ class ModelSource:
         Raises:
             ModelError: ``config.json`` names no head.
         """
-        return head_from_config(self.config_json, f"{self.name}: config.json")
+        return head_from_config(self.config_json, str(self.folder / "config.json"))
 
     def fit(self, head: Head, *, seed: int, new_head: bool = False) -> FittedParameters:
         """Fits the weights to the encoder with a head; what is new depends on nothing but the seed and its name.
