@@ -221,6 +221,8 @@ class Part:
 
     def rows_of(self, encoding: Encoding) -> Encoding:
         """Of the rows of the whole those of the part, whose ``example_index`` counts its own examples."""
+        # example_index of the whole   0  0  1  2  2  3     and 1 and 2 are chosen:
+        # its place in the part       -1 -1  0  1  1 -1     the rows at 0 and above stay
         batch = encoding.batch
         places = np.full(len(self.whole), -1, dtype=np.int64)
         places[self.chosen] = np.arange(len(self.chosen))
