@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertcore.contracts.dataset import Example
+from bertcore.contracts.dataset import Example, Split
 from bertcore.data.table_files import read_table
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError, Origin
@@ -70,7 +70,7 @@ class StoredPrediction:
     origin: Origin
 
 
-def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str] = ()) -> list[StoredPrediction]:
+def read_predictions(file: Path, examples: Split) -> list[StoredPrediction]:
     """Reads a file of predictions, and returns that of each example.
 
     It is a table with the columns ``index`` (or ``id``) and ``prediction``, as in GLUE's tab-separated form; JSON
@@ -80,14 +80,14 @@ def read_predictions(file: Path, examples: Sequence[Example], also: Iterable[str
 
     Args:
         file: the file.
-        examples: all examples of the split.
-        also: identifiers of examples that were left out, whose predictions are passed over.
+        examples: all of the split. Predictions for what reading left out of it are passed over: whoever wrote the file
+            need not have left it out.
 
     Raises:
         DataError: it is damaged, or an example has no prediction or two, or a prediction no example.
     """
     expected = _by_identifier(examples)
-    passed_over = set(also)
+    passed_over = {one.identifier for one in examples.left_out}
     found: dict[str, StoredPrediction] = {}
     text_fields = {name for example in examples for name in example.texts}
     for identifier, prediction in _stored_predictions(file, text_fields):

@@ -11,7 +11,7 @@ import numpy as np
 from bertcore.config import HeadConfig
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.dataset import Example
+from bertcore.contracts.dataset import Example, Split
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.task import DataT, Encoding, Task
 from bertcore.contracts.tokenizer import Tokenizer
@@ -56,7 +56,7 @@ class RegressionTask(Task[DataT, Regression]):
         """The scores, of which errors are the better the smaller; see :meth:`bertcore.contracts.task.Task.metrics`."""
         return tuple(Metric(name, greater_is_better=name not in metrics.ERRORS) for name in self.scores)
 
-    def score(self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
+    def score(self, examples: Split, labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
         """Scores a file in one of the forms of :func:`bertcore_tasks.predictions.read_predictions`."""
         stored = read_predictions(predictions, examples)
         values = [parse_number(prediction.value, prediction.origin, "prediction") for prediction in stored]

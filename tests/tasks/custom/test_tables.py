@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.task import Task
 from bertcore.errors import BertcoreError, DataError, Origin, UsageError
 from bertcore.heads import Regression, SequenceClassification
@@ -292,7 +292,7 @@ def test_sets_of_labels_are_scored(classification: Task, tmp_path: Path) -> None
     sklearn = pytest.importorskip("sklearn.metrics")
     gold = [("a", "b"), (), ("c",), ("a", "b"), ("b",)]
     given = [("a",), (), ("c",), ("b", "a"), ("a", "c")]
-    examples = [Example(str(n), {"text": "x"}, label, Origin("dev.tsv", n + 2)) for n, label in enumerate(gold)]
+    examples = Split([Example(str(n), {"text": "x"}, label, Origin("dev.tsv", n + 2)) for n, label in enumerate(gold)])
     data = classification.data_config(multi_label=True)
     table = tmp_path / "predictions.tsv"
     written(table, "index\tprediction\n" + "".join(f"{n}\t{','.join(row)}\n" for n, row in enumerate(given)))
@@ -326,7 +326,7 @@ def test_a_single_file_that_is_scored_need_not_hold_every_label(
     for named in ({"path": file}, {"dev": file}):
         data = classification.data_config(multi_label=multi_label, **named)
         dataset = classification.open(data)
-        result = classification.score(examples_of(dataset, "dev"), dataset.labels, given, data)
+        result = classification.score(dataset.split("dev"), dataset.labels, given, data)
         assert result.summary.startswith("acc_num 1, total_num 2, accuracy 0.500000")
         (error,) = result.errors
         assert error["prediction"] == (["b"] if multi_label else "b")
@@ -337,13 +337,29 @@ def test_a_single_file_that_is_scored_need_not_hold_every_label(
     ):
         dataset = classification.open(data)
         with pytest.raises(DataError, match=r"predictions\.tsv:3: unknown label 'b'"):
-            classification.score(examples_of(dataset, "dev"), dataset.labels, given, data)
+            classification.score(dataset.split("dev"), dataset.labels, given, data)
+
+
+def test_predictions_for_what_reading_left_out_are_passed_over(
+    classification: Task, regression: Task, tmp_path: Path
+) -> None:
+    """Whoever predicts a whole file of SNLI need not know that annotators did not agree on some of it."""
+    file = written(tmp_path / "dev.csv", "text,label\none,1\ntwo,-\nthree,2\n")
+    given = tmp_path / "predictions.tsv"
+    written(given, "index\tprediction\n0\t1\n1\t1\n2\t1\n")
+    for task in (classification, regression):
+        data = task.data_config(path=file)
+        dataset = task.open(data)
+        assert task.score(dataset.split("dev"), dataset.labels, given, data).total == 2
+    written(given, "index\tprediction\n0\t1\n3\t1\n2\t1\n")
+    with pytest.raises(DataError, match="a prediction for '3', which is no example of this split"):
+        task.score(dataset.split("dev"), dataset.labels, given, data)
 
 
 def test_numbers_are_scored(regression: Task, tmp_path: Path) -> None:
     stats = pytest.importorskip("scipy.stats")
     gold, given = [0.5, 2.0, 2.0, -1.0], [0.0, 2.5, 1.0, -1.0]
-    examples = [Example(str(n), {"text": "x"}, label, Origin("dev.tsv", n + 2)) for n, label in enumerate(gold)]
+    examples = Split([Example(str(n), {"text": "x"}, label, Origin("dev.tsv", n + 2)) for n, label in enumerate(gold)])
     file = tmp_path / "predictions.tsv"
     written(file, "id\tprediction\n" + "".join(f"{n}\t{value}\n" for n, value in enumerate(given)))
     result = regression.score(examples, (), file, regression.data_config())

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bertcore.config import DataConfig
-from bertcore.contracts.dataset import Example
+from bertcore.contracts.dataset import Example, Split
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.errors import DataError, Origin
 from bertcore.plugins.registry import Registry
@@ -50,14 +50,12 @@ def test_scores_of_sts_b_are_cut_to_their_range(registry: Registry) -> None:
     assert registry.task("stsb").submission("test", predictions) == "index\tprediction\n0\t5.000\n1\t0.000\n2\t3.258\n"
 
 
-def gold(registry: Registry, name: str, folder: Path) -> Sequence[Example]:
+def gold(registry: Registry, name: str, folder: Path) -> Split:
     task = registry.task(name)
-    examples = task.open(DataConfig(path=str(folder))).split(task.evaluation_split)
-    assert isinstance(examples, Sequence)
-    return examples
+    return task.open(DataConfig(path=str(folder))).split(task.evaluation_split)
 
 
-def score(registry: Registry, name: str, examples: Sequence[Example], file: Path) -> Evaluation:
+def score(registry: Registry, name: str, examples: Split, file: Path) -> Evaluation:
     task = registry.task(name)
     return task.score(examples, task.labels, file, DataConfig(path="."))  # type: ignore[attr-defined]
 
@@ -155,7 +153,7 @@ def test_predictions_that_do_not_fit_are_named(
 
 
 def test_a_prediction_of_a_number_must_be_one(registry: Registry, tmp_path: Path) -> None:
-    examples = [Example("0", {"sentence1": "a", "sentence2": "b"}, 2.5, Origin("dev.tsv", 2))]
+    examples = Split([Example("0", {"sentence1": "a", "sentence2": "b"}, 2.5, Origin("dev.tsv", 2))])
     for value in ("", "nan", "high", "1e999"):
         (tmp_path / "file.tsv").write_text(f"index\tprediction\n0\t{value}\n")
         with pytest.raises(DataError, match=r"file\.tsv:2: .* in the field 'prediction' is no finite number"):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from bertcore.contracts.benchmark import Benchmark
 from bertcore.contracts.dataset import Dataset, Example, Split
-from bertcore.contracts.evaluation import Evaluation, Metric
+from bertcore.contracts.evaluation import Metric
 from bertcore.contracts.task import DataT
 from bertcore.data.bad_examples import one_example, unknown_label
 from bertcore.data.tables import read_json_lines
@@ -21,7 +21,6 @@ from bertcore_tasks.classification import ClassificationTask
 from bertcore_tasks.fields import identifier_of, json_identifier, plain_text
 from bertcore_tasks.label_texts import NO_AGREEMENT, LabelNotes, without_blanks
 from bertcore_tasks.official_files import find_official_files
-from bertcore_tasks.predictions import read_predictions
 from bertcore_tasks.texts import text_example, text_examples
 
 FILE_NAMES = {"train": ("train.json",), "dev": ("dev.json",), "test": ("test.json",)}
@@ -95,11 +94,6 @@ class ClueTask(ClassificationTask[DataT]):
         """One object ``{"id": 0, "label": "100"}`` a line, in the order of the test file."""
         rows = ({"id": json_identifier(entry["id"]), "label": entry["prediction"]} for entry in predictions)
         return "".join(json_text(row) + "\n" for row in rows)
-
-    def score(self, examples: Split, labels: tuple[str, ...], predictions: Path, data: DataT) -> Evaluation:
-        """Scores a file in the leaderboard's form, which may hold the examples without an agreed label, too."""
-        stored = read_predictions(predictions, examples, (one.identifier for one in examples.left_out))
-        return self.score_stored(examples, labels, stored)
 
     def read_split(self, split: str, file: Path, labels: tuple[str, ...], data: DataT) -> Split:
         """Reads one file.

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from bertcore.config import HeadConfig
-from bertcore.contracts.dataset import Dataset, Example
+from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.task import Encoding
 from bertcore.contracts.tokenizer import Tokenizer
@@ -118,9 +118,7 @@ class OwnClassificationTask(ClassificationTask[LabelsConfig]):
         """The text columns; see :meth:`bertcore.contracts.task.Task.input_fields`."""
         return input_fields(data)
 
-    def score(
-        self, examples: Sequence[Example], labels: tuple[str, ...], predictions: Path, data: LabelsConfig
-    ) -> Evaluation:
+    def score(self, examples: Split, labels: tuple[str, ...], predictions: Path, data: LabelsConfig) -> Evaluation:
         """Scores a file of labels; several are a list in JSON, or stand between separators.
 
         A single file that is scored need not hold every label of the model: then any label may be predicted.
