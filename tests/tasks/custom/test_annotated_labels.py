@@ -228,7 +228,7 @@ def test_the_text_of_a_task_may_have_another_name(tmp_path: Path) -> None:
         read(file)
     task = Registry().task("classification")
     dataset = task.open(task.data_config(train=str(file), text="reviewText"))
-    assert [example.texts["reviewText"] for example in dataset.split("train")] == TEXTS  # type: ignore[union-attr]
+    assert [example.texts["reviewText"] for example in dataset.split("train")] == TEXTS
 
 
 def test_tasks_are_read_for_predicting(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +29,7 @@ def opened(task: Task, **options: Any) -> Dataset:
 
 
 def read(dataset: Dataset, split: str = "train") -> list[tuple[Any, ...]]:
-    examples = dataset.split(split)
-    assert isinstance(examples, Sequence)
-    return [(*example.texts.values(), example.label) for example in examples]
+    return [(*example.texts.values(), example.label) for example in dataset.split(split)]
 
 
 def written(file: Path, text: str, encoding: str = "utf-8") -> str:

@@ -442,7 +442,7 @@ def test_predictions_in_iob1_are_scored_in_iob1(tmp_path: Path) -> None:
     found = Registry().task("ner")
     options = found.data_config(path=str(data), scheme="IOB1")
     dataset = found.open(options)
-    result = found.score(dataset.split("dev"), dataset.labels, predictions, options)  # type: ignore[arg-type]
+    result = found.score(dataset.split("dev"), dataset.labels, predictions, options)
     # Predicted are Bob and "Anna left"; Bob is right: precision 1/2, recall 1/2.
     assert result.metrics["f1"] == 0.5
 

@@ -25,7 +25,7 @@ def opened(folder: Path, content: str | bytes = GOOD, name: str = "train.bio", *
 
 
 def train(dataset: Dataset) -> list[Sentence]:
-    return list(dataset.split("train"))  # type: ignore[arg-type]
+    return list(dataset.split("train"))
 
 
 @pytest.mark.parametrize(
@@ -170,4 +170,4 @@ def test_a_file_can_stand_for_the_folder(tmp_path: Path) -> None:
     assert set(dataset.files) == {"dev"}
     task = Registry().task("people_daily")
     dataset = task.open(task.data_config(path=str(tmp_path / "train.bio")))
-    assert len(dataset.split("dev")) == 2  # type: ignore[arg-type]
+    assert len(dataset.split("dev")) == 2

@@ -26,7 +26,7 @@ def opened(name: str, folder: Path, **options: Any) -> tuple[Task, Dataset]:
 
 
 def sentences(dataset: Dataset, split: str) -> list[Sentence]:
-    return list(dataset.split(split))  # type: ignore[arg-type]
+    return list(dataset.split(split))
 
 
 @pytest.mark.parametrize(

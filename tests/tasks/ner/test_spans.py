@@ -42,7 +42,7 @@ def opened(folder: Path, *records: Any, **options: Any) -> Dataset:
 )
 def test_both_forms_give_the_same_entities(tmp_path: Path, record: dict[str, Any]) -> None:
     dataset = opened(tmp_path, record)
-    (sentence,) = dataset.split("train")  # type: ignore[misc]
+    (sentence,) = dataset.split("train")
     assert sentence.text == TEXT
     assert sentence.label == (Span(0, 3, "name"), Span(4, 6, "address"))
     assert dataset.labels == ("O", "B-address", "I-address", "B-name", "I-name")
@@ -51,7 +51,7 @@ def test_both_forms_give_the_same_entities(tmp_path: Path, record: dict[str, Any
 def test_the_gold_of_a_file_of_predictions_is_its_label(tmp_path: Path) -> None:
     """bertcore's own lines hold what was predicted as ``entities``."""
     record = {**CLUENER, "entities": [{"start": 7, "end": 9, "type": "book"}]}
-    (sentence,) = opened(tmp_path, record).split("train")  # type: ignore[misc]
+    (sentence,) = opened(tmp_path, record).split("train")
     assert sentence.label == (Span(0, 3, "name"), Span(4, 6, "address"))
 
 
@@ -64,13 +64,13 @@ def test_a_text_without_id_is_called_by_its_number(tmp_path: Path, absent: dict[
 
 def test_fields_can_have_other_names(tmp_path: Path) -> None:
     record = {"sentence": TEXT, "spans": CLUENER["label"]}
-    (sentence,) = opened(tmp_path, record, text="sentence", label="spans").split("train")  # type: ignore[misc]
+    (sentence,) = opened(tmp_path, record, text="sentence", label="spans").split("train")
     assert len(sentence.label) == 2
 
 
 @pytest.mark.parametrize("unit", ["character", "word"])
 def test_texts_are_split_as_asked(tmp_path: Path, unit: str) -> None:
-    (sentence,) = opened(tmp_path, CLUENER, unit=unit).split("train")  # type: ignore[misc]
+    (sentence,) = opened(tmp_path, CLUENER, unit=unit).split("train")
     assert sentence.words == (list(TEXT) if unit == "character" else [*"彭小军在台湾", "ok"])
 
 

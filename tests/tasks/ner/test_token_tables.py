@@ -34,7 +34,6 @@ def opened(file: Path, **options: Any) -> Dataset:
 
 def found(dataset: Dataset, split: str = "train") -> tuple[list[list[str]], list[list[tuple[str, str]]]]:
     sentences: Any = dataset.split(split)
-    assert isinstance(sentences, Sequence)
     entities = [[(sentence.surface(span), span.type) for span in sentence.label or ()] for sentence in sentences]
     return [sentence.words for sentence in sentences], entities
 
@@ -59,9 +58,7 @@ def test_a_column_numbers_the_sentences(tmp_path: Path, numbered: str, separator
     dataset = opened(file, encoding="latin-1")
     assert found(dataset) == (WORDS, ENTITIES)
     assert dataset.labels == ("O", "B-geo", "I-geo", "B-org", "I-org")
-    assert [str(example.origin) for example in dataset.split("train")] == [  # type: ignore[union-attr]
-        f"{file}:{line}" for line in (2, 5, 7)
-    ]
+    assert [str(example.origin) for example in dataset.split("train")] == [f"{file}:{line}" for line in (2, 5, 7)]
     with pytest.raises(DataError, match=r"ner_dataset\.csv:2: byte \d+ is not UTF-8") as caught:
         opened(file)
     assert "--set data.encoding=cp1252" in caught.value.remedy
@@ -104,7 +101,7 @@ def test_a_test_file_needs_no_tags(tmp_path: Path) -> None:
     test.write_text(table([row[:2] for row in ROWS], header=HEADER[:2]), encoding="utf-8")
     dataset = opened(train, test=str(test))
     assert found(dataset, "test")[0] == WORDS
-    assert {example.label for example in dataset.split("test")} == {None}  # type: ignore[union-attr]
+    assert {example.label for example in dataset.split("test")} == {None}
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,7 @@ def test_a_named_encoding_and_a_mark_of_utf16_are_read(registry: Registry, tmp_p
         for codec, options in (("utf-8", {}), ("gb18030", {"encoding": "gb18030"}), ("utf-16", {})):
             (tmp_path / name).write_bytes(content.encode(codec))
             dataset = task.open(task.data_config(dev=str(tmp_path / name), **options))
-            ((example),) = dataset.split("dev")  # type: ignore[misc]
+            ((example),) = dataset.split("dev")
             assert example.texts == {"question": "\u9996\u90fd\uff1f", "context": "\u9996\u90fd\u662f\u5317\u4eac"}
             assert example.label.answers == ("\u5317\u4eac",)
         (tmp_path / name).write_bytes(content.encode("gb18030"))
