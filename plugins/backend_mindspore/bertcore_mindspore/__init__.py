@@ -1,1 +1,18 @@
-"""The MindSpore backend of bertcore."""
+"""The MindSpore backend of bertcore: BERT in graph mode, on a few static shapes.
+
+Files of one name do the same in ``bertcore_torch``, so that both can be held side by side:
+
+    plugin, backend     what is registered; what the backend can do, readable without the framework
+    devices             which building blocks each kind of device gets
+    session             one model on one device: training steps and predictions
+    rows                ragged batches to arrays on the device, and back
+    encoder             BERT: embeddings and layers, of attention, linear, dropout
+    heads, crf/         what stands on top
+    objectives          forward passes, and what is minimized
+    optimizer           AdamW, clipping, and what is not finite
+
+Only here: ``shapes`` (a compiled graph keeps its buffers for the life of the process, so its shapes are a budget),
+``graphs`` (what is compiled for each shape; torch compiles nothing), ``normalization`` and ``activation`` (torch's are
+fast and exact on every device), ``record_format`` (MindRecord). Only in torch: the ``foreign_*`` files, since
+transformers computes on torch.
+"""

@@ -1,7 +1,14 @@
 """Dropout masks, drawn on the host and fed to the compiled graph as inputs.
 
 MindSpore's random state cannot be restored on a CPU, and applying a given mask is several times faster there than
-its Dropout. Each mask is a pure function of (seed, step, micro-batch, rank, site, forward pass).
+its Dropout. Each mask is a pure function of (seed, step, micro-batch, rank, site, forward pass). A *site* is one place
+of the network at which values are dropped, a number that both backends know it by: the embeddings, three in each layer
+(attention probabilities, attention output, feed-forward output), and the head.
+
+A compiled graph takes the masks as inputs, one behind the other, pass by pass:
+
+    masks      pass 0: EMBEDDINGS, layer 0, 0, 0, layer 1, ..., HEAD | pass 1: EMBEDDINGS, ...
+    position           0           1        2  3  4
 """
 
 from __future__ import annotations

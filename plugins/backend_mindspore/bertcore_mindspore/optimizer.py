@@ -44,20 +44,17 @@ def _decay_parameter(factor: Tensor, parameter: Tensor) -> Tensor:
     return ops.assign(parameter, parameter * factor)
 
 
-@_adam.register("Function", *("Tensor",) * 10)
+@_adam.register("Function", "Tuple", *("Tensor",) * 5)
 def _adam_step(
     adam: ops.Adam,
-    no_power: Tensor,
-    rate: Tensor,
-    beta1: Tensor,
-    beta2: Tensor,
-    eps: Tensor,
+    rule: tuple[Tensor, Tensor, Tensor, Tensor, Tensor],
     factor: Tensor,
     parameter: Tensor,
     first_moment: Tensor,
     second_moment: Tensor,
     gradient: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    no_power, rate, beta1, beta2, eps = rule
     return adam(parameter, first_moment, second_moment, no_power, no_power, rate, beta1, beta2, eps, gradient * factor)
 
 
@@ -145,9 +142,8 @@ class _UpdateGraph(nn.Cell):
             for group, decays, parameters, first_moments, second_moments, gradients in self.members:
                 if decays:
                     self.map(self.partial(_decay, scalars[self.group_count + group]), parameters)
-                step = self.partial(
-                    _adam, self.adam, self.no_power, scalars[group], self.beta1, self.beta2, eps, factor
-                )
+                rule = (self.no_power, scalars[group], self.beta1, self.beta2, eps)
+                step = self.partial(_adam, self.adam, rule, factor)
                 self.map(step, parameters, first_moments, second_moments, gradients)
         self.map(_set_to_zero, self.gradients)
         _set_to_zero(self.loss_sum)

@@ -1,10 +1,10 @@
 """From ragged batches to the static arrays of a compiled graph, and back to rows.
 
 The rows of a call lie one after the other in bins of one length, see :mod:`bertcore_mindspore.shapes`. With two bins of
-eight positions, the rows a (5 tokens), b (6) and c (3) lie so, and ``starts`` says where each begins:
+twelve positions, the rows a (7 tokens), b (9) and c (4) lie so, and ``starts`` says where each begins:
 
-    position    0  1  2  3  4  5  6  7 | 8  9 10 11 12 13 14 15
-    row         b  b  b  b  b  b  -  - | a  a  a  a  a  c  c  c         starts: b 0, a 8, c 13
+    position    0               8         11 | 12        18 19       22 23
+    row         b b b b b b b b b  -  -  -   | a a a a a a a  c c c c  -       starts: b 0, a 12, c 19
 
 The names are those of :mod:`bertcore_torch.rows`, whose rows lie end to end instead, without free positions.
 """
