@@ -99,12 +99,9 @@ def bertcore(context: click.Context, blocked: tuple[str, ...]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of the command; exits with the code of the error, if any."""
-    from bertcore.cli import failure
     from bertcore.engine.interrupt import orderly_termination
-    from bertcore.errors import BertcoreError
 
     given = list(sys.argv[1:] if arguments is None else arguments)
-    as_json = failure.wants_json(given)
     try:
         with orderly_termination():
             code = bertcore.main(
@@ -113,27 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 standalone_mode=False,
             )
         sys.stdout.flush()
-        sys.exit(code if isinstance(code, int) else 0)
-    except BertcoreError as error:
-        found = failure.Failure.of_error(error)
-    except click.ClickException as error:
-        if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2; before, help ended with success
-            error.show()
-            sys.exit(error.exit_code)
-        found = failure.failure_of_click(error, given)
-    except (KeyboardInterrupt, click.Abort) as error:
-        found = failure.failure_of_interrupt(error)
-    except OSError as error:
-        refused = failure.failure_of_system(error)
-        if refused is None:
-            raise
-        found = refused
-    except Exception as error:
-        if as_json:
-            failure.defect(error).print_json()
-        raise
-    found.show(as_json)
-    sys.exit(found.exit_code)
+    except (Exception, KeyboardInterrupt) as error:
+        from bertcore.cli.failure import end
+
+        end(error, given)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _plugin_options_first(arguments: list[str]) -> list[str]:

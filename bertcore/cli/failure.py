@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -65,13 +65,40 @@ class Failure:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # it is said on standard error
 
 
+def end(error: Exception | KeyboardInterrupt, arguments: Sequence[str]) -> NoReturn:
+    """Says how a command failed, and exits with its code; a defect is raised again, for its traceback."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # of click 8.2; before, help ended with success
+        assert isinstance(error, click.ClickException)
+        error.show()
+        sys.exit(error.exit_code)
+    as_json = wants_json(arguments)
+    found = _failure(error, arguments)
+    if found is None:
+        if as_json:
+            _defect(error).print_json()
+        raise error
+    found.show(as_json)
+    sys.exit(found.exit_code)
+
+
+def _failure(error: BaseException, arguments: Sequence[str]) -> Failure | None:
+    """How a command failed; None for a defect."""
+    if isinstance(error, BertcoreError):
+        return Failure.of_error(error)
+    if isinstance(error, click.ClickException):
+        return _failure_of_click(error, arguments)
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return _failure_of_interrupt(error)
+    return _failure_of_system(error) if isinstance(error, OSError) else None
+
+
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether ``--json`` is given, whatever else is wrong with the arguments."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in options
 
 
-def failure_of_click(error: click.ClickException, arguments: Sequence[str]) -> Failure:
+def _failure_of_click(error: click.ClickException, arguments: Sequence[str]) -> Failure:
     """An error that click finds in the arguments."""
     context = getattr(error, "ctx", None)
     if isinstance(error, click.NoSuchOption) and context is not None:
@@ -92,7 +119,7 @@ def failure_of_click(error: click.ClickException, arguments: Sequence[str]) -> F
     return Failure.other(code, UsageError.__name__, error.exit_code, cause, remedy)
 
 
-def failure_of_interrupt(error: BaseException) -> Failure:
+def _failure_of_interrupt(error: BaseException) -> Failure:
     """Ctrl-C or SIGTERM."""
     from bertcore.engine.interrupt import Interrupted
 
@@ -102,7 +129,7 @@ def failure_of_interrupt(error: BaseException) -> Failure:
     return Failure.other(stop.code, Interrupted.__name__, stop.exit_code, stop.cause, stop.remedy)
 
 
-def failure_of_system(error: OSError) -> Failure | None:
+def _failure_of_system(error: OSError) -> Failure | None:
     """What the operating system refuses and a user can help; None for anything else."""
     from bertcore.files.writing import path_error
 
@@ -116,7 +143,7 @@ def failure_of_system(error: OSError) -> Failure | None:
     return Failure.of_error(OutputError(cause, remedy, code="disk-full"))
 
 
-def defect(error: Exception) -> Failure:
+def _defect(error: BaseException) -> Failure:
     """A defect of bertcore or of a plugin, which keeps its traceback on standard error."""
     remedy = "report it with the traceback on standard error"
     return Failure.other("defect", type(error).__name__, 1, f"{type(error).__name__}: {error}", remedy)
