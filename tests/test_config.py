@@ -14,6 +14,7 @@ from pydantic import Field
 from bertcore.config import (
     DataConfig,
     RunConfig,
+    ScheduleOptions,
     Section,
     Setting,
     config_model,
@@ -110,6 +111,7 @@ def test_the_environment_is_the_process_by_default(monkeypatch):
         ('run.trackers=["console", "curve"]', ("console", "curve")),
         ("run.trackers=[]", ()),
         ("train.schedule=cosine", "cosine"),
+        ("train.schedule_options.timescale=none", None),
         ("model.path=/a/b c/d", "/a/b c/d"),
         ('model.path="quoted"', "quoted"),
         ("model.path=a=b", "a=b"),
@@ -304,6 +306,8 @@ def values_for(model: type[Section]) -> st.SearchStrategy[Section]:
         "dev_fraction": st.none() | st.floats(0.001, 0.999),
         "betas": st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)),
         "objective_options": st.dictionaries(TEXT, OPTIONS, max_size=3),
+        "schedule": st.sampled_from(["linear", "constant", "inverse_sqrt"]),  # the final rate of others has a bound
+        "schedule_options": st.just(ScheduleOptions()),  # those that fit a schedule: tests/engine/test_schedule.py
         "trackers": st.none() | st.lists(TEXT, max_size=3).map(tuple),
         "seed": st.integers(0, 2**63 - 1),
     }
@@ -311,10 +315,10 @@ def values_for(model: type[Section]) -> st.SearchStrategy[Section]:
     fields: dict[str, st.SearchStrategy[Any]] = {}
     for name, field in model.model_fields.items():
         annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            fields[name] = values_for(annotation)
-        elif name in bounded:
+        if name in bounded:
             fields[name] = bounded[name]
+        elif isinstance(annotation, type) and issubclass(annotation, Section):
+            fields[name] = values_for(annotation)
         elif annotation in by_type:
             fields[name] = by_type[annotation]
         elif all(part in by_type for part in get_args(annotation)):

@@ -93,6 +93,7 @@ OPTIONS_ELSEWHERE = {
     "dropout-rate": "--set train.dropout=false",
     "gradient-accumulation-steps": "--set train.accumulation=N",
     "lr-scheduler-type": "--set train.schedule=linear",
+    "lr-scheduler-kwargs": "--set train.schedule_options.power=2",
     "warmup": "--set train.warmup_ratio=PART",
     "warmup-proportion": "--set train.warmup_ratio=PART",
     "max-grad-norm": "--set train.clip_norm=NORM",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 
 FILE_OPTIONS = ("path", "train", "dev", "test")
 """Data options that name files or folders; a task's own options of these names count, too."""
@@ -49,6 +49,40 @@ class HeadConfig(Section):
     """What stands on top of the encoder. A task may add options of its own."""
 
 
+Schedule = Literal[
+    "linear", "cosine", "constant", "polynomial", "cosine_with_restarts", "inverse_sqrt", "warmup_stable_decay"
+]
+
+SCHEDULE_OF_OPTION: dict[str, Schedule] = {
+    "minimum_rate": "cosine",
+    "power": "polynomial",
+    "end_rate": "polynomial",
+    "cycles": "cosine_with_restarts",
+    "timescale": "inverse_sqrt",
+    "decay_ratio": "warmup_stable_decay",
+    "decay_type": "warmup_stable_decay",
+}
+"""Which schedule takes an option of :class:`ScheduleOptions`."""
+
+
+class ScheduleOptions(Section):
+    """What shapes the decay; each option belongs to one schedule, and its default is that of transformers."""
+
+    minimum_rate: float = Field(0.0, ge=0, description="cosine: learning rate at the end")
+    power: float = Field(1.0, gt=0, description="polynomial: exponent of the part of the decay that remains")
+    end_rate: float = Field(1e-7, ge=0, description="polynomial: learning rate at the end")
+    cycles: int = Field(1, ge=1, description="cosine_with_restarts: half waves, each from the peak to 0")
+    timescale: int | None = Field(
+        None, ge=1, description="inverse_sqrt: steps; default: those of the warm-up, or 10000 without one"
+    )
+    decay_ratio: float = Field(
+        0.1, gt=0, le=1, description="warmup_stable_decay: part of all steps, the last ones, in which the rate falls"
+    )
+    decay_type: Literal["linear", "cosine", "1-sqrt"] = Field(
+        "cosine", description="warmup_stable_decay: how the rate falls to 0"
+    )
+
+
 class TrainConfig(Section):
     """How the model is trained."""
 
@@ -60,7 +94,10 @@ class TrainConfig(Section):
     head_learning_rate: float | None = Field(
         None, ge=0, description="peak learning rate of the head; default: learning_rate"
     )
-    schedule: Literal["linear", "cosine", "constant"] = Field("linear", description="decay after the warm-up")
+    schedule: Schedule = Field("linear", description="decay after the warm-up")
+    schedule_options: ScheduleOptions = Field(
+        default_factory=ScheduleOptions, description="options of the schedule", validate_default=True
+    )
     warmup_ratio: float = Field(0.1, ge=0, le=1, description="part of all steps in which the rate rises")
     weight_decay: float = Field(0.01, ge=0, description="decoupled decay; biases and LayerNorm are spared")
     betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of AdamW's moments")
@@ -90,6 +127,21 @@ class TrainConfig(Section):
         if not all(0 <= beta < 1 for beta in betas):
             raise ValueError("each must be at least 0 and below 1")
         return betas
+
+    @field_validator("schedule_options")
+    @classmethod
+    def _check_schedule_options(cls, options: ScheduleOptions, info: ValidationInfo) -> ScheduleOptions:
+        if not {"schedule", "learning_rate"} <= info.data.keys():
+            return options  # one of them is wrong, and is told of by itself
+        schedule, peak = info.data["schedule"], info.data["learning_rate"]
+        for name, owner in SCHEDULE_OF_OPTION.items():
+            value = getattr(options, name)
+            # By value and not by whether it was set: the file of a run names every option with its default.
+            if owner != schedule and value != ScheduleOptions.model_fields[name].default:
+                raise ValueError(f"{name} needs train.schedule={owner}, and the schedule is {schedule}")
+            if owner == schedule and name in ("minimum_rate", "end_rate") and value >= peak > 0:
+                raise ValueError(f"{name} {value:g} is not below train.learning_rate {peak:g}")
+        return options
 
 
 class EvaluateConfig(Section):

@@ -10,7 +10,7 @@ from bertcore.contracts.parameters import FitReport
 from bertcore.engine.choice import describe
 from bertcore.engine.preparation import data_names
 from bertcore.engine.prepared_run import PreparedRun
-from bertcore.engine.schedule import nothing_is_learned, warmup_steps
+from bertcore.engine.schedule import nothing_is_learned
 
 
 def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[str, str]:
@@ -44,9 +44,8 @@ def run_notes(prepared: PreparedRun, fit: FitReport) -> Iterator[str]:
     yield from prepared.notes
     yield from prepared.source.weights.notes
     yield from _fit_notes(fit)
-    options, total = prepared.config.train, prepared.data.total_steps
     peaks = [group.learning_rate for group in prepared.specification.groups]
-    note = nothing_is_learned(total, warmup_steps(total, options.warmup_ratio), options.schedule, peaks)
+    note = nothing_is_learned(prepared.data.total_steps, prepared.config.train, peaks)
     if note is not None:
         yield note
 

@@ -101,6 +101,8 @@ def changed_config(
     if any(setting.key == "backend" for setting in changes):
         # Another backend must not be asked for the device of the first.
         own = [setting for setting in own if setting.key != "run.device"]
+    if any(setting.key == "train.schedule" for setting in changes):
+        own = [setting for setting in own if not setting.key.startswith("train.schedule_options.")]
     before = config_values(resolve_run(own, registry).config)
     config = resolve_run(with_trackers([*own, *changes], trackers, registry), registry).config
     for key, value in config_values(config).items():

@@ -15,7 +15,7 @@ from bertcore.contracts.objective import Objective
 from bertcore.engine.checkpoint import Progress
 from bertcore.engine.interrupt import Interrupted, StopRequest
 from bertcore.engine.prediction import PredictionTiming
-from bertcore.engine.schedule import learning_rate_factor, warmup_steps
+from bertcore.engine.schedule import learning_rate_factor
 from bertcore.engine.stopwatch import Lap, Stopwatch
 from bertcore.engine.training_data import StepRows, TrainingData
 from bertcore.errors import TrainingError
@@ -124,7 +124,6 @@ class Trainer:
         self._plan = plan
         self._progress = progress
         self._host = host
-        self._warmup = warmup_steps(plan.data.total_steps, plan.options.warmup_ratio)
         self._unfetched: list[tuple[int, StepResult]] = []
         self._watch = Stopwatch(lambda: session.compile_seconds)
 
@@ -175,7 +174,7 @@ class Trainer:
         """One update; returns the rates that it was made with."""
         progress, plan = self._progress, self._plan
         # Skipped updates take no part in the schedule, as GradScaler's do not in transformers.
-        factor = learning_rate_factor(progress.updates, plan.data.total_steps, self._warmup, plan.options.schedule)
+        factor = learning_rate_factor(progress.updates, plan.data.total_steps, plan.options)
         rates = {group.name: group.learning_rate * factor for group in plan.specification.groups}
         objective = plan.specification.objective
         count = sum(objective.loss_count(plan.head, batch) for batch in rows.micro_batches)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -114,17 +114,21 @@ def test_config_show_names_every_origin(
     assert "run.seed = 42  # default" in lines
 
 
+def keys_of(node: dict[str, Any], schema: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Dotted keys of a JSON Schema with what it says of each; sections may stand in sections."""
+    assert node["additionalProperties"] is False
+    for name, entry in node.get("properties", {}).items():
+        if "$ref" in entry:
+            section = schema["$defs"][entry["$ref"].rpartition("/")[2]]
+            yield from keys_of(section, schema, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", entry
+
+
 def test_config_schema(bertcore_command: Command) -> None:
     schema = json.loads(bertcore_command("config", "schema", "--json").out)
     shown = json.loads(bertcore_command("config", "show", "--json").out)
-    keys: dict[str, dict[str, Any]] = {}
-    for name, entry in schema["properties"].items():
-        section = schema["$defs"][entry["$ref"].rpartition("/")[2]] if "$ref" in entry else None
-        if section is None:
-            keys[name] = entry
-            continue
-        assert section["additionalProperties"] is False
-        keys |= {f"{name}.{key}": value for key, value in section.get("properties", {}).items()}
+    keys = dict(keys_of(schema, schema))
     assert list(keys) == [row["key"] for row in shown]
     for row in shown:
         assert keys[row["key"]]["description"], row["key"]

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import bertcore
-from bertcore.engine.schedule import nothing_is_learned, warmup_steps
 from bertcore.formats.safetensors_file import read_safetensors
 
 pytest.importorskip("torch")
@@ -47,23 +46,6 @@ def test_a_run_that_learns_nothing_says_so_before_it_trains(
         assert log.index(words) < log.index("step 1/")
     elif changes.get("learning_rate") != 0.0:
         assert changed
-
-
-@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
-@pytest.mark.parametrize("ratio", [0.0, 0.1, 0.5, 1.0])
-@pytest.mark.parametrize("total", [1, 2, 3, 10])
-def test_no_rate_of_transformers_schedule_is_above_0_where_it_is_said(schedule: str, ratio: float, total: int) -> None:
-    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
-    warmup = warmup_steps(total, ratio)
-    name = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}[schedule]
-    scheduler = transformers.get_scheduler(name, optimizer, warmup, total)
-    rates = []
-    for _ in range(total):
-        rates.append(scheduler.get_last_lr()[0])
-        optimizer.step()
-        scheduler.step()
-    assert (nothing_is_learned(total, warmup, schedule, [1.0]) is not None) == (max(rates) == 0)  # type: ignore[arg-type]
 
 
 def test_no_file_of_a_run_names_the_host(
