@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from pydantic import Field
 
 from bertcore.config import (
     DataConfig,
+    ParameterRule,
     RunConfig,
     ScheduleOptions,
     Section,
@@ -124,6 +126,11 @@ def test_the_environment_is_the_process_by_default(monkeypatch):
         ("data.path=true", "true"),
         ("run.output=7 # the seventh", "7 # the seventh"),
         ('train.objective_options={alpha = 1, name = "x"}', {"alpha": 1, "name": "x"}),
+        ('train.objective_options={"alpha": 1, "name": "none"}', {"alpha": 1, "name": None}),
+        ("train.freeze=embeddings,layers.0-5", "embeddings,layers.0-5"),
+        # Rules as TOML and as JSON.
+        ('train.parameters=[{pattern = "head", factor = 2}]', ({"pattern": "head", "factor": 2.0},)),
+        ('train.parameters=[{"pattern": "head", "frozen": true}]', ({"pattern": "head", "frozen": True},)),
     ],
 )
 def test_values_are_read_as_the_key_wants_them(assignment, value):
@@ -299,10 +306,21 @@ OPTIONS = st.recursive(
 )
 
 
+RULES = st.builds(
+    lambda pattern, change: ParameterRule(pattern=re.escape(pattern), **change),
+    TEXT.filter(bool),
+    st.fixed_dictionaries({}, optional={"weight_decay": NUMBERS, "factor": NUMBERS})
+    | st.fixed_dictionaries({"learning_rate": NUMBERS})
+    | st.fixed_dictionaries({"frozen": st.booleans()}),
+)
+
+
 def values_for(model: type[Section]) -> st.SearchStrategy[Section]:
     """Any valid section: each key by its type, and the few that have bounds by these."""
     bounded = {
         "warmup_ratio": st.floats(0, 1),
+        "layer_decay": st.none() | st.floats(0.001, 1),
+        "parameters": st.lists(RULES, max_size=3).map(tuple),
         "dev_fraction": st.none() | st.floats(0.001, 0.999),
         "betas": st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)),
         "objective_options": st.dictionaries(TEXT, OPTIONS, max_size=3),

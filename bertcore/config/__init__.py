@@ -2,6 +2,8 @@
 
 ``sections``
     what may be set, as pydantic models
+``parameter_rules``
+    rules by which parameters get a learning rate and a decay
 ``resolution``
     from files, environment and command line to a checked configuration
 ``values``
@@ -10,6 +12,7 @@
 
 from __future__ import annotations
 
+from bertcore.config.parameter_rules import ParameterRule, words_of
 from bertcore.config.resolution import (
     ENVIRONMENT_PREFIX,
     ResolvedConfig,
@@ -48,6 +51,7 @@ __all__ = [
     "EvaluateConfig",
     "HeadConfig",
     "ModelConfig",
+    "ParameterRule",
     "ResolvedConfig",
     "RunConfig",
     "RunSection",
@@ -64,4 +68,5 @@ __all__ = [
     "key_descriptions",
     "known_keys",
     "resolve_config",
+    "words_of",
 ]

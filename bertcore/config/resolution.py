@@ -6,6 +6,7 @@ Defaults < TOML file (``-c``) < environment (``BERTCORE_TRAIN__EPOCHS=3``) < com
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import textwrap
 import tomllib
@@ -138,8 +139,10 @@ def resolve_config(settings: Sequence[Setting], model: type[RunConfig] = RunConf
             (text for name, text in reversed(origins.items()) if name == key or name.startswith(key + ".")), ""
         )
         shown = " ".join(repr(first["input"]).split())
+        # Of a table in a list, as train.parameters.0.factor, the entry is named; of a plain list only its key.
+        named = ".".join(location) if location[:-2] and ".".join(location[:-2]) in known else key
         raise ConfigError(
-            f"{key} = {textwrap.shorten(shown, 200)}: {first['msg'][0].lower()}{first['msg'][1:]}",
+            f"{named} = {textwrap.shorten(shown, 200)}: {first['msg'][0].lower()}{first['msg'][1:]}",
             f"bertcore config schema says what {key} may be",
             origin=Origin(origin) if origin else None,
             code="setting-wrong",
@@ -172,10 +175,20 @@ def _without_none(value: Any) -> Any:
 
 
 def _parse(text: str) -> Any:
-    """Reads a value as TOML does, and as a plain string where that is no TOML (paths, names)."""
+    """Reads a value as TOML or JSON does, and as a plain string where it is neither (paths, names)."""
     if text.lower() == NONE:
         return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
+        return _parse_json(text)
+
+
+def _parse_json(text: str) -> Any:
+    """Reads the lists and tables of JSON; what else JSON reads is TOML, too."""
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return _without_none(json.loads(text))
+    except ValueError:
         return text

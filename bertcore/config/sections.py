@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 
+from bertcore.config.parameter_rules import ParameterRule
+
 FILE_OPTIONS = ("path", "train", "dev", "test")
 """Data options that name files or folders; a task's own options of these names count, too."""
 
@@ -93,6 +95,16 @@ class TrainConfig(Section):
     learning_rate: float = Field(5e-5, ge=0, description="peak learning rate")
     head_learning_rate: float | None = Field(
         None, ge=0, description="peak learning rate of the head; default: learning_rate"
+    )
+    layer_decay: float | None = Field(
+        None, gt=0, le=1, description="factor of the learning rate from a layer to the one below it; the head has 1"
+    )
+    freeze: str | None = Field(
+        None, description="parts that are not trained: embeddings, layers.N, layers.A-B, encoder, pooler, head"
+    )
+    parameters: tuple[ParameterRule, ...] = Field(
+        (),
+        description="ordered rules: pattern, and learning_rate, factor, weight_decay or frozen; the first match counts",
     )
     schedule: Schedule = Field("linear", description="decay after the warm-up")
     schedule_options: ScheduleOptions = Field(

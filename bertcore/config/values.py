@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, 
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             yield from known_keys(annotation, f"{prefix}{name}.")
         else:
-            words = annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+            words = annotation.__name__ if isinstance(annotation, type) else re.sub(r"\b(\w+\.)+", "", str(annotation))
             yield f"{prefix}{name}", words
 
 
@@ -60,7 +61,7 @@ def _value(config: BaseModel, key: str) -> Any:
     value: Any = config
     for part in key.split("."):
         value = getattr(value, part)
-    return value
+    return tuple(rule.as_given() for rule in value) if key == "train.parameters" else value
 
 
 def _toml_value(value: Any) -> str:

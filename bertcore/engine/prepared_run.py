@@ -21,6 +21,7 @@ from bertcore.engine.compute_target import ComputeTarget, choose_target
 from bertcore.engine.given_rows import RowFiles
 from bertcore.engine.judgement import judged, labels_of, learned_baseline
 from bertcore.engine.launchers import refuse_launchers
+from bertcore.engine.parameter_groups import parameter_groups
 from bertcore.engine.preparation import find_model, find_task, open_data, open_encoder, reading_notes, settle_options
 from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.engine.training import training_specification
@@ -128,6 +129,9 @@ def prepare_run(
     head = _choose_head(task, dataset, config, source)
     # Fitting checks every name and shape before anything expensive is done; each seed fits anew, with its own seed.
     source.fit(head, seed=0, new_head=config.model.new_head)
+    table = source.family.parameter_table(source.config, head)
+    groups = parameter_groups(config.train, table, source.config.prefix, head)
+    specification = training_specification(config.train, groups, objective)
     encoder = open_encoder(task, source, head, config, noted.append)
     _require_splits(dataset, task)
     evaluated = dataset.split(task.evaluation_split)
@@ -141,7 +145,6 @@ def prepare_run(
     noted += [*encoder.tokenizer.notes, *reading_notes(dataset, *read)]
     training = _encode_training(encoder, training_split, dataset)
     data = _training_data(encoder, training_split, training, config)
-    specification = training_specification(config.train, source.config.prefix, objective, head)
     workload = Workload(
         training_lengths=data.lengths,
         prediction_lengths=evaluation.batch.lengths,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bertcore.config import RunConfig
+from bertcore.config import RunConfig, TrainConfig
 from bertcore.contracts.parameters import FitReport
 from bertcore.engine.choice import describe
+from bertcore.engine.parameter_groups import describe_groups
 from bertcore.engine.preparation import data_names
 from bertcore.engine.prepared_run import PreparedRun
 from bertcore.engine.schedule import nothing_is_learned
@@ -34,9 +35,20 @@ def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[s
         "data": f"{data_names(config.data)}: {', '.join(splits)}, at most {prepared.encoder.max_length} tokens",
         "training": f"{prepared.data.total_steps} steps of {train.batch_size * train.accumulation} examples, "
         f"learning rate {train.learning_rate:g}, seed {config.run.seed}",
+        **({"groups": _groups(prepared)} if _has_rules(train) else {}),
         **({"best by": describe(prepared.metric)} if train.metric is not None else {}),
         "output": str(folder),
     }
+
+
+def _has_rules(train: TrainConfig) -> bool:
+    return train.layer_decay is not None or train.freeze is not None or bool(train.parameters)
+
+
+def _groups(prepared: PreparedRun) -> str:
+    """A line for each, for rules are easily written wrong."""
+    table = prepared.source.family.parameter_table(prepared.source.config, prepared.head)
+    return "\n".join(describe_groups(prepared.specification.groups, table))
 
 
 def run_notes(prepared: PreparedRun, fit: FitReport) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -22,29 +21,17 @@ from bertcore.errors import TrainingError
 
 
 def training_specification(
-    options: TrainConfig, prefix: str, objective: Objective, head: Head
+    options: TrainConfig, groups: tuple[ParameterGroup, ...], objective: Objective
 ) -> TrainingSpecification:
-    """Sorts the parameters into groups: those with a rate of their own, encoder and head, with and without decay.
-
-    Biases and LayerNorm are spared from the decay, as in google-research/bert and transformers.
+    """What the optimizer of a session is told.
 
     Args:
         options: the configuration.
-        prefix: what stands before the encoder's canonical names.
+        groups: every parameter belongs to one.
         objective: what is minimized.
-        head: may give some of its parameters a learning rate of their own, without decay.
     """
-    encoder = f"^{re.escape(prefix)}"
-    head_rate = options.learning_rate if options.head_learning_rate is None else options.head_learning_rate
-    spared = r"(\.bias|[Nn]orm\.weight)$"
     return TrainingSpecification(
-        groups=(
-            ParameterGroup("encoder, no decay", f"{encoder}.*{spared}", options.learning_rate, 0.0),
-            ParameterGroup("encoder", encoder, options.learning_rate, options.weight_decay),
-            *(ParameterGroup(pattern, pattern, rate, 0.0) for pattern, rate in head.learning_rates.items()),
-            ParameterGroup("head, no decay", spared, head_rate, 0.0),
-            ParameterGroup("head", "", head_rate, options.weight_decay),
-        ),
+        groups=groups,
         betas=options.betas,
         eps=options.eps,
         clip_norm=options.clip_norm,

@@ -67,6 +67,10 @@ CONFIGURATION: dict[str, Kind] = {
     "parameter-unmatched": Kind(
         "No rule for groups of parameters matches a parameter of the model.", "End the rules with one that matches all."
     ),
+    "parameters-missing": Kind(
+        "A rule of `train.parameters` or `train.freeze` matches no parameter of the model, or none that is left.",
+        "Name the part as the remedy says.",
+    ),
     "setting-fixed": Kind(
         "A run that is resumed is given another value of a setting that shaped it.", "Leave it, or start a new run."
     ),

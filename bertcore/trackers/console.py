@@ -43,7 +43,8 @@ class ConsoleTracker:
         elif isinstance(event, RunStarted):
             width = max(map(len, event.header))
             for name, value in event.header.items():
-                self._print(f"{name:<{width}}  {value}")
+                for index, line in enumerate(value.splitlines() or [""]):
+                    self._print(f"{'' if index else name:<{width}}  {line}")
             if event.resumed_from:
                 self._print(f"going on from step {event.resumed_from}")
         elif isinstance(event, StepLogged):

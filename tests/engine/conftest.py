@@ -70,7 +70,7 @@ def loop_settings() -> dict[str, Any]:
 class Oracle:
     """Losses and final parameters of the same 20 steps by transformers and torch alone; only the order is ours."""
 
-    def __init__(self, model_folder: Path, data: Path) -> None:
+    def __init__(self, model_folder: Path, data: Path, rate_of: Callable[[str], float]) -> None:
         import torch
         import transformers
 
@@ -82,7 +82,8 @@ class Oracle:
         ).train()
         groups: dict[tuple[float, float], list[Any]] = {}
         for name, parameter in model.named_parameters():
-            rate = options.head_learning_rate if name.startswith("classifier.") else options.learning_rate
+            rate = rate_of(name)
+            parameter.requires_grad_(rate > 0)
             decay = 0.0 if name.endswith("bias") or "LayerNorm" in name else options.weight_decay
             groups.setdefault((rate, decay), []).append(parameter)
         optimizer = torch.optim.AdamW(
@@ -91,6 +92,7 @@ class Oracle:
         scheduler = transformers.get_linear_schedule_with_warmup(optimizer, 4, 20)
         lengths = [len(tokenizer(*pair)["input_ids"]) for pair in texts]
         self.losses: list[float] = []
+        self.norms: list[float] = []
         epoch = 0
         while len(self.losses) < 20:
             plan = plan_training(pytest.importorskip("numpy").array(lengths), 5, seed=7, epoch=epoch)
@@ -106,7 +108,8 @@ class Oracle:
                     loss = torch.nn.functional.cross_entropy(logits, target, reduction="sum") / total
                     loss.backward()
                     loss_of_step += loss.item()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+                norm = torch.nn.utils.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), 0.5)
+                self.norms.append(float(norm))
                 optimizer.step()
                 scheduler.step()
                 optimizer.zero_grad()
@@ -118,7 +121,37 @@ class Oracle:
 
 @pytest.fixture(scope="session")
 def oracle(tiny_with_head: Path, small_rte: Path) -> Oracle:
-    return Oracle(tiny_with_head, small_rte)
+    return Oracle(tiny_with_head, small_rte, lambda name: 1e-3 if name.startswith("classifier.") else 3e-4)
+
+
+RULES = {
+    "train.layer_decay": 0.5,
+    "train.freeze": "embeddings",
+    "train.parameters": [
+        {"pattern": r"attention\.self\.query", "factor": 0.25},
+        {"pattern": "word_embeddings", "learning_rate": 2e-4},
+    ],
+}
+
+
+@pytest.fixture(scope="session")
+def rule_settings() -> dict[str, Any]:
+    """Those of :func:`loop_settings` with rules that cut across each other, for :func:`oracle_of_rules`."""
+    return {**LOOP, **RULES}
+
+
+@pytest.fixture(scope="session")
+def oracle_of_rules(tiny_with_head: Path, small_rte: Path) -> Oracle:
+    """The loop with the rate of each parameter written by hand: the model has two layers and a pooler."""
+    from_above = {"classifier.": 1e-3, "bert.pooler.": 3e-4 * 0.5, "layer.1.": 3e-4 * 0.5**2, "layer.0.": 3e-4 * 0.5**3}
+
+    def rate_of(name: str) -> float:
+        if name == "bert.embeddings.word_embeddings.weight":
+            return 2e-4
+        rate = next((rate for part, rate in from_above.items() if part in name), 0.0)
+        return rate * 0.25 if ".query." in name else rate
+
+    return Oracle(tiny_with_head, small_rte, rate_of)
 
 
 def read_pairs(file: Path) -> tuple[list[tuple[str, str]], list[int]]:

@@ -48,6 +48,34 @@ def test_20_steps_equal_a_plain_transformers_loop(
         np.testing.assert_allclose(value, oracle.parameters[name], atol=2e-5, err_msg=name)
 
 
+def test_20_steps_with_rules_equal_a_plain_transformers_loop_across_a_stop(
+    tiny_with_head: Path,
+    small_rte: Path,
+    tmp_path: Path,
+    rule_settings: dict[str, Any],
+    oracle_of_rules: Any,
+    losses_of: LossesOf,
+    read_metrics: ReadMetrics,
+) -> None:
+    """Layer-wise decay, frozen embeddings and rules in front of them; the norm is that of what is trained."""
+    common = {"task": "rte", "backend": "torch", "model": tiny_with_head, "data": small_rte, "seed": 7}
+    whole = bertcore.run(**common, output=tmp_path / "whole", settings=rule_settings).folder
+    assert losses_of(whole) == pytest.approx(oracle_of_rules.losses, rel=1e-4)
+    norms = [entry["gradient_norm"] for entry in read_metrics(whole) if entry["kind"] == "train"]
+    assert norms == pytest.approx(oracle_of_rules.norms, rel=1e-3)
+    parameters = read_safetensors(whole / "checkpoint" / "model" / "model.safetensors")
+    for name, value in parameters.items():
+        np.testing.assert_allclose(value, oracle_of_rules.parameters[name], atol=2e-5, err_msg=name)
+        if "embeddings." in name and "word_embeddings" not in name:  # frozen in both
+            assert np.array_equal(value, oracle_of_rules.parameters[name]), name
+
+    part = bertcore.run(**common, output=tmp_path / "part", settings={**rule_settings, "train.stop_after": 9}).folder
+    resume(part, settings={"train.stop_after": None})
+    for file in ("model.safetensors", "optimizer.safetensors"):
+        one, other = (next((folder / "checkpoint").rglob(file)).read_bytes() for folder in (whole, part))
+        assert one == other, file
+
+
 # Stopping and going on
 
 WITH_DROPOUT = {
