@@ -125,7 +125,7 @@ def no_such_parameters(key: str, text: str, parts: ModelParts) -> ConfigError:
         near = nearest_name(text, [*parts.words(), *parts.part_of])
     known = ", ".join(word for word in parts.words() if not word.startswith("layers."))
     return ConfigError(
-        f"{key}: {text!r} matches no parameter of the model, which has {_layers_in_words(parts.layers)}",
+        f"{text!r} of {key} matches no parameter of the model, which has {_layers_in_words(parts.layers)}",
         f"did you mean {near!r}?" if near is not None else f"it has {known}",
         code="parameters-missing",
     )

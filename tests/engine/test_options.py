@@ -164,6 +164,22 @@ def test_rates_of_the_groups_are_logged(train: Train) -> None:
     assert logged == [{"encoder, no decay": 3e-4, "encoder": 3e-4, "head, no decay": 1e-2, "head": 1e-2}] * 6
 
 
+def test_groups_are_shown_where_rules_change_them(train: Train) -> None:
+    def header_of(events: list[Event]) -> Any:
+        return next(event for event in events if isinstance(event, RunStarted)).header
+
+    _, events = train("plain", max_steps=1, head_learning_rate=1e-2)
+    assert "groups" not in header_of(events)
+    rules = [{"pattern": "bias$", "factor": 2, "weight_decay": 0.5}]
+    _, events = train("rules", max_steps=1, layer_decay=0.5, freeze="embeddings, layers.0", parameters=rules)
+    lines = header_of(events)["groups"].splitlines()
+    # Layers of 128 and 512: the rates are 3e-4 x 0.5 ^ 2 of the last one, and twice 3e-4 x 0.5 ^ 3.
+    weights, biases = 4 * 128 * 128 + 2 * 128 * 512 + 2 * 128, 7 * 128 + 512
+    assert lines[1] == f"layers.1: 8 tensors, {weights:,} parameters, rate 7.5e-05, decay 0.01"
+    assert f"bias$, layers.0: 8 tensors, {biases:,} parameters, rate 7.5e-05, decay 0" in lines
+    assert lines[-1].startswith("frozen: 12 tensors, ")
+
+
 def test_decay_spares_biases_and_layer_norm(train: Train) -> None:
     with_decay, _ = train("with", weight_decay=0.5, max_steps=2, warmup_ratio=0.0, dropout=False)
     without, _ = train("without", weight_decay=0.0, max_steps=2, warmup_ratio=0.0, dropout=False)

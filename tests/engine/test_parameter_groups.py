@@ -243,12 +243,16 @@ def matches(pattern: str, name: str) -> bool:
 @pytest.mark.parametrize(
     ("options", "cause", "remedy"),
     [
-        ({"freeze": "layers.0-50"}, "train.freeze: 'layers.0-50' matches no", "'layers.0-2'"),
+        ({"freeze": "layers.0-50"}, "'layers.0-50' of train.freeze matches no", "'layers.0-2'"),
         ({"freeze": "layers.3"}, "the layers 0 to 2", "'layers."),
-        ({"freeze": "embeddings, embedings"}, "train.freeze: 'embedings'", "'embeddings'"),
-        ({"freeze": ""}, "train.freeze: ''", "embeddings"),
-        ({"parameters": [{"pattern": "pooler"}, {"pattern": "hed"}]}, "train.parameters[1]: 'hed'", "'head'"),
-        ({"parameters": [{"pattern": r"bert\.encoder\.layr\.0"}]}, "train.parameters[0]", "'bert.encoder.layer.0."),
+        ({"freeze": "embeddings, embedings"}, "'embedings' of train.freeze", "'embeddings'"),
+        ({"freeze": ""}, "'' of train.freeze", "embeddings"),
+        ({"parameters": [{"pattern": "pooler"}, {"pattern": "hed"}]}, "'hed' of train.parameters[1]", "'head'"),
+        (
+            {"parameters": [{"pattern": r"bert\.encoder\.layr\.0"}]},
+            "of train.parameters[0] matches no",
+            "'bert.encoder.layer.0.",
+        ),
         ({"parameters": [{"pattern": "."}, {"pattern": "head"}]}, "train.parameters[1] changes nothing", "in front"),
         ({"parameters": [{"pattern": "encoder"}], "freeze": "pooler"}, "train.freeze changes nothing", "in front"),
     ],
@@ -264,7 +268,7 @@ def test_a_rule_that_matches_nothing_is_refused_with_the_nearest_name(
 
 
 def test_what_the_model_does_not_have_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'pooler' matches no parameter") as caught:
+    with pytest.raises(ConfigError, match=r"'pooler' of train\.freeze matches no parameter") as caught:
         groups_of(model_of("electra"), freeze="pooler")
     assert caught.value.remedy == "it has embeddings, head, encoder"
 
