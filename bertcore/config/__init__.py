@@ -12,7 +12,8 @@
 
 from __future__ import annotations
 
-from bertcore.config.parameter_rules import ParameterRule, words_of
+from bertcore.config.comma_lists import joined, words_of
+from bertcore.config.parameter_rules import ParameterRule
 from bertcore.config.resolution import (
     ENVIRONMENT_PREFIX,
     ResolvedConfig,
@@ -65,6 +66,7 @@ __all__ = [
     "config_values",
     "flatten",
     "gather_settings",
+    "joined",
     "key_descriptions",
     "known_keys",
     "resolve_config",

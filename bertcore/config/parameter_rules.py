@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bertcore.config.comma_lists import words_of
+
 PART = re.compile(r"embeddings|encoder|pooler|head|layers\.\d+(-\d+)?")
 """A part of a model, in a word: what ``train.freeze`` lists and what a rule may name instead of a pattern."""
 
@@ -54,8 +56,3 @@ class ParameterRule(BaseModel):
     def as_given(self) -> dict[str, Any]:
         """The entries that are no defaults, as TOML and JSON hold them."""
         return self.model_dump(exclude_defaults=True)
-
-
-def words_of(text: str) -> tuple[str, ...]:
-    """The words of a list with commas."""
-    return tuple(word.strip() for word in text.split(","))

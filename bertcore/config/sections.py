@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 
+from bertcore.config.comma_lists import joined
 from bertcore.config.parameter_rules import ParameterRule
 
 FILE_OPTIONS = ("path", "train", "dev", "test")
@@ -100,7 +101,9 @@ class TrainConfig(Section):
         None, gt=0, le=1, description="factor of the learning rate from a layer to the one below it; the head has 1"
     )
     freeze: str | None = Field(
-        None, description="parts that are not trained: embeddings, layers.N, layers.A-B, encoder, pooler, head"
+        None,
+        description="parts that are not trained: embeddings, layers.N, layers.A-B, encoder, pooler, head, or names of "
+        "modules as transformers has them",
     )
     parameters: tuple[ParameterRule, ...] = Field(
         (),
@@ -132,6 +135,11 @@ class TrainConfig(Section):
         None, ge=1, description="stop with a checkpoint after so many steps; the schedule stays as it is"
     )
     log_steps: int = Field(10, ge=1, description="steps between logged losses")
+
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _join_freeze(cls, value: object) -> object:
+        return joined(value)
 
     @field_validator("betas")
     @classmethod

@@ -50,13 +50,18 @@ class ModelParts:
         """Names of the parameters of a part: ``embeddings``, ``layers.3``, ``layers.0-5``, ``encoder``, ...
 
         Args:
-            word: the part; ``encoder`` is all that is no head.
+            word: the part; ``encoder`` is all that is no head. Or a module's name in transformers, as
+                ``bert.encoder.layer.0``, for all that is in it.
             key: of the configuration, for the message.
 
         Raises:
             ConfigError: the model has no such part, or not all of it.
         """
         wanted = set(self._parts_in(word))
+        if not wanted and word:
+            below = frozenset(name for name in self.part_of if f"{name}.".startswith(f"{word}."))
+            if below:
+                return below
         if not wanted or not wanted <= set(self.part_of.values()):
             raise no_such_parameters(key, word, self)
         return frozenset(name for name, part in self.part_of.items() if part in wanted)

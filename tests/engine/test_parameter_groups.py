@@ -237,6 +237,19 @@ def matches(pattern: str, name: str) -> bool:
     return any(name.startswith(words[word]) for word in pattern.split(","))
 
 
+@pytest.mark.parametrize("word", ["bert.embeddings", "bert.encoder.layer.1", "bert.pooler.dense.bias"])
+def test_modules_are_frozen_by_their_names_in_transformers(word: str) -> None:
+    members = members_of(groups_of(BERT, freeze=word), BERT[0])
+    frozen = {name for name, group in members.items() if group.learning_rate == 0.0}
+    assert frozen == {name for name in BERT[0] if name == word or name.startswith(f"{word}.")} != set()
+
+
+def test_parts_may_be_given_as_a_list() -> None:
+    expected = groups_of(BERT, freeze="embeddings,layers.0")
+    assert groups_of(BERT, freeze=["embeddings", "layers.0"]) == expected
+    assert groups_of(BERT, freeze='["embeddings", "layers.0"]') == expected, "as --set has it"
+
+
 # What matches nothing
 
 

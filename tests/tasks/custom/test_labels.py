@@ -199,6 +199,8 @@ def test_marks_can_be_named_or_switched_off(classification: Task, regression: Ta
     said = named.split("train").notes
     assert Counter(note.rpartition(": ")[0].rpartition("because")[0] for note in said).total() == 2
     assert "data.ignore_labels names it" in said[0]
+    for listed in (["?", "unsure"], '["?", "unsure"]'):  # of Python, and as --set has it
+        assert opened(classification, train=train, ignore_labels=listed).labels == named.labels
     assert opened(classification, train=train, ignore_labels=None).labels == ("-", "?", "a", "b", "unsure")
     numbers = table(tmp_path / "numbers.csv", ["0.5", "-", "-1", "nan"])
     assert labels_of(opened(regression, dev=numbers, ignore_labels="-,nan"), "dev") == [0.5, -1.0]

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from bertcore.config import joined
 from bertcore.data.table_files import Table
 from bertcore.errors import DataError, Origin
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from bertcore_tasks.label_texts import AUTO
 from bertcore_tasks.own_files import OwnFilesConfig
@@ -48,6 +49,11 @@ class TableConfig(OwnFilesConfig):
         description="labels, between commas, that stand for no label; default: '-', and '-1' where a test file has no "
         "other; 'none': none",
     )
+
+    @field_validator("ignore_labels", mode="before")
+    @classmethod
+    def _join_ignore_labels(cls, value: object) -> object:
+        return joined(value)
 
 
 @dataclass(frozen=True)
