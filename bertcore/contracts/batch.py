@@ -7,14 +7,15 @@ MindSpore packs them into a few static shapes. :meth:`Batch.padded` is the usual
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-Per = Literal["row", "token", "label"]
-"""What one value of a column belongs to: a row, a token of a row, or a label position of a row."""
+Per = str
+"""What one value belongs to: ``row``, ``token`` (of a row), ``label`` (a label position of a row), ``group`` (rows that
+belong together), or an axis of :attr:`Batch.ragged` by its name, as ``span``.
+"""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Column:
     """One named column of a batch.
 
     Attributes:
-        values: ``[rows, ...]``, ``[tokens, ...]`` or ``[label positions, ...]``, as ``per`` says.
+        values: ``[rows, ...]``, ``[tokens, ...]``, ``[label positions, ...]``, ``[groups, ...]``, or of a ragged axis
+            as many as it has, as ``per`` says.
         per: what one value belongs to.
         ignore: a value that takes no part in the loss and is not counted, or None.
     """
@@ -51,6 +53,11 @@ class PaddedBatch:
 class Batch:
     """Some rows of an encoded split, or the whole of it.
 
+    With three questions of two, three and two choices, each choice a row::
+
+        groups        0 0 | 1 1 1 | 2 2         a group is one question: its rows stay together in every plan
+        labels          1     0       1         a column per group
+
     Attributes:
         offsets: int64 ``[rows + 1]``; row i holds the tokens ``offsets[i]:offsets[i + 1]``.
         input_ids: int32 ``[tokens]``.
@@ -61,6 +68,10 @@ class Batch:
             None where the head reads no label positions.
         label_positions: int32 ``[label positions]``; the token of its row that carries the label (the first piece of a
             word). ``[CLS]``, ``[SEP]`` and continuations of a word are absent.
+        groups: int64 ``[rows]``; the group of each row, numbered from 0 without a gap; None where each row stands for
+            itself.
+        ragged: further axes, of which a row has any number of values, by name: int64 ``[rows + 1]``; row i has those at
+            ``offsets[i]:offsets[i + 1]``.
     """
 
     offsets: NDArray[np.int64]
@@ -70,6 +81,8 @@ class Batch:
     columns: Mapping[str, Column] = field(default_factory=dict)
     label_offsets: NDArray[np.int64] | None = None
     label_positions: NDArray[np.int32] | None = None
+    groups: NDArray[np.int64] | None = None
+    ragged: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -79,15 +92,36 @@ class Batch:
         """Tokens in each row, int64 ``[rows]``."""
         return np.diff(self.offsets)
 
+    @property
+    def unit_lengths(self) -> NDArray[np.int64]:
+        """Tokens of each unit of a plan, int64 ``[groups]``, or ``[rows]`` where there are no groups."""
+        if self.groups is None:
+            return self.lengths
+        return np.bincount(self.groups, weights=self.lengths).astype(np.int64)
+
+    def select_units(self, units: Sequence[int] | NDArray[np.int64]) -> Batch:
+        """Returns the rows of whole groups, or the given rows where there are no groups; see :attr:`unit_lengths`."""
+        if self.groups is None:
+            return self.select(units)
+        by_group = np.argsort(self.groups, kind="stable")
+        places, _ = _ranges(_starts(np.bincount(self.groups)), np.asarray(units, dtype=np.int64))
+        return self.select(by_group[places])
+
     def select(self, rows: Sequence[int] | NDArray[np.int64]) -> Batch:
-        """Returns the given rows, in the given order, as a batch of their own."""
+        """Returns the given rows, in the given order, as a batch of their own.
+
+        Groups are numbered anew, in the order in which the rows name them; one that is not chosen whole stays a group.
+        """
         chosen = np.asarray(rows, dtype=np.int64)
         tokens, offsets = _ranges(self.offsets, chosen)
-        labels: NDArray[np.int64] | None = None
-        label_offsets: NDArray[np.int64] | None = None
+        index: dict[str, NDArray[np.int64]] = {"row": chosen, "token": tokens}
+        label_offsets, groups, ragged = None, None, {}
         if self.label_offsets is not None:
-            labels, label_offsets = _ranges(self.label_offsets, chosen)
-        index = {"row": chosen, "token": tokens, "label": labels}
+            index["label"], label_offsets = _ranges(self.label_offsets, chosen)
+        if self.groups is not None:
+            index["group"], groups = _renumbered(self.groups[chosen])
+        for axis, of_axis in self.ragged.items():
+            index[axis], ragged[axis] = _ranges(of_axis, chosen)
         return Batch(
             offsets=offsets,
             input_ids=self.input_ids[tokens],
@@ -98,21 +132,14 @@ class Batch:
                 for name, column in self.columns.items()
             },
             label_offsets=label_offsets,
-            label_positions=None if self.label_positions is None else self.label_positions[labels],
+            label_positions=None if self.label_positions is None else self.label_positions[index["label"]],
+            groups=groups,
+            ragged=ragged,
         )
 
     def without(self, *names: str) -> Batch:
         """Returns the same rows without the named columns (a test split has no labels to hand to a backend)."""
-        kept = {name: column for name, column in self.columns.items() if name not in names}
-        return Batch(
-            self.offsets,
-            self.input_ids,
-            self.token_type_ids,
-            self.example_index,
-            kept,
-            self.label_offsets,
-            self.label_positions,
-        )
+        return replace(self, columns={name: column for name, column in self.columns.items() if name not in names})
 
     def padded(self, rows: int, length: int, pad_token_id: int = 0) -> PaddedBatch:
         """Returns the tokens in the static shape ``[rows, length]``; rows beyond ``len(self)`` are all padding.
@@ -137,6 +164,7 @@ def from_rows(
     columns: Mapping[str, Column] | None = None,
     example_index: Sequence[int] | None = None,
     label_positions: Sequence[Sequence[int]] | None = None,
+    groups: Sequence[int] | None = None,
 ) -> Batch:
     """Builds a batch from one list of tokens per row.
 
@@ -146,6 +174,7 @@ def from_rows(
         columns: further columns, already flat.
         example_index: the example of each row; by default row i comes from example i.
         label_positions: for each row, the tokens that carry a label.
+        groups: the group of each row.
     """
     positions = None if label_positions is None else _flat(label_positions)
     return Batch(
@@ -156,13 +185,29 @@ def from_rows(
         columns=dict(columns or {}),
         label_offsets=None if label_positions is None else _offsets(label_positions),
         label_positions=positions,
+        groups=None if groups is None else np.asarray(groups, dtype=np.int64),
     )
 
 
 def _offsets(rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    return _starts(np.array([len(row) for row in rows], dtype=np.int64))
+
+
+def _starts(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each of neighbours of these sizes begins, and where the last one ends."""
+    offsets = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=offsets[1:])
     return offsets
+
+
+def _renumbered(groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The groups in the order of their first rows, and for each row the place of its group among them."""
+    #     groups of the rows 7 7 2 2 7    ->    groups 7 2,    rows 0 0 1 1 0
+    names, first, of_rows = np.unique(groups, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return names[order], places[of_rows]
 
 
 def _flat(rows: Sequence[Sequence[int]]) -> NDArray[np.int32]:
@@ -176,8 +221,7 @@ def _ranges(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> tuple[NDArra
     # One arange over the result, to which each row adds how far its values lie from there: no loop over rows, of which
     # a split has as many as it has examples.
     lengths = offsets[rows + 1] - offsets[rows]
-    new_offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=new_offsets[1:])
+    new_offsets = _starts(lengths)
     indices: NDArray[np.int64] = np.arange(new_offsets[-1], dtype=np.int64)
     indices += np.repeat(offsets[rows] - new_offsets[:-1], lengths)
     return indices, new_offsets

@@ -79,6 +79,9 @@ def _to_tensors(encoding: Encoding) -> dict[str, np.ndarray[Any, Any]]:
     if batch.label_offsets is not None and batch.label_positions is not None:
         tensors["label_offsets"] = batch.label_offsets
         tensors["label_positions"] = batch.label_positions
+    if batch.groups is not None:
+        tensors["groups"] = batch.groups
+    tensors |= {f"ragged:{axis}": offsets for axis, offsets in batch.ragged.items()}
     for name, column in batch.columns.items():
         ignore = "" if column.ignore is None else repr(column.ignore)
         tensors[f"column:{name}:{column.per}:{ignore}"] = column.values
@@ -90,7 +93,7 @@ def _from_tensors(tensors: dict[str, np.ndarray[Any, Any]]) -> Encoding:
     for key, values in tensors.items():
         if key.startswith("column:"):
             _, name, per, ignore = key.split(":")
-            columns[name] = Column(values, per, float(ignore) if ignore else None)  # type: ignore[arg-type]
+            columns[name] = Column(values, per, float(ignore) if ignore else None)
     batch = Batch(
         tensors["offsets"],
         tensors["input_ids"],
@@ -99,6 +102,8 @@ def _from_tensors(tensors: dict[str, np.ndarray[Any, Any]]) -> Encoding:
         columns,
         tensors.get("label_offsets"),
         tensors.get("label_positions"),
+        tensors.get("groups"),
+        {key.removeprefix("ragged:"): offsets for key, offsets in tensors.items() if key.startswith("ragged:")},
     )
     # safetensors has no checksum, and a file that was cut short on a full disk may still be one.
     if batch.offsets[-1] != len(batch.input_ids):

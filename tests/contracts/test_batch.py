@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -134,3 +134,62 @@ def test_padded_fills_up_with_padding_and_masks_it(rows, extra_rows, extra_token
 def test_padded_refuses_what_does_not_fit(height, length):
     with pytest.raises(ValueError, match=f"2 rows of up to 3 tokens do not fit {height} x {length}"):
         from_rows([[1, 2, 3], [4]], [[0, 0, 0], [0]]).padded(height, length)
+
+
+@st.composite
+def some_questions(draw: st.DrawFn) -> list[list[list[int]]]:
+    """Some questions, of each its choices, of each its tokens."""
+    choice = st.lists(st.integers(0, 99), min_size=1, max_size=5)
+    return draw(st.lists(st.lists(choice, min_size=1, max_size=4), max_size=5))
+
+
+def batch_of(questions: list[list[list[int]]]) -> Batch:
+    rows = list(chain(*questions))
+    groups = [number for number, choices in enumerate(questions) for _ in choices]
+    sizes = Column(np.array([len(choices) for choices in questions], dtype=np.int32), "group")
+    return from_rows(rows, [[0] * len(row) for row in rows], {"sizes": sizes}, groups, groups=groups)
+
+
+def rows_of(batch: Batch) -> list[list[int]]:
+    return [part.tolist() for part in np.split(batch.input_ids, batch.offsets[1:-1])] if len(batch) else []
+
+
+@given(questions=some_questions(), data=st.data())
+def test_select_units_keeps_the_rows_of_a_group_together(questions, data):
+    chosen = data.draw(st.permutations(range(len(questions))))[: data.draw(st.integers(0, len(questions)))]
+    batch, expected = batch_of(questions).select_units(chosen), [questions[unit] for unit in chosen]
+    assert rows_of(batch) == list(chain(*expected))
+    assert batch.groups.tolist() == [number for number, choices in enumerate(expected) for _ in choices]
+    assert batch.columns["sizes"].values.tolist() == [len(choices) for choices in expected]
+    assert batch.unit_lengths.tolist() == [sum(map(len, choices)) for choices in expected]
+
+
+@given(questions=some_questions(), data=st.data())
+def test_select_carries_groups_to_rows_in_any_order(questions, data):
+    """Backends sort rows by length, whichever group they belong to."""
+    whole = batch_of(questions)
+    order = data.draw(st.permutations(range(len(whole))))
+    batch = whole.select(order)
+    assert rows_of(batch) == [rows_of(whole)[row] for row in order]
+    of_rows = batch.columns["sizes"].values[batch.groups] if len(batch) else np.zeros(0)
+    assert of_rows.tolist() == [len(questions[whole.groups[row]]) for row in order]
+    assert batch.groups.tolist() == [sorted(set(batch.groups)).index(group) for group in batch.groups]
+
+
+def test_units_are_rows_where_there_are_no_groups():
+    batch = from_rows([[1, 2], [3]], [[0, 0], [0]])
+    assert batch.unit_lengths.tolist() == [2, 1]
+    assert batch.select_units([1]).input_ids.tolist() == [3]
+
+
+@given(
+    spans=st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=4), max_size=5), data=st.data()
+)
+def test_select_takes_a_ragged_axis_along(spans, data):
+    offsets = np.cumsum([0, *map(len, spans)])
+    column = Column(np.array(list(chain(*spans)), dtype=np.int32).reshape(-1, 2), "span")
+    batch = replace(from_rows([[7]] * len(spans), [[0]] * len(spans), {"spans": column}), ragged={"span": offsets})
+    chosen = data.draw(st.lists(st.integers(0, len(spans) - 1), max_size=8)) if spans else []
+    part = batch.select(chosen)
+    assert part.columns["spans"].values.tolist() == [list(span) for row in chosen for span in spans[row]]
+    assert np.diff(part.ragged["span"]).tolist() == [len(spans[row]) for row in chosen]
