@@ -182,7 +182,8 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 
 _MODULES = ("api", "errors", "testing")
 
-__all__ = sorted([*_HOMES, *_MODULES, "__version__"])
+# A star import would put the open of Python's builtins out of reach; bertcore.open stays.
+__all__ = sorted({*_HOMES, *_MODULES, "__version__"} - {"open"})
 
 
 def home_of(name: str) -> str | None:
@@ -201,4 +202,4 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that this fu
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+    return sorted({*__all__, *_HOMES, *(name for name in globals() if name.startswith("__"))})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import tomllib
 from importlib import import_module
@@ -29,7 +30,7 @@ def imports(tree: ast.AST) -> list[tuple[str, list[str]]]:
     ]
 
 
-@pytest.mark.parametrize("name", [name for name in bertcore.__all__ if name != "__version__"])
+@pytest.mark.parametrize("name", [name for name in dir(bertcore) if not name.startswith("__")])
 def test_every_public_name_is_there(name: str) -> None:
     home = bertcore.home_of(name)
     expected = import_module(f"bertcore.{name}") if home is None else getattr(import_module(home), name)
@@ -40,7 +41,7 @@ def test_a_type_checker_sees_the_same_names_as_python() -> None:
     tree = ast.parse((ROOT / "bertcore" / "__init__.py").read_text(encoding="utf-8"))
     block = next(node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     typed = {(module, name) for module, names in imports(block) for name in names}
-    assert typed == {(home, name) for name in bertcore.__all__ if (home := bertcore.home_of(name)) is not None}
+    assert typed == {(home, name) for name in dir(bertcore) if (home := bertcore.home_of(name)) is not None}
 
 
 @pytest.mark.parametrize("file", EXAMPLE, ids=lambda file: file.name)
@@ -71,3 +72,10 @@ def test_all_distributions_are_of_one_version() -> None:
 def project(file: Path) -> dict[str, Any]:
     found: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))["project"]
     return found
+
+
+def test_a_star_import_leaves_the_builtins_as_they_are():
+    names: dict[str, object] = {}
+    exec("from bertcore import *", names)
+    assert names["run"] is bertcore.run
+    assert not {*names} - {"__builtins__"} & {*dir(builtins)}
