@@ -30,8 +30,8 @@ Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 
 Outputs = dict[str, NDArray[np.generic]]
-"""Name of an output to its values in row order: ``[rows, ...]``, ``[tokens, ...]`` or ``[label positions, ...]``, as
-the head declares. ``loss`` is float32 ``[rows]``, each row's part of the loss sum."""
+"""Name of an output to its values in row order: ``[rows, ...]``, ``[tokens, ...]``, ``[label positions, ...]`` or
+``[pairs, ...]``, as the head declares. ``loss`` is float32 ``[rows]``, each row's part of the loss sum."""
 
 
 @dataclass(frozen=True)

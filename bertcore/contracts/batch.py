@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Per = str
-"""What one value belongs to: ``row``, ``token`` (of a row), ``label`` (a label position of a row), ``group`` (rows that
-belong together), or an axis of :attr:`Batch.ragged` by its name, as ``span``.
+"""What one value belongs to: ``row``, ``token`` (of a row), ``label`` (a label position of a row), ``pair`` (a label
+position of a row and one not in front of it, see :attr:`Batch.pair_offsets`), ``group`` (rows that belong together), or
+an axis of :attr:`Batch.ragged` by its name, as ``span``.
 """
 
 
@@ -23,8 +24,8 @@ class Column:
     """One named column of a batch.
 
     Attributes:
-        values: ``[rows, ...]``, ``[tokens, ...]``, ``[label positions, ...]``, ``[groups, ...]``, or of a ragged axis
-            as many as it has, as ``per`` says.
+        values: ``[rows, ...]``, ``[tokens, ...]``, ``[label positions, ...]``, ``[pairs, ...]``, ``[groups, ...]``, or
+            of a ragged axis as many as it has, as ``per`` says.
         per: what one value belongs to.
         ignore: a value that takes no part in the loss and is not counted, or None.
     """
@@ -99,6 +100,22 @@ class Batch:
             return self.lengths
         return np.bincount(self.groups, weights=self.lengths).astype(np.int64)
 
+    @property
+    def pair_offsets(self) -> NDArray[np.int64]:
+        """Where the pairs of each row begin, int64 ``[rows + 1]``; a row of n label positions has n (n + 1) / 2.
+
+        ::
+
+            label positions    0 1 2        pairs (start, end)    0-0 0-1 0-2 1-1 1-2 2-2
+
+        Raises:
+            ValueError: there are no label positions.
+        """
+        if self.label_offsets is None:
+            raise ValueError("a batch without label positions has no pairs of them")
+        counts = np.diff(self.label_offsets)
+        return _starts(counts * (counts + 1) // 2)
+
     def select_units(self, units: Sequence[int] | NDArray[np.int64]) -> Batch:
         """Returns the rows of whole groups, or the given rows where there are no groups; see :attr:`unit_lengths`."""
         if self.groups is None:
@@ -118,6 +135,8 @@ class Batch:
         label_offsets, groups, ragged = None, None, {}
         if self.label_offsets is not None:
             index["label"], label_offsets = _ranges(self.label_offsets, chosen)
+        if any(column.per == "pair" for column in self.columns.values()):
+            index["pair"], _ = _ranges(self.pair_offsets, chosen)
         if self.groups is not None:
             index["group"], groups = _renumbered(self.groups[chosen])
         for axis, of_axis in self.ragged.items():

@@ -193,3 +193,22 @@ def test_select_takes_a_ragged_axis_along(spans, data):
     part = batch.select(chosen)
     assert part.columns["spans"].values.tolist() == [list(span) for row in chosen for span in spans[row]]
     assert np.diff(part.ragged["span"]).tolist() == [len(spans[row]) for row in chosen]
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=5), st.data())
+def test_pairs_are_two_label_positions_of_a_row(counts: list[int], data: st.DataObject) -> None:
+    """Start and end, the end not in front of the start, all of one start together; they go where their row goes."""
+    rows = data.draw(st.lists(st.integers(0, len(counts) - 1)))
+    pairs = [[(row, i, j) for i in range(count) for j in range(i, count)] for row, count in enumerate(counts)]
+    values = np.array(list(chain(*pairs)), dtype=np.int64).reshape(-1, 3)
+    tokens = [[0] * count for count in counts]
+    batch = from_rows(tokens, tokens, {"of pairs": Column(values, "pair")}, label_positions=tokens)
+    assert batch.pair_offsets.tolist() == [0, *np.cumsum([len(of_row) for of_row in pairs])]
+    chosen = batch.select(rows)
+    expected = list(chain(*(pairs[row] for row in rows)))
+    assert list(map(tuple, chosen.columns["of pairs"].values.tolist())) == expected
+
+
+def test_a_batch_without_label_positions_has_no_pairs() -> None:
+    with pytest.raises(ValueError, match="without label positions"):
+        from_rows([[1]], [[0]]).pair_offsets  # noqa: B018

@@ -99,13 +99,24 @@ class PackedRows:
         return sums.astype(np.float32)
 
     def collect(self, values: NDArray[np.generic], per: Per) -> list[NDArray[np.generic]]:
-        """Returns what belongs to each row, from ``[rows, ...]`` or ``[tokens, ...]`` of the shape."""
+        """Returns what belongs to each row, from ``[rows, ...]`` or ``[tokens, ...]`` of the shape.
+
+        Of pairs it is ``[tokens, length, ...]``: the position of the start, and that of the end within its bin.
+        """
         if per == "row":
             return np.split(values[: len(self.indices)], len(self.indices))
         if per == "token":
             return np.split(values[self.token_positions], self.batch.offsets[1:-1])
         assert self.batch.label_offsets is not None
+        if per == "pair":
+            return [self._pairs(values, row) for row in range(len(self.indices))]
         return np.split(values[self.label_positions], self.batch.label_offsets[1:-1])
+
+    def _pairs(self, values: NDArray[np.generic], row: int) -> NDArray[np.generic]:
+        assert self.batch.label_offsets is not None
+        positions = self.label_positions[self.batch.label_offsets[row] : self.batch.label_offsets[row + 1]]
+        starts, ends = np.triu_indices(len(positions))
+        return values[positions[starts], positions[ends] % self.shape.length]
 
 
 def pack(batch: Batch, shapes: Sequence[Shape]) -> list[PackedRows]:

@@ -15,7 +15,7 @@ a time, a *bucket*. Nothing outside the encoder sees this order. Of the rows a (
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -105,6 +105,7 @@ class HeadBatch:
         label_tokens: int64 ``[label positions]``; the token of the batch at each label position, or None.
         label_rows: int64 ``[label positions]``; the row of each label position, or None.
         label_lengths: int64 ``[rows]``, label positions of each row, on the host; or None.
+        ragged_rows: name of a further axis to the row of each of its values, int64.
     """
 
     columns: Mapping[str, Tensor]
@@ -113,6 +114,7 @@ class HeadBatch:
     label_tokens: Tensor | None
     label_rows: Tensor | None
     label_lengths: NDArray[np.int64] | None
+    ragged_rows: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -183,6 +185,10 @@ def head_batch(batch: Batch, device: torch.device) -> HeadBatch:
         label_tokens=label_tokens,
         label_rows=label_rows,
         label_lengths=label_lengths,
+        ragged_rows={
+            axis: _tensor(np.repeat(np.arange(len(batch)), np.diff(offsets)), device)
+            for axis, offsets in batch.ragged.items()
+        },
     )
 
 
