@@ -86,6 +86,7 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.implementations import Implementation as Implementation
     from bertcore.contracts.objective import HeadLoss as HeadLoss
     from bertcore.contracts.objective import Objective as Objective
+    from bertcore.contracts.objective import Pass as Pass
     from bertcore.contracts.parameters import Parameters as Parameters
     from bertcore.contracts.parameters import ParameterSpec as ParameterSpec
     from bertcore.contracts.parameters import SkipRule as SkipRule
@@ -154,7 +155,7 @@ _NAMES = {
     "bertcore.contracts.family": "ModelFamily",
     "bertcore.contracts.head": "Head",
     "bertcore.contracts.implementations": "Implementation",
-    "bertcore.contracts.objective": "HeadLoss Objective",
+    "bertcore.contracts.objective": "HeadLoss Objective Pass",
     "bertcore.contracts.parameters": "ParameterSpec Parameters SkipRule",
     "bertcore.contracts.record_format": "Feature FeatureRecord RecordFormat",
     "bertcore.contracts.tagging": "Span",

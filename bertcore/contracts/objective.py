@@ -1,7 +1,16 @@
 """Objectives: frozen descriptions of what a training step minimizes.
 
-The default is the head's own loss. An objective that needs a second forward pass (R-Drop, FGM, distillation) is a
-description of its own, with an :class:`~bertcore.contracts.implementations.Implementation` for each backend.
+The head's own loss is taken over one pass of the model or over several, which is all that R-Drop and adversarial
+training need:
+
+    one pass    HeadLoss()
+    R-Drop      HeadLoss((Pass(0), Pass(1)), agreement=4.0)
+    FGM         HeadLoss((Pass(0), Pass(1, perturbed=1.0)))
+    PGD         HeadLoss((Pass(0), Pass(1, 0.3, weight=0), Pass(2, 0.3, weight=0), Pass(3, 0.3)), radius=1.0)
+    both        HeadLoss((Pass(0), Pass(1), Pass(2, perturbed=1.0)), agreement=4.0)
+
+An objective that minimizes anything else is a description of its own, with an
+:class:`~bertcore.contracts.implementations.Implementation` for each backend.
 """
 
 from __future__ import annotations
@@ -14,11 +23,32 @@ from bertcore.contracts.head import Head
 
 
 @dataclass(frozen=True)
+class Pass:
+    """One pass of the model over the rows of a step.
+
+    Attributes:
+        dropout: which masks; passes of the same number have the same ones.
+        perturbed: how far the word embeddings are moved before it, along their gradient in the pass before; 0 leaves
+            them as the model has them, and the pass is *clean*.
+        weight: factor of the head's loss; 0 of a perturbed pass that only shows the way to the next one.
+    """
+
+    dropout: int = 0
+    perturbed: float = 0.0
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class Objective:
     """Base of all objectives; a subclass is a frozen dataclass whose fields are its options (all with defaults)."""
 
     kind: ClassVar[str] = "objective"
     name: ClassVar[str]
+
+    @property
+    def perturbed_passes(self) -> tuple[Pass, ...]:
+        """Passes that follow one another after the objective's own, with the head's loss."""
+        return ()
 
     def loss_count(self, head: Head, batch: Batch) -> float:
         """Number of things that the loss of a batch sums over; by default the head's own count."""
@@ -27,6 +57,50 @@ class Objective:
 
 @dataclass(frozen=True)
 class HeadLoss(Objective):
-    """The head's own loss, one forward pass."""
+    """The head's own loss, over one pass or several: the sum of ``weight`` times the loss of each.
+
+    **Agreement** is that of R-Drop (Liang et al. 2021, arXiv 2106.14448, its loss with its alpha): for two clean
+    passes with outputs P and Q, ``agreement * (KL(P || Q) + KL(Q || P)) / 2`` is added; for more of them, the mean over
+    all pairs. What KL is of other outputs than a softmax, the heads' code says (``divergence``).
+
+    **A perturbed pass** (FGM: Miyato et al. 2017, arXiv 1605.07725; PGD: Madry et al. 2018, arXiv 1706.06083) moves the
+    word embeddings as bert4torch's ``FGM`` and ``PGD`` do: the whole table, so that equal tokens are moved alike, by
+    ``perturbed * g / |g|``, g being the gradient of the pass before (of all clean ones together) with respect to the
+    table and ``|g|`` its norm over all rows. It starts where the pass before it stood. The papers move each row of the
+    batch for itself.
+
+    The rows are those of the whole step: one whose micro-batches are joined is the same step. (bert4torch perturbs each
+    micro-batch, along the gradient that has been added up until then; without accumulation this is the same.)
+
+    Attributes:
+        passes: the clean ones first.
+        agreement: weight of the symmetric divergence between the outputs of the clean passes.
+        radius: the embeddings are moved no further than this in all, by the norm over the whole table; None for as far
+            as the passes go. PGD projects so.
+
+    Raises:
+        ValueError: the first pass is not clean, a clean one stands behind a perturbed one, or there are not two that
+            could agree.
+    """
+
+    passes: tuple[Pass, ...] = (Pass(),)
+    agreement: float = 0.0
+    radius: float | None = None
 
     name: ClassVar[str] = "head_loss"
+
+    def __post_init__(self) -> None:
+        if not self.clean_passes or self.passes[: len(self.clean_passes)] != self.clean_passes:
+            raise ValueError("clean passes come first, and there is one at least")
+        if self.agreement and len(self.clean_passes) < 2:
+            raise ValueError("one clean pass has none to agree with")
+
+    @property
+    def clean_passes(self) -> tuple[Pass, ...]:
+        """Those at the embeddings as the model has them; their gradient is one."""
+        return tuple(one for one in self.passes if not one.perturbed)
+
+    @property
+    def perturbed_passes(self) -> tuple[Pass, ...]:
+        """Those at moved embeddings, one after the other."""
+        return tuple(one for one in self.passes if one.perturbed)

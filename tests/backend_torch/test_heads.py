@@ -11,11 +11,16 @@ import torch
 from bertcore_torch.devices import KINDS
 from bertcore_torch.encoder import PackedModel
 from bertcore_torch.heads import HeadModule
+from bertcore_torch.rows import head_batch
+from head_outputs import CORE, random_logits
 
 from bertcore.contracts.batch import Batch, Column
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.errors import ModelError
 from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.plugins.registry import Registry
+from bertcore.testing.backend_suite.samples import CONFIG, rows_of
+from bertcore.testing.heads import reference_of
 
 
 def with_columns(batch: Batch, **columns: Column) -> Batch:
@@ -110,3 +115,26 @@ def test_a_head_that_needs_a_pooler_is_refused_where_there_is_none() -> None:
     with pytest.raises(ModelError, match="reads a pooler, and models of the family roberta have none") as caught:
         PackedModel(config, KINDS["cpu"], Pooled())
     assert "\n" not in caught.value.cause
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+@pytest.mark.parametrize("head", list(CORE.values()), ids=list(CORE))
+def test_divergence_of_outputs_from_others(head: Any, temperature: float) -> None:
+    """Each row's part equals the reference, is nothing between equals, and has a gradient towards both."""
+    batch, generator = rows_of(head), np.random.default_rng(8)
+    first, second = random_logits(head, batch, generator), random_logits(head, batch, generator)
+    expected = reference_of(head).divergence(head, batch, first, second, temperature)
+    code: HeadModule = Registry().code_of("torch", head)(CONFIG, head)
+    outputs, towards = (
+        {name: torch.tensor(value, dtype=torch.float32, requires_grad=True) for name, value in values.items()}
+        for values in (first, second)
+    )
+    columns = head_batch(batch, torch.device("cpu"))
+    found = code.divergence(outputs, towards, columns, temperature)
+    assert found.dtype == torch.float32
+    rows = found if code.loss_per == "row" else torch.zeros(len(batch)).index_add(0, columns.label_rows, found)
+    np.testing.assert_allclose(rows.detach().numpy(), expected, rtol=1e-4, atol=1e-6)
+    assert expected.max() > 0.1
+    assert not code.divergence(outputs, outputs, columns, temperature).any()
+    found.sum().backward()
+    assert all(value.grad.any() for value in (*outputs.values(), *towards.values()))

@@ -352,6 +352,20 @@ def test_squared_error_equals_torch():
     assert_loss_equals_torch(reference.squared_error(*arguments), gradient, expected, predictions)
 
 
+@pytest.mark.parametrize("kind", ["softmax", "binary"])
+def test_divergences_equal_torch(kind):
+    generator = np.random.default_rng(6)
+    logits, towards = (torch.from_numpy(generator.normal(0, 2, (5, 3))).requires_grad_() for _ in range(2))
+    distribution = torch.distributions.Categorical if kind == "softmax" else torch.distributions.Bernoulli
+    expected = torch.distributions.kl_divergence(distribution(logits=towards), distribution(logits=logits)).sum()
+    expected.backward()
+    arguments = (logits.detach().numpy(), towards.detach().numpy())
+    assert getattr(reference, f"{kind}_divergence")(*arguments) == pytest.approx(expected.item(), rel=1e-12)
+    gradients = getattr(reference, f"{kind}_divergence_gradient")(*arguments)
+    for gradient, leaf in zip(gradients, (logits, towards), strict=True):
+        np.testing.assert_allclose(gradient, leaf.grad.numpy(), rtol=1e-10, atol=1e-14)
+
+
 @pytest.mark.parametrize(
     "loss", [reference.softmax_cross_entropy, reference.binary_cross_entropy, reference.squared_error]
 )

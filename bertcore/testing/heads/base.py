@@ -46,6 +46,20 @@ class HeadReference(ABC, Generic[HeadT]):
     def gradients(self, head: HeadT, model: ReferenceModel, batch: Batch) -> dict[str, Array]:
         """The gradient of the loss sum with respect to every parameter that it depends on."""
 
+    def divergence(
+        self, head: HeadT, batch: Batch, outputs: Mapping[str, Array], towards: Mapping[str, Array], temperature: float
+    ) -> Array:
+        """Each row's part of the sum of KL(towards || outputs), ``[rows]``; 0 where the loss of a label is ignored.
+
+        Args:
+            head: the description.
+            batch: rows with labels.
+            outputs: as :meth:`outputs` gives them.
+            towards: outputs of the same names and shapes.
+            temperature: both logits are divided by it.
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def perfect_outputs(self, head: HeadT, batch: Batch) -> Outputs:
         """The outputs of a model that is always right and sure, for a batch with labels."""

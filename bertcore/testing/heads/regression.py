@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -40,6 +40,17 @@ class RegressionReference(RowReference[Regression]):
         self, head: Regression, model: ReferenceModel, batch: Batch, logits: Sequence[Array]
     ) -> dict[str, Array]:
         return {"logits": np.stack(logits)}
+
+    def divergence(  # noqa: D102
+        self,
+        head: Regression,
+        batch: Batch,
+        outputs: Mapping[str, Array],
+        towards: Mapping[str, Array],
+        temperature: float,
+    ) -> Array:
+        differences: Array = (outputs["logits"] - towards["logits"])[:, 0] / temperature
+        return differences**2
 
     def perfect_outputs(self, head: Regression, batch: Batch) -> Outputs:  # noqa: D102
         return {"logits": batch.columns["labels"].values.astype(np.float32)[:, None]}

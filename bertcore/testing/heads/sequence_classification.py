@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,10 @@ from bertcore.testing.reference import (
     ReferenceModel,
     binary_cross_entropy,
     binary_cross_entropy_gradient,
+    binary_divergence,
     softmax_cross_entropy,
     softmax_cross_entropy_gradient,
+    softmax_divergence,
 )
 
 LABELS = ("red", "green", "blue")
@@ -62,6 +64,21 @@ class SequenceClassificationReference(RowReference[SequenceClassification]):
         self, head: SequenceClassification, model: ReferenceModel, batch: Batch, logits: Sequence[Array]
     ) -> dict[str, Array]:
         return {"logits": np.stack(logits)}
+
+    def divergence(  # noqa: D102
+        self,
+        head: SequenceClassification,
+        batch: Batch,
+        outputs: Mapping[str, Array],
+        towards: Mapping[str, Array],
+        temperature: float,
+    ) -> Array:
+        column = batch.columns["labels"]
+        pairs = list(zip(outputs["logits"] / temperature, towards["logits"] / temperature, strict=True))
+        if head.multi_label:
+            return np.array([binary_divergence(*pair) / len(head.labels) for pair in pairs])
+        kept = column.values != column.ignore
+        return np.array([softmax_divergence(*pair) if one else 0.0 for pair, one in zip(pairs, kept, strict=True)])
 
     def perfect_outputs(self, head: SequenceClassification, batch: Batch) -> Outputs:  # noqa: D102
         labels = batch.columns["labels"].values

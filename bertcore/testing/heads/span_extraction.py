@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from bertcore.testing.reference import (
     ReferenceModel,
     softmax_cross_entropy,
     softmax_cross_entropy_gradient,
+    softmax_divergence,
 )
 
 POSITIONS = ("start_positions", "end_positions")
@@ -54,6 +55,22 @@ class SpanExtractionReference(RowReference[SpanExtraction]):
     ) -> dict[str, Array]:
         start_logits, end_logits = np.concatenate(logits).T
         return {"start_logits": start_logits, "end_logits": end_logits}
+
+    def divergence(  # noqa: D102
+        self,
+        head: SpanExtraction,
+        batch: Batch,
+        outputs: Mapping[str, Array],
+        towards: Mapping[str, Array],
+        temperature: float,
+    ) -> Array:
+        total = np.zeros(len(batch))
+        for row in range(len(batch)):
+            tokens = slice(batch.offsets[row], batch.offsets[row + 1])
+            for name in ("start_logits", "end_logits"):
+                pair = (outputs[name][tokens] / temperature, towards[name][tokens] / temperature)
+                total[row] += softmax_divergence(*pair) / 2
+        return total
 
     def perfect_outputs(self, head: SpanExtraction, batch: Batch) -> Outputs:  # noqa: D102
         outputs: Outputs = {}

@@ -19,6 +19,7 @@ from bertcore.testing.reference import (
     ReferenceModel,
     softmax_cross_entropy,
     softmax_cross_entropy_gradient,
+    softmax_divergence,
 )
 
 IGNORED = -100
@@ -81,6 +82,21 @@ class TokenClassificationReference(RowReference[TokenClassification]):
         emissions = [of_row[_row_labels(batch, row)[0]] for row, of_row in enumerate(logits)]
         tags = [_best_tags(head, model, of_row) for of_row in emissions]
         return {"logits": np.concatenate(emissions), "tags": np.concatenate(tags)}
+
+    def divergence(  # noqa: D102
+        self,
+        head: TokenClassification,
+        batch: Batch,
+        outputs: Mapping[str, Array],
+        towards: Mapping[str, Array],
+        temperature: float,
+    ) -> Array:
+        assert batch.label_offsets is not None
+        pairs = zip(outputs["logits"] / temperature, towards["logits"] / temperature, strict=True)
+        kept = batch.columns["labels"].values != IGNORED
+        of_labels = np.array([softmax_divergence(*pair) for pair in pairs]) * kept
+        ranges = zip(batch.label_offsets, batch.label_offsets[1:], strict=False)
+        return np.array([of_labels[start:stop].sum() for start, stop in ranges])
 
     def perfect_outputs(self, head: TokenClassification, batch: Batch) -> Outputs:  # noqa: D102
         labels = batch.columns["labels"].values

@@ -85,6 +85,55 @@ def squared_error_gradient(predictions: ArrayLike, labels: ArrayLike) -> Array:
     return 2 * (predictions - labels)
 
 
+def softmax_divergence(logits: ArrayLike, towards: ArrayLike) -> float:
+    """`sum_i KL(q_i || p_i) = sum_i sum_c q_ic log(q_ic / p_ic)`, with `p = softmax(logits)`, `q = softmax(towards)`.
+
+    Args:
+        logits: [..., classes].
+        towards: of the same shape.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    logits, towards = _same_shape(logits, towards)
+    p, q = softmax(logits), softmax(towards)
+    return float((q * (np.log(q) - np.log(p))).sum())
+
+
+def softmax_divergence_gradient(logits: ArrayLike, towards: ArrayLike) -> tuple[Array, Array]:
+    """`p - q`, and `q_c (log(q_c / p_c) - KL(q || p))`: with respect to the logits, and to what they move towards."""
+    logits, towards = _same_shape(logits, towards)
+    p, q = softmax(logits), softmax(towards)
+    ratio = np.log(q) - np.log(p)
+    return p - q, q * (ratio - (q * ratio).sum(axis=-1, keepdims=True))
+
+
+def binary_divergence(logits: ArrayLike, towards: ArrayLike) -> float:
+    """`sum KL(q || p) = sum [q log(q / p) + (1 - q) log((1 - q) / (1 - p))]`, with `p = s(logits)`, `q = s(towards)`.
+
+    Args:
+        logits: of any shape.
+        towards: of the same shape.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    logits, towards = _same_shape(logits, towards)
+    return softmax_divergence(_yes_and_no(logits), _yes_and_no(towards))
+
+
+def binary_divergence_gradient(logits: ArrayLike, towards: ArrayLike) -> tuple[Array, Array]:
+    """`p - q`, and `q (1 - q) (towards - logits)`: with respect to the logits, and to what they move towards."""
+    logits, towards = _same_shape(logits, towards)
+    gradients = softmax_divergence_gradient(_yes_and_no(logits), _yes_and_no(towards))
+    return gradients[0][..., 0], gradients[1][..., 0]
+
+
+def _yes_and_no(logits: Array) -> Array:
+    """The same probabilities as a softmax over two classes."""
+    return np.stack([logits, np.zeros_like(logits)], axis=-1)
+
+
 def _same_shape(predictions: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]:
     """Both in float64: [n, 1] against [n] would broadcast to [n, n] unnoticed."""
     predictions, labels = np.asarray(predictions, dtype=np.float64), np.asarray(labels, dtype=np.float64)

@@ -10,6 +10,9 @@ A head is a cell with
 - ``empty_output(name)`` (host): an output of a batch without rows;
 - ``losses(outputs, batch)`` (graph): float32 ``[rows]`` or ``[tokens]`` of the static shape, as ``loss_per`` says,
   zero where nothing is to be learned; their sum is the loss;
+- ``divergence(outputs, towards, batch, temperature)`` (graph): float32, shaped as the losses and zero where they are;
+  how far outputs are from others of the same names, KL(towards || outputs), with logits divided by the temperature.
+  Needed where passes agree (R-Drop), and nowhere else;
 - ``dropout_per``, of the class: whose hidden states it drops, see :class:`bertcore_mindspore.dropout.DropoutPlan`.
 
 Logits and losses are float32 in every precision.
@@ -32,6 +35,7 @@ from bertcore.numerics.randomness import HEAD, HEAD_DENSE
 from bertcore_mindspore import activation, crf
 from bertcore_mindspore.activation import LogSoftmax, WideTanh
 from bertcore_mindspore.devices import DeviceKind
+from bertcore_mindspore.divergence import BernoulliDivergence, SoftmaxDivergence
 from bertcore_mindspore.dropout import Dropout, DropoutPlan
 from bertcore_mindspore.encoder import Inputs, Names
 from bertcore_mindspore.linear import Linear
@@ -96,6 +100,7 @@ class SequenceClassificationHead(_RowHead):
         self.absolute = ops.Abs()
         self.relu = ops.ReLU()
         self.mean = ops.ReduceMean()
+        self.label_divergence = BernoulliDivergence(device) if head.multi_label else SoftmaxDivergence(device)
 
     def columns(self, rows: PackedRows) -> dict[str, NDArray[np.generic]]:
         """``targets``: float32 ``[rows, labels]``."""
@@ -117,6 +122,15 @@ class SequenceClassificationHead(_RowHead):
             return self.cast(self.mean(entropies, -1), mindspore.float32) * batch["row_weights"]
         return self.cast(-self.sum(targets * self.log_softmax(logits), -1), mindspore.float32)
 
+    def divergence(
+        self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: Inputs, temperature: float
+    ) -> Tensor:
+        """That of each row: of a softmax, or the mean over a sigmoid for each label."""
+        divergences = self.label_divergence(outputs["logits"], towards["logits"], temperature)
+        if self.multi_label:
+            return self.mean(divergences, -1) * batch["row_weights"]
+        return divergences * self.sum(batch["targets"], -1)  # all of which are zero where the label is ignored
+
 
 class RegressionHead(_RowHead):
     """Squared error."""
@@ -130,6 +144,13 @@ class RegressionHead(_RowHead):
     def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
         """Loss of each row."""
         difference = self.sum(outputs["logits"], -1) - batch["targets"]
+        return difference * difference * batch["row_weights"]
+
+    def divergence(
+        self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: Inputs, temperature: float
+    ) -> Tensor:
+        """The squared difference of each row, of both divided by the temperature."""
+        difference = self.sum(outputs["logits"] - towards["logits"], -1) / temperature
         return difference * difference * batch["row_weights"]
 
 
@@ -154,6 +175,7 @@ class TokenClassificationHead(nn.Cell):
             self.loss_per = "row"
             self.crf = crf.ConditionalRandomField(head, parameters, device)
         self.log_softmax = LogSoftmax()
+        self.softmax_divergence = SoftmaxDivergence(device)
         self.argmax = ops.Argmax(-1, mindspore.int32)
         self.cast = ops.Cast()
         self.sum = ops.ReduceSum()
@@ -189,6 +211,15 @@ class TokenClassificationHead(nn.Cell):
         losses = -self.sum(targets * self.log_softmax(self.cast(outputs["logits"], self.wide)), -1)
         return self.cast(losses, mindspore.float32)
 
+    def divergence(
+        self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: Inputs, temperature: float
+    ) -> Tensor:
+        """That of the softmax of each token with a label, or with a conditional random field the sum of each row."""
+        divergences = self.softmax_divergence(outputs["logits"], towards["logits"], temperature)
+        if self.has_crf:
+            return self.crf.row_sums(divergences, batch)
+        return divergences * self.sum(batch["targets"], -1)
+
 
 class SpanExtractionHead(nn.Cell):
     """Cross entropy of start and end over the tokens of a row, and their mean."""
@@ -206,6 +237,7 @@ class SpanExtractionHead(nn.Cell):
         self.wide = getattr(mindspore, device.wide_dtype)
         self.qa_outputs = Linear(parameters["qa_outputs.weight"], parameters["qa_outputs.bias"])
         self.log_softmax = LogSoftmax()
+        self.softmax_divergence = SoftmaxDivergence(device)
         self.gather = ops.Gather()
         self.cast = ops.Cast()
         self.sum = ops.ReduceSum()
@@ -245,11 +277,26 @@ class SpanExtractionHead(nn.Cell):
         end = self._cross_entropy(outputs["end_logits"], batch["end_targets"], batch)
         return (start + end) * 0.5
 
+    def divergence(
+        self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: Inputs, temperature: float
+    ) -> Tensor:
+        """The mean of that of start and end over the tokens of each row."""
+        total = batch["row_weights"] * 0.0
+        for name in ("start", "end"):
+            logits, others = outputs[f"{name}_logits"], towards[f"{name}_logits"]
+            divergences = self.softmax_divergence(self._by_row(logits, batch), self._by_row(others, batch), temperature)
+            total = total + divergences * self.sum(batch[f"{name}_targets"], -1)
+        return total * 0.5
+
     def _cross_entropy(self, logits: Tensor, targets: Tensor, batch: Inputs) -> Tensor:
-        rows = self.gather(logits, batch["row_tokens"], 0).reshape(targets.shape)
-        scores = self.cast(rows + batch["row_blocked"] * -1e9, self.wide)
+        scores = self.cast(self._by_row(logits, batch), self.wide)
         losses = -self.sum(self.cast(targets, self.wide) * self.log_softmax(scores), -1)
         return self.cast(losses, mindspore.float32)
+
+    def _by_row(self, logits: Tensor, batch: Inputs) -> Tensor:
+        """Logits ``[rows, length]``, very low behind a row."""
+        blocked = batch["row_blocked"]
+        return self.gather(logits, batch["row_tokens"], 0).reshape(blocked.shape) + blocked * -1e9
 
 
 def _one_hot(labels: NDArray[np.generic], size: int, ignore: float | None) -> NDArray[np.float32]:

@@ -50,6 +50,12 @@ class Forward(nn.Cell):
         """Returns the head's loss sum of these outputs, a float32 scalar."""
         return self.sum(self.head.losses(outputs, batch))
 
+    def divergence_sum(
+        self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: Inputs, temperature: float = 1.0
+    ) -> Tensor:
+        """Returns the sum of the head's KL(towards || outputs), a float32 scalar."""
+        return self.sum(self.head.divergence(outputs, towards, batch, temperature))
+
 
 class HeadLossObjective(nn.Cell):
     """The head's own loss, one forward pass."""

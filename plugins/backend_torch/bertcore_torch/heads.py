@@ -8,12 +8,16 @@ The code of a head for this backend is a class like those below: a torch module 
 - ``outputs(hidden, batch, dropout)``: the outputs that the head declares, in the order of the batch;
 - ``losses(outputs, batch)``: float32, one loss for each row, or for each label position where ``loss_per`` says
   ``label``; zero where the label is ignored. Their sum is what is minimized, divided once by the counts of the step.
+- ``divergence(outputs, towards, batch, temperature=1.0)``: float32, shaped as the losses and zero where they are; how
+  far outputs are from others of the same names, KL(towards || outputs), with logits divided by the temperature. Needed
+  where passes agree (R-Drop), and nowhere else.
 
 Logits and losses are float32 in every precision.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -26,6 +30,7 @@ from bertcore.numerics import randomness
 from torch import Tensor, nn
 
 from bertcore_torch.crf import ConditionalRandomField, Sequences
+from bertcore_torch.divergence import bernoulli_divergence, softmax_divergence
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.linear import Linear
 from bertcore_torch.rows import HeadBatch
@@ -53,6 +58,12 @@ class HeadModule(nn.Module):
         """Returns the loss of each row or label position, float32."""
         raise NotImplementedError
 
+    def divergence(
+        self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: HeadBatch, temperature: float = 1.0
+    ) -> Tensor:
+        """Returns KL(towards || outputs) of each row or label position, float32."""
+        raise NotImplementedError
+
     def loss_sum(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
         """Returns the sum of all losses, a float32 scalar."""
         return self.losses(outputs, batch).sum()
@@ -60,10 +71,7 @@ class HeadModule(nn.Module):
     def row_losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
         """Returns each row's part of the loss sum, float32 ``[rows]``."""
         losses = self.losses(outputs, batch)
-        if self.loss_per == "row":
-            return losses
-        assert batch.label_rows is not None
-        return losses.new_zeros(len(batch)).index_add(0, batch.label_rows, losses)
+        return losses if self.loss_per == "row" else _row_sums(losses, batch)
 
 
 def refuse_pooler_of_others(config: BertConfig, head: HeadModule) -> None:
@@ -144,6 +152,16 @@ class SequenceClassificationHead(_RowHead):
         losses = F.binary_cross_entropy_with_logits(outputs["logits"], labels, reduction="none")
         return _without(losses, labels, ignore).mean(dim=1)
 
+    def divergence(
+        self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: HeadBatch, temperature: float = 1.0
+    ) -> Tensor:
+        """Gives that of each row: of a softmax, or the mean over a sigmoid for each label."""
+        labels, ignore = batch.columns[self.label_column], batch.ignore.get(self.label_column)
+        logits = (outputs["logits"], towards["logits"])
+        if not self.multi_label:
+            return _without(softmax_divergence(*logits, temperature), labels, ignore)
+        return _without(bernoulli_divergence(*logits, temperature), labels, ignore).mean(dim=1)
+
 
 class RegressionHead(_RowHead):
     """:class:`bertcore.heads.Regression`: squared error."""
@@ -153,6 +171,13 @@ class RegressionHead(_RowHead):
         labels = batch.columns[self.label_column].float()
         losses = (outputs["logits"].squeeze(1) - labels).square()
         return _without(losses, labels, batch.ignore.get(self.label_column))
+
+    def divergence(
+        self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: HeadBatch, temperature: float = 1.0
+    ) -> Tensor:
+        """Gives the squared difference of each row, of both divided by the temperature."""
+        squares = ((outputs["logits"] - towards["logits"]).squeeze(1) / temperature).square()
+        return _without(squares, batch.columns[self.label_column], batch.ignore.get(self.label_column))
 
 
 class TokenClassificationHead(_ClassifierHead):
@@ -186,6 +211,14 @@ class TokenClassificationHead(_ClassifierHead):
         kept = None if ignore is None else labels != ignore
         return self.crf.losses(outputs["logits"], labels, _sequences(batch, kept))
 
+    def divergence(
+        self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: HeadBatch, temperature: float = 1.0
+    ) -> Tensor:
+        """Gives that of the softmax at each label position, or with a CRF the sum of them in each row."""
+        labels, ignore = batch.columns[self.label_column], batch.ignore.get(self.label_column)
+        divergences = _without(softmax_divergence(outputs["logits"], towards["logits"], temperature), labels, ignore)
+        return divergences if self.crf is None else _row_sums(divergences, batch)
+
 
 class SpanExtractionHead(HeadModule):
     """:class:`bertcore.heads.SpanExtraction`: cross entropies of start and end over the tokens of a row."""
@@ -203,18 +236,33 @@ class SpanExtractionHead(HeadModule):
 
     def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
         """Gives one loss for each row."""
+        start, end = (
+            _cross_entropy(logits, batch.columns[column], batch.ignore.get(column))
+            for column, (logits,) in self._by_row(batch, outputs)
+        )
+        return (start + end) / 2
+
+    def divergence(
+        self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: HeadBatch, temperature: float = 1.0
+    ) -> Tensor:
+        """Gives the mean of that of start and end over the tokens of each row."""
+        start, end = (
+            _without(softmax_divergence(*logits, temperature), batch.columns[column], batch.ignore.get(column))
+            for column, logits in self._by_row(batch, outputs, towards)
+        )
+        return (start + end) / 2
+
+    def _by_row(self, batch: HeadBatch, *outputs: dict[str, Tensor]) -> Iterator[tuple[str, list[Tensor]]]:
+        """Of start and of end: the column of the gold, and the logits ``[rows, longest]``, very low behind a row."""
         columns = np.arange(int(batch.lengths.max(initial=0)))
         inside = columns < batch.lengths[:, None]
         starts = np.cumsum(batch.lengths) - batch.lengths
-        device = outputs["start_logits"].device
+        device = outputs[0]["start_logits"].device
         token = torch.from_numpy(np.where(inside, starts[:, None] + columns, 0)).to(device)
         outside = torch.from_numpy(~inside).to(device)
-        total = torch.zeros(len(batch), device=device)
         for name in ("start", "end"):
-            by_row = outputs[f"{name}_logits"][token].masked_fill(outside, float("-inf"))
-            column = f"{name}_positions"
-            total = total + _cross_entropy(by_row, batch.columns[column], batch.ignore.get(column)) / 2
-        return total
+            # Not minus infinity, whose difference from itself, in a divergence, is no number.
+            yield f"{name}_positions", [one[f"{name}_logits"][token].masked_fill(outside, -1e9) for one in outputs]
 
 
 def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
@@ -226,6 +274,12 @@ def _sequences(batch: HeadBatch, kept: Tensor | None = None) -> Sequences:
     assert batch.label_lengths is not None
     assert batch.label_rows is not None
     return Sequences(batch.label_lengths, batch.label_rows, kept)
+
+
+def _row_sums(of_labels: Tensor, batch: HeadBatch) -> Tensor:
+    """Adds up what belongs to the label positions of each row."""
+    assert batch.label_rows is not None
+    return of_labels.new_zeros(len(batch)).index_add(0, batch.label_rows, of_labels)
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor, ignore: float | None) -> Tensor:

@@ -63,6 +63,12 @@ class Forward:
         """Returns the head's loss sum of these outputs, a float32 scalar."""
         return self._model.head.loss_sum(outputs, self._on_device(batch)[1])
 
+    def divergence_sum(
+        self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: Batch, temperature: float = 1.0
+    ) -> Tensor:
+        """Returns the sum of the head's KL(towards || outputs), a float32 scalar."""
+        return self._model.head.divergence(outputs, towards, self._on_device(batch)[1], temperature).sum()
+
     def row_losses(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
         """Returns each row's part of the head's loss sum, float32 ``[rows]``."""
         return self._model.head.row_losses(outputs, self._on_device(batch)[1])

@@ -38,6 +38,8 @@ class ConditionalRandomField(nn.Cell):
         self.row_losses = _WithGradient(losses)
         self.best_tags = decode
         self.gather = ops.Gather()
+        self.sum = ops.ReduceSum()
+        self.segment_sum = ops.UnsortedSegmentSum()
 
     def losses(self, logits: Tensor, batch: Inputs) -> Tensor:
         """Returns the loss of each row, float32 ``[rows]``, from ``[tokens, tags]``."""
@@ -52,6 +54,13 @@ class ConditionalRandomField(nn.Cell):
         scores = (self.transitions, self.start, self.end)
         of_leaves = self.best_tags(emissions, scores, batch["leaf_rows"], batch["position_marks"], batch["blocked"])
         return self.gather(of_leaves, batch["token_leaves"], 0)
+
+    def row_sums(self, of_tokens: Tensor, batch: Inputs) -> Tensor:
+        """Adds up ``[tokens]`` over the label positions of each row that are in its sequence, float32 ``[rows]``."""
+        in_sequence = self.sum(batch["sequence_marks"][:2], 0)
+        of_leaves = self.gather(of_tokens, batch["leaf_tokens"], 0) * in_sequence
+        rows = batch["row_weights"].shape[0]
+        return self.segment_sum(of_leaves, batch["leaf_rows"], rows + 1)[:rows]
 
 
 class _WithGradient(nn.Cell):
