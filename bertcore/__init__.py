@@ -117,6 +117,7 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.errors import UsageError as UsageError
     from bertcore.files.writing import atomic_folder as atomic_folder
     from bertcore.files.writing import atomic_write as atomic_write
+    from bertcore.heads import GlobalPointer as GlobalPointer
     from bertcore.heads import Regression as Regression
     from bertcore.heads import SequenceClassification as SequenceClassification
     from bertcore.heads import SpanExtraction as SpanExtraction
@@ -168,7 +169,7 @@ _NAMES = {
         "TrainingError UsageError"
     ),
     "bertcore.files.writing": "atomic_folder atomic_write",
-    "bertcore.heads": "Regression SequenceClassification SpanExtraction TokenClassification",
+    "bertcore.heads": "GlobalPointer Regression SequenceClassification SpanExtraction TokenClassification",
     "bertcore.plugins.discovery": "installed_plugins",
     "bertcore.plugins.hookspecs": "hookimpl",
     "bertcore.plugins.lazy": "LazyPlugin",

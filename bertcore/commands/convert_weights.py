@@ -16,6 +16,7 @@ from bertcore.contracts.parameters import fit_parameters
 from bertcore.errors import ModelError, Origin, OutputError, UsageError
 from bertcore.files.manifest import verified_facts
 from bertcore.files.writing import staged
+from bertcore.heads import Regression
 from bertcore.near_misses import did_you_mean, nearest_path
 from bertcore.plugins.registry import Registry
 from bertcore.progress import describe
@@ -80,7 +81,7 @@ def convert(wanted: Conversion, registry: Registry) -> ConversionReport:
         config_json = with_model_type(config_json, registry)
         family = find_family(config_json, registry, str(config or source))
         parsed = family.parse_config(config_json, str(config or source))
-        known = ModelTensors(family, parsed, registry.heads)
+        known = ModelTensors(family, parsed)
         weights = canonical_weights(weights, known, str(source))
         _check_encoder(weights, family, parsed, str(source))
     weights = with_strangers(weights, known) if wanted.keep_unknown else without_strangers(weights, known)
@@ -122,7 +123,7 @@ def _without_config(weights: WeightSet, registry: Registry, origin: str) -> tupl
     if family is None:
         note = f"{origin}: taken for a BERT, since there is no config.json; of another family, give --config FILE"
         weights = replace(weights, notes=(*weights.notes, note))
-    known = ModelTensors(family or registry.family("bert"), None, registry.heads)
+    known = ModelTensors(family or registry.family("bert"), None)
     weights = canonical_weights(weights, known, origin)
     prefix = known.family.prefix
     inside = [name for name in weights.tensors if name.startswith(prefix)]
@@ -219,10 +220,10 @@ def _check_destination(source: Path, destination: Path, force: bool) -> None:
 
 def _check_encoder(weights: WeightSet, family: ModelFamily, config: BertConfig, origin: str) -> None:
     """Compares the encoder with the table of the config; heads are free, since the config does not tell their names."""
-    table = family.known_table(config)
+    table = family.parameter_table(config, Regression())
     inside = {name: tensor for name, tensor in weights.tensors.items() if name.startswith(family.prefix)}
     fit_parameters(
-        table,
+        {name: spec for name, spec in table.items() if name.startswith(family.prefix)},
         inside or weights.tensors,  # where no name is right, all of them are shown
         skip_rules=family.skip_rules,
         origin=origin,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bertcore.heads.global_pointer import GlobalPointer
 from bertcore.heads.regression import Regression
 from bertcore.heads.sequence_classification import SequenceClassification
 from bertcore.heads.span_extraction import SpanExtraction
 from bertcore.heads.token_classification import TokenClassification
 
-__all__ = ["Regression", "SequenceClassification", "SpanExtraction", "TokenClassification"]
+__all__ = ["GlobalPointer", "Regression", "SequenceClassification", "SpanExtraction", "TokenClassification"]

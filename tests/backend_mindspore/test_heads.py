@@ -117,8 +117,12 @@ def test_divergence_of_outputs_from_others(head: Any) -> None:
     columns = {**rows.inputs(SAMPLE), **code.columns(rows)}
 
     def placed(name: str, value: Any) -> Tensor:
-        size = rows.shape.rows if head.outputs[name] == "row" else rows.shape.tokens
-        array = np.zeros((size, *value.shape[1:]), dtype=np.float32)
+        shape = rows.shape
+        if head.outputs[name] == "pair":
+            array = np.zeros((shape.bins, *value.shape[1:], shape.length, shape.length), dtype=np.float32)
+        else:
+            size = shape.rows if head.outputs[name] == "row" else shape.tokens
+            array = np.zeros((size, *value.shape[1:]), dtype=np.float32)
         array[_places(rows, head.outputs[name])] = value
         return Tensor(array)
 
@@ -146,4 +150,14 @@ def _places(rows: Any, per: str) -> Any:
         "row": lambda: np.arange(len(rows.batch)),
         "token": lambda: rows.token_positions,
         "label": lambda: rows.label_positions,
+        "pair": lambda: _pair_places(rows),
     }[per]()
+
+
+def _pair_places(rows: Any) -> Any:
+    """Bin, start and end of each pair, around the types."""
+    of_rows = np.split(rows.label_positions, rows.batch.label_offsets[1:-1])
+    starts = np.array([start for row in of_rows for index, start in enumerate(row) for _ in row[index:]])
+    ends = np.array([end for row in of_rows for index in range(len(row)) for end in row[index:]])
+    length = rows.shape.length
+    return starts // length, slice(None), starts % length, ends % length

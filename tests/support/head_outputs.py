@@ -17,7 +17,7 @@ def random_logits(head: Head, batch: Batch, generator: np.random.Generator) -> d
     """All outputs of the head that are logits, as far apart as those of a trained model."""
     counts = {"row": len(batch), "token": len(batch.input_ids)}
     if batch.label_positions is not None:
-        counts["label"] = len(batch.label_positions)
+        counts |= {"label": len(batch.label_positions), "pair": int(batch.pair_offsets[-1])}
     return {
         name: generator.normal(0, 2, (counts[per],) if per == "token" else (counts[per], head.output_size))
         for name, per in head.outputs.items()

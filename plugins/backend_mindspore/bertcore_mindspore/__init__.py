@@ -7,12 +7,13 @@ Files of one name do the same in ``bertcore_torch``, so that both can be held si
     session             one model on one device: training steps and predictions
     rows                ragged batches to arrays on the device, and back
     encoder             BERT: embeddings and layers, of attention, linear, dropout
-    heads, crf/         what stands on top
+    heads, crf/, global_pointer
+                        what stands on top
     objectives          forward passes, and what is minimized
     optimizer           AdamW, clipping, and what is not finite
 
 Only here: ``shapes`` (a compiled graph keeps its buffers for the life of the process, so its shapes are a budget),
 ``graphs`` (what is compiled for each shape; torch compiles nothing), ``normalization`` and ``activation`` (torch's are
 fast and exact on every device), ``record_format`` (MindRecord). Only in torch: the ``foreign_*`` files, since
-transformers computes on torch.
+transformers computes on torch, and ``pairs``.
 """

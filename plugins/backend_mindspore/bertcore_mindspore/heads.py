@@ -247,13 +247,8 @@ class SpanExtractionHead(nn.Cell):
         ``[rows, length]``, 1 beyond the row's end; the targets: float32 ``[rows, length]``.
         """
         shape, batch = rows.shape, rows.batch
-        inside = np.arange(shape.length) < rows.per_row(batch.lengths, np.int64)[:, None]
-        row_tokens = np.zeros((shape.rows, shape.length), dtype=np.int32)
-        row_tokens[inside] = rows.token_positions
-        columns: dict[str, NDArray[np.generic]] = {
-            "row_tokens": row_tokens.reshape(-1),
-            "row_blocked": (~inside).astype(np.float32),
-        }
+        row_tokens, row_blocked = rows.by_row()
+        columns: dict[str, NDArray[np.generic]] = {"row_tokens": row_tokens, "row_blocked": row_blocked}
         for side in ("start", "end"):
             positions = batch.columns.get(f"{side}_positions")
             targets = np.zeros((0, shape.length), dtype=np.float32)

@@ -55,6 +55,15 @@ class PackedRows:
         assert self.batch.label_positions is not None
         return np.repeat(self.starts, np.diff(self.batch.label_offsets)) + self.batch.label_positions
 
+    def by_row(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Where the tokens of each row lie: int32 ``[rows * length]``, the position of each token, and float32 ``[rows,
+        length]``, 1 beyond the row's end.
+        """
+        inside = np.arange(self.shape.length) < self.per_row(self.batch.lengths, np.int64)[:, None]
+        tokens = np.zeros((self.shape.rows, self.shape.length), dtype=np.int32)
+        tokens[inside] = self.token_positions
+        return tokens.reshape(-1), (~inside).astype(np.float32)
+
     def inputs(self, config: BertConfig) -> dict[str, NDArray[np.generic]]:
         """The arrays of ``INPUT_NAMES``.
 
@@ -101,7 +110,7 @@ class PackedRows:
     def collect(self, values: NDArray[np.generic], per: Per) -> list[NDArray[np.generic]]:
         """Returns what belongs to each row, from ``[rows, ...]`` or ``[tokens, ...]`` of the shape.
 
-        Of pairs it is ``[tokens, length, ...]``: the position of the start, and that of the end within its bin.
+        Of pairs it is ``[bins, ..., length, length]``: of each bin the positions of start and end.
         """
         if per == "row":
             return np.split(values[: len(self.indices)], len(self.indices))
@@ -116,7 +125,9 @@ class PackedRows:
         assert self.batch.label_offsets is not None
         positions = self.label_positions[self.batch.label_offsets[row] : self.batch.label_offsets[row + 1]]
         starts, ends = np.triu_indices(len(positions))
-        return values[positions[starts], positions[ends] % self.shape.length]
+        of_bin = values[positions[:1].sum() // self.shape.length]  # a row without label positions has none in any bin
+        within = positions % self.shape.length
+        return np.moveaxis(of_bin[..., within[starts], within[ends]], -1, 0)
 
 
 def pack(batch: Batch, shapes: Sequence[Shape]) -> list[PackedRows]:

@@ -7,11 +7,13 @@ Files of one name do the same in ``bertcore_mindspore``, so that both can be hel
     session             one model on one device: training steps and predictions
     rows                ragged batches to tensors on the device, and back
     encoder             BERT: embeddings and layers, of attention, linear, dropout
-    heads, crf/         what stands on top
+    heads, crf/, global_pointer
+                        what stands on top
     objectives          forward passes, and what is minimized
     optimizer           one flat buffer of all parameters, AdamW over it, clipping, and what is not finite
 
 Only here: ``foreign_family``, ``foreign_module``, ``foreign_encoder`` and ``foreign_probe`` (every other encoder of
-transformers, which computes on torch alone). Only in MindSpore: ``shapes`` and ``graphs`` (torch takes any shape and
+transformers, which computes on torch alone), ``pairs`` (of label positions without padding; MindSpore has the matrices
+of its bins). Only in MindSpore: ``shapes`` and ``graphs`` (torch takes any shape and
 compiles nothing), ``normalization`` and ``activation`` (torch's own are fast and exact), ``record_format``.
 """

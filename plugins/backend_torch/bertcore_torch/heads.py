@@ -101,7 +101,7 @@ class DenseClassifier(nn.Module):
     def forward(self, hidden: Tensor, dropout: Dropout) -> Tensor:
         """Maps ``[rows, hidden]`` to ``[rows, outputs]``."""
         hidden = self.activation(self.dense(dropout(hidden, randomness.HEAD_DENSE, self.rate)))
-        return _linear(self.out_proj, dropout(hidden, randomness.HEAD, self.rate))
+        return last_linear(self.out_proj, dropout(hidden, randomness.HEAD, self.rate))
 
 
 class _ClassifierHead(HeadModule):
@@ -115,7 +115,7 @@ class _ClassifierHead(HeadModule):
 
     def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
         """Gives ``logits``."""
-        return {"logits": _linear(self.classifier, dropout(hidden, randomness.HEAD, self.rate))}
+        return {"logits": last_linear(self.classifier, dropout(hidden, randomness.HEAD, self.rate))}
 
 
 class _RowHead(_ClassifierHead):
@@ -231,7 +231,7 @@ class SpanExtractionHead(HeadModule):
 
     def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
         """Gives ``start_logits`` and ``end_logits``."""
-        start, end = _linear(self.qa_outputs, hidden).unbind(1)
+        start, end = last_linear(self.qa_outputs, hidden).unbind(1)
         return {"start_logits": start, "end_logits": end}
 
     def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
@@ -265,7 +265,7 @@ class SpanExtractionHead(HeadModule):
             yield f"{name}_positions", [one[f"{name}_logits"][token].masked_fill(outside, -1e9) for one in outputs]
 
 
-def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
+def last_linear(layer: nn.Linear, x: Tensor) -> Tensor:
     """A last layer, in float32 whatever the precision of the encoder."""
     return F.linear(x.float(), layer.weight.float(), layer.bias.float())
 

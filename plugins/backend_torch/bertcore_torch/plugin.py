@@ -34,7 +34,7 @@ def bertcore_register_implementations() -> list[Implementation]:
     from bertcore.contracts.bert_config import BertConfig
     from bertcore.contracts.implementations import Implementation
     from bertcore.contracts.objective import HeadLoss
-    from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
+    from bertcore.heads import GlobalPointer, Regression, SequenceClassification, SpanExtraction, TokenClassification
 
     from bertcore_torch.foreign_family import ForeignConfig
 
@@ -45,5 +45,6 @@ def bertcore_register_implementations() -> list[Implementation]:
         Implementation(Regression, "torch", "bertcore_torch.heads:RegressionHead"),
         Implementation(TokenClassification, "torch", "bertcore_torch.heads:TokenClassificationHead"),
         Implementation(SpanExtraction, "torch", "bertcore_torch.heads:SpanExtractionHead"),
+        Implementation(GlobalPointer, "torch", "bertcore_torch.global_pointer:GlobalPointerHead"),
         Implementation(HeadLoss, "torch", "bertcore_torch.objectives:HeadLossObjective"),
     ]

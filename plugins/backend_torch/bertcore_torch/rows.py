@@ -16,12 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
 from bertcore.contracts.batch import Batch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from bertcore_torch.pairs import Pairs, pairs_of
 
 MOST_BUCKETS = 4
 
@@ -118,6 +121,13 @@ class HeadBatch:
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @cached_property
+    def pairs(self) -> Pairs:
+        """The pairs of the label positions, laid out when a head first asks for them."""
+        assert self.label_lengths is not None, "the batch has no label positions"
+        assert self.label_rows is not None
+        return pairs_of(self.label_lengths, self.label_rows.device)
 
 
 def pack(batch: Batch, position_offset: int, device: torch.device, token_types: bool = True) -> PackedRows:

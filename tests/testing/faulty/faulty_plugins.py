@@ -20,9 +20,12 @@ from bertcore import hookimpl
 from bertcore.contracts.backend import OptimizerState
 from bertcore.contracts.converter import ModelParts, WeightSet
 from bertcore.contracts.dataset import LeftOut
+from bertcore.contracts.implementations import Implementation
 from bertcore.contracts.record_format import FeatureRecord
 from bertcore.contracts.task import Encoding
 from bertcore.errors import DataError
+from bertcore.heads import GlobalPointer
+from bertcore.testing.heads import reference_of
 from bertcore.weights.converters.transformers_parts import transformers_parts
 
 FOUND_BY: dict[str, str] = {}
@@ -44,9 +47,14 @@ def backend_plugin(session: type[ReferenceSession]) -> SimpleNamespace:
             super().open(specification)
             return session(specification)
 
+    # What computes no logits of rows needs no code of the head.
+    spans = Implementation(GlobalPointer, Backend.name, "bertcore_example.reference_heads:RegressionLoss")
+    further = [spans] if issubclass(session, SpansSession) else []
     return SimpleNamespace(
         bertcore_register_backends=hookimpl(lambda: [Backend()]),
-        bertcore_register_implementations=ReferenceNumpy.bertcore_register_implementations,
+        bertcore_register_implementations=hookimpl(
+            lambda: [*ReferenceNumpy.bertcore_register_implementations(), *further]
+        ),
     )
 
 
@@ -226,6 +234,49 @@ class StateInHalfPrecision(ReferenceSession):
         state = super().state()
         rounded = {name: value.astype(np.float16).astype(np.float32) for name, value in state.second_moment.items()}
         return dataclasses.replace(state, second_moment=rounded)
+
+
+class SpansSession(ReferenceSession):
+    """Spans as the reference has them, of which each fault below changes one thing."""
+
+    def predict(self, batch, want):
+        head = self._specification.head
+        if not isinstance(head, GlobalPointer):
+            return super().predict(batch, want)
+        outputs = self.changed(reference_of(head).outputs(head, self._model(), self.read(batch)), batch)
+        return {name: outputs[name].astype(np.float32) for name in want}
+
+    def read(self, batch):
+        return batch
+
+    def changed(self, outputs, batch):
+        return outputs
+
+
+@fault("test_predictions_equal_the_reference")
+class LossOfTypesAdded(SpansSession):
+    def changed(self, outputs, batch):
+        return {**outputs, "loss": outputs["loss"] * outputs["logits"].shape[1]}
+
+
+@fault("test_predictions_equal_the_reference")
+class PairsInOrderOfEnds(SpansSession):
+    def changed(self, outputs, batch):
+        rows = zip(batch.pair_offsets[:-1], np.diff(batch.label_offsets), strict=True)
+        order = np.concatenate([first + np.lexsort(np.triu_indices(count)) for first, count in rows])
+        return {**outputs, "logits": outputs["logits"][order]}
+
+
+@fault("test_predictions_equal_the_reference")
+class NestedSpansNotLearned(SpansSession):
+    def read(self, batch):
+        _, starts, ends = batch.columns["spans"].values.T
+        rows = np.repeat(np.arange(len(batch)), np.diff(batch.ragged["span"]))
+        inside = (rows[:, None] == rows) & (starts[:, None] >= starts) & (ends[:, None] <= ends)
+        kept = inside.sum(axis=1) == 1
+        column = dataclasses.replace(batch.columns["spans"], values=batch.columns["spans"].values[kept])
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=len(batch)))])
+        return dataclasses.replace(batch, columns={"spans": column}, ragged={"span": offsets})
 
 
 # Tasks
