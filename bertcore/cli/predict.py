@@ -91,7 +91,7 @@ def predict(
         return
     inputs = _inputs(trained, texts, None if from_standard_input else source)
     if file_of_predictions is not None:
-        file_of_predictions.check(inputs, has_tags=_has_tags(trained))
+        file_of_predictions.check(inputs, has_tags="tags" in trained.source.head().outputs)
     with shown_work(stdout_is_data=output is None or as_json):
         if not texts:
             describe(**trained.header, input=source or standard_input.NAME, output=str(output or ""))
@@ -164,9 +164,3 @@ def _print(predictions: Sequence[dict[str, Any]]) -> None:
     for prediction in predictions:
         click.echo(json_text(prediction))
     sys.stdout.flush()
-
-
-def _has_tags(trained: TrainedModel) -> bool:
-    from bertcore.heads import TokenClassification
-
-    return isinstance(trained.source.head(), TokenClassification)

@@ -140,7 +140,7 @@ class _Converter:
             encoding_version=encoder.task.encoding_version,
             head=encoder.head.name,
             labels=self.dataset.labels,
-            head_labels=getattr(encoder.head, "labels", ()),
+            head_labels=encoder.head.labels,
             discovered=self.dataset.discovered,
             tokenizer=encoder.tokenizer.fingerprint,
             max_length=encoder.max_length,

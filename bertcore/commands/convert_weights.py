@@ -16,7 +16,6 @@ from bertcore.contracts.parameters import fit_parameters
 from bertcore.errors import ModelError, Origin, OutputError, UsageError
 from bertcore.files.manifest import verified_facts
 from bertcore.files.writing import staged
-from bertcore.heads import Regression
 from bertcore.near_misses import did_you_mean, nearest_path
 from bertcore.plugins.registry import Registry
 from bertcore.progress import describe
@@ -81,7 +80,7 @@ def convert(wanted: Conversion, registry: Registry) -> ConversionReport:
         config_json = with_model_type(config_json, registry)
         family = find_family(config_json, registry, str(config or source))
         parsed = family.parse_config(config_json, str(config or source))
-        known = ModelTensors(family, parsed)
+        known = ModelTensors(family, parsed, registry.heads)
         weights = canonical_weights(weights, known, str(source))
         _check_encoder(weights, family, parsed, str(source))
     weights = with_strangers(weights, known) if wanted.keep_unknown else without_strangers(weights, known)
@@ -123,7 +122,7 @@ def _without_config(weights: WeightSet, registry: Registry, origin: str) -> tupl
     if family is None:
         note = f"{origin}: taken for a BERT, since there is no config.json; of another family, give --config FILE"
         weights = replace(weights, notes=(*weights.notes, note))
-    known = ModelTensors(family or registry.family("bert"), None)
+    known = ModelTensors(family or registry.family("bert"), None, registry.heads)
     weights = canonical_weights(weights, known, origin)
     prefix = known.family.prefix
     inside = [name for name in weights.tensors if name.startswith(prefix)]
@@ -220,10 +219,10 @@ def _check_destination(source: Path, destination: Path, force: bool) -> None:
 
 def _check_encoder(weights: WeightSet, family: ModelFamily, config: BertConfig, origin: str) -> None:
     """Compares the encoder with the table of the config; heads are free, since the config does not tell their names."""
-    table = family.parameter_table(config, Regression())
+    table = family.known_table(config)
     inside = {name: tensor for name, tensor in weights.tensors.items() if name.startswith(family.prefix)}
     fit_parameters(
-        {name: spec for name, spec in table.items() if name.startswith(family.prefix)},
+        table,
         inside or weights.tensors,  # where no name is right, all of them are shown
         skip_rules=family.skip_rules,
         origin=origin,

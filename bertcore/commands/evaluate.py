@@ -15,7 +15,7 @@ from bertcore.data.encoder import EncodedSplit
 from bertcore.engine.choice import open_accumulator
 from bertcore.engine.evaluations import changed_options, choose_folder, folder_name, identity
 from bertcore.engine.given_rows import RowFiles
-from bertcore.engine.judgement import judged, labels_of, learned_baseline, training_beside
+from bertcore.engine.judgement import judged, learned_baseline, training_beside
 from bertcore.engine.preparation import data_names, open_data, reading_notes
 from bertcore.engine.report import Report, environment, write_json_lines, write_report
 from bertcore.engine.run_folder import EVALUATIONS, RunFolder
@@ -77,7 +77,7 @@ def evaluate(
     accumulator = open_accumulator(config, task, encoded.examples, trained.tuned(head))
     with closing(trained.load(head, encoded.batch.lengths)) as model:
         timing = model.predict(encoded, accumulator)
-    training, labels = training_beside(dataset, encoded.name), labels_of(head)
+    training, labels = training_beside(dataset, encoded.name), head.labels
     learned = learned_baseline(task, training, encoded.examples, labels, config.data)
     report = Report(
         title=f"{task.name}, {encoded.name}, on {trained.target.backend.name}",

@@ -156,6 +156,17 @@ class Batch:
             ragged=ragged,
         )
 
+    def row_of(self, place: int, per: Per) -> int:
+        """The row that a value of a column belongs to, by the place of the value; of a group its first row."""
+        if per == "row":
+            return place
+        if per == "group":
+            assert self.groups is not None
+            return int(np.argmax(self.groups == place))
+        offsets = {"token": self.offsets, "label": self.label_offsets, **self.ragged}[per]
+        assert offsets is not None
+        return int(np.searchsorted(offsets, place, side="right")) - 1
+
     def without(self, *names: str) -> Batch:
         """Returns the same rows without the named columns (a test split has no labels to hand to a backend)."""
         return replace(self, columns={name: column for name, column in self.columns.items() if name not in names})

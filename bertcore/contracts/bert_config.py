@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-HeadVariant = Literal["pooler", "dense"]
+HeadVariant = Literal["pooler", "dense", "summary"]
 HeadActivation = Literal["tanh", "gelu"]
 
 
@@ -26,8 +26,9 @@ class BertConfig:
             that width themselves.
         head_variant: what a head of one output per row stands on. ``pooler``: the pooled first token, dropout, the
             linear layer ``classifier``. ``dense``: the first token, dropout, ``classifier.dense``, an activation,
-            dropout, ``classifier.out_proj``; there is no pooler.
-        head_activation: the activation between both layers of ``dense``.
+            dropout, ``classifier.out_proj``; there is no pooler. ``summary``: as ``pooler``, with a layer
+            ``sequence_summary.summary`` of the head's own and its activation instead of the encoder's pooler.
+        head_activation: the activation between both layers of ``dense`` and ``summary``.
     """
 
     kind: ClassVar[str] = "encoder"

@@ -1,4 +1,4 @@
-"""Numbers in a ``config.json``."""
+"""Entries of a ``config.json``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from typing import Any
 from bertcore.errors import ModelError, Origin
 
 _LARGEST_SIZE = 2**31
+
+
+def stated_architecture(config: Mapping[str, Any]) -> str:
+    """The class of transformers that a ``config.json`` names, as ``BertForTokenClassification``, or ""."""
+    names = config.get("architectures")
+    return str(names[0]) if isinstance(names, list) and names else ""
 
 
 def whole_number(config: Mapping[str, Any], key: str, origin: str, least: int = 1) -> int:

@@ -7,8 +7,8 @@ types and the shape of the classification head. It is registered by a plugin, as
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,28 @@ _MOST_LAYERS = 10_000
 # Patterns of canonical names.
 _KIND = r"\.(weight|bias)"
 _CLS = rf"cls\.(predictions\.(bias|(decoder|transform\.(dense|LayerNorm)){_KIND})|seq_relationship{_KIND})"
-_HEADS = rf"(classifier|qa_outputs|sequence_summary\.summary){_KIND}|crf\.(start_|end_)?transitions"
-_DENSE_HEADS = rf"classifier\.(dense|out_proj){_KIND}"
+_BEFORE_HEADS = {
+    "pooler": None,
+    "dense": rf"classifier\.(dense|out_proj){_KIND}",
+    "summary": rf"sequence_summary\.summary{_KIND}",
+}
+"""What each variant puts beside the encoder, before a head of one output per row."""
+
+
+@dataclass(frozen=True)
+class HeadStem:
+    """What stands before heads of one architecture, where it is not what the family puts before others.
+
+    transformers' ``RobertaForMultipleChoice`` keeps the pooler, which ``RobertaForSequenceClassification`` has not.
+
+    Attributes:
+        architecture: suffix of the class of transformers, see :class:`Head`.
+        variant, activation: see :class:`BertConfig`.
+    """
+
+    architecture: str
+    variant: HeadVariant
+    activation: HeadActivation = "tanh"
 
 
 @dataclass(frozen=True)
@@ -48,6 +68,7 @@ class ModelFamily:
         prefix: what stands before the encoder's names in a Hugging Face folder, with the dot.
         architecture: the stem of transformers' classes, as in ``BertForSequenceClassification``.
         position_offset, token_types, head_variant, head_activation: see :class:`BertConfig`.
+        stems: for heads before which something else stands than ``head_variant`` and ``head_activation``.
         backends: names of the backends that compute it; None where every backend does that computes this encoder.
         any_model_type: whether it stands in for each ``model_type`` that has no family of its own, by :meth:`bound`.
         encoder_modules: the encoder's own modules, whose names stand without prefix in a file of the bare encoder.
@@ -62,6 +83,7 @@ class ModelFamily:
     token_types: bool = True
     head_variant: HeadVariant = "pooler"
     head_activation: HeadActivation = "tanh"
+    stems: tuple[HeadStem, ...] = ()
     backends: tuple[str, ...] | None = None
     any_model_type: bool = False
     encoder_modules: tuple[str, ...] = ("embeddings", "encoder", "pooler")
@@ -73,10 +95,27 @@ class ModelFamily:
         SkipRule(r".*\.pooler\..*", "the head reads no pooler"),
     )
 
-    def has_in_head(self, name: str) -> bool:
-        """Whether a canonical name is one of a head: of bertcore's, or of transformers' classes for this family."""
-        dense = f"|{_DENSE_HEADS}" if self.head_variant == "dense" else ""
-        return re.fullmatch(f"{_HEADS}|{self.pretraining_heads}{dense}", name) is not None
+    def has_in_head(self, name: str, heads: Iterable[type[Head]]) -> bool:
+        """Whether a canonical name is one of a head that can be trained, or that transformers has for pre-training.
+
+        Args:
+            name: of a tensor.
+            heads: the classes of all heads that are registered.
+        """
+        return re.fullmatch(f"{self.trained_heads(heads)}|{self.pretraining_heads}", name) is not None
+
+    def trained_heads(self, heads: Iterable[type[Head]]) -> str:
+        """Pattern of the names that heads have on models of this family, with what stands before them."""
+        variants = {self.head_variant, *(stem.variant for stem in self.stems)}
+        before = [pattern for variant in sorted(variants) if (pattern := _BEFORE_HEADS[variant]) is not None]
+        return "|".join([*sorted({head.parameter_names for head in heads}), *before])
+
+    def config_for(self, config: BertConfig, head: Head) -> BertConfig:
+        """The config of an encoder with what stands before this head; sessions are opened with it."""
+        stem = next((stem for stem in self.stems if stem.architecture == head.architecture), None)
+        if stem is None:
+            return config
+        return replace(config, head_variant=stem.variant, head_activation=stem.activation)
 
     def bound(self, config: Mapping[str, Any], origin: str = "config.json") -> ModelFamily:
         """Returns the family of the model with this ``config.json``: this one, unless it stands in for many.
@@ -161,6 +200,10 @@ class ModelFamily:
 
     def parameter_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
         """Canonical names and shapes of the encoder with the given head, in the order of transformers' modules."""
+        return {**self.encoder_table(config), **self.head_table(config, head)}
+
+    def encoder_table(self, config: BertConfig) -> dict[str, ParameterSpec]:
+        """Canonical names and shapes of the encoder alone, without a pooler."""
         hidden, intermediate, width = config.hidden_size, config.intermediate_size, config.embedding_width
         embeddings = f"{self.prefix}embeddings."
         table = {
@@ -180,19 +223,30 @@ class ModelFamily:
             table.update(_linear(f"{stem}intermediate.dense", intermediate, hidden))
             table.update(_linear(f"{stem}output.dense", hidden, intermediate))
             table.update(_layer_norm(f"{stem}output.LayerNorm", hidden))
-        table.update(self.head_table(config, head))
         return table
 
+    def known_table(self, config: BertConfig) -> dict[str, ParameterSpec]:
+        """The encoder's names and shapes with all that it may have: a pooler, where heads of this family read one."""
+        pooled = self.head_variant == "pooler"
+        return {**self.encoder_table(config), **(self._pooler_table(config) if pooled else {})}
+
+    def _pooler_table(self, config: BertConfig) -> dict[str, ParameterSpec]:
+        hidden = config.hidden_size
+        return _linear(f"{self.prefix}pooler.dense", hidden, hidden, "the file holds no pooler")
+
     def head_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
-        """Canonical names and shapes above the encoder: the pooler, where the head reads one, and the head."""
+        """Canonical names and shapes above the encoder: what stands before the head, and the head."""
         hidden = config.hidden_size
         own = head.parameter_table(hidden)
         if not head.uses_pooler:
             return own
-        if config.head_variant == "dense":
+        variant = self.config_for(config, head).head_variant
+        if variant == "dense":
             dense = _linear("classifier.dense", hidden, hidden, NEW_HEAD)
             return {**dense, **{re.sub(r"^classifier\.", "classifier.out_proj.", name): own[name] for name in own}}
-        return {**_linear(f"{self.prefix}pooler.dense", hidden, hidden, "the file holds no pooler"), **own}
+        if variant == "summary":
+            return {**_linear("sequence_summary.summary", hidden, hidden, NEW_HEAD), **own}
+        return {**self._pooler_table(config), **own}
 
     def config_json(self, config: BertConfig, head: Head) -> dict[str, Any]:
         """Content of the ``config.json`` with which transformers opens a checkpoint."""

@@ -135,9 +135,7 @@ def fit_parameters(
             *_some([f"{printable(name, _LONGEST_NAME)}: unexpected" for name in unexpected], "unexpected"),
         ]
         odd = [*missing, *misshapen, *unexpected]
-        of_head = all(
-            name.startswith(("classifier.", "crf.", "qa_outputs.")) or not name.startswith(encoder) for name in odd
-        )
+        of_head = encoder != "" and not any(name.startswith(encoder) for name in odd)
         raise ModelError(
             f"does not fit the model: {'; '.join(parts)}{_beginnings(missing, unexpected)}",
             "for another head, start a new one with --set model.new_head=true"

@@ -15,10 +15,8 @@ from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
-from bertcore.contracts.tagging import entity_types
 from bertcore.contracts.task import Task
 from bertcore.errors import ConfigError
-from bertcore.heads import SequenceClassification, TokenClassification
 
 LOSS = Metric("loss", greater_is_better=False)
 """Of the head, on average over what it counts in training. It is computed where it chooses, and not otherwise."""
@@ -46,7 +44,7 @@ def choose_metric(config: RunConfig, task: Task, examples: Sequence[Example], he
     if name in known:
         return known[name]
     figure, _, of_class = name.partition("_")
-    if figure in CLASS_FIGURES and of_class in _classes(head):
+    if figure in CLASS_FIGURES and of_class in head.classes:
         return Metric(name)
     nearest = difflib.get_close_matches(name, known, n=1)
     listed = ", ".join(list(known)[:LONGEST_LIST]) + (", ..." if len(known) > LONGEST_LIST else "")
@@ -55,13 +53,6 @@ def choose_metric(config: RunConfig, task: Task, examples: Sequence[Example], he
         (f"did you mean {nearest[0]!r}? " if nearest else "") + f"it reports {listed}",
         code="metric-unknown",
     )
-
-
-def _classes(head: Head) -> tuple[str, ...]:
-    """The classes, labels or types of entities that a head predicts."""
-    if isinstance(head, TokenClassification):
-        return entity_types(head.labels)
-    return head.labels if isinstance(head, SequenceClassification) else ()
 
 
 def describe(metric: Metric) -> str:

@@ -70,7 +70,7 @@ class ComputeTarget:
         """
         return self.backend.open(
             SessionSpecification(
-                config=source.config,
+                config=source.family.config_for(source.config, head),
                 head=head,
                 table=source.family.parameter_table(source.config, head),
                 device=self.device,

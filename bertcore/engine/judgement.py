@@ -9,14 +9,8 @@ from dataclasses import replace
 from bertcore.config import DataConfig
 from bertcore.contracts.dataset import TRAINING_SPLIT, Dataset, Example, Split
 from bertcore.contracts.evaluation import Evaluation, Metric
-from bertcore.contracts.head import Head
 from bertcore.contracts.task import Task
 from bertcore.errors import BertcoreError
-
-
-def labels_of(head: Head) -> tuple[str, ...]:
-    """The labels of a head, in the order of their ids; none for one that has none."""
-    return tuple(head.config_entries().get("id2label", {}).values())
 
 
 def learned_baseline(

@@ -19,7 +19,7 @@ from bertcore.engine.checkpoint import Checkpoint, newest_checkpoint, remove_che
 from bertcore.engine.choice import choose_metric
 from bertcore.engine.compute_target import ComputeTarget, choose_target
 from bertcore.engine.given_rows import RowFiles
-from bertcore.engine.judgement import judged, labels_of, learned_baseline
+from bertcore.engine.judgement import judged, learned_baseline
 from bertcore.engine.launchers import refuse_launchers
 from bertcore.engine.parameter_groups import parameter_groups
 from bertcore.engine.preparation import find_model, find_task, open_data, open_encoder, reading_notes, settle_options
@@ -27,7 +27,6 @@ from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.engine.training import training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
 from bertcore.errors import DataError, ModelError, Origin, UsageError
-from bertcore.heads import TokenClassification
 from bertcore.plugins.registry import Registry
 from bertcore.weights.opening import ModelSource, open_model
 
@@ -85,8 +84,7 @@ class PreparedRun:
 
     def learned_baseline(self, examples: Sequence[Example]) -> Mapping[str, float]:
         """What remembers the training split scores on these examples."""
-        labels = labels_of(self.head)
-        return learned_baseline(self.task, lambda: self.training_split, examples, labels, self.config.data)
+        return learned_baseline(self.task, lambda: self.training_split, examples, self.head.labels, self.config.data)
 
     def judged(self, evaluation: Evaluation, learned: Mapping[str, float]) -> Evaluation:
         """Adds what is to be said beside the scores."""
@@ -201,14 +199,12 @@ def _open_model(
 
 
 def _choose_head(task: Task, dataset: Dataset, config: RunConfig, source: ModelSource) -> Head:
-    """The task's head, or that of a model which tags the same entities, in its own order of labels."""
+    """The task's head, as it goes on from that of a model which has learned such a task."""
     head: Head = task.choose_head(dataset, config.data, config.head)
     if config.model.new_head or config.head.model_fields_set:
         return head
     with suppress(ModelError):  # the config tells nothing of a head
-        own = source.head()
-        if isinstance(own, TokenClassification) and own.predicts_as(head):
-            return own
+        return head.going_on_from(source.head())
     return head
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bertcore.contracts.bert_config import BertConfig, HeadActivation, HeadVariant
 from bertcore.contracts.config_entries import whole_number
-from bertcore.contracts.family import ModelFamily
+from bertcore.contracts.family import HeadStem, ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import SkipRule
 
@@ -27,6 +27,7 @@ class ElectraFamily(ModelFamily):
     architecture: str = "Electra"
     head_variant: HeadVariant = "dense"
     head_activation: HeadActivation = "gelu"
+    stems: tuple[HeadStem, ...] = (HeadStem("ForMultipleChoice", "summary", "gelu"),)
     encoder_modules: tuple[str, ...] = ("embeddings", "embeddings_project", "encoder")
     pretraining_heads: str = rf"{ModelFamily.pretraining_heads}|{_PRETRAINING_HEADS}"
     skip_rules: tuple[SkipRule, ...] = (SkipRule(_PRETRAINING_HEADS, "pre-training head"), *ModelFamily.skip_rules)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bertcore.contracts.bert_config import BertConfig, HeadActivation, HeadVariant
-from bertcore.contracts.family import ModelFamily
+from bertcore.contracts.family import HeadStem, ModelFamily
 from bertcore.contracts.parameters import SkipRule
 
 _LM_HEAD = r"lm_head\.(bias|(dense|layer_norm|decoder)\.(weight|bias))"
@@ -26,6 +26,7 @@ class RobertaFamily(ModelFamily):
     token_types: bool = False
     head_variant: HeadVariant = "dense"
     head_activation: HeadActivation = "tanh"
+    stems: tuple[HeadStem, ...] = (HeadStem("ForMultipleChoice", "pooler"),)
     pretraining_heads: str = rf"{ModelFamily.pretraining_heads}|{_LM_HEAD}"
     skip_rules: tuple[SkipRule, ...] = (SkipRule(_LM_HEAD, "pre-training head"), *ModelFamily.skip_rules)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
+
+import numpy as np
 
 from bertcore.contracts.batch import Batch, Per
-from bertcore.contracts.head import Head, _label_entries, _linear
+from bertcore.contracts.head import Head, RowProblem, linear_parameters
+from bertcore.contracts.head_labels import LABEL_ENTRIES, label_entries, labels_from_config
 from bertcore.contracts.parameters import ParameterSpec
+from bertcore.errors import ModelError, Origin
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class GlobalPointer(Head):
     label_column: ClassVar[str] = "spans"
     outputs: ClassVar[Mapping[str, Per]] = {"logits": "pair"}
     architecture: ClassVar[str] = "ForGlobalPointer"
+    entry_names: ClassVar[tuple[str, ...]] = (*LABEL_ENTRIES, "efficient", "head_size")
+    parameter_names: ClassVar[str] = r"global_pointer\.(p_|q_)?dense\.(weight|bias)"
 
     @property
     def output_size(self) -> int:  # noqa: D102
@@ -52,14 +58,47 @@ class GlobalPointer(Head):
         """The names of bert4torch's layers; the rows of ``dense`` are query and key of one type after the other."""
         pair = 2 * self.head_size
         if not self.efficient:
-            return _linear("global_pointer.dense", self.output_size * pair, hidden_size)
+            return linear_parameters("global_pointer.dense", self.output_size * pair, hidden_size)
         return {
-            **_linear("global_pointer.p_dense", pair, hidden_size),
-            **_linear("global_pointer.q_dense", 2 * self.output_size, pair),
+            **linear_parameters("global_pointer.p_dense", pair, hidden_size),
+            **linear_parameters("global_pointer.q_dense", 2 * self.output_size, pair),
         }
 
     def config_entries(self) -> dict[str, Any]:  # noqa: D102
-        return {**_label_entries(self.labels), "efficient": self.efficient, "head_size": self.head_size}
+        return {**label_entries(self.labels), "efficient": self.efficient, "head_size": self.head_size}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], origin: str) -> Self | None:  # noqa: D102
+        size = config.get("head_size", cls.head_size)
+        if type(size) is not int or size < 2 or size % 2:
+            raise ModelError(
+                f"head_size is {size!r}, no even number above 0",
+                "correct the model's config.json",
+                origin=Origin(origin),
+                code="model-config-wrong",
+            )
+        return cls(labels_from_config(config, origin), efficient=config.get("efficient") is True, head_size=size)
+
+    def predicts_as(self, other: Head) -> bool:
+        """Whether both find spans of the same types, in whatever order."""
+        return isinstance(other, GlobalPointer) and {*self.labels} == {*other.labels}
+
+    def find_problem(self, batch: Batch) -> RowProblem | None:
+        """The first row with a span of no type, or one that does not lie among the label positions of its row."""
+        column = batch.columns.get(self.label_column)
+        if column is None or batch.label_offsets is None:
+            return None
+        kinds, starts, ends = column.values.T.astype(np.int64)
+        lengths = np.repeat(np.diff(batch.label_offsets), np.diff(batch.ragged[column.per]))
+        lost = (starts < 0) | (starts > ends) | (ends >= lengths)
+        wrong = lost | (kinds < 0) | (kinds >= len(self.labels))
+        if not wrong.any():
+            return None
+        place = int(np.argmax(wrong))
+        problem = f"the type {kinds[place]} of a span is none of {len(self.labels)}"
+        if lost[place]:
+            problem = f"the span from {starts[place]} to {ends[place]} does not lie among {lengths[place]} words"
+        return RowProblem(batch.row_of(place, column.per), problem)
 
     def loss_count(self, batch: Batch) -> float:
         """Rows: each has a loss of its own, also where it has no span."""

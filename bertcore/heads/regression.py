@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from bertcore.contracts.batch import Per
-from bertcore.contracts.head import Head, _label_entries, _linear
+import numpy as np
+
+from bertcore.contracts.batch import Batch, Column, Per
+from bertcore.contracts.head import Head, linear_parameters
+from bertcore.contracts.head_labels import LABEL_ENTRIES, label_entries
 from bertcore.contracts.parameters import ParameterSpec
+from bertcore.heads.official import classifier_features
 
 
 @dataclass(frozen=True)
@@ -22,13 +26,26 @@ class Regression(Head):
     uses_pooler: ClassVar[bool] = True
     outputs: ClassVar[Mapping[str, Per]] = {"logits": "row"}
     architecture: ClassVar[str] = "ForSequenceClassification"
+    entry_names: ClassVar[tuple[str, ...]] = (*LABEL_ENTRIES, "problem_type")
+    parameter_names: ClassVar[str] = r"classifier\.(weight|bias)"
 
     @property
     def output_size(self) -> int:  # noqa: D102
         return 1
 
     def parameter_table(self, hidden_size: int) -> dict[str, ParameterSpec]:  # noqa: D102
-        return _linear("classifier", 1, hidden_size)
+        return linear_parameters("classifier", 1, hidden_size)
 
     def config_entries(self) -> dict[str, Any]:  # noqa: D102
-        return {**_label_entries(("LABEL_0",)), "problem_type": "regression"}
+        return {**label_entries(("LABEL_0",)), "problem_type": "regression"}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], origin: str) -> Self | None:  # noqa: D102
+        return cls() if config.get("problem_type") == "regression" else None
+
+    @property
+    def official_label_type(self) -> str | None:  # noqa: D102
+        return "float32"
+
+    def official_features(self, batch: Batch, first_row: int) -> dict[str, Column]:  # noqa: D102
+        return classifier_features(self, batch, np.zeros((len(batch), 1), dtype=np.float32))

@@ -6,9 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
-from bertcore.contracts.batch import Per
-from bertcore.contracts.head import Head, _label_entries, _linear
+import numpy as np
+
+from bertcore.contracts.batch import Batch, Column, Per
+from bertcore.contracts.config_entries import number
+from bertcore.contracts.head import Head, linear_parameters
+from bertcore.contracts.head_labels import LABEL_ENTRIES, label_entries, labels_from_config
 from bertcore.contracts.parameters import ParameterSpec
+from bertcore.heads.official import classifier_features
+
+_ONE, _SEVERAL = "single_label_classification", "multi_label_classification"
 
 
 @dataclass(frozen=True)
@@ -29,18 +36,37 @@ class SequenceClassification(Head):
     uses_pooler: ClassVar[bool] = True
     outputs: ClassVar[Mapping[str, Per]] = {"logits": "row"}
     architecture: ClassVar[str] = "ForSequenceClassification"
+    entry_names: ClassVar[tuple[str, ...]] = (*LABEL_ENTRIES, "problem_type", "threshold")
+    parameter_names: ClassVar[str] = r"classifier\.(weight|bias)"
 
     @property
     def output_size(self) -> int:  # noqa: D102
         return len(self.labels)
 
     def parameter_table(self, hidden_size: int) -> dict[str, ParameterSpec]:  # noqa: D102
-        return _linear("classifier", self.output_size, hidden_size)
+        return linear_parameters("classifier", self.output_size, hidden_size)
 
     def config_entries(self) -> dict[str, Any]:  # noqa: D102
-        problem_type = "multi_label_classification" if self.multi_label else "single_label_classification"
-        entries = {**_label_entries(self.labels), "problem_type": problem_type}
+        entries = {**label_entries(self.labels), "problem_type": _SEVERAL if self.multi_label else _ONE}
         return {**entries, "threshold": self.threshold} if self.multi_label else entries
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], origin: str) -> Self | None:  # noqa: D102
+        problem_type = config.get("problem_type") or _ONE
+        if problem_type not in (_ONE, _SEVERAL):
+            return None
+        labels = labels_from_config(config, origin)
+        if problem_type == _ONE:
+            return cls(labels)
+        return cls(labels, multi_label=True, threshold=number({"threshold": 0.5, **config}, "threshold", origin))
 
     def tuned_as(self, stored: Head) -> Self:  # noqa: D102
         return replace(self, threshold=stored.threshold) if isinstance(stored, SequenceClassification) else self
+
+    @property
+    def official_label_type(self) -> str | None:  # noqa: D102
+        return None if self.multi_label else "int32"
+
+    def official_features(self, batch: Batch, first_row: int) -> dict[str, Column]:  # noqa: D102
+        width = self.output_size if self.multi_label else 1
+        return classifier_features(self, batch, np.zeros((len(batch), width), dtype=np.int64))

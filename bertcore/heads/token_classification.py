@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.contracts.batch import Batch, Per
-from bertcore.contracts.head import NEW_HEAD, Head, _label_entries, _linear
+from bertcore.contracts.batch import Batch, Column, Per
+from bertcore.contracts.head import NEW_HEAD, Head, linear_parameters
+from bertcore.contracts.head_labels import LABEL_ENTRIES, label_entries, labels_from_config
 from bertcore.contracts.parameters import ParameterSpec
-from bertcore.contracts.tagging import LegalTransitions, entity_types, legal_transitions, transition_scores
+from bertcore.contracts.tagging import (
+    OUTSIDE,
+    SCHEMES,
+    LegalTransitions,
+    entity_types,
+    legal_transitions,
+    transition_scores,
+)
+from bertcore.errors import ModelError, Origin
+from bertcore.heads.official import classifier_features
 
 
 @dataclass(frozen=True)
@@ -44,13 +54,15 @@ class TokenClassification(Head):
     name: ClassVar[str] = "token_classification"
     outputs: ClassVar[Mapping[str, Per]] = {"logits": "label", "tags": "label"}
     architecture: ClassVar[str] = "ForTokenClassification"
+    entry_names: ClassVar[tuple[str, ...]] = (*LABEL_ENTRIES, "tag_scheme", "crf", "crf_forbid")
+    parameter_names: ClassVar[str] = r"classifier\.(weight|bias)|crf\.(start_|end_)?transitions"
 
     @property
     def output_size(self) -> int:  # noqa: D102
         return len(self.labels)
 
     def parameter_table(self, hidden_size: int) -> dict[str, ParameterSpec]:  # noqa: D102
-        table = _linear("classifier", self.output_size, hidden_size)
+        table = linear_parameters("classifier", self.output_size, hidden_size)
         if self.crf:
             size = self.output_size
             table["crf.transitions"] = ParameterSpec((size, size), "zeros", NEW_HEAD)
@@ -59,10 +71,28 @@ class TokenClassification(Head):
         return table
 
     def config_entries(self) -> dict[str, Any]:  # noqa: D102
-        entries = _label_entries(self.labels)
+        entries = label_entries(self.labels)
         if self.scheme:
             entries["tag_scheme"] = self.scheme
         return {**entries, "crf": True, "crf_forbid": self.forbid} if self.crf else entries
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], origin: str) -> Self | None:
+        """See :meth:`Head.from_config`; ``O`` may be there twice among the labels: no entity has it."""
+        scheme = config.get("tag_scheme", "")
+        if scheme not in ("", *SCHEMES):
+            raise ModelError(
+                f"tag_scheme is {scheme!r}, none of {', '.join(SCHEMES)}",
+                "correct the model's config.json",
+                origin=Origin(origin),
+                code="model-config-wrong",
+            )
+        return cls(
+            labels_from_config(config, origin, besides=OUTSIDE),
+            crf=config.get("crf") is True,
+            scheme=scheme,
+            forbid=config.get("crf_forbid", "decoding"),
+        )
 
     def predicts_as(self, other: Head) -> bool:
         """Whether both tag entities of the same types, in whatever scheme, or have the same tags without types."""
@@ -70,6 +100,15 @@ class TokenClassification(Head):
             return False
         of_both = [{*entity_types(head.labels)} or {*head.labels} for head in (self, other)]
         return of_both[0] == of_both[1]
+
+    def going_on_from(self, stored: Head) -> Self:
+        """The stored head, if it tags the same entities: in its own order of labels, and with its CRF."""
+        return stored if isinstance(stored, type(self)) and stored.predicts_as(self) else self
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The types of entities."""
+        return entity_types(self.labels)
 
     @property
     def learning_rates(self) -> Mapping[str, float]:  # noqa: D102
@@ -94,3 +133,7 @@ class TokenClassification(Head):
 
     def loss_count(self, batch: Batch) -> float:  # noqa: D102
         return float(len(batch)) if self.crf else super().loss_count(batch)
+
+    def official_features(self, batch: Batch, first_row: int) -> dict[str, Column]:  # noqa: D102
+        count = 0 if batch.label_positions is None else len(batch.label_positions)
+        return classifier_features(self, batch, np.zeros(count, dtype=np.int64), "label")

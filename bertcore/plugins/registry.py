@@ -11,6 +11,7 @@ from bertcore.contracts.backend import Backend
 from bertcore.contracts.converter import WeightConverter
 from bertcore.contracts.events import TrackerFactory
 from bertcore.contracts.family import ModelFamily
+from bertcore.contracts.head import Head
 from bertcore.contracts.implementations import Description, Implementation, implementation_name
 from bertcore.contracts.objective import Objective
 from bertcore.contracts.record_format import RecordFormat
@@ -75,6 +76,13 @@ class Registry:
     def implementations(self) -> Mapping[str, Entry[Implementation]]:
         """Code of descriptions by ``KIND NAME on BACKEND``, as ``head regression on torch``."""
         return self._gather("bertcore_register_implementations", Implementation, "")
+
+    @cached_property
+    def heads(self) -> tuple[type[Head], ...]:
+        """The classes of all heads that some backend computes, in the order of their names."""
+        described = {entry.item.description for entry in self.implementations.values()}
+        heads = (cast(type[Head], description) for description in described if description.kind == Head.kind)
+        return tuple(sorted(heads, key=lambda head: (head.name, head.__module__, head.__qualname__)))
 
     def task(self, name: str) -> Task:
         """Returns a task.

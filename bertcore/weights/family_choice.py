@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from bertcore.contracts.config_entries import stated_architecture
 from bertcore.contracts.family import ModelFamily
 from bertcore.errors import ModelError, Origin, UsageError
-from bertcore.heads.stored import stated_architecture
 from bertcore.plugins.registry import Registry
+from bertcore.weights.stored_head import without_head
 
 
 def with_model_type(config: Mapping[str, Any], registry: Registry) -> dict[str, Any]:
@@ -75,4 +76,4 @@ def find_family(config: Mapping[str, Any], registry: Registry, origin: str, back
             origin=Origin(origin),
             code="family-unknown",
         )
-    return family.bound(config, origin)
+    return family.bound(without_head(config, registry.heads), origin)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import KeyReport, WeightSet
 from bertcore.contracts.family import ModelFamily
+from bertcore.contracts.head import Head
 from bertcore.errors import ModelError, Origin, printable
-from bertcore.heads import Regression
 from bertcore.weights.converters.rules import ENCODER_PARTS, joined_actions, renamed
 from bertcore.weights.converters.wrappers import encoder_prefixes, one_encoder, parents, set_aside_copies
 
@@ -29,12 +29,14 @@ class ModelTensors:
     Args:
         family: the model family.
         config: sizes, by which the encoder's names are known; without them they are those of BERT, of any layer.
+        heads: the classes of all heads that are registered.
     """
 
-    def __init__(self, family: ModelFamily, config: BertConfig | None) -> None:
+    def __init__(self, family: ModelFamily, config: BertConfig | None, heads: Iterable[type[Head]]) -> None:
         self.family = family
+        self._heads = tuple(heads)
         self._config = config
-        table = {} if config is None else family.parameter_table(config, Regression())
+        table = {} if config is None else family.known_table(config)
         self._names = {name.removeprefix(family.prefix) for name in table if name.startswith(family.prefix)}
         self._pattern = re.compile(ENCODER_PARTS)
 
@@ -50,7 +52,7 @@ class ModelTensors:
         """Whether there is a tensor of this canonical name; the matrix of a head must have the encoder's width."""
         if name.startswith(self.family.prefix):
             return self.in_encoder(name.removeprefix(self.family.prefix)) or self.is_buffer(name)
-        if not self.family.has_in_head(name):
+        if not self.family.has_in_head(name, self._heads):
             return False
         return self._config is None or not _READS_ENCODER.fullmatch(name) or shape[1:] == (self._config.hidden_size,)
 

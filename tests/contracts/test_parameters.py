@@ -103,7 +103,7 @@ def test_sizes_that_the_file_does_not_have_are_named_before_anything_is_made_of_
 
 def test_a_head_of_another_size_is_answered_with_the_option():
     with pytest.raises(ModelError) as caught:
-        fit_parameters(TABLE, {**SOURCE, "classifier.weight": np.ones((5, 3))})
+        fit_parameters(TABLE, {**SOURCE, "classifier.weight": np.ones((5, 3))}, encoder="bert.")
     assert "classifier.weight: shape [5, 3] instead of [2, 3]" in caught.value.cause
     assert "model.new_head=true" in caught.value.remedy
 

@@ -71,12 +71,14 @@ def copied_records(rte_records: Path, tmp_path: Path) -> Path:
 
 
 def assert_same_batch(found: Batch, expected: Batch) -> None:
-    for name in (field for field in Batch.__dataclass_fields__ if field != "columns"):
+    for name in (field for field in Batch.__dataclass_fields__ if field not in ("columns", "ragged")):
         value, wanted = getattr(found, name), getattr(expected, name)
         assert (value is None) == (wanted is None), name
         if wanted is not None:
             assert value.dtype == wanted.dtype, name
             np.testing.assert_array_equal(value, wanted, err_msg=name)
+    assert not found.ragged
+    assert not expected.ragged
     assert set(found.columns) == set(expected.columns)
     for name, column in expected.columns.items():
         assert (found.columns[name].per, found.columns[name].ignore) == (column.per, column.ignore)

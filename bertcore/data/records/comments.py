@@ -64,7 +64,7 @@ def commented(
 
 
 def _label_names(batch: Batch, row: int, head: Head) -> Any:
-    names = getattr(head, "labels", ())
+    names = head.labels
     column = batch.columns.get(head.label_column)
     if column is None or not names or not np.issubdtype(column.values.dtype, np.integer):
         return None

@@ -38,7 +38,6 @@ from bertcore.data.records.reading import RecordedRows, rows_of
 from bertcore.data.records.ready_rows import RowsOfRecords
 from bertcore.data.records.shards import claimed_twice, record_files
 from bertcore.errors import DataError, DeviceError, Origin
-from bertcore.heads import Regression
 
 BROUGHT_BY = {"mindrecord": "bertcore-mindspore"}
 """Formats of this project that a distribution of their own brings."""
@@ -183,14 +182,14 @@ def _open_foreign(
             origin=Origin(str(folder)),
             code="records-without-texts",
         )
-    if not labels and not isinstance(head, Regression):
+    if not labels and np.issubdtype(layout.columns[0].dtype, np.integer):
         raise DataError(
             "nothing says what the labels of the records are called",
             f'write {{"labels": ["...", "..."]}}, in the order of their ids, to {folder / DESCRIPTION}',
             origin=Origin(str(folder)),
             code="labels-unnamed",
         )
-    made = description.model_copy(update={"labels": labels, "head_labels": getattr(head, "labels", ())})
+    made = description.model_copy(update={"labels": labels, "head_labels": head.labels})
     stems: dict[str, str] = {}
     for stem, (file, *_) in by_stem.items():
         split = _split_name(stem, task)

@@ -9,13 +9,9 @@ import numpy as np
 from bertcore.contracts.batch import Batch, Per
 from bertcore.contracts.head import Head
 from bertcore.errors import PluginError
-from bertcore.heads import Regression, SequenceClassification
 
 NO_LABEL = -100
 """What ``label_ids`` holds at a token without label: PyTorch and MindSpore leave it out of a loss by default."""
-
-FIRST_UNIQUE_ID = 1_000_000_000
-"""The first of ``unique_ids``, as in ``run_squad.py``."""
 
 LABEL_MASK = "label_mask"
 EXAMPLE_INDEX = "example_index"
@@ -93,8 +89,7 @@ def layout_of(batch: Batch, examples: int | None) -> RecordLayout:
 
 def foreign_layout(head: Head) -> RecordLayout | None:
     """Returns the layout of records that another program wrote for this head, or None where theirs do not suffice."""
-    if isinstance(head, SequenceClassification) and not head.multi_label:
-        return RecordLayout((ColumnLayout(head.label_column, "label_ids", "row", "int32"),))
-    if isinstance(head, Regression):
-        return RecordLayout((ColumnLayout(head.label_column, "label_ids", "row", "float32"),))
-    return None
+    label_type = head.official_label_type
+    if label_type is None:
+        return None
+    return RecordLayout((ColumnLayout(head.label_column, "label_ids", "row", label_type),))

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import ReadyRows
@@ -18,7 +16,6 @@ from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.data.records.description import CONVERT_ANEW, FolderDescription
 from bertcore.data.records.reading import RecordedRows
 from bertcore.errors import DataError, Origin
-from bertcore.heads import SpanExtraction
 
 
 class RowsOfRecords(ReadyRows):
@@ -82,10 +79,9 @@ class RowsOfRecords(ReadyRows):
                 origin=Origin(str(file)),
                 code="records-stale",
             )
-        labels = getattr(head, "labels", ())
-        if labels != made.head_labels:
+        if head.labels != made.head_labels:
             raise DataError(
-                f"the labels of the records are {', '.join(made.head_labels)}; wanted are {', '.join(labels)}",
+                f"the labels of the records are {', '.join(made.head_labels)}; wanted are {', '.join(head.labels)}",
                 f"{CONVERT_ANEW}, with the same model and options of the head",
                 origin=Origin(str(file)),
                 code="records-stale",
@@ -120,42 +116,15 @@ class RowsOfRecords(ReadyRows):
                     code="record-out-of-range",
                 )
         self._check_labels(head)
-        if isinstance(head, SpanExtraction):
-            self._check_spans()
         return Encoding(batch, np.asarray(self._truncated, dtype=np.int64), self._notes)
 
     def _check_labels(self, head: Head) -> None:
         # Not every format has checksums, and a loss may take any number for a label.
-        batch, count = self.batch, len(getattr(head, "labels", ()))
-        column = batch.columns.get(head.label_column)
-        if not count or column is None or not np.issubdtype(column.values.dtype, np.integer):
-            return
-        values: NDArray[Any] = column.values
-        wrong = ((values < 0) | (values >= count)) & (values != column.ignore)
-        if wrong.any():
-            place = row = int(np.argmax(wrong))
-            if column.per == "label" and batch.label_offsets is not None:
-                row = int(np.searchsorted(batch.label_offsets, place, side="right")) - 1
+        found = head.find_problem(self.batch)
+        if found is not None:
             raise DataError(
-                f"the label {values[place]} is none of {count}",
+                found.problem,
                 CONVERT_ANEW,
-                origin=Origin(str(self._file), part=f"record {self._rows.numbers[row]}"),
+                origin=Origin(str(self._file), part=f"record {self._rows.numbers[found.row]}"),
                 code="record-out-of-range",
             )
-
-    def _check_spans(self) -> None:
-        batch = self.batch
-        for name in ("start_positions", "end_positions"):
-            column = batch.columns.get(name)
-            if column is None:
-                continue
-            values: NDArray[Any] = column.values
-            wrong = ((values < 0) | (values >= batch.lengths)) & (values != column.ignore)
-            if wrong.any():
-                row = int(np.argmax(wrong))
-                raise DataError(
-                    f"{name} is {values[row]}, and the row has {batch.lengths[row]} tokens",
-                    CONVERT_ANEW,
-                    origin=Origin(str(self._file), part=f"record {self._rows.numbers[row]}"),
-                    code="record-out-of-range",
-                )

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.contracts.batch import Batch
+from bertcore.contracts.batch import Batch, Column
 from bertcore.contracts.head import Head
 from bertcore.contracts.record_format import FeatureRecord
 from bertcore.data.records.layout import (
     CHUNK,
     EXAMPLE_INDEX,
-    FIRST_UNIQUE_ID,
-    IS_REAL,
     LABEL_MASK,
     NO_LABEL,
     RecordLayout,
 )
-from bertcore.heads import Regression, SequenceClassification, SpanExtraction
 
 
 def records_of(
@@ -54,17 +51,9 @@ def records_of(
             rows = np.repeat(np.arange(size), np.diff(part.label_offsets))
             label_mask[rows, part.label_positions] = True
         places = {"token": padded.attention_mask, "label": label_mask}
-        for column in layout.columns:
-            values = _storable(part.columns[column.name].values)
-            if column.per != "row":
-                place = places[column.per]
-                assert place is not None
-                filler = NO_LABEL if column.per == "label" else 0
-                wide = np.full((size, width, *column.shape), filler, dtype=values.dtype)
-                wide[place] = values
-                values = wide
-            features[column.feature] = values
-        features |= _official(head, layout, part, label_mask, first_row + start)
+        columns = {column.feature: part.columns[column.name] for column in layout.columns}
+        for feature, column in {**columns, **head.official_features(part, first_row + start)}.items():
+            features[feature] = _placed(column, places)
         if label_mask is not None:
             features[LABEL_MASK] = label_mask
         if layout.example_index:
@@ -74,27 +63,17 @@ def records_of(
             yield FeatureRecord({name: values[row] for name, values in flat.items()})
 
 
-def _official(
-    head: Head, layout: RecordLayout, part: Batch, label_mask: NDArray[np.bool_] | None, first_row: int
-) -> dict[str, NDArray[Any]]:
-    """What google-research/bert writes, and a batch does not hold."""
-    size = len(part)
-    if isinstance(head, SpanExtraction):
-        features: dict[str, NDArray[Any]] = {"unique_ids": FIRST_UNIQUE_ID + first_row + np.arange(size)}
-        if "start_positions" in part.columns and "is_impossible" not in part.columns:
-            starts, ends = part.columns["start_positions"].values, part.columns["end_positions"].values
-            features["is_impossible"] = (starts == 0) & (ends == 0)
-        return features
-    features = {IS_REAL: np.ones(size, dtype=np.int64)}
-    if all(column.feature != "label_ids" for column in layout.columns):
-        # run_classifier.py has a label in its test set, too: the first one.
-        if label_mask is not None:
-            features["label_ids"] = np.where(label_mask, 0, NO_LABEL)
-        else:
-            several = isinstance(head, SequenceClassification) and head.multi_label
-            dtype = np.float32 if isinstance(head, Regression) else np.int64
-            features["label_ids"] = np.zeros((size, head.output_size if several else 1), dtype=dtype)
-    return features
+def _placed(column: Column, places: Mapping[str, NDArray[np.bool_] | None]) -> NDArray[Any]:
+    """The values of a column, one beside each row, or where its tokens are ``[rows, length, ...]``."""
+    values = _storable(column.values)
+    if column.per == "row":
+        return values
+    place = places[column.per]
+    assert place is not None
+    filler = NO_LABEL if column.per == "label" else 0
+    wide = np.full((*place.shape, *values.shape[1:]), filler, dtype=values.dtype)
+    wide[place] = values
+    return wide
 
 
 def _storable(values: NDArray[Any]) -> NDArray[Any]:

@@ -13,11 +13,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from bertcore.contracts.config_entries import stated_architecture
 from bertcore.contracts.converter import MADE, KeyReport, ModelParts, WeightConverter, WeightSet
 from bertcore.contracts.parameters import SkipRule
 from bertcore.formats.names import tensor_names
 from bertcore.formats.torch_file import is_torch_file
-from bertcore.heads.stored import stated_architecture
 from bertcore.weights.converters.layouts import BERT4TORCH, prefixes, take_encoder
 from bertcore.weights.converters.model_folder import config_beside
 from bertcore.weights.converters.rules import RenameRule, Tensors, left_out, refuse_unknown, to_canonical, to_foreign

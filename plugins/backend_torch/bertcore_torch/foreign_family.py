@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,6 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import ParameterSpec, SkipRule
 from bertcore.contracts.tokenizer import BuiltTokenizer
 from bertcore.errors import ModelError, Origin
-from bertcore.heads.stored import HEAD_ENTRIES
 
 from bertcore_torch.foreign_module import ForeignModule, build, look_at, names_beside_encoder, read_config
 
@@ -80,8 +79,7 @@ class ForeignEncoders(ModelFamily):
         """
         found = look_at(config, origin)
         prefix = f"{found.module.base_model_prefix or 'model'}."
-        # What is under no prefix is a head: one of another kind is left out, one that bertcore would train is not.
-        heads = rf"(?!{re.escape(prefix)})(?!(classifier|qa_outputs|crf)\.).*"
+        heads = rf"(?!{re.escape(prefix)}).*"  # what is under no prefix
         return ForeignFamily(
             name=config["model_type"],
             prefix=prefix,
@@ -103,16 +101,17 @@ class ForeignFamily(ModelFamily):
     """The family of one foreign encoder.
 
     Further attributes:
-        content: of its ``config.json``.
+        content: of its ``config.json``, without the entries of a head.
         found: what transformers makes of it.
     """
 
     content: Mapping[str, Any]
     found: ForeignModule
 
-    def has_in_head(self, name: str) -> bool:
+    def has_in_head(self, name: str, heads: Iterable[type[Head]]) -> bool:
         """Whether one of transformers' classes for this model has such a tensor beside its encoder, or a head here."""
-        return super().has_in_head(name) or (name in self._head_names and not name.startswith(self.prefix))
+        of_transformers = name in self._head_names and not name.startswith(self.prefix)
+        return of_transformers or super().has_in_head(name, heads)
 
     @cached_property
     def _head_names(self) -> frozenset[str]:
@@ -179,14 +178,25 @@ class ForeignFamily(ModelFamily):
 
     def parameter_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
         """The module's own names and shapes, then those of the head."""
-        shapes = self.found.with_pooler if head.uses_pooler else self.found.without_pooler
+        encoder = self.known_table(config) if head.uses_pooler else self.encoder_table(config)
+        return {**encoder, **self.head_table(config, head)}
+
+    def encoder_table(self, config: BertConfig) -> dict[str, ParameterSpec]:
+        """The module's own names and shapes, without a pooler."""
+        return self._table_of(self.found.without_pooler)
+
+    def known_table(self, config: BertConfig) -> dict[str, ParameterSpec]:
+        """The module's own names and shapes, with a pooler where it makes one."""
+        return self._table_of(self.found.with_pooler)
+
+    def _table_of(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, ParameterSpec]:
         table = {}
         for name, shape in shapes.items():
             missing = None if name in self.found.without_pooler else "the file holds no pooler"
             table[f"{self.prefix}{name}"] = ParameterSpec(
                 shape, "zeros" if name.endswith("bias") else "normal", missing
             )
-        return {**table, **self.head_table(config, head)}
+        return table
 
     def head_table(self, config: BertConfig, head: Head) -> dict[str, ParameterSpec]:
         """Canonical names and shapes of the head alone; a pooler is among those of the module."""
@@ -194,8 +204,8 @@ class ForeignFamily(ModelFamily):
         return {name: spec for name, spec in table.items() if not name.startswith(self.prefix)}
 
     def config_json(self, config: BertConfig, head: Head) -> dict[str, Any]:
-        """The model's own entries, but for those of an earlier head, and the entries of this one."""
-        own = {name: value for name, value in self.content.items() if name not in (*HEAD_ENTRIES, "torch_dtype")}
+        """The model's own entries and those of this head."""
+        own = {name: value for name, value in self.content.items() if name != "torch_dtype"}
         return {
             **own,
             "architectures": [f"{self.architecture}{head.architecture}"],

@@ -20,7 +20,6 @@ from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator
 from bertcore.errors import Origin
 from bertcore.heads import SpanExtraction
-from bertcore.heads.stored import head_from_config
 from bertcore.plugins.registry import Registry
 from bertcore.testing.plugin_under_test import character_tokenizer
 from bertcore.tokenization.tokenizer import Tokenizer
@@ -210,7 +209,7 @@ def test_the_threshold_is_tuned_and_kept(registry: Registry, characters: Tokeniz
     assert head.null_threshold == 3.5
     assert accumulator.result().metrics["f1"] == 100.0
     assert accumulator.result().metrics["unanswerable_accuracy"] == 100.0
-    stored = head_from_config({"architectures": ["BertForQuestionAnswering"], **head.config_entries()})
+    stored = SpanExtraction.from_config(head.config_entries(), "config.json")
     assert stored == head
     assert SpanExtraction().tuned_as(stored) == head
     again = desk.accumulator(model, SpanExtraction().tuned_as(stored))
