@@ -42,6 +42,7 @@ VARIANTS = {
         "head_activation": "gelu",
         "hidden_act": "gelu_new",
     },
+    "summary of ELECTRA's multiple choice": {"head_variant": "summary", "head_activation": "gelu"},
     "relu and another epsilon": {"hidden_act": "relu", "layer_norm_eps": 1e-2},
 }
 LENGTHS = (1, 7, 32, 2, 13, 31, 5, 20)  # one token alone, the longest that fits, and what lies between

@@ -4,7 +4,7 @@
 # (numpy 1.26 types most arithmetic as Any.)
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from bertcore.testing.reference.encoder import ReferenceEncoder
 from bertcore.testing.reference.functions import HEAD_ACTIVATIONS, Array
 
 LogitsKind = Literal["sequence", "token", "span"]
+_SUMMARY = "sequence_summary.summary"
 
 
 class ReferenceModel(ReferenceEncoder):
@@ -25,6 +26,7 @@ class ReferenceModel(ReferenceEncoder):
 
         "sequence"   last hidden state of the first token -> pooler -> classifier -> [labels]
                      or, with a dense head              -> classifier.dense -> activation -> classifier.out_proj
+                     or, with a summary                 -> sequence_summary.summary -> activation -> classifier
         "token"      last hidden states -> classifier  -> [tokens, labels]
         "span"       last hidden states -> qa_outputs  -> [tokens, 2], each token's start and end logit
 
@@ -120,10 +122,18 @@ class ReferenceModel(ReferenceEncoder):
             return last_gradient
         pooled = self._pool(last)
         pooled_gradient = self._linear_gradient("classifier", pooled, gradient[None, :], result)
-        last_gradient[:1] = self._linear_gradient(
-            f"{self.config.prefix}pooler.dense", last[:1], pooled_gradient * (1 - pooled**2), result
-        )
+        name, _, activation_gradient = self._pooler
+        pooled_gradient = activation_gradient(self._linear(name, last[:1]), pooled_gradient)
+        last_gradient[:1] = self._linear_gradient(name, last[:1], pooled_gradient, result)
         return last_gradient
 
+    @property
+    def _pooler(self) -> tuple[str, Callable[[Array], Array], Callable[[Array, Array], Array]]:
+        """The layer in front of `classifier`: its name, and its activation with the gradient."""
+        if f"{_SUMMARY}.weight" in self.parameters:
+            return _SUMMARY, self._head_activation, self._head_activation_gradient
+        return f"{self.config.prefix}pooler.dense", *HEAD_ACTIVATIONS["tanh"]
+
     def _pool(self, last: Array) -> Array:
-        return np.tanh(self._linear(f"{self.config.prefix}pooler.dense", last[:1]))
+        name, activation, _ = self._pooler
+        return activation(self._linear(name, last[:1]))

@@ -42,8 +42,12 @@ from bertcore_mindspore.linear import Linear
 from bertcore_mindspore.rows import PackedRows
 
 
-class _RowHead(nn.Cell):
-    """One output per row: ``classifier`` on the pooled first token, or two dense layers on the first token itself."""
+class RowHead(nn.Cell):
+    """One output per row: ``classifier`` on the pooled first token, or on what stands in the pooler's place.
+
+    It is the base of every head whose description says ``uses_pooler`` and whose last layer is ``classifier``;
+    ``config.head_variant`` says what is before that layer.
+    """
 
     loss_per: ClassVar[Per] = "row"
     dropout_per: ClassVar[Per | None] = "row"
@@ -54,13 +58,15 @@ class _RowHead(nn.Cell):
         self, config: BertConfig, head: Head, parameters: Names, device: DeviceKind, dropout: DropoutPlan
     ) -> None:
         super().__init__(auto_prefix=False)
-        dense = config.head_variant == "dense"
-        first = "classifier.dense" if dense else f"{config.prefix}pooler.dense"
-        last = "classifier.out_proj" if dense else "classifier"
+        first, last = {
+            "pooler": (f"{config.prefix}pooler.dense", "classifier"),
+            "dense": ("classifier.dense", "classifier.out_proj"),
+            "summary": ("sequence_summary.summary", "classifier"),
+        }[config.head_variant]
         self.head = head
-        self.dense_dropout = Dropout(dropout, HEAD_DENSE)  # which drops nothing where there is a pooler
+        self.dense_dropout = Dropout(dropout, HEAD_DENSE)  # which drops nothing but in front of two dense layers
         self.dense = Linear(parameters[f"{first}.weight"], parameters[f"{first}.bias"])
-        uses_gelu = dense and config.head_activation == "gelu"
+        uses_gelu = config.head_variant != "pooler" and config.head_activation == "gelu"
         self.activation = getattr(activation, device.gelu)() if uses_gelu else WideTanh(device)
         self.dropout = Dropout(dropout, HEAD)
         self.classifier = Linear(parameters[f"{last}.weight"], parameters[f"{last}.bias"])
@@ -81,7 +87,7 @@ class _RowHead(nn.Cell):
         return {"logits": self.classifier(self.cast(pooled, mindspore.float32))}
 
 
-class SequenceClassificationHead(_RowHead):
+class SequenceClassificationHead(RowHead):
     """Cross entropy over the labels, or the mean of one binary cross entropy per label."""
 
     def __init__(
@@ -132,7 +138,7 @@ class SequenceClassificationHead(_RowHead):
         return divergences * self.sum(batch["targets"], -1)  # all of which are zero where the label is ignored
 
 
-class RegressionHead(_RowHead):
+class RegressionHead(RowHead):
     """Squared error."""
 
     def columns(self, rows: PackedRows) -> dict[str, NDArray[np.generic]]:

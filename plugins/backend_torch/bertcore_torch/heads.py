@@ -17,7 +17,7 @@ Logits and losses are float32 in every precision.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 import numpy as np
@@ -36,6 +36,7 @@ from bertcore_torch.linear import Linear
 from bertcore_torch.rows import HeadBatch
 
 Reads = Literal["pooled", "first_token", "tokens"]
+HEAD_ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"tanh": torch.tanh, "gelu": F.gelu}
 
 
 class HeadModule(nn.Module):
@@ -95,13 +96,26 @@ class DenseClassifier(nn.Module):
         super().__init__()
         self.rate = config.head_dropout_prob
         self.dense = Linear(config.hidden_size, config.hidden_size)
-        self.activation = {"tanh": torch.tanh, "gelu": F.gelu}[config.head_activation]
+        self.activation = HEAD_ACTIVATIONS[config.head_activation]
         self.out_proj = nn.Linear(config.hidden_size, output_size)
 
     def forward(self, hidden: Tensor, dropout: Dropout) -> Tensor:
         """Maps ``[rows, hidden]`` to ``[rows, outputs]``."""
         hidden = self.activation(self.dense(dropout(hidden, randomness.HEAD_DENSE, self.rate)))
         return last_linear(self.out_proj, dropout(hidden, randomness.HEAD, self.rate))
+
+
+class SequenceSummary(nn.Module):
+    """A layer of the head's own in the pooler's place (ELECTRA's multiple choice)."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.activation = HEAD_ACTIVATIONS[config.head_activation]
+        self.summary = Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Maps ``[rows, hidden]`` to the same shape."""
+        return self.activation(self.summary(hidden))
 
 
 class _ClassifierHead(HeadModule):
@@ -118,25 +132,35 @@ class _ClassifierHead(HeadModule):
         return {"logits": last_linear(self.classifier, dropout(hidden, randomness.HEAD, self.rate))}
 
 
-class _RowHead(_ClassifierHead):
-    """One output per row: ``classifier`` on the pooled first token, or two dense layers on the first token itself."""
+class RowHead(_ClassifierHead):
+    """One output per row: ``classifier`` on the pooled first token, or on what stands in the pooler's place.
+
+    It is the base of every head whose description says ``uses_pooler`` and whose last layer is ``classifier``;
+    ``config.head_variant`` says what is before that layer.
+    """
 
     reads: Reads = "pooled"
 
     def __init__(self, config: BertConfig, head: heads.Head) -> None:
         super().__init__(config, head)
+        self.config = config
         if config.head_variant == "dense":
             self.reads = "first_token"
             self.classifier = DenseClassifier(config, head.output_size)
+        elif config.head_variant == "summary":
+            self.reads = "first_token"
+            self.sequence_summary = SequenceSummary(config)
 
     def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
         """Gives ``logits``."""
         if isinstance(self.classifier, DenseClassifier):
             return {"logits": self.classifier(hidden, dropout)}
+        if self.config.head_variant == "summary":
+            hidden = self.sequence_summary(hidden)
         return super().outputs(hidden, batch, dropout)
 
 
-class SequenceClassificationHead(_RowHead):
+class SequenceClassificationHead(RowHead):
     """:class:`bertcore.heads.SequenceClassification`: cross entropy, or a sigmoid for each label."""
 
     def __init__(self, config: BertConfig, head: heads.SequenceClassification) -> None:
@@ -163,7 +187,7 @@ class SequenceClassificationHead(_RowHead):
         return _without(bernoulli_divergence(*logits, temperature), labels, ignore).mean(dim=1)
 
 
-class RegressionHead(_RowHead):
+class RegressionHead(RowHead):
     """:class:`bertcore.heads.Regression`: squared error."""
 
     def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
