@@ -63,6 +63,16 @@ def train_peer(job: dict[str, Any], script: str, python: str) -> dict[str, Any]:
     return json.loads(result.stdout.splitlines()[-1])
 
 
+def make_bert4torch_files(model: Path, folder: Path) -> dict[str, str]:
+    """Weights and configuration in bert4torch's own form."""
+    weights, config_file = folder / "bert4torch.bin", folder / "bert4torch_config.json"
+    convert = ["convert", str(model), str(weights), "--to", "bert4torch"]
+    subprocess.run([BERTCORE, *convert], check=True, stdout=subprocess.DEVNULL)
+    config = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    config_file.write_text(json.dumps({**config, "model": "bert"}))
+    return {"bert4torch_weights": str(weights), "bert4torch_config": str(config_file)}
+
+
 def environment(job: dict[str, Any]) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": str(job["threads"]), "TOKENIZERS_PARALLELISM": "false"}
 
@@ -113,13 +123,7 @@ def main() -> None:
             "precision": arguments.precision,
         }
         if "bert4torch" in sides:
-            weights = Path(temporary) / "bert4torch.bin"
-            convert = ["convert", str(folder), str(weights), "--to", "bert4torch"]
-            subprocess.run([BERTCORE, *convert], check=True, stdout=subprocess.DEVNULL)
-            config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            config_file = Path(temporary) / "bert4torch_config.json"
-            config_file.write_text(json.dumps({**config, "model": "bert"}))
-            job |= {"bert4torch_weights": str(weights), "bert4torch_config": str(config_file)}
+            job |= make_bert4torch_files(folder, Path(temporary))
         crf = {"head.crf": "true", "head.crf_learning_rate": arguments.crf_learning_rate} if arguments.crf else {}
         runs = []
         for seed in map(int, arguments.seeds.split(",")):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from bert4torch.callbacks import FGM
 from bert4torch.layers import CRF
 from bert4torch.models import build_transformer_model
 from official_files import read_tagged
@@ -82,6 +83,7 @@ def main() -> None:
     optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
     steps = -(-len(rows["train"]) // job["batch_size"]) * job["epochs"]
     schedule = get_linear_schedule_with_warmup(optimizer, round(0.1 * steps), steps)
+    attack = FGM(model) if job.get("fgm") else None
     history, seconds = [], 0.0
     for _ in range(job["epochs"]):
         model.train()
@@ -89,8 +91,11 @@ def main() -> None:
         started = time.perf_counter()
         for first in range(0, len(rows["train"]), job["batch_size"]):
             ids, labels, mask = padded(rows["train"][first : first + job["batch_size"]])
-            loss = model.crf(model(ids), mask, labels)
-            loss.backward()
+            model.crf(model(ids), mask, labels).backward()
+            if attack is not None:  # as its AdversarialTraining does between the gradient and the step
+                attack.attack()
+                model.crf(model(ids), mask, labels).backward()
+                attack.restore(emb_name="word_embeddings")
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             schedule.step()
