@@ -81,8 +81,14 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.events import Tracker as Tracker
     from bertcore.contracts.events import TrackerFactory as TrackerFactory
     from bertcore.contracts.events import WorkProgress as WorkProgress
+    from bertcore.contracts.family import HeadStem as HeadStem
     from bertcore.contracts.family import ModelFamily as ModelFamily
     from bertcore.contracts.head import Head as Head
+    from bertcore.contracts.head import RowProblem as RowProblem
+    from bertcore.contracts.head import linear_parameters as linear_parameters
+    from bertcore.contracts.head_labels import LABEL_ENTRIES as LABEL_ENTRIES
+    from bertcore.contracts.head_labels import label_entries as label_entries
+    from bertcore.contracts.head_labels import labels_from_config as labels_from_config
     from bertcore.contracts.implementations import Implementation as Implementation
     from bertcore.contracts.objective import HeadLoss as HeadLoss
     from bertcore.contracts.objective import Objective as Objective
@@ -153,8 +159,9 @@ _NAMES = {
         "StepLogged Tracker TrackerFactory WorkProgress"
     ),
     "bertcore.contracts.bert_config": "BertConfig",
-    "bertcore.contracts.family": "ModelFamily",
-    "bertcore.contracts.head": "Head",
+    "bertcore.contracts.family": "HeadStem ModelFamily",
+    "bertcore.contracts.head": "Head RowProblem linear_parameters",
+    "bertcore.contracts.head_labels": "LABEL_ENTRIES label_entries labels_from_config",
     "bertcore.contracts.implementations": "Implementation",
     "bertcore.contracts.objective": "HeadLoss Objective Pass",
     "bertcore.contracts.parameters": "ParameterSpec Parameters SkipRule",

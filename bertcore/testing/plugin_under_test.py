@@ -22,21 +22,23 @@ CUTS = (0.0, 0.1, 0.5, 0.9, 1.0)
 """How much of a file is left; the last means all but one byte."""
 
 
-def load_plugin(target: str) -> Registry:
-    """Loads one plugin, and nothing else, from what its entry point names.
+def load_plugin(target: str, *others: str) -> Registry:
+    """Loads a plugin with those that it stands on, and nothing else, from what their entry points name.
 
     Args:
         target: the value of the entry point, ``module`` or ``module:attribute``.
+        others: those of further plugins.
 
     Raises:
-        AssertionError: the plugin cannot be loaded, or one of its hooks fails; with the traceback.
+        AssertionError: a plugin cannot be loaded, or one of its hooks fails; with the traceback.
     """
     plugins = Plugins()
-    plugins.load([metadata.EntryPoint("under-test", target, GROUP)])
+    targets = (target, *others)
+    plugins.load([metadata.EntryPoint(f"under-test-{number}", one, GROUP) for number, one in enumerate(targets)])
     registry = Registry(plugins)
     registry.gather_all()
-    (record,) = plugins.records
-    assert record.status == "ok", f"{target}: {record.status}\n{record.details or record.error}"
+    for one, record in zip(targets, plugins.records, strict=True):
+        assert record.status == "ok", f"{one}: {record.status}\n{record.details or record.error}"
     return registry
 
 

@@ -29,6 +29,9 @@ class BackendConformance(Dropout, Resuming, Updates, Gradients, Predictions, Fac
         plugin: value of the entry point, ``module`` or ``module:attribute``.
         backend: name of the backend, where the plugin registers several.
         device: device to test on; by default the backend's first.
+        further_plugins: values of further entry points, as that of a plugin with a head of your own for the backend.
+        heads: the descriptions of heads that are tested, by the names of their references; by default all of bertcore
+            and those that the plugins register.
         gaps: what the backend does not do, each with its reason (:mod:`bertcore.testing.gaps`): by the name of a head
             (``classification``, ``multi-label``, ``regression``, ``token``, ``crf``, ``span``), ``dropout``, or the
             name of a test.

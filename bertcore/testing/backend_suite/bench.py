@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from typing import ClassVar
 
@@ -34,8 +34,9 @@ from bertcore.testing.suite import Suite
 class Bench:
     """The backend under test, and the sessions opened so far, each opened once."""
 
-    def __init__(self, plugin: str, name: str, device: str) -> None:
-        self.registry = load_plugin(plugin)
+    def __init__(self, plugins: Sequence[str], name: str, device: str, heads: Sequence[str]) -> None:
+        self.registry = load_plugin(*plugins)
+        self.heads = heads
         self.backend: Backend = self.registry.backend(only(dict(self.registry.backends), name, "backend"))
         assert self.backend.problem() is None
         self.device = device or self.backend.available_devices()[0]
@@ -76,8 +77,9 @@ class Bench:
         return implementation_name(head, self.backend.name) in self.registry.implementations
 
     def first_head(self) -> Head:
-        """One head that the plugin registers for its backend."""
-        return next(head for head in descriptions().values() if self.registered(head))
+        """The first head that is tested and registered for the backend."""
+        known = descriptions()
+        return next(head for head in (known[name] for name in self.heads or known) if self.registered(head))
 
     def expected(
         self, head: Head, parameters: Parameters, batch: Batch, config: BertConfig = CONFIG
@@ -97,6 +99,8 @@ class BackendSuite(Suite):
     plugin: ClassVar[str]
     backend: ClassVar[str] = ""
     device: ClassVar[str] = ""
+    further_plugins: ClassVar[tuple[str, ...]] = ()
+    heads: ClassVar[tuple[str, ...]] = ()
     forward_tolerance: ClassVar[float] = 1e-5
     gradient_tolerance: ClassVar[tuple[float, float]] = (5e-5, 1e-7)
     accumulation_tolerance: ClassVar[float] = 1e-6
@@ -108,20 +112,17 @@ class BackendSuite(Suite):
         return frozenset({*descriptions(), "dropout"})
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Each head of bertcore, whether the plugin registers it or not, and each further one that it registers."""
+        """Each head that is named, or all of bertcore, registered or not, and all further ones that are registered."""
         if "head" in metafunc.fixturenames:
-            names = [
-                name
-                for name, head in descriptions().items()
-                if head.name in CORE_HEADS or head.name in _registered_heads(self.plugin)
-            ]
+            tested = {*CORE_HEADS, *_registered_heads(self.plugin, *self.further_plugins)}
+            names = self.heads or [name for name, head in descriptions().items() if head.name in tested]
             metafunc.parametrize("head", names, indirect=True)
 
     @pytest.fixture(scope="class")
     @classmethod
     def bench(cls) -> Iterator[Bench]:
         """The backend under test."""
-        bench = Bench(cls.plugin, cls.backend, cls.device)
+        bench = Bench((cls.plugin, *cls.further_plugins), cls.backend, cls.device, cls.heads)
         yield bench
         bench.close()
 
@@ -141,9 +142,10 @@ class BackendSuite(Suite):
 
     @pytest.fixture
     def classifier(self, request: pytest.FixtureRequest) -> Head:
-        """A head with the parameters ``classifier.*``, which the groups of the tests name."""
-        self.expect(request, "classification")
-        return descriptions()["classification"]
+        """One head, where any would do: a classifier, or the first one that is named."""
+        name = self.heads[0] if self.heads else "classification"
+        self.expect(request, name)
+        return descriptions()[name]
 
     @pytest.fixture
     def dropout(self, request: pytest.FixtureRequest) -> TrainingSpecification:
@@ -161,6 +163,5 @@ class BackendSuite(Suite):
 
 
 @cache
-def _registered_heads(plugin: str) -> frozenset[str]:
-    described = (entry.item.description for entry in load_plugin(plugin).implementations.values())
-    return frozenset(description.name for description in described if description.kind == Head.kind)
+def _registered_heads(*plugins: str) -> frozenset[str]:
+    return frozenset(head.name for head in load_plugin(*plugins).heads)

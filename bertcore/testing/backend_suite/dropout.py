@@ -40,6 +40,6 @@ class Dropout(BackendSuite):
         session, parameters = bench.session(classifier, dropout)
         for _ in range(2):
             expected = bench.expected(classifier, parameters, batch)
-            assert_outputs(session.predict(batch, ("logits", "loss")), expected, self.forward_tolerance)
+            assert_outputs(session.predict(batch, (*classifier.outputs, "loss")), expected, self.forward_tolerance)
             session.train_step([batch], context_of(dropout))
             parameters = session.parameters()

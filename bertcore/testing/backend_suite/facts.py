@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from importlib import metadata
 
@@ -10,14 +11,16 @@ import pytest
 
 from bertcore.contracts.backend import PRECISIONS
 from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.head import Head
 from bertcore.contracts.implementations import implementation_name
 from bertcore.contracts.objective import HeadLoss
 from bertcore.errors import DeviceError
 from bertcore.testing.backend_suite.asserts import assert_two_lines
 from bertcore.testing.backend_suite.bench import BackendSuite, Bench
-from bertcore.testing.backend_suite.samples import GRADIENTS
+from bertcore.testing.backend_suite.samples import CONFIG, GRADIENTS
 from bertcore.testing.heads import descriptions
 from bertcore.testing.plugin_under_test import imported_modules
+from bertcore.weights.stored_head import head_from_config
 
 
 class Facts(BackendSuite):
@@ -42,6 +45,18 @@ class Facts(BackendSuite):
             name = implementation_name(description, backend.name)
             assert name in bench.registry.implementations, f"the plugin registers no {needed}"
 
+    def test_a_head_comes_back_from_its_config(self, bench: Bench, head: Head) -> None:
+        """As far as predictions depend on it, found by its architecture; its names of entries and parameters hold."""
+        entries = head.config_entries()
+        assert set(entries) <= set(head.entry_names)
+        written = json.loads(json.dumps({"architectures": [f"Tested{head.architecture}"], **entries}))
+        found = head_from_config(written, bench.registry.heads)
+        assert found.config_entries() == entries
+        assert found.predicts_as(head)
+        assert list(found.parameter_table(CONFIG.hidden_size)) == list(head.parameter_table(CONFIG.hidden_size))
+        for name in head.parameter_table(CONFIG.hidden_size):
+            assert re.fullmatch(head.parameter_names, name), name
+
     def test_listing_imports_no_framework(self, bench: Bench) -> None:
         """Loading the plugin, calling its hooks and reading static facts import none of the backend's packages."""
         packages = {name.lower().replace("_", "-") for name in bench.backend.packages}
@@ -52,7 +67,7 @@ class Facts(BackendSuite):
         ]
         code = (
             "from bertcore.testing.plugin_under_test import load_plugin\n"
-            f"for entry in load_plugin({self.plugin!r}).backends.values():\n"
+            f"for entry in load_plugin(*{(self.plugin, *self.further_plugins)!r}).backends.values():\n"
             "    backend = entry.item\n"
             "    backend.name, backend.description, backend.packages, backend.devices, backend.weight_file\n"
         )

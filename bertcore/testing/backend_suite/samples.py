@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 
@@ -52,7 +53,7 @@ ONE_GROUP = (ParameterGroup("all", ".", 1e-3, 0.0),)
 GRADIENTS = showing_gradients(TrainingSpecification(ONE_GROUP, dropout=False))
 FOUR_GROUPS = (
     ParameterGroup("frozen", r"word_embeddings", 0.0, 0.1),
-    ParameterGroup("head", r"^classifier", 1e-2, 0.1),
+    ParameterGroup("head", rf"^(?!{re.escape(CONFIG.prefix)})", 1e-2, 0.1),
     ParameterGroup("no decay", r"bias$|LayerNorm", 1e-3, 0.0),
     ParameterGroup("decay", r".", 1e-3, 0.1),
 )
@@ -66,6 +67,11 @@ def rows_of(head: Head) -> Batch:
     input_ids = [generator.integers(1, CONFIG.vocab_size, length).tolist() for length in LENGTHS]
     token_type_ids = [[int(2 * position >= length) for position in range(length)] for length in LENGTHS]
     return reference_of(head).batch(head, input_ids, token_type_ids, generator)
+
+
+def of_head(parameters: Parameters) -> list[str]:
+    """The names of a head's own parameters among those of a model."""
+    return [name for name in parameters if not name.startswith(CONFIG.prefix)]
 
 
 def random_parameters(specification: SessionSpecification) -> Parameters:
