@@ -6,7 +6,7 @@ training need:
     one pass    HeadLoss()
     R-Drop      HeadLoss((Pass(0), Pass(1)), agreement=4.0)
     FGM         HeadLoss((Pass(0), Pass(1, perturbed=1.0)))
-    PGD         HeadLoss((Pass(0), Pass(1, 0.3, weight=0), Pass(2, 0.3, weight=0), Pass(3, 0.3)), radius=1.0)
+    PGD         HeadLoss((Pass(0), Pass(1, 0.3, 0.0, 1.0), Pass(2, 0.3, 0.0, 1.0), Pass(3, 0.3, 1.0, 1.0)))
     both        HeadLoss((Pass(0), Pass(1), Pass(2, perturbed=1.0)), agreement=4.0)
 
 An objective that minimizes anything else is a description of its own, with an
@@ -15,7 +15,7 @@ An objective that minimizes anything else is a description of its own, with an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from bertcore.contracts.batch import Batch
@@ -31,11 +31,13 @@ class Pass:
         perturbed: how far the word embeddings are moved before it, along their gradient in the pass before; 0 leaves
             them as the model has them, and the pass is *clean*.
         weight: factor of the head's loss; 0 of a perturbed pass that only shows the way to the next one.
+        radius: a perturbed pass lies no further than this from the model's own embeddings; None for as far as it goes.
     """
 
     dropout: int = 0
     perturbed: float = 0.0
     weight: float = 1.0
+    radius: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,13 @@ class Objective:
     name: ClassVar[str]
 
     @property
+    def clean(self) -> Objective:
+        """The objective without its perturbed passes."""
+        return self
+
+    @property
     def perturbed_passes(self) -> tuple[Pass, ...]:
-        """Passes that follow one another after the objective's own, with the head's loss."""
+        """Passes that follow one another after those of :attr:`clean`, with the head's loss."""
         return ()
 
     def loss_count(self, head: Head, batch: Batch) -> float:
@@ -66,8 +73,8 @@ class HeadLoss(Objective):
     **A perturbed pass** (FGM: Miyato et al. 2017, arXiv 1605.07725; PGD: Madry et al. 2018, arXiv 1706.06083) moves the
     word embeddings as bert4torch's ``FGM`` and ``PGD`` do: the whole table, so that equal tokens are moved alike, by
     ``perturbed * g / |g|``, g being the gradient of the pass before (of all clean ones together) with respect to the
-    table and ``|g|`` its norm over all rows. It starts where the pass before it stood. The papers move each row of the
-    batch for itself.
+    table and ``|g|`` its norm over all rows. It starts where the pass before it stood, and what lies beyond ``radius``
+    is drawn back to it, as PGD projects. The papers move each row of the batch for itself.
 
     The rows are those of the whole step: one whose micro-batches are joined is the same step. (bert4torch perturbs each
     micro-batch, along the gradient that has been added up until then; without accumulation this is the same.)
@@ -75,8 +82,6 @@ class HeadLoss(Objective):
     Attributes:
         passes: the clean ones first.
         agreement: weight of the symmetric divergence between the outputs of the clean passes.
-        radius: the embeddings are moved no further than this in all, by the norm over the whole table; None for as far
-            as the passes go. PGD projects so.
 
     Raises:
         ValueError: the first pass is not clean, a clean one stands behind a perturbed one, or there are not two that
@@ -85,7 +90,6 @@ class HeadLoss(Objective):
 
     passes: tuple[Pass, ...] = (Pass(),)
     agreement: float = 0.0
-    radius: float | None = None
 
     name: ClassVar[str] = "head_loss"
 
@@ -94,6 +98,10 @@ class HeadLoss(Objective):
             raise ValueError("clean passes come first, and there is one at least")
         if self.agreement and len(self.clean_passes) < 2:
             raise ValueError("one clean pass has none to agree with")
+
+    @property
+    def clean(self) -> HeadLoss:  # noqa: D102
+        return replace(self, passes=self.clean_passes)
 
     @property
     def clean_passes(self) -> tuple[Pass, ...]:

@@ -44,9 +44,7 @@ SHAPE = Shape(length=24, bins=2)
     ],
 )
 def test_a_step_takes_the_masks_that_its_head_applies(head: Any, variant: Any, sites: dict[int, Any]) -> None:
-    plan = DropoutPlan(
-        dataclasses.replace(CONFIG, head_variant=variant), head.dropout_per, forward_passes=1, active=True
-    )
+    plan = DropoutPlan(dataclasses.replace(CONFIG, head_variant=variant), head.dropout_per, active=True)
     assert {site: plan.mask_shape(site, SHAPE) for site in plan.rates if site in (HEAD, HEAD_DENSE)} == sites
     assert plan.mask_shape(EMBEDDINGS, SHAPE) == (SHAPE.tokens, 16)
 
@@ -65,7 +63,7 @@ def test_logits_of_half_precision_states_are_float32(implementation: Any, head: 
         name: generator.normal(size=spec.shape).astype(np.float32) for name, spec in head.parameter_table(16).items()
     }
     parameters = {name: Parameter(Tensor(value), name=name) for name, value in values.items()}
-    silent = DropoutPlan(CONFIG, None, forward_passes=1, active=False)
+    silent = DropoutPlan(CONFIG, None, active=False)
     hidden = generator.normal(size=(48, 16)).astype(np.float16)
     found = implementation(CONFIG, head, parameters, DEVICES["cpu"], silent)(Tensor(hidden), {"masks": ()}, 0)[name]
     weight, bias = values.values()
@@ -112,7 +110,7 @@ def test_divergence_of_outputs_from_others(head: Any) -> None:
         name: Parameter(Tensor(np.zeros(spec.shape, np.float32)), name=name)
         for name, spec in BertFamily().parameter_table(SAMPLE, head).items()
     }
-    silent = DropoutPlan(SAMPLE, None, forward_passes=1, active=False)
+    silent = DropoutPlan(SAMPLE, None, active=False)
     code = registry.code_of("mindspore", head)(SAMPLE, head, parameters, DEVICES["cpu"], silent)
     columns = {**rows.inputs(SAMPLE), **code.columns(rows)}
 

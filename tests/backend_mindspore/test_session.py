@@ -52,7 +52,7 @@ GRADIENTS = showing_gradients(NO_DROPOUT)
 class TwoPasses(nn.Cell):
     """The head's loss, and the squared distance between the logits of two passes with dropout masks of their own."""
 
-    forward_passes = 2
+    forward_passes = (0, 1)
 
     def __init__(self, objective: Any) -> None:
         super().__init__(auto_prefix=False)
@@ -67,7 +67,7 @@ class TwoPasses(nn.Cell):
 class MovedEmbeddings(nn.Cell):
     """The head's loss at embeddings that were moved."""
 
-    forward_passes = 1
+    forward_passes = (0,)
 
     def __init__(self, objective: Any) -> None:
         super().__init__(auto_prefix=False)

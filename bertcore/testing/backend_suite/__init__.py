@@ -9,6 +9,7 @@ Everything is observed through the contract alone. One part a file:
     updates       AdamW, clipping, and what is not finite
     resuming      parameters and optimizer state, out and in
     dropout       masks that depend on their place alone
+    passes        objectives of several passes: agreement, and moved embeddings
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from __future__ import annotations
 from bertcore.testing.backend_suite.dropout import Dropout
 from bertcore.testing.backend_suite.facts import Facts
 from bertcore.testing.backend_suite.gradients import Gradients
+from bertcore.testing.backend_suite.passes import Passes
 from bertcore.testing.backend_suite.predictions import Predictions
 from bertcore.testing.backend_suite.resuming import Resuming
 from bertcore.testing.backend_suite.updates import Updates
 
 
 # pytest runs the tests of the last base first: what a backend says before what it computes.
-class BackendConformance(Dropout, Resuming, Updates, Gradients, Predictions, Facts):
+class BackendConformance(Passes, Dropout, Resuming, Updates, Gradients, Predictions, Facts):
     """Subclass it in a test module of the plugin, and name the plugin as its entry point does.
 
     Attributes:
@@ -33,8 +35,8 @@ class BackendConformance(Dropout, Resuming, Updates, Gradients, Predictions, Fac
         heads: the descriptions of heads that are tested, by the names of their references; by default all of bertcore
             and those that the plugins register.
         gaps: what the backend does not do, each with its reason (:mod:`bertcore.testing.gaps`): by the name of a head
-            (``classification``, ``multi-label``, ``regression``, ``token``, ``crf``, ``span``), ``dropout``, or the
-            name of a test.
+            (``classification``, ``multi-label``, ``regression``, ``token``, ``crf``, ``span``), ``dropout``,
+            ``passes``, or the name of a test.
         forward_tolerance: largest absolute difference of an output, or of a row's loss, from the reference.
         gradient_tolerance: largest norm of a gradient's difference from the reference, as a part of the tensor's
             own norm and as a part of the norm of all gradients (the gradient of a key's bias is zero up to noise).

@@ -108,8 +108,8 @@ class BackendSuite(Suite):
     low_precision_tolerance: ClassVar[float] = 0.05
 
     def features(self) -> frozenset[str]:
-        """The heads, and dropout."""
-        return frozenset({*descriptions(), "dropout"})
+        """The heads, dropout, and objectives of several passes."""
+        return frozenset({*descriptions(), "dropout", "passes"})
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Each head that is named, or all of bertcore, registered or not, and all further ones that are registered."""
@@ -152,6 +152,11 @@ class BackendSuite(Suite):
         """A training with dropout."""
         self.expect(request, "dropout")
         return DROPOUT
+
+    @pytest.fixture
+    def passes(self, request: pytest.FixtureRequest) -> None:
+        """Objectives of several passes."""
+        self.expect(request, "passes")
 
     @pytest.fixture(params=["without dropout", "with dropout"])
     def training(self, request: pytest.FixtureRequest) -> TrainingSpecification:

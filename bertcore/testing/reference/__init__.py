@@ -25,6 +25,7 @@ from bertcore.testing.reference.losses import (
     squared_error_gradient,
 )
 from bertcore.testing.reference.model import LogitsKind, ReferenceModel
+from bertcore.testing.reference.perturbation import perturbed
 from bertcore.testing.reference.update import AdamW, clip_by_global_norm
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "binary_divergence",
     "binary_divergence_gradient",
     "clip_by_global_norm",
+    "perturbed",
     "softmax_cross_entropy",
     "softmax_cross_entropy_gradient",
     "softmax_divergence",

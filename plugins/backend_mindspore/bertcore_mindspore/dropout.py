@@ -46,13 +46,11 @@ class DropoutPlan:
         config: the rates.
         head_per: whose hidden states the head drops: of each ``row`` (its first token), of each ``token``, or None
             where it drops none.
-        forward_passes: passes over one micro-batch, each with masks of its own.
         active: False where nothing is dropped; there are no masks then.
     """
 
     config: BertConfig
     head_per: Per | None
-    forward_passes: int
     active: bool
 
     @cached_property
@@ -92,14 +90,17 @@ class MaskSource:
         plan: which masks a step takes.
         context: step, seed and rank.
         micro_batch: index of the micro-batch in its step.
+        forward_passes: numbers of the passes, each with masks of its own.
     """
 
-    def __init__(self, plan: DropoutPlan, context: StepContext, micro_batch: int) -> None:
+    def __init__(
+        self, plan: DropoutPlan, context: StepContext, micro_batch: int, forward_passes: Sequence[int]
+    ) -> None:
         self._plan = plan
         # One generator for each site serves all calls of the micro-batch, one after the other.
         self._generators = [
             (site, rate, mask_generator(context.seed, context.step, micro_batch, context.rank, site, forward_pass))
-            for forward_pass in range(plan.forward_passes)
+            for forward_pass in forward_passes
             for site, rate in plan.rates.items()
         ]
 

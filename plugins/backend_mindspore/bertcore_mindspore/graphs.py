@@ -8,12 +8,13 @@ again. The third graph, the update, is :mod:`bertcore_mindspore.optimizer`'s.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import mindspore
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from bertcore_mindspore.objectives import Forward
-from bertcore_mindspore.optimizer import AdamW, add_to
+from bertcore_mindspore.optimizer import AdamW, add_part_to, add_to
 from bertcore_mindspore.rows import INPUT_NAMES
 
 
@@ -64,6 +65,39 @@ class GradientGraph(nn.Cell):
         self.map(add_to, self.accumulators, gradients[1])
         self.add(self.loss_sum, loss)
         return loss
+
+
+class MovedGradientGraph(GradientGraph):
+    """The same at word embeddings that are moved, for an objective with perturbed passes; gives their gradient, too."""
+
+    def __init__(self, *arguments: Any, always_kept: bool) -> None:
+        super().__init__(*arguments)
+        self.always_kept = always_kept
+        self.partial = ops.Partial()
+
+    def construct(self, loss_scale: Tensor, kept: Tensor, offset: Tensor, *inputs: Tensor) -> Tensor:
+        """As its parent.
+
+        Args:
+            loss_scale: times the loss.
+            kept: 1, or 0 for a pass of which only the gradient of the word vectors is wanted.
+            offset: added to the word vectors, ``[tokens, embedding width]``.
+            inputs: the arrays of the call.
+
+        Returns:
+            The gradient of the word vectors, ``[tokens, embedding width]``.
+        """
+        word_vectors = self.gather(self.word_embeddings, inputs[0], 0) + offset
+        loss, gradients = self.value_and_grad(word_vectors, loss_scale, *inputs)
+        of_words, others = gradients
+        if self.trains_words:
+            self.scatter_add(self.word_accumulator, inputs[0], of_words if self.always_kept else of_words * kept)
+        if self.always_kept:
+            self.map(add_to, self.accumulators, others)
+        else:
+            self.map(self.partial(add_part_to, kept), self.accumulators, others)
+        self.add(self.loss_sum, loss * kept)
+        return of_words
 
 
 class PredictionGraph(nn.Cell):

@@ -2,7 +2,7 @@
 
 An implementation is a cell made as ``Implementation(objective)`` from the description, with
 
-- ``forward_passes``: how many passes over a micro-batch get dropout masks of their own;
+- ``forward_passes``: the numbers of its passes, each of which has dropout masks of its own, as ``(0, 1)``;
 - ``loss_sum(forward, batch) -> scalar tensor`` (graph), where ``forward(batch, forward_pass=0,
   embedding_offset=None)`` gives the head's outputs and ``forward.loss_sum(outputs, batch)`` its loss sum.
 
@@ -10,8 +10,6 @@ It is compiled, so it may hold no lambda and no value that changes from step to 
 """
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 from mindspore import Tensor, nn, ops
 
@@ -40,7 +38,7 @@ class Forward(nn.Cell):
 
         Args:
             batch: arrays of the call.
-            forward_pass: which dropout masks; the same number gives the same masks.
+            forward_pass: which dropout masks: those of the number that stands at this place in ``forward_passes``.
             embedding_offset: added to the sum of the embeddings before it is normalized, ``[tokens, embedding
                 width]``.
         """
@@ -58,13 +56,31 @@ class Forward(nn.Cell):
 
 
 class HeadLossObjective(nn.Cell):
-    """The head's own loss, one forward pass."""
-
-    forward_passes: ClassVar[int] = 1
+    """The head's own loss over clean passes, and their agreement."""
 
     def __init__(self, objective: HeadLoss) -> None:
         super().__init__(auto_prefix=False)
+        self.forward_passes = tuple(one.dropout for one in objective.clean_passes)
+        self.weights = tuple(one.weight for one in objective.clean_passes)
+        self.agreement = objective.agreement
 
     def loss_sum(self, forward: Forward, batch: Inputs) -> Tensor:
-        """Returns the loss sum of a micro-batch."""
-        return forward.loss_sum(forward(batch), batch)
+        """Returns the loss sum of all clean passes over a micro-batch."""
+        outputs = (forward(batch),)
+        total = self._weighted(forward.loss_sum(outputs[0], batch), 0)
+        for index in range(1, len(self.weights)):
+            outputs = (*outputs, forward(batch, index))
+            total = total + self._weighted(forward.loss_sum(outputs[index], batch), index)
+        return total + self.agreement * self._disagreement(forward, outputs, batch) if self.agreement else total
+
+    def _weighted(self, loss: Tensor, index: int) -> Tensor:
+        return loss if self.weights[index] == 1.0 else loss * self.weights[index]
+
+    def _disagreement(self, forward: Forward, outputs: tuple[dict[str, Tensor], ...], batch: Inputs) -> Tensor:
+        """The mean over all pairs of passes of half the divergence both ways."""
+        total, count = 0.0, len(self.weights)
+        for first in range(count):
+            for second in range(count):
+                if first != second:
+                    total = total + forward.divergence_sum(outputs[first], outputs[second], batch)
+        return total / (count * (count - 1))

@@ -16,6 +16,7 @@ from bertcore_mindspore.devices import DeviceKind
 
 # Over parameters a graph maps, and does not loop: a loop is compiled as nested calls, which 24 layers make too many of.
 add_to = ops.MultitypeFuncGraph("add_to")
+add_part_to = ops.MultitypeFuncGraph("add_part_to")
 _set_to_zero = ops.MultitypeFuncGraph("set_to_zero")
 _sum_of_squares = ops.MultitypeFuncGraph("sum_of_squares")
 _decay = ops.MultitypeFuncGraph("decay")
@@ -25,6 +26,11 @@ _adam = ops.MultitypeFuncGraph("adam")
 @add_to.register("Tensor", "Tensor")
 def _add_to(accumulator: Tensor, value: Tensor) -> Tensor:
     return ops.assign_add(accumulator, value)
+
+
+@add_part_to.register("Tensor", "Tensor", "Tensor")
+def _add_part_to(part: Tensor, accumulator: Tensor, value: Tensor) -> Tensor:
+    return ops.assign_add(accumulator, value * part)
 
 
 @_set_to_zero.register("Tensor")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -14,14 +15,16 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
 from bertcore.contracts.batch import Batch
+from bertcore.contracts.objective import HeadLoss, Pass
 from bertcore.contracts.parameters import Parameters
 from bertcore.numerics.optimization import LazyStepResult
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan, MaskSource
 from bertcore_mindspore.encoder import Encoder
-from bertcore_mindspore.graphs import GradientGraph, PredictionGraph
+from bertcore_mindspore.graphs import GradientGraph, MovedGradientGraph, PredictionGraph
 from bertcore_mindspore.objectives import Forward
 from bertcore_mindspore.optimizer import AdamW, copy_into, to_numpy
+from bertcore_mindspore.perturbation import WordPerturbation
 from bertcore_mindspore.rows import INPUT_NAMES, PackedRows, in_row_order, pack
 from bertcore_mindspore.shapes import (
     PREDICTION_SHAPES,
@@ -35,6 +38,25 @@ from bertcore_mindspore.shapes import (
 DTYPES: Mapping[Precision, mindspore.Type] = MappingProxyType(
     {"fp32": mindspore.float32, "bf16": mindspore.bfloat16, "fp16": mindspore.float16}
 )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is done with all micro-batches of a step, before the next stage begins.
+
+    Attributes:
+        name: of the graph.
+        graph: adds a gradient.
+        forward_passes: numbers of the passes in it, by which masks are drawn.
+        perturbed, radius, weight: those of :class:`bertcore.contracts.objective.Pass`.
+    """
+
+    name: str
+    graph: Callable[..., Any]
+    forward_passes: tuple[int, ...]
+    perturbed: float = 0.0
+    radius: float | None = None
+    weight: float = 1.0
 
 
 class MindSporeSession(Session):
@@ -67,7 +89,7 @@ class MindSporeSession(Session):
         self._encoder_class: type[Encoder] = specification.code_of(specification.config)
         self._head_class = specification.code_of(specification.head)
         self._choose_shapes()
-        silent = DropoutPlan(self._config, head_per=None, forward_passes=1, active=False)
+        silent = DropoutPlan(self._config, head_per=None, active=False)
         forward = self._forward(specification.prediction_precision, silent)
         self._output_names: tuple[str, ...] = forward.head.output_names
         self._head = forward.head
@@ -80,19 +102,18 @@ class MindSporeSession(Session):
         specification, training = self._specification, self._specification.training
         assert training is not None
         objective: Any = specification.code_of(training.objective)(training.objective)
-        self._dropout = DropoutPlan(
-            self._config,
-            head_per=self._head_class.dropout_per,
-            forward_passes=objective.forward_passes,
-            active=training.dropout,
-        )
+        self._dropout = DropoutPlan(self._config, self._head_class.dropout_per, active=training.dropout)
         self._optimizer = AdamW(self._parameters, training, self._device, scaled=specification.precision == "fp16")
         forward = self._forward(specification.precision, self._dropout)
-        self._add_gradients = self._jit(
-            GradientGraph(
-                forward, objective, self._parameters[self._words], self._parameters, self._optimizer, self._words
-            )
-        )
+        perturbed = training.objective.perturbed_passes
+        graph = self._gradient_graph(forward, objective, perturbed)
+        self._stages = [Stage("gradient", graph, objective.forward_passes)]
+        name = "gradient"
+        if perturbed and training.objective.clean != HeadLoss():
+            # Else the one graph serves all passes, which differ in masks and offsets alone.
+            one_pass = specification.code_of(HeadLoss())(HeadLoss())
+            name, graph = "perturbed", self._gradient_graph(forward, one_pass, perturbed)
+        self._stages += [Stage(name, graph, (one.dropout,), one.perturbed, one.radius, one.weight) for one in perturbed]
 
     def load(self, parameters: Parameters) -> None:
         """Takes all parameters of the table and starts a new optimizer state; compiles nothing anew."""
@@ -106,7 +127,7 @@ class MindSporeSession(Session):
         return {name: to_numpy(parameter) for name, parameter in self._parameters.items()}
 
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> LazyStepResult:
-        """One optimizer step; nothing waits for the device, except with fp16."""
+        """One optimizer step; nothing waits for the device, except with fp16 and where embeddings are perturbed."""
         self._accumulate(micro_batches, context)
         return self._require_optimizer().update(context.loss_denominator, context.learning_rates)
 
@@ -176,19 +197,44 @@ class MindSporeSession(Session):
         head = self._head_class(self._config, self._specification.head, self._parameters, self._device, dropout)
         return Forward(encoder, head)
 
+    def _gradient_graph(self, forward: Forward, objective: nn.Cell, perturbed: Sequence[Pass]) -> Callable[..., Any]:
+        optimizer = self._require_optimizer()
+        arguments = (forward, objective, self._parameters[self._words], self._parameters, optimizer, self._words)
+        if not perturbed:
+            return self._jit(GradientGraph(*arguments))
+        return self._jit(MovedGradientGraph(*arguments, always_kept=all(one.weight for one in perturbed)))
+
     def _jit(self, graph: nn.Cell) -> Callable[..., Any]:
         compiled: Callable[..., Any] = mindspore.jit(graph, jit_level=self._device.jit_level, backend="ms_backend")
         return compiled
 
     def _accumulate(self, micro_batches: Sequence[Batch], context: StepContext) -> None:
         """Adds the gradients and loss sums of all micro-batches, times the loss scale, to the accumulators."""
-        optimizer = self._require_optimizer()
-        loss_scale = Tensor(optimizer.loss_scale, mindspore.float32)
+        first, *perturbed = self._stages
+        if not perturbed:
+            self._accumulate_stage(first, micro_batches, context, None)
+            return
+        words = WordPerturbation(micro_batches, self._config.embedding_width)
+        for stage in self._stages:
+            words.move(stage.perturbed, stage.radius)
+            self._accumulate_stage(stage, micro_batches, context, words)
+
+    def _accumulate_stage(
+        self, stage: Stage, micro_batches: Sequence[Batch], context: StepContext, words: WordPerturbation | None
+    ) -> None:
+        """The same of one stage; a perturbation gives it offsets, and takes the gradient of the word vectors."""
+        scales = [self._require_optimizer().loss_scale * (stage.weight or 1.0)]
+        if words is not None:
+            scales.append(float(stage.weight != 0))  # whether it is kept
+        scalars = [Tensor(value, mindspore.float32) for value in scales]
         for index, batch in enumerate(micro_batches):
-            masks = MaskSource(self._dropout, context, index)
+            masks = MaskSource(self._dropout, context, index, stage.forward_passes)
             for rows in pack(batch, self._shapes_for(batch, self._training_shapes)):
+                moved = [] if words is None else [Tensor(words.of(rows))]
                 inputs = [*self._inputs(rows), *map(Tensor, masks.draw(rows.shape))]
-                self._call("gradient", rows.shape, self._add_gradients, loss_scale, *inputs)
+                result = self._call(stage.name, rows.shape, stage.graph, *scalars, *moved, *inputs)
+                if words is not None:
+                    words.add(rows, result.asnumpy())
 
     def _predict_call(self, rows: PackedRows) -> list[NDArray[np.generic]]:
         results = self._call("prediction", rows.shape, self._predict, *self._inputs(rows))

@@ -12,16 +12,20 @@ that returns the loss sum of a micro-batch, a float32 scalar with its gradient g
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
+from itertools import permutations
 
 import torch
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.objective import HeadLoss
+from bertcore.contracts.objective import HeadLoss, Pass
 from torch import Tensor
 
 from bertcore_torch.dropout import Dropout, MaskSeed
 from bertcore_torch.encoder import PackedModel
 from bertcore_torch.foreign_encoder import ForeignModel
+from bertcore_torch.perturbation import WordPerturbation
 from bertcore_torch.rows import HeadBatch, PackedRows, PaddedRows, head_batch
 
 
@@ -32,12 +36,20 @@ class Forward:
         model: the model.
         device: where it lies.
         mask_seed: what determines the dropout masks; None for no dropout.
+        words: how far the word embeddings are moved, where the objective has perturbed passes.
     """
 
-    def __init__(self, model: PackedModel | ForeignModel, device: torch.device, mask_seed: MaskSeed | None) -> None:
+    def __init__(
+        self,
+        model: PackedModel | ForeignModel,
+        device: torch.device,
+        mask_seed: MaskSeed | None,
+        words: WordPerturbation | None = None,
+    ) -> None:
         self._model = model
         self._device = device
         self._mask_seed = mask_seed
+        self._words = words
         self._placed: dict[int, tuple[Batch, PackedRows | PaddedRows | None, HeadBatch]] = {}
 
     def __call__(
@@ -57,6 +69,9 @@ class Forward:
         rows, columns = self._on_device(batch)
         seed = self._mask_seed
         dropout = Dropout(None if seed is None else replace(seed, forward_pass=forward_pass), self._model.kind.masks)
+        if self._words is not None and len(batch):
+            moved = self._words.of(batch)
+            embedding_offset = moved if embedding_offset is None else embedding_offset + moved
         return self._model(rows, columns, dropout, embedding_offset)
 
     def loss_sum(self, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
@@ -91,11 +106,42 @@ class Forward:
 
 
 class HeadLossObjective:
-    """:class:`bertcore.contracts.objective.HeadLoss`: the head's own loss, one forward pass."""
+    """:class:`bertcore.contracts.objective.HeadLoss`: the head's own loss over clean passes, and their agreement."""
 
     def __init__(self, objective: HeadLoss) -> None:
-        pass
+        self._passes = objective.clean_passes
+        self._agreement = objective.agreement
 
     def loss_sum(self, forward: Forward, batch: Batch) -> Tensor:
-        """Returns the head's loss sum."""
-        return forward.loss_sum(forward(batch), batch)
+        """Returns the loss sum of all clean passes."""
+        outputs = [forward(batch, one.dropout) for one in self._passes]
+        losses = [
+            _weighted(forward.loss_sum(of_pass, batch), one.weight)
+            for one, of_pass in zip(self._passes, outputs, strict=True)
+        ]
+        if self._agreement:
+            losses.append(self._agreement * _disagreement(forward, outputs, batch))
+        return reduce(torch.add, losses)
+
+
+LossOf = Callable[[Forward, Batch], Tensor]
+"""Gives the loss sum of a micro-batch."""
+
+
+def perturbed_loss_sum(perturbed: Pass) -> LossOf:
+    """The head's loss in one pass at moved embeddings, which ``forward`` knows; as it is, where its weight is 0."""
+
+    def loss_sum(forward: Forward, batch: Batch) -> Tensor:
+        return _weighted(forward.loss_sum(forward(batch, perturbed.dropout), batch), perturbed.weight or 1.0)
+
+    return loss_sum
+
+
+def _weighted(loss: Tensor, weight: float) -> Tensor:
+    return loss if weight == 1.0 else loss * weight
+
+
+def _disagreement(forward: Forward, outputs: Sequence[dict[str, Tensor]], batch: Batch) -> Tensor:
+    """The mean over all pairs of passes of half the divergence both ways."""
+    pairs = list(permutations(outputs, 2))
+    return reduce(torch.add, [forward.divergence_sum(*pair, batch) for pair in pairs]) / len(pairs)

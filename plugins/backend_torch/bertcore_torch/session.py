@@ -18,8 +18,9 @@ from bertcore_torch.dropout import MaskSeed
 from bertcore_torch.encoder import PackedModel
 from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.heads import HeadModule
-from bertcore_torch.objectives import Forward
+from bertcore_torch.objectives import Forward, LossOf, perturbed_loss_sum
 from bertcore_torch.optimizer import AdamW, FlatParameters, from_numpy, to_numpy
+from bertcore_torch.perturbation import WordPerturbation
 
 DTYPES: Mapping[Precision, torch.dtype] = MappingProxyType(
     {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -108,24 +109,56 @@ class TorchSession(Session):
 
     def _backward(self, micro_batches: Sequence[Batch], context: StepContext) -> Tensor:
         """Leaves the gradient of the loss sum, times the loss scale, with the optimizer; returns the loss sum."""
-        optimizer = self._require_optimizer()
-        assert self._specification.training is not None
+        optimizer, training = self._require_optimizer(), self._specification.training
+        assert training is not None
+        optimizer.gradient.zero_()
+        perturbed = training.objective.perturbed_passes
+        words = (
+            WordPerturbation(micro_batches, self._trained_model.embedding_width, self._device) if perturbed else None
+        )
+        loss_sum = self._add_gradients(self._objective.loss_sum, micro_batches, context, words)
+        for one in perturbed:
+            assert words is not None
+            words.move(one.perturbed, one.radius)
+            of_pass = self._add_gradients(perturbed_loss_sum(one), micro_batches, context, words, bool(one.weight))
+            loss_sum = loss_sum + of_pass if one.weight else loss_sum
+        for part in self._parameters.frozen_parts:
+            optimizer.gradient[part].zero_()
+        return loss_sum
+
+    def _add_gradients(
+        self,
+        loss_of: LossOf,
+        micro_batches: Sequence[Batch],
+        context: StepContext,
+        words: WordPerturbation | None,
+        trains: bool = True,
+    ) -> Tensor:
+        """Adds the gradient of a loss of all micro-batches; returns its sum.
+
+        Args:
+            loss_of: gives the loss sum of a micro-batch.
+            micro_batches: those of the step.
+            context: of the step.
+            words: how far the word embeddings are moved, and what their gradient is for.
+            trains: False where only their gradient is wanted.
+        """
+        optimizer, training = self._require_optimizer(), self._specification.training
+        assert training is not None
         model = self._model(self._specification.precision)
         loss_sum = torch.zeros((), device=self._device)
-        optimizer.gradient.zero_()
         for index, batch in enumerate(micro_batches):
             if not len(batch):
                 continue
             mask_seed = None
-            if self._specification.training.dropout:
+            if training.dropout:
                 mask_seed = MaskSeed(context.seed, context.step, index, context.rank)
-            loss = self._objective.loss_sum(Forward(model, self._device, mask_seed), batch)
+            loss = loss_of(Forward(model, self._device, mask_seed, words), batch)
             if loss.requires_grad:
-                (loss * optimizer.loss_scale).backward()
+                only = None if words is None or trains else [words.rows]
+                (loss * optimizer.loss_scale).backward(inputs=only)
             loss_sum += loss.detach()
             self._collect_gradients(optimizer)
-        for part in self._parameters.frozen_parts:
-            optimizer.gradient[part].zero_()
         return loss_sum
 
     def _collect_gradients(self, optimizer: AdamW) -> None:

@@ -17,6 +17,7 @@ from bertcore import (
     Batch,
     CheckResult,
     DeviceError,
+    HeadLoss,
     OptimizerState,
     Outputs,
     Parameters,
@@ -26,7 +27,7 @@ from bertcore import (
     StepResult,
     UsageError,
 )
-from bertcore.testing.reference import AdamW, ReferenceModel, clip_by_global_norm
+from bertcore.testing.reference import AdamW, Array, ReferenceModel, clip_by_global_norm, perturbed
 from numpy.typing import NDArray
 
 from bertcore_example.reference_heads import RowLoss
@@ -128,19 +129,11 @@ class ReferenceSession(Session):
         """Adds the gradients of all rows, divides once, clips and updates; nothing changes unless all is finite."""
         training = self._specification.training
         assert training is not None
-        model, loss_sum = self._model(), 0.0
+        loss_sum, of_all = self._all_passes(micro_batches)
         # A frozen parameter has no gradient, as in torch: it counts neither for the norm nor for an update.
         groups = {name: self._group(name) for name in self._parameters}
         trained = [name for name in self._parameters if training.groups[groups[name]].learning_rate > 0]
-        gradients = {name: np.zeros(self._parameters[name].shape) for name in trained}
-        for batch in micro_batches:
-            for row in range(len(batch)):
-                tokens, label = _row(batch, row), batch.columns[self._label_column].values[row]
-                logits = model.logits(*tokens)
-                loss_sum += self._head.loss(logits, label)
-                row_gradients = model.gradients(*tokens, self._head.gradient(logits, label))
-                for name in trained:
-                    gradients[name] += row_gradients[name] / context.loss_denominator
+        gradients = {name: of_all[name] / context.loss_denominator for name in trained}
 
         clip_norm = np.inf if training.clip_norm is None else training.clip_norm
         gradients, norm = clip_by_global_norm(gradients, clip_norm)
@@ -161,6 +154,39 @@ class ReferenceSession(Session):
             self._parameters[name] = parameter
             self._first_moment[name], self._second_moment[name] = first_moment, second_moment
         return ReferenceStep(loss_sum, norm, finite=True)
+
+    def _all_passes(self, micro_batches: Sequence[Batch]) -> tuple[float, dict[str, Array]]:
+        """Loss sum and gradient of all passes of the objective, at the embeddings as they are and moved ones."""
+        assert self._specification.training is not None
+        objective = self._specification.training.objective
+        assert isinstance(objective, HeadLoss)
+        words = f"{self._specification.config.prefix}embeddings.word_embeddings.weight"
+        model = self._model()
+        loss_sum, gradients = self._one_pass(model, micro_batches)
+        # Without dropout, clean passes are all the same, and agree.
+        weight = sum(one.weight for one in objective.clean_passes)
+        loss_sum, total = weight * loss_sum, {name: weight * gradient for name, gradient in gradients.items()}
+        moved = np.zeros_like(model.parameters[words])
+        for one in objective.perturbed_passes:
+            moved = perturbed(moved, gradients[words], one.perturbed, one.radius)
+            model = self._model()
+            model.parameters[words] += moved
+            of_pass, gradients = self._one_pass(model, micro_batches)
+            loss_sum += one.weight * of_pass
+            for name, gradient in gradients.items():
+                total[name] += one.weight * gradient
+        return loss_sum, total
+
+    def _one_pass(self, model: ReferenceModel, micro_batches: Sequence[Batch]) -> tuple[float, dict[str, Array]]:
+        loss_sum, gradients = 0.0, {name: np.zeros(value.shape) for name, value in self._parameters.items()}
+        for batch in micro_batches:
+            for row in range(len(batch)):
+                tokens, label = _row(batch, row), batch.columns[self._label_column].values[row]
+                logits = model.logits(*tokens)
+                loss_sum += self._head.loss(logits, label)
+                for name, gradient in model.gradients(*tokens, self._head.gradient(logits, label)).items():
+                    gradients[name] += gradient
+        return loss_sum, gradients
 
     def _group(self, name: str) -> int:
         """The first group whose pattern is found in the name."""

@@ -7,9 +7,11 @@ its converter, a record format's one of its format. ``FOUND_BY`` names a test th
 from __future__ import annotations
 
 import dataclasses
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
+from bertcore_example import reference_backend
 from bertcore_example.colour import ColourAccumulator, ColourTask
 from bertcore_example.npy_records import NpyRecords
 from bertcore_example.npz import NpzConverter
@@ -21,11 +23,13 @@ from bertcore.contracts.backend import OptimizerState
 from bertcore.contracts.converter import ModelParts, WeightSet
 from bertcore.contracts.dataset import LeftOut
 from bertcore.contracts.implementations import Implementation
+from bertcore.contracts.objective import HeadLoss
 from bertcore.contracts.record_format import FeatureRecord
 from bertcore.contracts.task import Encoding
 from bertcore.errors import DataError
 from bertcore.heads import GlobalPointer
 from bertcore.testing.heads import reference_of
+from bertcore.testing.reference import perturbed
 from bertcore.weights.converters.transformers_parts import transformers_parts
 
 FOUND_BY: dict[str, str] = {}
@@ -61,6 +65,16 @@ def backend_plugin(session: type[ReferenceSession]) -> SimpleNamespace:
 def changed_training(session: ReferenceSession, **changes) -> None:
     training = dataclasses.replace(session._specification.training, **changes)
     session._specification = dataclasses.replace(session._specification, training=training)
+
+
+@contextmanager
+def replaced(module, **values):
+    before = {name: getattr(module, name) for name in values}
+    vars(module).update(values)
+    try:
+        yield
+    finally:
+        vars(module).update(before)
 
 
 def changed_config(session: ReferenceSession, **changes) -> None:
@@ -277,6 +291,97 @@ class NestedSpansNotLearned(SpansSession):
         column = dataclasses.replace(batch.columns["spans"], values=batch.columns["spans"].values[kept])
         offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=len(batch)))])
         return dataclasses.replace(batch, columns={"spans": column}, ragged={"span": offsets})
+
+
+class OtherPasses(ReferenceSession):
+    """Makes passes of its own of those that it is told."""
+
+    def change(self, one, number):
+        raise NotImplementedError
+
+    def __init__(self, specification):
+        super().__init__(specification)
+        if specification.training:
+            objective = specification.training.objective
+            passes = tuple(self.change(one, number) for number, one in enumerate(objective.passes))
+            changed_training(self, objective=HeadLoss(passes, objective.agreement))
+
+
+@fault("test_a_perturbed_pass_equals_the_reference")
+class WeightOfPassesIgnored(OtherPasses):
+    def change(self, one, number):
+        return dataclasses.replace(one, weight=1.0)
+
+
+@fault("test_a_perturbed_pass_equals_the_reference")
+class MovedAgainstTheGradient(OtherPasses):
+    def change(self, one, number):
+        return dataclasses.replace(one, perturbed=-one.perturbed)
+
+
+@fault("test_perturbed_passes_go_on_within_their_radius")
+class RadiusIgnored(OtherPasses):
+    def change(self, one, number):
+        return dataclasses.replace(one, radius=None)
+
+
+@fault("test_passes_without_dropout_agree")
+class OneCleanPassOfTwo(OtherPasses):
+    def change(self, one, number):
+        return dataclasses.replace(one, weight=0.0) if number == 1 and not one.perturbed else one
+
+
+@fault("test_perturbed_passes_go_on_within_their_radius")
+class EveryPerturbationFromTheStart(ReferenceSession):
+    def _all_passes(self, micro_batches):
+        with replaced(reference_backend, perturbed=lambda moved, *rest: perturbed(np.zeros_like(moved), *rest)):
+            return super()._all_passes(micro_batches)
+
+
+@fault("test_a_perturbed_pass_equals_the_reference")
+class EachTokensGradientOfLengthOne(ReferenceSession):
+    def _all_passes(self, micro_batches):
+        def by_row(moved, gradient, distance, radius):
+            return moved + distance * gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-30)
+
+        with replaced(reference_backend, perturbed=by_row):
+            return super()._all_passes(micro_batches)
+
+
+@fault("test_perturbed_passes_are_those_of_the_whole_step")
+class EachMicroBatchPerturbedForItself(ReferenceSession):
+    def _all_passes(self, micro_batches):
+        loss_sum, total = super()._all_passes([])
+        for batch in micro_batches:
+            of_batch, gradients = super()._all_passes([batch])
+            loss_sum += of_batch
+            for name, gradient in gradients.items():
+                total[name] += gradient
+        return loss_sum, total
+
+
+@fault("test_frozen_embeddings_are_moved_all_the_same")
+class FrozenEmbeddingsNotMoved(ReferenceSession):
+    def _all_passes(self, micro_batches):
+        words = "bert.embeddings.word_embeddings.weight"
+        training = self._specification.training
+        if training.groups[self._group(words)].learning_rate == 0:
+            first = training.objective.passes[0]
+            weight = sum(one.weight for one in training.objective.passes)
+            changed_training(self, objective=HeadLoss((dataclasses.replace(first, weight=weight),)))
+        return super()._all_passes(micro_batches)
+
+
+@fault("test_frozen_embeddings_are_moved_all_the_same")
+class MovedEmbeddingsKept(ReferenceSession):
+    def _all_passes(self, micro_batches):
+        def into_the_table(*arguments):
+            moved = perturbed(*arguments)
+            self._parameters["bert.embeddings.word_embeddings.weight"] += moved
+            return moved
+
+        with replaced(reference_backend, perturbed=into_the_table):
+            return super()._all_passes(micro_batches)
 
 
 # Tasks
