@@ -33,6 +33,7 @@ chinese_ner = _task("ner.tasks:chinese_ner")
 msra = _task("ner.tasks:msra")
 resume = _task("ner.tasks:resume")
 weibo = _task("ner.tasks:weibo")
+cmeee = _task("ner.cmeee:CmeeeTask")
 
 squad = _task("qa.tasks:squad")
 cmrc2018 = _task("qa.tasks:cmrc2018")

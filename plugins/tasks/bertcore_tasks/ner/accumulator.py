@@ -14,9 +14,10 @@ from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.tagging import OUTSIDE, entity_types, is_mark, tags_to_spans
 from bertcore.heads import TokenClassification
 
-from bertcore_tasks.ner.encoding import UNIT_COLUMN, model_scheme
+from bertcore_tasks.ner.encoding import UNIT_COLUMN
 from bertcore_tasks.ner.probabilities import PathProbabilities, SoftmaxProbabilities, TagProbabilities
 from bertcore_tasks.ner.scoring import Prediction, entry, evaluate
+from bertcore_tasks.ner.targets import model_scheme
 from bertcore_tasks.ner.units import Sentence
 
 

@@ -12,25 +12,26 @@ from typing import Any, ClassVar
 
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.evaluation import Accumulator, Evaluation, Metric
-from bertcore.contracts.tagging import entity_types, find_scheme, scheme_tags
+from bertcore.contracts.tagging import OUTSIDE, entity_types, find_scheme, scheme_tags
 from bertcore.contracts.task import Encoding, Task
 from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.errors import DataError, Origin
-from bertcore.heads import TokenClassification
+from bertcore.heads import GlobalPointer, TokenClassification
 
 from bertcore_tasks.fields import identifier_of
 from bertcore_tasks.ner.accumulator import NerAccumulator
 from bertcore_tasks.ner.columns import Columns
 from bertcore_tasks.ner.encoding import SentenceEncoder
 from bertcore_tasks.ner.input_columns import read_input_columns
-from bertcore_tasks.ner.options import NerDataT, NerHeadConfig
+from bertcore_tasks.ner.options import NerDataT, NerHead, NerHeadConfig
 from bertcore_tasks.ner.predictions import read_predictions
 from bertcore_tasks.ner.scoring import evaluate, remembered, score_names
+from bertcore_tasks.ner.span_accumulator import SpanAccumulator
 from bertcore_tasks.ner.tags import Clean
 from bertcore_tasks.ner.units import Sentence, join_units, sentences_of, split_units, unit_of_texts
 
 
-class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
+class NerTask(Task[NerDataT, NerHead, NerHeadConfig]):
     """Base of the tasks of named entities; its examples are of :class:`bertcore_tasks.ner.units.Sentence`.
 
     Attributes:
@@ -42,8 +43,14 @@ class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
     scores_names: ClassVar[bool] = False
     metric = Metric("f1")
 
-    def head(self, labels: tuple[str, ...], options: NerHeadConfig) -> TokenClassification:
-        """A softmax or a CRF over the tags, of the data's scheme or of the one that ``head.scheme`` names."""
+    def head(self, labels: tuple[str, ...], options: NerHeadConfig) -> NerHead:
+        """What ``head.kind`` names.
+
+        Tags are of the data's scheme or of the one that ``head.scheme`` names; spans have the types of its entities.
+        """
+        if options.kind != "token_classification":
+            efficient = options.kind == "efficient_global_pointer"
+            return GlobalPointer(entity_types(labels), efficient=efficient, head_size=options.head_size)
         scheme = find_scheme(labels)
         if options.scheme is not None and options.scheme != scheme:
             scheme, labels = options.scheme, scheme_tags(options.scheme, entity_types(labels))
@@ -60,7 +67,7 @@ class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
         self,
         examples: Sequence[Example],
         tokenizer: Tokenizer,
-        head: TokenClassification,
+        head: NerHead,
         max_length: int,
         data: NerDataT,
     ) -> Encoding:
@@ -68,8 +75,10 @@ class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
         encoder = SentenceEncoder(tokenizer, head, max_length, data.overlap, data.truncate)
         return encoder.encode(sentences_of(examples))
 
-    def accumulator(self, examples: Sequence[Example], head: TokenClassification, data: NerDataT) -> Accumulator:
-        """See :class:`NerAccumulator`."""
+    def accumulator(self, examples: Sequence[Example], head: NerHead, data: NerDataT) -> Accumulator:
+        """See :class:`NerAccumulator` and :class:`SpanAccumulator`."""
+        if isinstance(head, GlobalPointer):
+            return SpanAccumulator(sentences_of(examples), head, self.scores_names)
         return NerAccumulator(sentences_of(examples), head, self.scores_names)
 
     def baseline(
@@ -80,15 +89,16 @@ class NerTask(Task[NerDataT, TokenClassification, NerHeadConfig]):
         data: NerDataT,
     ) -> Mapping[str, float]:
         """The scores of the names of the training split; see :mod:`bertcore_tasks.ner.gazetteer`."""
-        scheme = self.scheme_of(labels, examples, data)
+        # A model of spans has types for labels, and no tags.
+        scheme = self.scheme_of(labels, examples, data) if OUTSIDE in labels else None
         return remembered(sentences_of(training()), sentences_of(examples), scheme, self.scores_names)
 
-    def metrics(self, examples: Sequence[Example], head: TokenClassification, data: NerDataT) -> tuple[Metric, ...]:
-        """All of :mod:`bertcore_tasks.ner.metrics` that are the task's.
+    def metrics(self, examples: Sequence[Example], head: NerHead, data: NerDataT) -> tuple[Metric, ...]:
+        """All of :mod:`bertcore_tasks.ner.metrics` that are the task's, and of spans those that need no tags.
 
         See :meth:`bertcore.contracts.task.Task.metrics`.
         """
-        return tuple(map(Metric, score_names(self.scores_names)))
+        return tuple(map(Metric, score_names(self.scores_names, tagged=not isinstance(head, GlobalPointer))))
 
     def traits(self, example: Example) -> tuple[str, ...]:
         """The types of its entities; see :meth:`bertcore.contracts.task.Task.traits`."""

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -94,9 +95,12 @@ def confusion(gold: Iterable[Iterable[Span]], predicted: Iterable[Iterable[Span]
         gold_set, predicted_set = set(gold_spans), set(predicted_spans)
         for span in gold_set & predicted_set:
             counts[index[span.type], index[span.type]] += 1
-        left = {(span.start, span.end): span.type for span in sorted(predicted_set - gold_set)}
+        left: dict[tuple[int, int], list[str]] = {}  # one place may have several types
+        for span in sorted(predicted_set - gold_set):
+            left.setdefault((span.start, span.end), []).append(span.type)
         for span in sorted(gold_set - predicted_set):
-            counts[index[span.type], index[left.pop((span.start, span.end), NO_ENTITY)]] += 1
-        for kind in left.values():
+            kinds = left.get((span.start, span.end))
+            counts[index[span.type], index[kinds.pop(0) if kinds else NO_ENTITY]] += 1
+        for kind in itertools.chain(*left.values()):
             counts[index[NO_ENTITY], index[kind]] += 1
     return Confusion(names, counts)

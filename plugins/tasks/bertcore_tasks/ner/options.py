@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 from bertcore.config import DataConfig, HeadConfig
-from pydantic import Field
+from bertcore.heads import GlobalPointer, TokenClassification
+from pydantic import Field, model_validator
 
 from bertcore_tasks.ner.units import UnitKind
 
 Scheme = Literal["BIO", "BIOES", "BMES", "BILOU", "IO", "IOB1"]
+
+
+HeadKind = Literal["token_classification", "global_pointer", "efficient_global_pointer"]
+
+OF_TAGS = ("crf", "scheme", "forbid", "transitions", "crf_learning_rate")
+"""Head options that mean nothing where no tags are learned."""
+
+NerHead = TokenClassification | GlobalPointer
+"""What finds named entities: tags of units, or scores of spans."""
 
 
 class NerDataConfig(DataConfig):
@@ -26,6 +36,10 @@ class NerDataConfig(DataConfig):
 class NerHeadConfig(HeadConfig):
     """Head options of tasks of named entities."""
 
+    kind: HeadKind = Field(
+        "token_classification", description="tags of units, or scores of spans, which may nest (global pointers)"
+    )
+    head_size: int = Field(64, ge=2, multiple_of=2, description="global pointers: values of a query and of a key")
     crf: bool = Field(False, description="conditional random field behind the linear layer")
     scheme: Scheme | None = Field(None, description="tag scheme that the model learns; default: that of the data")
     forbid: Literal["never", "decoding", "training"] = Field(
@@ -35,6 +49,16 @@ class NerHeadConfig(HeadConfig):
         "zeros", description="first values of the CRF: zeros, or logarithms of the training set's frequencies"
     )
     crf_learning_rate: float = Field(1e-3, ge=0, description="peak learning rate of the CRF; 0 freezes it")
+
+    @model_validator(mode="after")
+    def _refuse_options_of_the_other_kind(self) -> Self:
+        of_tags = self.kind == "token_classification"
+        # By value and not by whether it was set: the file of a run names every option with its default.
+        for name in ("head_size",) if of_tags else OF_TAGS:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                needed = "global_pointer or efficient_global_pointer" if of_tags else "token_classification"
+                raise ValueError(f"head.{name} needs head.kind={needed}, and it is {self.kind}")
+        return self
 
 
 NerDataT = TypeVar("NerDataT", bound=NerDataConfig)

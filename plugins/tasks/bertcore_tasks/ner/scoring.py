@@ -21,13 +21,13 @@ class Prediction:
     """What is predicted of one text.
 
     Attributes:
-        tags: one for each unit.
+        tags: one for each unit; None where spans were predicted and no tags.
         entities: in characters, well-formed ones.
-        chunks: in characters, as conlleval reads the tags.
+        chunks: in characters, as conlleval reads the tags; the entities where there are none.
         probabilities: of each of ``entities``, where the head gives any.
     """
 
-    tags: Sequence[str]
+    tags: Sequence[str] | None
     entities: Sequence[Span]
     chunks: Sequence[Span]
     probabilities: Sequence[float] | None = None
@@ -37,6 +37,12 @@ class Prediction:
         """Reads the entities from the tags."""
         strict = [sentence.in_characters(span) for span in tags_to_spans(tags, scheme)]
         return cls(tags, strict, [sentence.in_characters(span) for span in chunks(tags)])
+
+    @classmethod
+    def of_spans(cls, spans: Iterable[Span], probabilities: Sequence[float] | None = None) -> Prediction:
+        """Takes spans of characters, which may nest."""
+        entities = tuple(spans)
+        return cls(None, entities, entities, probabilities)
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class EntityScores:
 def score_entities(
     sentences: Sequence[Sentence],
     predictions: Sequence[Prediction],
-    scheme: str,
+    scheme: str | None,
     types: Sequence[str],
     names_alone: bool = False,
 ) -> EntityScores:
@@ -68,23 +74,30 @@ def score_entities(
     predicted = [prediction.entities for prediction in predictions]
     by_type = count_entities(gold, predicted, types)
     strict = total(by_type.values())
-    lenient = total(count_entities(gold, [prediction.chunks for prediction in predictions]).values())
+    metrics, broken = named(strict), 0
+    if scheme is not None:
+        lenient = total(count_entities(gold, [prediction.chunks for prediction in predictions]).values())
+        tokens = _score_tags(sentences, predictions, scheme)
+        metrics |= {**named(lenient, "conlleval_"), **named(tokens, "token_")}
+        broken = lenient.predicted - strict.predicted
+    if names_alone:
+        names = count_entities(_names(sentences, gold), _names(sentences, predicted), types)
+        metrics["cluener_f1"] = mean_f1(names.values())
+    return EntityScores(metrics, strict, by_type, broken)
+
+
+def _score_tags(sentences: Sequence[Sentence], predictions: Sequence[Prediction], scheme: str) -> ClassScore:
     gold_tags = [
         spans_to_tags(align(sentence.label, sentence.units).spans, len(sentence.units), scheme)
         for sentence in sentences
     ]
-    tokens = count_tags(gold_tags, [prediction.tags for prediction in predictions])
-    metrics = {**named(strict), **named(lenient, "conlleval_"), **named(tokens, "token_")}
-    if names_alone:
-        names = count_entities(_names(sentences, gold), _names(sentences, predicted), types)
-        metrics["cluener_f1"] = mean_f1(names.values())
-    return EntityScores(metrics, strict, by_type, lenient.predicted - strict.predicted)
+    return count_tags(gold_tags, [prediction.tags or () for prediction in predictions])
 
 
 def evaluate(
     sentences: Sequence[Sentence],
     predictions: Sequence[Prediction],
-    scheme: str,
+    scheme: str | None,
     types: Sequence[str],
     names_alone: bool = False,
 ) -> Evaluation:
@@ -93,7 +106,7 @@ def evaluate(
     Args:
         sentences: with their labels.
         predictions: one for each.
-        scheme: of the tags that are compared.
+        scheme: of the tags that are compared; None where spans are predicted, and scores of tags mean nothing.
         types: that the model or the task knows.
         names_alone: whether CLUENER's own score, of names wherever they stand, is taken, too.
     """
@@ -116,22 +129,27 @@ def evaluate(
     )
 
 
-def score_names(names_alone: bool = False) -> list[str]:
-    """Names of the scores that :func:`evaluate` gives."""
-    scores = [name for prefix in ("", "conlleval_", "token_") for name in named(ClassScore(), prefix)]
+def score_names(names_alone: bool = False, tagged: bool = True) -> list[str]:
+    """Names of the scores that :func:`evaluate` gives, of tags or of spans."""
+    prefixes = ("", "conlleval_", "token_") if tagged else ("",)
+    scores = [name for prefix in prefixes for name in named(ClassScore(), prefix)]
     return [*scores, "cluener_f1"] if names_alone else scores
 
 
 def remembered(
-    training: Sequence[Sentence], sentences: Sequence[Sentence], scheme: str, names_alone: bool = False
+    training: Sequence[Sentence], sentences: Sequence[Sentence], scheme: str | None, names_alone: bool = False
 ) -> dict[str, float]:
     """The scores of the names of a training split, see :mod:`bertcore_tasks.ner.gazetteer`."""
     gazetteer = Gazetteer(training)
-    predictions = [
-        Prediction.of_tags(sentence, spans_to_tags(gazetteer.find(sentence.words), len(sentence.units), scheme), scheme)
-        for sentence in sentences
-    ]
+    predictions = [_found(gazetteer, sentence, scheme) for sentence in sentences]
     return score_entities(sentences, predictions, scheme, (), names_alone).metrics
+
+
+def _found(gazetteer: Gazetteer, sentence: Sentence, scheme: str | None) -> Prediction:
+    spans = gazetteer.find(sentence.words)
+    if scheme is None:
+        return Prediction.of_spans(map(sentence.in_characters, spans))
+    return Prediction.of_tags(sentence, spans_to_tags(spans, len(sentence.units), scheme), scheme)
 
 
 def _one_sided(scores: EntityScores, sentences: int) -> tuple[str, ...]:
@@ -166,8 +184,9 @@ def entry(sentence: Sentence, prediction: Prediction) -> dict[str, Any]:
         **sentence.texts,
         "entities": entities,
         "tokens": sentence.words,
-        "tags": list(prediction.tags),
     }
+    if prediction.tags is not None:
+        found["tags"] = list(prediction.tags)
     if sentence.label is not None:
         found["label"] = [_entity(sentence, span) for span in sentence.label]
     return found

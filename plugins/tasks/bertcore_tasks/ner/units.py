@@ -132,34 +132,42 @@ def join_units(words: Sequence[str]) -> tuple[str, Units]:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Entities of characters, as the tags of units can tell them.
+    """Entities of characters, as units can tell them.
 
     Attributes:
-        spans: in units, in order; each unit belongs to one at most.
+        spans: in units, in order.
         off_units: entities that begin or end inside a unit.
-        overlapping: entities that share units with another one.
+        overlapping: entities that were left out because they share units with another one.
     """
 
     spans: tuple[Span, ...]
     off_units: int
-    overlapping: int
+    overlapping: int = 0
 
 
 def align(entities: Iterable[Span], units: Units) -> Alignment:
-    """Finds the units of entities; of two that overlap, the first counts, or the longer one."""
+    """Finds the units of entities, each unit of one at most; of two that overlap, the first counts, or the longer."""
+    nested = align_nested(entities, units)
+    spans: list[Span] = []
+    for span in nested.spans:
+        if not spans or span.start >= spans[-1].end:
+            spans.append(span)
+    return Alignment(tuple(spans), nested.off_units, len(nested.spans) - len(spans))
+
+
+def align_nested(entities: Iterable[Span], units: Units) -> Alignment:
+    """Finds the units of entities, which may share them."""
     first = {start: index for index, start in enumerate(units.starts)}
     behind = {end: index for index, end in enumerate(units.ends, 1)}
     spans: list[Span] = []
-    off_units = overlapping = 0
+    off_units = 0
     for entity in sorted(set(entities), key=lambda span: (span.start, -span.end, span.type)):
         start, end = first.get(entity.start), behind.get(entity.end)
         if start is None or end is None:
             off_units += 1
-        elif spans and start < spans[-1].end:
-            overlapping += 1
         else:
             spans.append(Span(start, end, entity.type))
-    return Alignment(tuple(spans), off_units, overlapping)
+    return Alignment(tuple(spans), off_units)
 
 
 @lru_cache(maxsize=1024)

@@ -8,7 +8,8 @@ Ten units of one token each, where a row has room for six and ``overlap`` is thr
     window 2                     u6 u7 U8 U9
 
 Every window is learned whole. A capital marks the window that owns the unit: its tag is taken from there, where most of
-what stands around it is seen, and the tags of a text are merged by nothing else.
+what stands around it is seen, and the tags of a text are merged by nothing else. Spans are taken from the window where
+both of their ends see most.
 """
 
 from __future__ import annotations
@@ -69,3 +70,23 @@ def plan_windows(sizes: Sequence[int], capacity: int, overlap: int, truncate: bo
         # The next window shares at most the overlap, and has room for the unit behind this window.
         shared = int(np.searchsorted(before, before[end] - overlap))
         start = max(shared, int(np.searchsorted(before, before[end + 1] - capacity)))
+
+
+def window_of_span(bounds: Sequence[tuple[int, int]], count: int, start: int, end: int) -> tuple[int, int]:
+    """The window from which a span is predicted: of those that hold it whole, the one where it has most context.
+
+    A span's context is the smaller distance of its ends to the window's borders, as for a unit; of equals the first.
+
+    Args:
+        bounds: of the windows, in order; one at least holds the span.
+        count: units of the text.
+        start: first unit of the span.
+        end: the unit behind its last.
+    """
+
+    def context(window: tuple[int, int]) -> int:
+        first, behind = window
+        left = count if first == 0 else start - first
+        return min(left, count if behind == count else behind - end)
+
+    return max((window for window in bounds if window[0] <= start and end <= window[1]), key=context)
