@@ -48,7 +48,14 @@ class Bench:
     """The task under test, with some of its examples encoded."""
 
     def __init__(
-        self, plugin: str, name: str, data: Path | None, options: Mapping[str, Any], largest: int, folder: Path
+        self,
+        plugin: str,
+        name: str,
+        data: Path | None,
+        options: Mapping[str, Any],
+        largest: int,
+        folder: Path,
+        head_options: Mapping[str, Any],
     ) -> None:
         registry = load_plugin(plugin)
         self.task: Task = registry.task(only(dict(registry.tasks), name, "task"))
@@ -57,7 +64,7 @@ class Bench:
         assert self.data_folder is not None, "the task brings no sample: name a folder with the attribute 'data'"
         self.data: DataConfig = self.data_config(self.data_folder)
         self.dataset: Dataset = self.task.open(self.data)
-        self.head: Head = self.task.choose_head(self.dataset, self.data, self.task.head_config())
+        self.head: Head = self.task.choose_head(self.dataset, self.data, self.task.head_config(**head_options))
         self.tokenizer = character_tokenizer(folder)
         split = self.dataset.split(self.task.evaluation_split)
         assert not split.is_stream, "the split that is evaluated must be held as a whole"
@@ -88,6 +95,7 @@ class TaskConformance(Suite):
         task: name of the task, where the plugin registers several.
         data: folder of the data to test with; by default the sample that the task brings.
         data_options: further data options of the task, as ``{"multi_label": True}``.
+        head_options: head options of the task, as ``{"crf": True}``.
         examples: largest number of examples to test with.
         best_score: the task's metric when every prediction is right.
         gaps: what the task does not do, by the name of a test (:mod:`bertcore.testing.gaps`).
@@ -99,6 +107,7 @@ class TaskConformance(Suite):
     task: ClassVar[str] = ""
     data: ClassVar[Path | None] = None
     data_options: ClassVar[Mapping[str, Any]] = {}
+    head_options: ClassVar[Mapping[str, Any]] = {}
     examples: ClassVar[int] = 200
     best_score: ClassVar[float] = 1.0
 
@@ -106,9 +115,8 @@ class TaskConformance(Suite):
     @classmethod
     def bench(cls, tmp_path_factory: pytest.TempPathFactory) -> Bench:
         """The task under test."""
-        return Bench(
-            cls.plugin, cls.task, cls.data, cls.data_options, cls.examples, tmp_path_factory.mktemp("tokenizer")
-        )
+        folder = tmp_path_factory.mktemp("tokenizer")
+        return Bench(cls.plugin, cls.task, cls.data, cls.data_options, cls.examples, folder, cls.head_options)
 
     # What a task says about itself
 
@@ -204,6 +212,10 @@ class TaskConformance(Suite):
         assert int(batch.input_ids.max()) < bench.tokenizer.vocab_size
         assert set(batch.token_type_ids.tolist()) <= {0, 1}
         sizes = {"row": len(batch), "token": len(batch.input_ids)}
+        for axis, offsets in batch.ragged.items():
+            assert len(offsets) == len(batch) + 1, axis
+            assert np.all(np.diff(offsets, prepend=0) >= 0), axis
+            sizes[axis] = offsets[-1]
         if batch.label_positions is not None and batch.label_offsets is not None:
             sizes["label"] = len(batch.label_positions)
             assert batch.label_offsets[-1] == sizes["label"]
@@ -370,6 +382,8 @@ def _random_outputs(head: Head, batch: Batch, want: Sequence[str]) -> Outputs:
 def _select_outputs(head: Head, batch: Batch, outputs: Outputs, rows: NDArray[np.int64]) -> Outputs:
     """The outputs of some rows, as a session would give them for these rows alone."""
     offsets = {"row": np.arange(len(batch) + 1), "token": batch.offsets, "label": batch.label_offsets}
+    if batch.label_offsets is not None:
+        offsets["pair"] = batch.pair_offsets
     selected: Outputs = {}
     for name, values in outputs.items():
         start = offsets[head.outputs[name]]
@@ -381,6 +395,9 @@ def _select_outputs(head: Head, batch: Batch, outputs: Outputs, rows: NDArray[np
 def _assert_same_rows(actual: Batch, expected: Batch) -> None:
     for name in ("offsets", "input_ids", "token_type_ids", "example_index", "label_offsets", "label_positions"):
         np.testing.assert_array_equal(getattr(actual, name), getattr(expected, name), err_msg=name)
+    assert set(actual.ragged) == set(expected.ragged)
+    for axis, of_axis in expected.ragged.items():
+        np.testing.assert_array_equal(actual.ragged[axis], of_axis, err_msg=axis)
     assert set(actual.columns) == set(expected.columns)
     for name, column in expected.columns.items():
         found = actual.columns[name]

@@ -235,6 +235,24 @@ def write_cmrc(data: Path, folder: Path) -> dict[str, Any]:
     return {"data.doc_stride": 16}
 
 
+def write_cmeee(data: Path, folder: Path) -> None:
+    """Names of the People's Daily as if they were medical, each with its first character nested in it."""
+    for split, count in (("train", TRAIN), ("dev", DEV)):
+        records = []
+        for row in sentences(data, count):
+            text = "".join(unit for unit, _ in row)
+            entities = []
+            for start, (_, tag) in enumerate(row):
+                if tag.startswith("B-"):
+                    end = next((i for i in range(start + 1, len(row)) if not row[i][1].startswith("I-")), len(row))
+                    for kind, behind in (("dis", end), ("bod", start + 1)):
+                        named = {"type": kind, "entity": text[start:behind]}
+                        entities.append({"start_idx": start, "end_idx": behind, **named})
+            records.append({"text": text, "entities": entities})
+        file = folder / f"CMeEE-V2_{split}.json"
+        file.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
+
+
 SAME = {"LOC": "LOC", "PER": "PER", "ORG": "ORG"}
 
 ENGLISH: dict[str, Callable[[Path, Path], dict[str, Any] | None]] = {
@@ -274,6 +292,7 @@ CHINESE: dict[str, Callable[[Path, Path], dict[str, Any] | None]] = {
     "msra": columns_as("msra_{split}_bio.txt", SAME),
     "resume": columns_as("{split}.char.bmes", {"LOC": "LOC", "PER": "NAME", "ORG": "ORG"}, bmes=True),
     "weibo": columns_as("{split}.all.bmes", {"LOC": "LOC.NAM", "PER": "PER.NAM", "ORG": "ORG.NOM"}, bmes=True),
+    "cmeee": write_cmeee,
     "ner": columns_as("{split}.bmes", SAME, bmes=True),
     "cmrc2018": write_cmrc,
 }

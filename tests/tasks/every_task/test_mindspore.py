@@ -18,7 +18,11 @@ pytestmark = pytest.mark.mindspore
 pytest.importorskip("torch")
 pytest.importorskip("mindspore")
 
-CRF = {"people_daily": {"head.crf": True}, "resume": {"head.crf": True, "head.transitions": "data"}}
+HEADS = {
+    "people_daily": {"head.crf": True},
+    "resume": {"head.crf": True, "head.transitions": "data"},
+    "cmeee": {"head.kind": "efficient_global_pointer"},
+}
 
 
 @pytest.mark.parametrize("task", sorted(Registry().tasks))
@@ -29,7 +33,7 @@ def test_a_task_trains_and_both_backends_predict_the_same(task: str, case: Any, 
         model=case.model,
         data=case.data,
         output=tmp_path / "run",
-        settings={"train.max_steps": 2, "train.batch_size": 8, **case.settings, **CRF.get(task, {})},
+        settings={"train.max_steps": 2, "train.batch_size": 8, **case.settings, **HEADS.get(task, {})},
     )
     assert run.total == case.total
     if task == case.train_as:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,46 @@ WEIBO = (
     "北0\tB-GPE.NAM\n京1\tI-GPE.NAM\n\n"
 )
 
+# One JSON list for each split; the test split has its entities empty, to be filled in.
+MEDICAL: list[dict[str, Any]] = [
+    {
+        "text": "肺炎患者的肺部阴影增大。",
+        "entities": [
+            {"start_idx": 0, "end_idx": 2, "type": "dis", "entity": "肺炎"},
+            {"start_idx": 5, "end_idx": 11, "type": "sym", "entity": "肺部阴影增大"},
+            {"start_idx": 5, "end_idx": 7, "type": "bod", "entity": "肺部"},
+        ],
+    },
+    {
+        "text": "（2）用青霉素治疗心肌炎，查血压。",
+        "entities": [
+            {"start_idx": 4, "end_idx": 7, "type": "dru", "entity": "青霉素"},
+            {"start_idx": 9, "end_idx": 12, "type": "dis", "entity": "心肌炎"},
+            {"start_idx": 9, "end_idx": 11, "type": "bod", "entity": "心肌"},
+            {"start_idx": 14, "end_idx": 16, "type": "ite", "entity": "血压"},
+        ],
+    },
+    {"text": "观察。", "entities": []},
+]
+
+
+def cmeee_file(split: str, *, first_version: bool = False) -> str:
+    """The content of a file of CMeEE-V2, or of the first version, whose ends name the last character itself."""
+    records = [
+        {
+            "text": record["text"],
+            "entities": [
+                {**entity, "end_idx": entity["end_idx"] - first_version}
+                for entity in (() if split == "test" else record["entities"])
+            ],
+        }
+        for record in MEDICAL
+    ]
+    return json.dumps(records, ensure_ascii=False, indent=2)
+
+
 LAYOUTS = {
+    "cmeee": {f"CMeEE-V2_{split}.json": cmeee_file(split) for split in ("train", "dev", "test")},
     "chinese_ner": {f"example.{split}": MSRA.replace("\t", " ") for split in ("train", "dev", "test")},
     "msra": {"msra_train_bio.txt": MSRA, "msra_test_bio.txt": MSRA},
     "resume": {f"{split}.char.bmes": RESUME for split in ("train", "dev", "test")},

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from bertcore.testing import TaskConformance
+from bertcore.testing import TaskConformance, never
 from bertcore.testing.task_suite import Bench
 
 from .conftest import write_layout
@@ -42,7 +42,7 @@ class SmallFiles(TaskConformance):
     def bench(cls, tmp_path_factory: pytest.TempPathFactory) -> Bench:
         folder = cls.write(tmp_path_factory.mktemp(cls.layout) / "data")
         options, tokenizer = cls.data_options, tmp_path_factory.mktemp("tokenizer")
-        return Bench(cls.plugin, cls.task, folder, options, cls.examples, tokenizer)
+        return Bench(cls.plugin, cls.task, folder, options, cls.examples, tokenizer, cls.head_options)
 
     @classmethod
     def write(cls, folder: Path) -> Path:
@@ -94,3 +94,23 @@ class TestOwnSpans(SmallFiles):
         for split in ("train", "dev", "test"):
             (folder / f"{split}.jsonl").write_text(lines, encoding="utf-8")
         return folder
+
+
+class TestCmeee(SmallFiles):
+    plugin = "bertcore_tasks.plugins:cmeee"
+    layout = "cmeee"
+    gaps: ClassVar = {"test_right_predictions_give_the_best_score": never("tags hold no entity within another one")}
+
+
+class TestNestedSpans(SmallFiles):
+    plugin = "bertcore_tasks.plugins:cmeee"
+    layout = "cmeee"
+    head_options: ClassVar = {"kind": "global_pointer"}
+
+
+@needs("cluener")
+class TestCluenerSpans(TaskConformance):
+    plugin = "bertcore_tasks.plugins:cluener"
+    data = DATA / "cluener"
+    examples = 40
+    head_options: ClassVar = {"kind": "efficient_global_pointer"}
