@@ -94,6 +94,11 @@ class Batch:
         return np.diff(self.offsets)
 
     @property
+    def unit_count(self) -> int:
+        """What a batch size counts: groups, or rows where there are none."""
+        return len(self) if self.groups is None else int(self.groups.max(initial=-1)) + 1
+
+    @property
     def unit_lengths(self) -> NDArray[np.int64]:
         """Tokens of each unit of a plan, int64 ``[groups]``, or ``[rows]`` where there are no groups."""
         if self.groups is None:

@@ -2,7 +2,8 @@
 
 A plan holds numbers of rows, no tokens, and has no state: a resumed run makes the plan of its epoch again and skips
 what was trained. Batches are counted in rows, not in tokens, so that a learning rate of the literature means the same
-here; what a batch costs is left to the backend, which lays out its rows without padding.
+here; what a batch costs is left to the backend, which lays out its rows without padding. Rows that belong together, as
+the choices of a question, are planned as one: what is called a row here is then a group of the batch.
 
     rows     0 1 2 3 4 5 6 7 8 ...   shuffled    4 7 0 | 2 8 1 | 6 3 5 ...
     grouped  the same shuffle, cut into groups of 50 batches; each group sorted by length and cut into batches, then all

@@ -22,7 +22,7 @@ class PredictionTiming:
     Attributes:
         seconds: without compilation.
         compile_seconds: compilation alone.
-        examples_per_second: rows over ``seconds``, 0 for an empty split.
+        examples_per_second: rows, or groups of them, over ``seconds``, 0 for an empty split.
     """
 
     seconds: float
@@ -37,7 +37,7 @@ def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulato
         session: with its parameters loaded.
         split: its rows.
         accumulator: made for its examples.
-        batch_size: rows of a forward pass.
+        batch_size: rows of a forward pass, or groups where rows belong together.
 
     Raises:
         PluginError: the task's encoding lost an example, or the backend returned another number of rows.
@@ -46,10 +46,10 @@ def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulato
     seen = np.zeros(examples, dtype=bool)
     started, compiled = time.perf_counter(), session.compile_seconds
     # The longest rows come first and cost most: the end is foretold by tokens.
-    unit = "examples" if len(batch) == examples else "rows"
-    with about(split.name), work("predicting", len(batch), unit, float(batch.lengths.sum())) as progress:
-        for rows in plan_prediction(batch.lengths, batch_size):
-            part = batch.select(rows)
+    unit = "examples" if batch.unit_count == examples else "rows"
+    with about(split.name), work("predicting", batch.unit_count, unit, float(batch.lengths.sum())) as progress:
+        for units in plan_prediction(batch.unit_lengths, batch_size):
+            part = batch.select_units(units)
             outputs = session.predict(part, accumulator.want)
             for name in accumulator.want:
                 if name not in outputs:
@@ -60,7 +60,7 @@ def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulato
                     )
             seen[part.example_index] = True
             accumulator.add(part, outputs)
-            progress.advance(len(part), float(part.lengths.sum()))
+            progress.advance(part.unit_count, float(part.lengths.sum()))
     if not seen.all():
         raise PluginError(
             f"{int((~seen).sum())} of {examples} examples got no prediction, the first is number {int(seen.argmin())}",
@@ -69,4 +69,4 @@ def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulato
         )
     compile_seconds = session.compile_seconds - compiled
     seconds = max(time.perf_counter() - started - compile_seconds, 1e-9)
-    return PredictionTiming(seconds, compile_seconds, len(batch) / seconds)
+    return PredictionTiming(seconds, compile_seconds, batch.unit_count / seconds)

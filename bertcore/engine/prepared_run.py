@@ -146,7 +146,7 @@ def prepare_run(
     workload = Workload(
         training_lengths=data.lengths,
         prediction_lengths=evaluation.batch.lengths,
-        batch_size=config.train.batch_size,
+        batch_size=data.micro_batch_rows,
         prediction_batch_size=config.evaluate.batch_size,
         max_length=encoder.max_length,
     )

@@ -180,7 +180,7 @@ class Trainer:
             progress.pending_count += count
         # The result stays on the device: fetching its loss here would wait for the step to end.
         self._unfetched.append((progress.step, result))
-        examples = sum(len(batch) for batch in rows.micro_batches)
+        examples = sum(batch.unit_count for batch in rows.micro_batches)
         self._watch.count(examples)
         self._host.send(StepDone(progress.step, rows.epoch, examples))
         return rates

@@ -44,7 +44,7 @@ class SizedTrainingData:
     def __init__(self, batch: Batch, options: TrainConfig) -> None:
         self._batch = batch
         self._options = options
-        batches = math.ceil(len(batch) / options.batch_size)
+        batches = math.ceil(batch.unit_count / options.batch_size)
         self.steps_per_epoch: int = math.ceil(batches / options.accumulation)
         self.total_steps: int = options.max_steps or math.ceil(options.epochs * self.steps_per_epoch)
 
@@ -53,15 +53,20 @@ class SizedTrainingData:
         """Tokens of every row."""
         return self._batch.lengths
 
+    @property
+    def micro_batch_rows(self) -> int:
+        """Rows of a micro-batch, on average where they come in groups."""
+        return _micro_batch_rows(self._batch, self._options)
+
     def steps(self, seed: int, start: int) -> Iterator[StepRows]:
         """Yields the rows of step ``start`` and of all steps after it, without end."""
         # Nothing is read to get there: each epoch has as many steps, and its order is drawn from its number.
         epoch, first = divmod(start, self.steps_per_epoch)
         while True:
-            groups = _groups(self._batch, self._options, seed, epoch)
+            steps = _steps(self._batch, self._options, seed, epoch)
             for step in range(first, self.steps_per_epoch):
                 yield StepRows(
-                    [self._batch.select(rows) for rows in groups[step]],
+                    [self._batch.select_units(units) for units in steps[step]],
                     epoch + (step + 1) / self.steps_per_epoch,
                     step + 1 == self.steps_per_epoch,
                 )
@@ -96,16 +101,19 @@ class StreamedTrainingData:
             )
         self.lengths: NDArray[np.int64] = first.lengths
         """Tokens of the rows of the first window."""
+        self.micro_batch_rows: int = _micro_batch_rows(first, options)
+        """Rows of a micro-batch, on average where they come in groups."""
 
     def steps(self, seed: int, start: int) -> Iterator[StepRows]:
         """Yields the rows of step ``start`` and of all steps after it; what lies before is read again and passed."""
         step = 0
         for window in self._windows():
-            groups = _groups(window.rows, self._options, seed, window.number)
-            for group in groups:
+            steps = _steps(window.rows, self._options, seed, window.number)
+            for micro_batches in steps:
                 if step >= start:
-                    last = window.is_last and group is groups[-1]
-                    yield StepRows([window.rows.select(rows) for rows in group], float(window.epoch + last), last)
+                    last = window.is_last and micro_batches is steps[-1]
+                    rows = [window.rows.select_units(units) for units in micro_batches]
+                    yield StepRows(rows, float(window.epoch + last), last)
                 step += 1
 
     def _windows(self) -> Iterator[_Window]:
@@ -137,10 +145,14 @@ class _Window:
     is_last: bool
 
 
-def _groups(batch: Batch, options: TrainConfig, seed: int, epoch: int) -> list[list[NDArray[np.int64]]]:
-    """The rows of each micro-batch of each step of an epoch; the order depends on seed and epoch and nothing else."""
+def _micro_batch_rows(batch: Batch, options: TrainConfig) -> int:
+    return max(1, round(options.batch_size * len(batch) / max(1, batch.unit_count)))
+
+
+def _steps(batch: Batch, options: TrainConfig, seed: int, epoch: int) -> list[list[NDArray[np.int64]]]:
+    """The units of each micro-batch of each step of an epoch; the order depends on seed and epoch and nothing else."""
     plan = plan_training(
-        batch.lengths, options.batch_size, seed=seed, epoch=epoch, group_by_length=options.group_by_length
+        batch.unit_lengths, options.batch_size, seed=seed, epoch=epoch, group_by_length=options.group_by_length
     )
     return [plan[first : first + options.accumulation] for first in range(0, len(plan), options.accumulation)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bertcore_mindspore.shapes import Shape, choose_shapes, place, shape_beyond, token_limit
+from bertcore_mindspore.shapes import Shape, choose_shapes, place, token_limit, with_room
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -57,9 +57,51 @@ def test_a_row_that_fits_nowhere_is_refused_and_gets_one_further_shape() -> None
     declared = (Shape(64, 4),)
     with pytest.raises(ValueError, match="65"):
         place(np.array([3, 65]), declared)
-    further = (*declared, shape_beyond(declared, 512))
+    further = with_room(declared, np.array([3, 65]), 512)
+    assert further[:1] == declared
     assert further[-1] == Shape(512, 1)
     assert len(place(np.array([3, 65]), further)) == 1, "the short row joins the long one"
+
+
+def test_what_fits_needs_no_further_shape() -> None:
+    assert with_room(SHAPES, np.array([3, 512]), 512) == SHAPES
+    assert with_room(SHAPES, np.array([3, 4, 5]), 512, np.array([0, 0, 1])) == SHAPES
+
+
+GROUPED = st.lists(st.lists(st.integers(1, 512), min_size=1, max_size=6), min_size=1, max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(GROUPED)
+def test_the_rows_of_a_group_come_into_one_call(questions: list[list[int]]) -> None:
+    lengths = np.array([length for choices in questions for length in choices])
+    groups = np.array([number for number, choices in enumerate(questions) for _ in choices])
+    shapes = with_room(SHAPES, lengths, 512, groups)
+    assert shapes[:3] == SHAPES
+    assert len(shapes) <= 4
+    placements = place(lengths, shapes, groups)
+    assert sorted(row for placement in placements for row in placement.rows) == list(range(len(lengths)))
+    calls_of = [
+        {number for number, call in enumerate(placements) for row in call.rows if groups[row] == group}
+        for group in set(groups)
+    ]
+    assert all(len(calls) == 1 for calls in calls_of)
+    for placement in placements:
+        assert len(placement.rows) <= placement.shape.rows
+        taken = np.zeros(placement.shape.tokens, dtype=np.int64)
+        for row, start in zip(placement.rows, placement.starts, strict=True):
+            taken[start : start + lengths[row]] += 1
+            assert start // placement.shape.length == (start + lengths[row] - 1) // placement.shape.length
+        assert taken.max() == 1
+
+
+def test_a_group_that_fits_nowhere_is_refused_and_gets_one_further_shape() -> None:
+    declared, lengths, groups = (Shape(64, 2),), np.array([60, 60, 60, 4]), np.array([0, 0, 0, 1])
+    with pytest.raises(ValueError, match="3 rows"):
+        place(lengths, declared, groups)
+    further = with_room(declared, lengths, 64, groups)
+    assert further == (Shape(64, 2), Shape(64, 4))
+    assert [placement.shape.bins for placement in place(lengths, further, groups)] == [4], "the short one joins it"
 
 
 def test_no_rows_need_no_call() -> None:

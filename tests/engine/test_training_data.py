@@ -69,6 +69,26 @@ def test_a_split_is_trained_on_once_an_epoch(lengths: list[int], options: TrainC
         assert batches == [rows.tolist() for rows in plan]
 
 
+@given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=30), options=options_strategy)
+@deadline_free
+def test_rows_of_a_group_are_in_one_batch_whose_size_counts_groups(sizes: list[int], options: TrainConfig) -> None:
+    groups = [number for number, size in enumerate(sizes) for _ in range(size)]
+    rows = from_rows(
+        [[7] * (1 + group) for group in groups],
+        [[0] * (1 + group) for group in groups],
+        {"labels": Column(np.arange(len(sizes), dtype=np.int32), "group")},
+        groups=groups,
+    )
+    data = SizedTrainingData(rows, options)
+    batches = [batch for step in islice(data.steps(3, 0), data.steps_per_epoch) for batch in step.micro_batches]
+    numbers = [batch.columns["labels"].values.tolist() for batch in batches]
+    assert sorted(number for of_batch in numbers for number in of_batch) == list(range(len(sizes)))
+    assert all(len(of_batch) <= options.batch_size for of_batch in numbers)
+    for batch, of_batch in zip(batches, numbers, strict=True):
+        assert (batch.lengths - 1).tolist() == [number for number in of_batch for _ in range(sizes[number])]
+    assert data.lengths.tolist() == rows.lengths.tolist()
+
+
 @pytest.mark.parametrize(
     ("changes", "total"),
     [

@@ -8,7 +8,7 @@ import numpy as np
 
 from bertcore.contracts.batch import Batch, Per
 from bertcore.contracts.head import Head
-from bertcore.errors import PluginError
+from bertcore.errors import PluginError, UsageError
 
 NO_LABEL = -100
 """What ``label_ids`` holds at a token without label: PyTorch and MindSpore leave it out of a loss by default."""
@@ -71,7 +71,14 @@ def layout_of(batch: Batch, examples: int | None) -> RecordLayout:
 
     Raises:
         PluginError: a column has the name of a feature with another meaning.
+        UsageError: the rows come in groups, for which records have no feature.
     """
+    if batch.groups is not None:
+        raise UsageError(
+            "rows that belong together, as the choices of a question, are not written to records",
+            "give the files themselves; what they are encoded to is cached",
+            code="not-offered",
+        )
     columns = []
     for name, column in batch.columns.items():
         feature = _FEATURE_NAMES.get(name, name)

@@ -131,12 +131,12 @@ class PackedRows:
 
 
 def pack(batch: Batch, shapes: Sequence[Shape]) -> list[PackedRows]:
-    """Distributes the rows of a batch over calls of the shapes.
+    """Distributes the rows of a batch over calls of the shapes, those of a group into one call.
 
     Raises:
-        ValueError: a row is longer than the last shape.
+        ValueError: a row is longer than the last shape, or a group does not fit into it.
     """
-    return [_packed(batch, placement) for placement in place(batch.lengths, shapes)]
+    return [_packed(batch, placement) for placement in place(batch.lengths, shapes, batch.groups)]
 
 
 def in_row_order(

@@ -31,8 +31,8 @@ from bertcore_mindspore.shapes import (
     TRAINING_SHAPES,
     Shape,
     choose_shapes,
-    shape_beyond,
     token_limit,
+    with_room,
 )
 
 DTYPES: Mapping[Precision, mindspore.Type] = MappingProxyType(
@@ -188,9 +188,7 @@ class MindSporeSession(Session):
         )
 
     def _shapes_for(self, batch: Batch, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        if len(batch) and int(batch.lengths.max()) > shapes[-1].length:
-            return (*shapes, shape_beyond(shapes, self._specification.workload.max_length))
-        return shapes
+        return with_room(shapes, batch.lengths, self._specification.workload.max_length, batch.groups)
 
     def _forward(self, precision: Precision, dropout: DropoutPlan) -> Forward:
         encoder = self._encoder_class(self._config, self._parameters, self._device, DTYPES[precision], dropout)

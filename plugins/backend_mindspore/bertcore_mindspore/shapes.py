@@ -126,31 +126,69 @@ def token_limit(config: BertConfig, *, training: bool) -> int:
     return int(np.clip(_VALUES_OF_A_CALL // width, 128, 1024))
 
 
-def shape_beyond(shapes: Sequence[Shape], max_length: int) -> Shape:
-    """The further shape for rows that are longer than all that was declared."""
-    return Shape(max(max_length, shapes[-1].length), 1)
+def with_room(
+    shapes: tuple[Shape, ...], lengths: NDArray[np.int64], max_length: int, groups: NDArray[np.int64] | None = None
+) -> tuple[Shape, ...]:
+    """The shapes, and where rows are longer or groups larger than all that was declared a further one behind them.
+
+    Args:
+        shapes: those that were chosen, the shortest first.
+        lengths: tokens of each row.
+        max_length: no row is longer.
+        groups: of each row; None where each is placed for itself.
+    """
+    longest = int(lengths.max(initial=0))
+    if longest > shapes[-1].length:
+        shapes = (*shapes, Shape(max(max_length, shapes[-1].length), 1))
+    if groups is None:
+        return shapes
+    # Each further shape is a graph to compile: there is one for each doubling.
+    room = shapes[-1]
+    units = _units(lengths, groups)
+    while not all(_fits(unit, lengths, room) for unit in units):
+        room = Shape(room.length, 2 * room.bins)
+    return shapes if room == shapes[-1] else (*shapes, room)
 
 
-def place(lengths: NDArray[np.int64], shapes: Sequence[Shape]) -> list[Placement]:
+def place(
+    lengths: NDArray[np.int64], shapes: Sequence[Shape], groups: NDArray[np.int64] | None = None
+) -> list[Placement]:
     """Packs rows into calls of the shapes: first fit, the longest rows first, empty places filled with short rows.
+
+    The rows of a group come into one call, in any of its bins, since their loss is one.
 
     Args:
         lengths: tokens of each row; each fits into the last shape.
         shapes: the shapes, the shortest first.
+        groups: of each row; None where each is placed for itself.
 
     Raises:
-        ValueError: a row is longer than the last shape.
+        ValueError: a row is longer than the last shape, or a group does not fit into it.
     """
-    if len(lengths) and int(lengths.max()) > shapes[-1].length:
-        raise ValueError(f"a row of {lengths.max()} tokens does not fit into {shapes[-1].length}")
     calls: list[_Call] = []
-    for row in np.argsort(-lengths, kind="stable"):
-        length = int(lengths[row])
-        if not any(call.put(int(row), length) for call in calls):
-            shape = next(shape for shape in shapes if length <= shape.length)
+    for unit in _units(lengths, groups):
+        if not any(call.put(unit, lengths) for call in calls):
+            shape = next((shape for shape in shapes if _fits(unit, lengths, shape)), None)
+            if shape is None:
+                raise ValueError(f"{len(unit)} rows of {lengths[unit]} tokens do not fit into {shapes[-1]}")
             calls.append(_Call(shape))
-            calls[-1].put(int(row), length)
+            calls[-1].put(unit, lengths)
     return [Placement(call.shape, np.asarray(call.rows), np.asarray(call.starts)) for call in calls]
+
+
+def _units(lengths: NDArray[np.int64], groups: NDArray[np.int64] | None) -> list[list[int]]:
+    """What is placed as one, the longest first, and the longest row of each first."""
+    order = np.argsort(-lengths, kind="stable").tolist()
+    if groups is None:
+        return [[row] for row in order]
+    units: dict[int, list[int]] = {}
+    for row in order:
+        units.setdefault(int(groups[row]), []).append(row)
+    return sorted(units.values(), key=lambda rows: -int(lengths[rows].sum()))
+
+
+def _fits(unit: Sequence[int], lengths: NDArray[np.int64], shape: Shape) -> bool:
+    return _Call(shape).put(unit, lengths)
 
 
 class _Call:
@@ -162,7 +200,18 @@ class _Call:
         self.rows: list[int] = []
         self.starts: list[int] = []
 
-    def put(self, row: int, length: int) -> bool:
+    def put(self, unit: Sequence[int], lengths: NDArray[np.int64]) -> bool:
+        """Takes all rows of a unit, or none."""
+        if len(unit) == 1:
+            return self._put_row(unit[0], int(lengths[unit[0]]))
+        before = list(self.used), len(self.rows)
+        if all(self._put_row(row, int(lengths[row])) for row in unit):
+            return True
+        self.used, count = before
+        del self.rows[count:], self.starts[count:]
+        return False
+
+    def _put_row(self, row: int, length: int) -> bool:
         if len(self.rows) == self.shape.rows or length > self.shape.length:
             return False
         for index, used in enumerate(self.used):
