@@ -1029,3 +1029,12 @@ def test_a_json_line_that_is_no_record(tmp_path: Path) -> None:
     (record,) = JsonLinesFormat().read(file)
     assert isinstance(record, FeatureRecord)
     assert list(record.features) == ["input_ids"]
+
+
+@pytest.mark.parametrize("groups", [[0, 0], None])
+def test_what_records_have_no_feature_for_is_refused(groups: list[int] | None) -> None:
+    per = "span" if groups is None else "group"
+    batch = from_rows([[1], [2]], [[0], [0]], {"labels": Column(np.zeros(1, dtype=np.int32), per)}, groups=groups)
+    with pytest.raises(UsageError, match="not written to records") as caught:
+        layout_of(batch, 2)
+    assert caught.value.code == "not-offered"

@@ -10,9 +10,8 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, ValidationError, model_validator
 
 from bertcore.config import OPTIONS_BESIDE_ROWS, DataConfig, Setting
-from bertcore.contracts.batch import Per
 from bertcore.contracts.dataset import LeftOut
-from bertcore.data.records.layout import ColumnLayout, RecordLayout
+from bertcore.data.records.layout import ColumnLayout, RecordLayout, StoredPer
 from bertcore.errors import DataError, Origin
 
 DESCRIPTION = "records.json"
@@ -44,7 +43,7 @@ class ColumnDescription(_Part):
 
     name: str
     feature: str
-    per: Per
+    per: StoredPer
     dtype: Annotated[str, AfterValidator(_number_type)]
     shape: tuple[NonNegativeInt, ...] = ()
     ignore: float | None = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, cast, get_args
 
 import numpy as np
 
-from bertcore.contracts.batch import Batch, Per
+from bertcore.contracts.batch import Batch, Column
 from bertcore.contracts.head import Head
 from bertcore.errors import PluginError, UsageError
 
@@ -23,6 +24,10 @@ CHUNK = 512
 
 _TOKENS = ("input_ids", "input_mask", "segment_ids")
 _RESERVED = (*_TOKENS, LABEL_MASK, EXAMPLE_INDEX, IS_REAL, "unique_ids")
+
+StoredPer = Literal["row", "token", "label"]
+"""What a value of a column in records may belong to."""
+
 _FEATURE_NAMES = {"labels": "label_ids"}  # columns that google-research/bert calls otherwise
 
 
@@ -41,7 +46,7 @@ class ColumnLayout:
 
     name: str
     feature: str
-    per: Per
+    per: StoredPer
     dtype: str
     shape: tuple[int, ...] = ()
     ignore: float | None = None
@@ -71,14 +76,8 @@ def layout_of(batch: Batch, examples: int | None) -> RecordLayout:
 
     Raises:
         PluginError: a column has the name of a feature with another meaning.
-        UsageError: the rows come in groups, for which records have no feature.
+        UsageError: the rows come in groups, or a column belongs to a further axis, for which records have no feature.
     """
-    if batch.groups is not None:
-        raise UsageError(
-            "rows that belong together, as the choices of a question, are not written to records",
-            "give the files themselves; what they are encoded to is cached",
-            code="not-offered",
-        )
     columns = []
     for name, column in batch.columns.items():
         feature = _FEATURE_NAMES.get(name, name)
@@ -89,9 +88,22 @@ def layout_of(batch: Batch, examples: int | None) -> RecordLayout:
                 code="contract-broken",
             )
         values = column.values
-        columns.append(ColumnLayout(name, feature, column.per, str(values.dtype), values.shape[1:], column.ignore))
+        per = _stored_per(name, column, batch)
+        columns.append(ColumnLayout(name, feature, per, str(values.dtype), values.shape[1:], column.ignore))
     row_by_row = examples is not None and np.array_equal(batch.example_index, np.arange(examples))
     return RecordLayout(tuple(columns), batch.label_positions is not None, not row_by_row)
+
+
+def _stored_per(name: str, column: Column, batch: Batch) -> StoredPer:
+    """What a value of a column belongs to, where that can be told in records."""
+    if batch.groups is None and column.per in get_args(StoredPer):
+        return cast(StoredPer, column.per)
+    what = "rows that belong together, as the choices of a question," if batch.groups is not None else f"spans ({name})"
+    raise UsageError(
+        f"{what} are not written to records",
+        "train on the files themselves; what they are encoded to is kept in the cache",
+        code="not-offered",
+    )
 
 
 def foreign_layout(head: Head) -> RecordLayout | None:
