@@ -36,7 +36,6 @@ TASK_DATA: dict[str, Kind] = {
     "span-outside": Kind("A span is empty or leaves its text.", "Count characters from 0."),
     "span-text-differs": Kind("The text at a span is not the one that is named for it.", "Count characters from 0."),
     "span-wrong": Kind("An entity has no start, end and type.", "Write the form that is shown."),
-    "spans-overlap": Kind("Two entities overlap, which tags cannot say.", "Leave one of them out."),
     "tag-missing": Kind("A unit of a sentence has no tag, or a sentence fewer tags than units.", "Give each its tag."),
     "tag-wrong": Kind("A tag is none of the scheme, or cannot stand there.", "Correct it as the remedy says."),
     "unit-wrong": Kind("A line or a row holds no character or word, or far too long a one.", "Write one a line."),

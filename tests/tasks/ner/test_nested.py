@@ -259,6 +259,24 @@ def test_the_head_has_the_types_of_the_entities(task: NerTask) -> None:
     assert efficient == GlobalPointer(TYPES, efficient=True, head_size=64)
 
 
+def test_spans_of_tokens_nest_too(tmp_path: Path) -> None:
+    """A list names the last token, an object the one behind it."""
+    records = [
+        {"tokens": ["New", "York", "Times"], "ner": [[0, 2, "ORG"], [0, 1, "LOC"]]},
+        {
+            "tokens": ["New", "York"],
+            "spans": [{"start": 0, "end": 2, "type": "LOC"}, {"start": 1, "end": 2, "type": "PER"}],
+        },
+    ]
+    file = tmp_path / "train.jsonl"
+    file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    task = Registry().task("ner")
+    dataset = task.open(task.data_config(train=str(file)))
+    first, second = dataset.split("train")
+    assert set(first.label) == {Span(0, 14, "ORG"), Span(0, 8, "LOC")}
+    assert set(second.label) == {Span(0, 8, "LOC"), Span(4, 8, "PER")}
+
+
 def cmeee_of(folder: Path, **files: str) -> Any:
     for name, content in files.items():
         (folder / f"{name.replace('V2', '-V2')}.json").write_text(content, encoding="utf-8")

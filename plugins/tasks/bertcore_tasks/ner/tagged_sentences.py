@@ -48,7 +48,9 @@ def tagged_sentences(
             text, units = join_units(units_of_text)
             identifier = str(number) if lines.identifier is None else lines.identifier
             sentence = Sentence(identifier, {"text": text}, origin=Origin(str(file), lines.lines[0]), units=units)
-            if lines.tags is not None:
+            if lines.spans is not None:
+                sentence = replace(sentence, label=tuple(sorted(map(sentence.in_characters, lines.spans))))
+            elif lines.tags is not None:
                 check_tags(file, lines, scheme, types)
                 spans, problems = read_spans(file, lines, scheme, repair)
                 if problems:

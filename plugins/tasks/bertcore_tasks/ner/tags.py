@@ -38,12 +38,14 @@ class TaggedLines:
         tags: one for each, or None where the file has one column only.
         lines: the number of each line.
         identifier: what the file calls the sentence; None where it has no names.
+        spans: in units, where the file lists entities instead of tags; they may nest.
     """
 
     words: list[str]
     tags: list[str] | None
     lines: list[int]
     identifier: str | None = None
+    spans: tuple[Span, ...] | None = None
 
 
 Clean = Callable[[Sequence[TaggedLines]], list[list[str]]]

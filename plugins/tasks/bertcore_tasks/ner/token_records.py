@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from bertcore.contracts.dataset import LeftOut
-from bertcore.contracts.tagging import spans_to_tags
+from bertcore.contracts.tagging import Span
 from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import Record, read_content
 from bertcore.errors import DataError, Origin
@@ -66,15 +66,16 @@ def read_token_records(
                 continue
             words = _words(fields, tokens, origin)
             tags = _tags(fields, field, words, origin)
-            if tags is None and tagged:
+            spans = _spans(fields, words, origin) if tags is None else None
+            if tags is None and spans is None and tagged:
                 problem = f"the field {field!r} is missing" if field else "no field of tags, as 'ner_tags'"
                 remedy = f"{FORM}, or name the field: --set data.label=NAME"
                 raise DataError(problem, remedy, origin=origin, code="labels-missing")
             if tags is not None and any(isinstance(tag, int) for tag in tags):
                 named = named or tag_names(file, field or TAGS[0], names, origin)
                 tags = [_name_of(tag, named, origin) for tag in tags]
-            line = origin.line or 0
-            sentences.append(TaggedLines(words, tags, [line] * len(words), identifier_of(fields, "id", number)))
+            lines, identifier = [origin.line or 0] * len(words), identifier_of(fields, "id", number)
+            sentences.append(TaggedLines(words, tags, lines, identifier, spans))
     words_on_empty = f"{counted(len(empty), 'record')} without any token left out"
     notes = (f"{file.name}: {words_on_empty} (first: {empty[0].origin})",) if empty else ()
     return TaggedFile(sentences, notes=notes, left_out=tuple(empty))
@@ -175,9 +176,8 @@ def _words(fields: Mapping[str, Any], name: str, origin: Origin) -> list[str]:
 
 def _tags(fields: Mapping[str, Any], field: str | None, words: Sequence[str], origin: Origin) -> list[Any] | None:
     value = None if field is None else fields.get(field)
-    if value is None or (field is not None and value and not _is_tags(value)):
-        spans = next((fields[name] for name in SPANS if _is_span_list(fields.get(name))), None)
-        return None if spans is None else _tags_of_spans(spans, words, origin)
+    if value is None or (value and not _is_tags(value) and _span_list(fields) is not None):
+        return None
     if not isinstance(value, list):
         raise DataError(f"the field {field!r} is no list of tags", FORM, origin=origin, code="field-wrong")
     if len(value) != len(words):
@@ -186,8 +186,11 @@ def _tags(fields: Mapping[str, Any], field: str | None, words: Sequence[str], or
     return [int(tag) if isinstance(tag, str) and tag.isascii() and tag.isdecimal() else tag for tag in value]
 
 
-def _tags_of_spans(spans: Sequence[Any], words: Sequence[str], origin: Origin) -> list[str]:
-    """Tags of spans that count tokens; a list of start, end and type names the last token (GLiNER)."""
+def _spans(fields: Mapping[str, Any], words: Sequence[str], origin: Origin) -> tuple[Span, ...] | None:
+    """Spans that count tokens; a list of start, end and type names the last token (GLiNER)."""
+    spans = _span_list(fields)
+    if spans is None:
+        return None
     inside = True if any(isinstance(span, list) for span in spans) else None
     counted = "x" * len(words)  # a text of one character for each token
     found = read_span_list(
@@ -196,11 +199,11 @@ def _tags_of_spans(spans: Sequence[Any], words: Sequence[str], origin: Origin) -
         origin.within("spans of tokens"),
         end_inside=inside,
     )
-    try:
-        return spans_to_tags(sorted(set(found), key=lambda span: (span.start, -span.end)), len(words), "BIO")
-    except ValueError as error:
-        remedy = "tags cannot hold entities that overlap: leave one of them out"
-        raise DataError(str(error), remedy, origin=origin, code="spans-overlap") from None
+    return tuple(sorted(set(found)))
+
+
+def _span_list(fields: Mapping[str, Any]) -> list[Any] | None:
+    return next((fields[name] for name in SPANS if _is_span_list(fields.get(name))), None)
 
 
 def _name_of(tag: Any, names: Sequence[str], origin: Origin) -> Any:
