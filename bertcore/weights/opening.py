@@ -135,45 +135,36 @@ class ModelSource:
     def _check_head(self, head: Head) -> None:
         """Compares the head of a fine-tuned model with the wanted one, beyond what the shapes tell."""
         table = self.family.head_table(self.config, head)
-        shapes = {
-            name: (self.weights.tensors[name].shape, spec.shape)
-            for name, spec in table.items()
-            if name in self.weights.tensors and not name.startswith(self.family.prefix)
-        }
+        own = {name: spec.shape for name, spec in table.items() if not name.startswith(self.family.prefix)}
+        shapes = [(self.weights.tensors[name].shape, own[name]) for name in own if name in self.weights.tensors]
         if not shapes:
             return
-        for found, wanted in shapes.values():
-            if len(found) == len(wanted) and found[:1] != wanted[:1] and wanted[0] == head.output_size:
-                raise ModelError(
-                    f"its head has {found[0]} labels, the task has {wanted[0]}",
-                    _NEW_HEAD,
-                    origin=Origin(self.name),
-                    code="head-mismatch",
-                )
         try:
-            stored = self.head()
+            stored: Head | None = self.head()
         except RepeatedLabelError:
             raise
         except ModelError:
-            return  # the config tells nothing of the head
-        if stored.architecture != head.architecture:
-            raise ModelError(
-                f"its head is for {stored.name.replace('_', ' ')}, the task is {head.name.replace('_', ' ')}",
-                _NEW_HEAD,
-                origin=Origin(self.name),
-                code="head-mismatch",
+            stored = None  # the config tells nothing of the head
+        if stored is not None and stored.architecture != head.architecture:
+            kinds = (one.name.replace("_", " ") for one in (stored, head))
+            raise self._other_head("its head is for {}, the task is {}".format(*kinds))
+        for found, wanted in shapes:
+            if len(found) == len(wanted) and found[:1] != wanted[:1] and wanted[0] == head.output_size:
+                raise self._other_head(f"its head has {found[0]} labels, the task has {wanted[0]}")
+        if stored is not None and not _same_labels(stored.labels, head.labels):
+            raise self._other_head(
+                f"its labels are {', '.join(stored.labels)}; those of the task are {', '.join(head.labels)}",
+                f"name and order the labels alike in id2label of its config.json, or, {_NEW_HEAD}",
             )
-        found_labels, wanted_labels = stored.labels, head.labels
-        if not found_labels or not wanted_labels or found_labels == wanted_labels:
-            return
-        if found_labels == tuple(f"LABEL_{index}" for index in range(len(wanted_labels))):
-            return
-        raise ModelError(
-            f"its labels are {', '.join(found_labels)}; those of the task are {', '.join(wanted_labels)}",
-            f"name and order the labels alike in id2label of its config.json, or, {_NEW_HEAD}",
-            origin=Origin(self.name),
-            code="head-mismatch",
-        )
+
+    def _other_head(self, problem: str, remedy: str = _NEW_HEAD) -> ModelError:
+        return ModelError(problem, remedy, origin=Origin(self.name), code="head-mismatch")
+
+
+def _same_labels(found: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Whether two heads may have the same labels: one may have none, or transformers' names for any."""
+    unnamed = tuple(f"LABEL_{index}" for index in range(len(wanted)))
+    return not found or not wanted or found in (wanted, unnamed)
 
 
 def open_model(

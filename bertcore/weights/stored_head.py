@@ -29,7 +29,7 @@ def head_from_config(config: Mapping[str, Any], heads: Iterable[type[Head]], ori
     if not found:
         raise ModelError(
             f"architectures {config.get('architectures')} names no fine-tuned head",
-            "give the folder of a finished run, or a model with a classification head",
+            "give the folder of a finished run, or a model with a classification head; install the plugin of any other",
             origin=Origin(origin),
             code="head-missing",
         )

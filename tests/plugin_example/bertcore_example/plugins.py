@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 colour = LazyPlugin("bertcore_register_tasks", "bertcore_example.colour:ColourTask")
 """A task: does a text speak of a warm or of a cold colour?"""
+stars = LazyPlugin("bertcore_register_tasks", "bertcore_example.stars:StarsTask")
+"""A task with a head of its own: how many stars does a review give?"""
 example_bert = LazyPlugin("bertcore_register_families", "bertcore_example.family:EXAMPLE_BERT")
 """A model family: the same encoder under other names, for ``"model_type": "example_bert"`` in ``config.json``."""
 npz = LazyPlugin("bertcore_register_converters", "bertcore_example.npz:NpzConverter")
@@ -46,6 +48,24 @@ class ReferenceNumpy:
             Implementation(SequenceClassification, "reference-numpy", f"{heads}:ClassificationLoss"),
             Implementation(Regression, "reference-numpy", f"{heads}:RegressionLoss"),
             Implementation(HeadLoss, "reference-numpy", f"{heads}:RowLoss"),  # the sum over the rows, nothing more
+        ]
+
+
+class Ordinal:
+    """A head, for the backends torch and mindspore."""
+
+    @staticmethod
+    @hookimpl
+    def bertcore_register_implementations() -> list[Implementation]:
+        """The head ``ordinal_regression`` on both."""
+        from bertcore import Implementation
+
+        from bertcore_example.ordinal import OrdinalRegression
+
+        code = "OrdinalRegressionHead"
+        return [
+            Implementation(OrdinalRegression, "torch", f"bertcore_example.ordinal_torch:{code}"),
+            Implementation(OrdinalRegression, "mindspore", f"bertcore_example.ordinal_mindspore:{code}"),
         ]
 
 

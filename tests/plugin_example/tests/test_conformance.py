@@ -13,6 +13,8 @@ from bertcore.testing import (
     notimpl,
 )
 
+import bertcore_example.ordinal_reference  # noqa: F401  (makes the head of TestStars known to the suites)
+
 
 class TestReferenceNumpy(BackendConformance):
     plugin = "bertcore_example.plugins:ReferenceNumpy"
@@ -28,6 +30,11 @@ class TestReferenceNumpy(BackendConformance):
 
 class TestColour(TaskConformance):
     plugin = "bertcore_example.plugins:colour"
+
+
+class TestStars(TaskConformance):
+    plugin = "bertcore_example.plugins:stars"
+    best_score = 0.0  # a mean error
 
 
 class TestNpz(ConverterConformance):
