@@ -119,6 +119,13 @@ class TrainConfig(Section):
     eps: float = Field(1e-8, gt=0, description="AdamW's epsilon")
     clip_norm: float | None = Field(1.0, gt=0, description="largest global gradient norm; 'none' switches it off")
     dropout: bool = Field(True, description="false sets every dropout to zero")
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="decay of an exponential moving average of the weights, with which the model is evaluated and kept "
+        "as the best",
+    )
     group_by_length: bool = Field(False, description="batches of rows of similar length")
     objective: str = Field("head_loss", description="what is minimized")
     objective_options: dict[str, Any] = Field(default_factory=dict, description="options of the objective")

@@ -63,6 +63,9 @@ class TrainingSpecification:
             ``torch.nn.utils.clip_grad_norm_``: the factor is ``min(1, clip_norm / (norm + 1e-6))``.
         objective: what is minimized.
         dropout: False sets every dropout to zero.
+        ema: decay of an exponential moving average of what is trained, with which the session predicts; None for none.
+            Formula of ``torch.optim.swa_utils``, ``AveragedModel`` with ``get_ema_multi_avg_fn``: the first update that
+            is made is copied, each further one moves the average by ``(1 - ema) * (parameter - average)``.
     """
 
     groups: tuple[ParameterGroup, ...]
@@ -71,6 +74,7 @@ class TrainingSpecification:
     clip_norm: float | None = 1.0
     objective: Objective = field(default_factory=HeadLoss)
     dropout: bool = True
+    ema: float | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,8 @@ class OptimizerState:
         updates: updates done, for the bias correction.
         loss_scale: current fp16 loss scale, 1 elsewhere.
         good_steps: steps since the loss scale last changed.
+        averages: canonical name to float32 array, of what is trained; empty where none are kept, and before the first
+            update.
     """
 
     first_moment: Parameters
@@ -175,6 +181,7 @@ class OptimizerState:
     updates: int
     loss_scale: float = 1.0
     good_steps: int = 0
+    averages: Parameters = field(default_factory=dict)
 
 
 class Session(ABC):
@@ -188,6 +195,13 @@ class Session(ABC):
     def parameters(self) -> Parameters:
         """Returns copies of all parameters, float32, in the order of the table."""
 
+    def predicting_parameters(self) -> Parameters:
+        """Returns copies of what the session predicts with, as :meth:`parameters` does.
+
+        A session that keeps averages (:attr:`TrainingSpecification.ema`) gives these for what is trained.
+        """
+        return self.parameters()
+
     @abstractmethod
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> StepResult:
         """One optimizer step over the gradient of all micro-batches.
@@ -198,7 +212,10 @@ class Session(ABC):
 
     @abstractmethod
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
-        """Returns the named outputs of the head, and ``loss`` if wanted, in row order, without dropout."""
+        """Returns the named outputs of the head, and ``loss`` if wanted, in row order, without dropout.
+
+        A session that keeps averages predicts with them, from its first update on.
+        """
 
     @abstractmethod
     def state(self) -> OptimizerState:

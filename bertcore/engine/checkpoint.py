@@ -1,8 +1,9 @@
 """Complete checkpoints: everything that a run needs to go on, on any backend, as arrays and JSON.
 
-A checkpoint folder holds ``model/`` (a Hugging Face folder), ``optimizer.safetensors`` (``first_moment.NAME`` and
-``second_moment.NAME``), ``state.json``, and the manifest of all these. The last one is ``checkpoint/`` in the run
-folder; those before it, as many as ``train.keep_checkpoints`` says, are ``checkpoint-STEP/``.
+A checkpoint folder holds ``model/`` (a Hugging Face folder), ``optimizer.safetensors`` (``first_moment.NAME``,
+``second_moment.NAME``, and with ``train.ema`` ``average.NAME``), ``state.json``, and the manifest of all these. The
+last one is ``checkpoint/`` in the run folder; those before it, as many as ``train.keep_checkpoints`` says, are
+``checkpoint-STEP/``.
 
 A new one is complete and on the disk before it gets its name, and the one that it follows has one at every moment: so
 whenever a run is killed or the power is cut, :func:`newest_checkpoint` finds one::
@@ -115,9 +116,10 @@ def save_checkpoint(
     }
     with atomic_folder(folder, keep_earlier=_name_to_keep(folder, damaged)) as temporary:
         save_model(temporary / "model")
-        moments = {f"first_moment.{name}": value for name, value in optimizer.first_moment.items()}
-        moments |= {f"second_moment.{name}": value for name, value in optimizer.second_moment.items()}
-        write_safetensors(temporary / "optimizer.safetensors", moments)
+        arrays = {f"first_moment.{name}": value for name, value in optimizer.first_moment.items()}
+        arrays |= {f"second_moment.{name}": value for name, value in optimizer.second_moment.items()}
+        arrays |= {f"average.{name}": value for name, value in optimizer.averages.items()}
+        write_safetensors(temporary / "optimizer.safetensors", arrays)
         (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
         write_manifest(temporary, step=progress.step)
     remove_checkpoints(run, keep, [path for path in damaged if path != folder])
@@ -183,10 +185,11 @@ def load_checkpoint(folder: Path) -> Checkpoint:
                 origin=Origin(str(folder)),
                 code="checkpoint-version",
             )
-        moments = read_safetensors(folder / "optimizer.safetensors")
+        arrays = read_safetensors(folder / "optimizer.safetensors")
         optimizer = OptimizerState(
-            first_moment=_part(moments, "first_moment."),
-            second_moment=_part(moments, "second_moment."),
+            first_moment=_part(arrays, "first_moment."),
+            second_moment=_part(arrays, "second_moment."),
+            averages=_part(arrays, "average."),
             **state["optimizer"],
         )
         return Checkpoint(folder, optimizer, Progress(**state["progress"]))

@@ -185,8 +185,8 @@ class SeedRun(TrainingHost):
         return SplitEvaluation(split.name, prepared.judged(accumulator.result(), prepared.baseline), timing)
 
     def save_best(self, evaluation: Evaluation) -> None:
-        """Keeps the session's parameters and this evaluation, the last one, as the best so far."""
-        parameters = self._session.parameters()
+        """Keeps what this evaluation, the last one, was made with as the best so far."""
+        parameters = self._session.predicting_parameters()
         predictions = self._best_predictions(evaluation, parameters)
         self._best.save(self.progress.step, predictions, parameters, self._tuned_head)
 

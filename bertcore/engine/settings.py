@@ -62,6 +62,7 @@ FIXED_ON_RESUME = (
     "train.accumulation",
     "train.group_by_length",
     "train.objective",
+    "train.ema",
     "train.metric",
     "run.seed",
 )

@@ -37,6 +37,7 @@ def training_specification(
         clip_norm=options.clip_norm,
         objective=objective,
         dropout=options.dropout,
+        ema=options.ema,
     )
 
 

@@ -12,9 +12,9 @@ import pytest
 from bertcore_mindspore import crf
 from bertcore_mindspore.backend import MindSporeBackend
 from bertcore_mindspore.devices import DEVICES, configure
-from bertcore_mindspore.optimizer import copy_into
 from bertcore_mindspore.rows import PackedRows, pack
 from bertcore_mindspore.shapes import Shape
+from bertcore_mindspore.values import copy_into
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
 from bertcore.contracts.backend import (

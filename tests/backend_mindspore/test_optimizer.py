@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 from bertcore_mindspore.devices import DEVICES
-from bertcore_mindspore.optimizer import AdamW, copy_into, to_numpy
+from bertcore_mindspore.optimizer import AdamW
+from bertcore_mindspore.values import copy_into, to_numpy
 from mindspore import Parameter, Tensor
 
 from bertcore.contracts.backend import ParameterGroup, TrainingSpecification

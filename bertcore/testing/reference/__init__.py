@@ -26,7 +26,7 @@ from bertcore.testing.reference.losses import (
 )
 from bertcore.testing.reference.model import LogitsKind, ReferenceModel
 from bertcore.testing.reference.perturbation import perturbed
-from bertcore.testing.reference.update import AdamW, clip_by_global_norm
+from bertcore.testing.reference.update import AdamW, clip_by_global_norm, moving_average
 
 __all__ = [
     "ACTIVATIONS",
@@ -41,6 +41,7 @@ __all__ = [
     "binary_divergence",
     "binary_divergence_gradient",
     "clip_by_global_norm",
+    "moving_average",
     "perturbed",
     "softmax_cross_entropy",
     "softmax_cross_entropy_gradient",

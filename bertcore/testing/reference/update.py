@@ -2,6 +2,7 @@
 
 Sources:
     Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization", arXiv 1711.05101 (AdamW).
+    Polyak and Juditsky 1992, "Acceleration of Stochastic Approximation by Averaging" (averages of weights).
     Pascanu et al. 2013, "On the difficulty of training recurrent neural networks", arXiv 1211.5063 (clipping).
 """
 
@@ -65,6 +66,20 @@ class AdamW:
         decayed = parameter * (1 - learning_rate * self.weight_decay)
         updated = decayed - learning_rate * unbiased_first / (np.sqrt(unbiased_second) + self.eps)
         return updated, first_moment, second_moment
+
+
+def moving_average(average: Array | None, parameter: Array, decay: float) -> Array:
+    """What torch.optim.swa_utils makes of an average after an update: `AveragedModel`, `get_ema_multi_avg_fn(decay)`.
+
+    Args:
+        average: before the update; None before the first one.
+        parameter: after the update.
+        decay: how much of the average stays.
+
+    Returns:
+        `decay average + (1 - decay) parameter`, and the parameter itself after the first update.
+    """
+    return parameter.copy() if average is None else decay * average + (1 - decay) * parameter
 
 
 def clip_by_global_norm(gradients: Mapping[str, Array], max_norm: float) -> tuple[dict[str, Array], float]:

@@ -11,9 +11,11 @@ Files of one name do the same in ``bertcore_torch``, so that both can be held si
                         what stands on top
     objectives          forward passes, and what is minimized
     optimizer           AdamW, clipping, and what is not finite
+    averages            averages of the weights, with which a session predicts
 
 Only here: ``shapes`` (a compiled graph keeps its buffers for the life of the process, so its shapes are a budget),
 ``graphs`` (what is compiled for each shape; torch compiles nothing), ``normalization`` and ``activation`` (torch's are
-fast and exact on every device), ``record_format`` (MindRecord). Only in torch: the ``foreign_*`` files, since
+fast and exact on every device), ``values`` (compiled graphs hold memory that arrays are written into),
+``record_format`` (MindRecord). Only in torch: the ``foreign_*`` files, since
 transformers computes on torch, and ``pairs``.
 """

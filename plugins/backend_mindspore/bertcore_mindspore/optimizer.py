@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 import mindspore
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
-from numpy.typing import NDArray
 
 from bertcore.contracts.backend import OptimizerState, TrainingSpecification
 from bertcore.numerics.optimization import FIRST_LOSS_SCALE, LazyStepResult, LossScale, group_of
+from bertcore_mindspore.averages import Averages, average
 from bertcore_mindspore.devices import DeviceKind
+from bertcore_mindspore.values import copy_into, to_numpy
 
 # Over parameters a graph maps, and does not loop: a loop is compiled as nested calls, which 24 layers make too many of.
 add_to = ops.MultitypeFuncGraph("add_to")
@@ -74,6 +75,7 @@ class _UpdateGraph(nn.Cell):
         group_indices: the group of each parameter.
         specification: decay of the groups, betas, eps and clipping norm.
         wide_dtype: what the norm is summed in.
+        averages: of what is trained; empty where none are kept.
     """
 
     def __init__(
@@ -84,9 +86,12 @@ class _UpdateGraph(nn.Cell):
         group_indices: tuple[int, ...],
         specification: TrainingSpecification,
         wide_dtype: mindspore.Type,
+        averages: Sequence[Parameter],
     ) -> None:
         super().__init__(auto_prefix=False)
         self.gradients = gradients
+        self.keeps_averages = bool(averages)
+        self.averages = (ParameterTuple(list(averages)), parameters) if averages else ()
         self.loss_sum = loss_sum
         self.first_moments = parameters.clone("first_moment", "zeros")
         self.second_moments = parameters.clone("second_moment", "zeros")
@@ -131,8 +136,8 @@ class _UpdateGraph(nn.Cell):
             inverse: one over loss denominator and loss scale, with which the gradients are multiplied.
             inverse_loss_scale: one over the loss scale.
             eps: times the root of the second moment's correction.
-            scalars: for each group the learning rate, corrected for the bias of both moments, and after these for
-                each group the factor of decay.
+            scalars: for each group the learning rate, corrected for the bias of both moments, after these for each
+                group the factor of decay, and last those of the averages where they are kept.
 
         Returns:
             Loss sum, gradient norm and whether both are finite.
@@ -151,6 +156,8 @@ class _UpdateGraph(nn.Cell):
                 rule = (self.no_power, scalars[group], self.beta1, self.beta2, eps)
                 step = self.partial(_adam, self.adam, rule, factor)
                 self.map(step, parameters, first_moments, second_moments, gradients)
+            if self.keeps_averages:
+                self.map(self.partial(average, scalars[-2], scalars[-1]), *self.averages)
         self.map(_set_to_zero, self.gradients)
         _set_to_zero(self.loss_sum)
         return loss, norm, finite
@@ -169,6 +176,7 @@ class AdamW:
         trained: names of the parameters that are trained, in the order of the table.
         gradients: their accumulators, which the compiled gradient graph adds to.
         loss_sum: the accumulator of the loss sum, times the loss scale.
+        averages: of what is trained, where they are kept.
 
     Raises:
         ConfigError: a parameter belongs to no group.
@@ -188,6 +196,9 @@ class AdamW:
         self._loss_scale = LossScale(scaled)
         trained = ParameterTuple([parameters[name] for name in self.trained])
         self.gradients = trained.clone("gradient", "zeros")
+        self.averages: Averages | None = None
+        if specification.ema is not None and self.trained:
+            self.averages = Averages({name: parameters[name] for name in self.trained}, specification.ema)
         self.loss_sum = Parameter(Tensor(0.0, mindspore.float32), name="loss_sum", requires_grad=False)
         self._graph = _UpdateGraph(
             trained,
@@ -196,6 +207,7 @@ class AdamW:
             tuple(groups[name] for name in self.trained),
             specification,
             getattr(mindspore, device.wide_dtype),
+            () if self.averages is None else self.averages.values,
         )
         self._update = mindspore.jit(self._graph, jit_level=device.jit_level, backend="ms_backend")
         self._shapes = {name: parameter.shape for name, parameter in parameters.items()}
@@ -232,7 +244,8 @@ class AdamW:
             *(rate * correction for rate in learning_rates),
             *(1 - rate * group.weight_decay for rate, group in groups),
         ]
-        result = LazyStepResult(*self._update(*(Tensor(value, mindspore.float32) for value in scalars)))
+        of_averages = () if self.averages is None else self.averages.scalars(updates - 1)
+        result = LazyStepResult(*self._update(*(Tensor(value, mindspore.float32) for value in scalars), *of_averages))
         self._pending = result
         result.skipped = self._loss_scale.skips(result)
         return result
@@ -253,6 +266,7 @@ class AdamW:
             updates,
             self._loss_scale.value,
             self._loss_scale.good_steps,
+            {} if self.averages is None else self.averages.state(updates),
         )
 
     def restore(self, state: OptimizerState) -> None:
@@ -266,6 +280,8 @@ class AdamW:
         for index, name in enumerate(self.trained):
             copy_into(self._graph.first_moments[index], state.first_moment[name])
             copy_into(self._graph.second_moments[index], state.second_moment[name])
+        if self.averages is not None:
+            self.averages.restore(state.averages, state.updates)
 
     def _settled_updates(self) -> int:
         """Updates done so far; asks the last step, which is over by now, whether it was one."""
@@ -283,13 +299,3 @@ def _sum_of_weights(beta: float, updates: int) -> float:
     """
     new = float(np.float32(1) - np.float32(beta))
     return 1.0 if new == 1 else -math.expm1(updates * math.log1p(-new))
-
-
-def copy_into(parameter: Parameter, values: NDArray[np.generic]) -> None:
-    """Writes values into the memory that compiled graphs hold; ``set_data`` would part the two."""
-    ops.assign(parameter, Tensor(np.asarray(values, dtype=np.float32, order="C")))
-
-
-def to_numpy(parameter: Parameter) -> NDArray[np.float32]:
-    """Returns a copy of a parameter's values."""
-    return np.array(parameter.asnumpy(), dtype=np.float32)

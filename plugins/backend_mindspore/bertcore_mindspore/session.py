@@ -23,7 +23,7 @@ from bertcore_mindspore.dropout import DropoutPlan, MaskSource
 from bertcore_mindspore.encoder import Encoder
 from bertcore_mindspore.graphs import GradientGraph, MovedGradientGraph, PredictionGraph
 from bertcore_mindspore.objectives import Forward
-from bertcore_mindspore.optimizer import AdamW, copy_into, to_numpy
+from bertcore_mindspore.optimizer import AdamW
 from bertcore_mindspore.perturbation import WordPerturbation
 from bertcore_mindspore.rows import INPUT_NAMES, PackedRows, in_row_order, pack
 from bertcore_mindspore.shapes import (
@@ -34,6 +34,7 @@ from bertcore_mindspore.shapes import (
     token_limit,
     with_room,
 )
+from bertcore_mindspore.values import copy_into, to_numpy
 
 DTYPES: Mapping[Precision, mindspore.Type] = MappingProxyType(
     {"fp32": mindspore.float32, "bf16": mindspore.bfloat16, "fp16": mindspore.float16}
@@ -89,14 +90,15 @@ class MindSporeSession(Session):
         self._encoder_class: type[Encoder] = specification.code_of(specification.config)
         self._head_class = specification.code_of(specification.head)
         self._choose_shapes()
-        silent = DropoutPlan(self._config, head_per=None, active=False)
-        forward = self._forward(specification.prediction_precision, silent)
-        self._output_names: tuple[str, ...] = forward.head.output_names
-        self._head = forward.head
-        self._predict = self._jit(PredictionGraph(forward, self._parameters[self._words], self._output_names))
         self._optimizer: AdamW | None = None
         if specification.training is not None:
             self._prepare_training()
+        silent = DropoutPlan(self._config, head_per=None, active=False)
+        predicting = {**self._parameters, **self._averages}
+        forward = self._forward(specification.prediction_precision, silent, predicting)
+        self._output_names: tuple[str, ...] = forward.head.output_names
+        self._head = forward.head
+        self._predict = self._jit(PredictionGraph(forward, predicting[self._words], self._output_names))
 
     def _prepare_training(self) -> None:
         specification, training = self._specification, self._specification.training
@@ -104,7 +106,7 @@ class MindSporeSession(Session):
         objective: Any = specification.code_of(training.objective)(training.objective)
         self._dropout = DropoutPlan(self._config, self._head_class.dropout_per, active=training.dropout)
         self._optimizer = AdamW(self._parameters, training, self._device, scaled=specification.precision == "fp16")
-        forward = self._forward(specification.precision, self._dropout)
+        forward = self._forward(specification.precision, self._dropout, self._parameters)
         perturbed = training.objective.perturbed_passes
         graph = self._gradient_graph(forward, objective, perturbed)
         self._stages = [Stage("gradient", graph, objective.forward_passes)]
@@ -125,6 +127,11 @@ class MindSporeSession(Session):
     def parameters(self) -> Parameters:
         """Returns float32 copies of all parameters in the order of the table."""
         return {name: to_numpy(parameter) for name, parameter in self._parameters.items()}
+
+    def predicting_parameters(self) -> Parameters:
+        """Returns the same with the averages, where they are kept."""
+        averages = {name: to_numpy(value) for name, value in self._averages.items()}
+        return {**self.parameters(), **averages}
 
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> LazyStepResult:
         """One optimizer step; nothing waits for the device, except with fp16 and where embeddings are perturbed."""
@@ -153,7 +160,7 @@ class MindSporeSession(Session):
         return outputs
 
     def state(self) -> OptimizerState:
-        """Returns copies of the moments, the update count and the loss scale."""
+        """Returns copies of the moments, the update count, the loss scale and the averages."""
         return self._require_optimizer().state()
 
     def restore(self, state: OptimizerState) -> None:
@@ -164,6 +171,13 @@ class MindSporeSession(Session):
     def compile_seconds(self) -> float:
         """Seconds spent in the first call of each graph, which compiles it."""
         return self._compile_seconds
+
+    @property
+    def _averages(self) -> Mapping[str, Parameter]:
+        """Of what is trained, where they are kept."""
+        if self._optimizer is None or self._optimizer.averages is None:
+            return {}
+        return self._optimizer.averages.named
 
     def _require_optimizer(self) -> AdamW:
         if self._optimizer is None:
@@ -190,9 +204,9 @@ class MindSporeSession(Session):
     def _shapes_for(self, batch: Batch, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
         return with_room(shapes, batch.lengths, self._specification.workload.max_length, batch.groups)
 
-    def _forward(self, precision: Precision, dropout: DropoutPlan) -> Forward:
-        encoder = self._encoder_class(self._config, self._parameters, self._device, DTYPES[precision], dropout)
-        head = self._head_class(self._config, self._specification.head, self._parameters, self._device, dropout)
+    def _forward(self, precision: Precision, dropout: DropoutPlan, parameters: Mapping[str, Parameter]) -> Forward:
+        encoder = self._encoder_class(self._config, parameters, self._device, DTYPES[precision], dropout)
+        head = self._head_class(self._config, self._specification.head, parameters, self._device, dropout)
         return Forward(encoder, head)
 
     def _gradient_graph(self, forward: Forward, objective: nn.Cell, perturbed: Sequence[Pass]) -> Callable[..., Any]:

@@ -97,10 +97,16 @@ class FlatParameters:
         self.frozen_parts = [slice(run.start, min(run.stop, self.trained_size)) for run in runs if run.group == FROZEN]
         self.values = torch.zeros(position, device=device)
 
-    def bind(self, model: nn.Module, buffer: Tensor) -> dict[str, nn.Parameter]:
-        """Makes the parameters of a model views of a buffer of the size of :attr:`values`, and returns them.
+    def bind(
+        self, model: nn.Module, buffer: Tensor | None = None, averages: Tensor | None = None
+    ) -> dict[str, nn.Parameter]:
+        """Makes the parameters of a model views of a buffer, and returns them.
 
-        Those of a module that is ``always_float32`` are views of the masters themselves.
+        Args:
+            model: its parameters are replaced.
+            buffer: of the size of :attr:`values`; None for the masters themselves. Those of a module that is
+                ``always_float32`` are views of the masters in any case.
+            averages: ``[trained_size]``, what stands for the masters of the trained ones.
         """
         bound: dict[str, nn.Parameter] = {}
         for name, parts in self._joined.items():
@@ -108,12 +114,21 @@ class FlatParameters:
             shape = (rows, *self._table[parts[0]].shape[1:])
             path, leaf = name.rsplit(".", 1)
             module = model.get_submodule(path)
-            source = self.values if getattr(module, "always_float32", False) else buffer
-            view = self._view(source, self._joined_starts[name], shape)
+            start = self._joined_starts[name]
+            source = self.values if averages is None or start >= self.trained_size else averages
+            if buffer is not None and not getattr(module, "always_float32", False):
+                source = buffer
+            view = self._view(source, start, shape)
             trained = any(part in self.trained for part in parts)
             bound[name] = nn.Parameter(view, requires_grad=trained)
             setattr(module, leaf, bound[name])
         return bound
+
+    def copy_to(self, buffer: Tensor, averages: Tensor | None = None) -> None:
+        """Fills a buffer of another precision from the masters, or from the averages of those that are trained."""
+        buffer.copy_(self.values)
+        if averages is not None:
+            buffer[: self.trained_size].copy_(averages)
 
     def joined_view(self, buffer: Tensor, name: str) -> Tensor:
         """Returns the part of a buffer that belongs to a parameter of the model, flat."""
@@ -125,6 +140,12 @@ class FlatParameters:
         """Canonical names, in the order of the table, and their part of a buffer in its shape."""
         for name, spec in self._table.items():
             yield name, self._view(buffer, self._starts[name], spec.shape)
+
+    def trained_views(self, buffer: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """The same of what is trained, in a buffer that needs to be no longer."""
+        for name, spec in self._table.items():
+            if name in self.trained:
+                yield name, self._view(buffer, self._starts[name], spec.shape)
 
     @staticmethod
     def _view(buffer: Tensor, start: int, shape: tuple[int, ...]) -> Tensor:

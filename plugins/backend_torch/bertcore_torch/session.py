@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +14,7 @@ from bertcore.contracts.parameters import Parameters
 from bertcore.numerics.optimization import LazyStepResult
 from torch import Tensor
 
+from bertcore_torch.averages import Averages
 from bertcore_torch.devices import KINDS, resolve_device
 from bertcore_torch.dropout import MaskSeed
 from bertcore_torch.encoder import PackedModel
@@ -32,8 +34,8 @@ META = torch.device("meta")
 class TorchSession(Session):
     """A session on torch.
 
-    The master parameters, their gradient and the moments are float32. A precision below that computes on a copy of
-    the parameters, which is made anew after every update; there is no autocast.
+    The master parameters, their gradient, the moments and averages are float32. A precision below that computes on a
+    copy of the parameters, which is made anew after every update; there is no autocast.
 
     Raises:
         DeviceError: the device or a precision is absent.
@@ -53,9 +55,11 @@ class TorchSession(Session):
         names = self._build_model(META).canonical_names()
         groups = () if training is None else training.groups
         self._parameters = FlatParameters(specification.table, names, groups, self._device)
-        self._models: dict[Precision, PackedModel | ForeignModel] = {}
-        self._buffers: dict[Precision, Tensor] = {}
-        self._current: set[Precision] = set()
+        # By precision, and whether they hold the averages.
+        self._models: dict[tuple[Precision, bool], PackedModel | ForeignModel] = {}
+        self._buffers: dict[tuple[Precision, bool], Tensor] = {}
+        self._current: set[tuple[Precision, bool]] = set()
+        self._averages: Averages | None = None
         self._optimizer: AdamW | None = None
         if training is not None:
             self._trained_model = self._model(specification.precision)
@@ -66,6 +70,8 @@ class TorchSession(Session):
             self._optimizer = AdamW(
                 self._parameters, training, fused=self._kind.fused_adamw, scaled=specification.precision == "fp16"
             )
+            if training.ema is not None:
+                self._averages = Averages(self._parameters, training.ema)
 
     def load(self, parameters: Parameters) -> None:
         """Takes all parameters of the table and starts a new optimizer state."""
@@ -73,21 +79,30 @@ class TorchSession(Session):
         self._current.clear()
         if self._optimizer is not None:
             self._optimizer.reset()
+        if self._averages is not None:
+            self._averages.reset()
 
     def parameters(self) -> Parameters:
         """Returns float32 copies of all parameters in the order of the table."""
         return to_numpy(self._parameters.views(self._parameters.values))
 
+    def predicting_parameters(self) -> Parameters:
+        """Returns the same with the averages, where they are kept."""
+        averages = {} if self._averages is None else self._averages.state()
+        return {**self.parameters(), **averages}
+
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> LazyStepResult:
         """One optimizer step; nothing waits for the device, except with fp16."""
         loss_sum = self._backward(micro_batches, context)
         result = self._require_optimizer().update(loss_sum, context.loss_denominator, context.learning_rates)
+        if self._averages is not None:
+            self._averages.update(result.loss, result.norm)
         self._current.clear()
         return result
 
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """Returns the named outputs in row order, without dropout."""
-        forward = Forward(self._model(self._specification.prediction_precision), self._device, mask_seed=None)
+        forward = Forward(self._predicting_model(), self._device, mask_seed=None)
         with torch.inference_mode():
             outputs = forward(batch)
             if "loss" in want:
@@ -95,12 +110,16 @@ class TorchSession(Session):
             return {name: outputs[name].cpu().numpy() for name in want}
 
     def state(self) -> OptimizerState:
-        """Returns copies of the moments, the update count and the loss scale."""
-        return self._require_optimizer().state()
+        """Returns copies of the moments, the update count, the loss scale and the averages."""
+        state = self._require_optimizer().state()
+        return state if self._averages is None else replace(state, averages=self._averages.state())
 
     def restore(self, state: OptimizerState) -> None:
         """Continues from a state of any backend."""
         self._require_optimizer().restore(state)
+        if self._averages is not None:
+            self._averages.restore(state.averages)
+            self._current.clear()
 
     def _require_optimizer(self) -> AdamW:
         if self._optimizer is None:
@@ -178,17 +197,22 @@ class TorchSession(Session):
         with device:
             return self._model_class(config, self._kind, self._head_class(config, self._specification.head))
 
-    def _model(self, precision: Precision) -> PackedModel | ForeignModel:
-        """Returns the model of a precision, its parameters equal to the masters."""
-        if precision not in self._models:
-            # Its parameters are bound to the masters below, and need no memory of their own.
+    def _predicting_model(self) -> PackedModel | ForeignModel:
+        return self._model(self._specification.prediction_precision, averaged=self._averages is not None)
+
+    def _model(self, precision: Precision, averaged: bool = False) -> PackedModel | ForeignModel:
+        """Returns the model of a precision, its parameters equal to the masters, or to their averages."""
+        key = precision, averaged
+        averages = self._averages.values if averaged and self._averages is not None else None
+        if key not in self._models:
+            # Its parameters are bound below, and need no memory of their own.
             model = self._build_model(self._device if self._model_class.has_buffers else META)
-            values = self._parameters.values
-            self._buffers[precision] = values if precision == "fp32" else values.to(DTYPES[precision])
-            self._parameters.bind(model, self._buffers[precision])
-            self._models[precision] = model
-        if precision not in self._current:
             if precision != "fp32":
-                self._buffers[precision].copy_(self._parameters.values)
-            self._current.add(precision)
-        return self._models[precision]
+                self._buffers[key] = torch.empty_like(self._parameters.values, dtype=DTYPES[precision])
+            self._parameters.bind(model, self._buffers.get(key), averages)
+            self._models[key] = model
+        if key not in self._current:
+            if key in self._buffers:
+                self._parameters.copy_to(self._buffers[key], averages)
+            self._current.add(key)
+        return self._models[key]

@@ -27,7 +27,14 @@ from bertcore import (
     StepResult,
     UsageError,
 )
-from bertcore.testing.reference import AdamW, Array, ReferenceModel, clip_by_global_norm, perturbed
+from bertcore.testing.reference import (
+    AdamW,
+    Array,
+    ReferenceModel,
+    clip_by_global_norm,
+    moving_average,
+    perturbed,
+)
 from numpy.typing import NDArray
 
 from bertcore_example.reference_heads import RowLoss
@@ -102,18 +109,23 @@ class ReferenceSession(Session):
         """Copies, in the order of the table."""
         return {name: value.copy() for name, value in self._parameters.items()}
 
+    def predicting_parameters(self) -> Parameters:
+        """Copies, with the averages where they are kept."""
+        return {**self.parameters(), **_copies(self._averages)}
+
     def state(self) -> OptimizerState:
         """Copies."""
-        return OptimizerState(_copies(self._first_moment), _copies(self._second_moment), self._updates)
+        moments = _copies(self._first_moment), _copies(self._second_moment)
+        return OptimizerState(*moments, self._updates, averages=_copies(self._averages))
 
     def restore(self, state: OptimizerState) -> None:
         """Takes copies."""
         self._first_moment, self._second_moment = _copies(state.first_moment), _copies(state.second_moment)
-        self._updates = state.updates
+        self._updates, self._averages = state.updates, _copies(state.averages)
 
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """``logits`` float32 ``[rows, labels]`` and ``loss`` float32 ``[rows]``."""
-        model = self._model()
+        model = self._model(self.predicting_parameters())
         logits = [model.logits(*_row(batch, row)) for row in range(len(batch))]
         outputs: Outputs = {}
         if "logits" in want:
@@ -153,6 +165,10 @@ class ReferenceSession(Session):
             parameter, first_moment, second_moment = (value.astype(np.float32) for value in updated)
             self._parameters[name] = parameter
             self._first_moment[name], self._second_moment[name] = first_moment, second_moment
+            if training.ema is not None:
+                before = self._averages[name].astype(np.float64) if name in self._averages else None
+                average = moving_average(before, parameter.astype(np.float64), training.ema)
+                self._averages[name] = average.astype(np.float32)
         return ReferenceStep(loss_sum, norm, finite=True)
 
     def _all_passes(self, micro_batches: Sequence[Batch]) -> tuple[float, dict[str, Array]]:
@@ -161,7 +177,7 @@ class ReferenceSession(Session):
         objective = self._specification.training.objective
         assert isinstance(objective, HeadLoss)
         words = f"{self._specification.config.prefix}embeddings.word_embeddings.weight"
-        model = self._model()
+        model = self._model(self._parameters)
         loss_sum, gradients = self._one_pass(model, micro_batches)
         # Without dropout, clean passes are all the same, and agree.
         weight = sum(one.weight for one in objective.clean_passes)
@@ -169,7 +185,7 @@ class ReferenceSession(Session):
         moved = np.zeros_like(model.parameters[words])
         for one in objective.perturbed_passes:
             moved = perturbed(moved, gradients[words], one.perturbed, one.radius)
-            model = self._model()
+            model = self._model(self._parameters)
             model.parameters[words] += moved
             of_pass, gradients = self._one_pass(model, micro_batches)
             loss_sum += one.weight * of_pass
@@ -194,8 +210,8 @@ class ReferenceSession(Session):
         rules = enumerate(self._specification.training.groups)
         return next(index for index, group in rules if re.search(group.pattern, name))
 
-    def _model(self) -> ReferenceModel:
-        return self._model_class(self._parameters, self._specification.config)
+    def _model(self, parameters: Parameters) -> ReferenceModel:
+        return self._model_class(parameters, self._specification.config)
 
 
 def _row(batch: Batch, row: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -128,8 +128,8 @@ class HeadActivationIgnored(ReferenceSession):
 
 @fault("test_predictions_equal_the_reference")
 class TransposedPooler(ReferenceSession):
-    def _model(self):
-        model = super()._model()
+    def _model(self, parameters):
+        model = super()._model(parameters)
         name = f"{model.config.prefix}pooler.dense.weight"
         model.parameters[name] = model.parameters[name].T
         return model
@@ -250,6 +250,52 @@ class StateInHalfPrecision(ReferenceSession):
         return dataclasses.replace(state, second_moment=rounded)
 
 
+@fault("test_averages_follow_the_updates")
+class AverageStartsBeforeTheFirstUpdate(ReferenceSession):
+    def train_step(self, micro_batches, context):
+        if self._specification.training.ema is not None and not self._averages:
+            self._averages = self.parameters()
+        return super().train_step(micro_batches, context)
+
+
+@fault("test_averages_follow_the_updates")
+class FrozenOnesAveraged(ReferenceSession):
+    def state(self):
+        state = super().state()
+        return dataclasses.replace(state, averages=state.averages and self.predicting_parameters())
+
+
+@fault("test_predictions_are_made_with_the_averages")
+class PredictsWithoutTheAverages(ReferenceSession):
+    def predict(self, batch, want):
+        averages, self._averages = self._averages, {}
+        outputs = super().predict(batch, want)
+        self._averages = averages
+        return outputs
+
+
+@fault("test_predictions_are_made_with_the_averages")
+class TrainsFromTheAverages(ReferenceSession):
+    def train_step(self, micro_batches, context):
+        self._parameters |= self._averages
+        return super().train_step(micro_batches, context)
+
+
+@fault("test_an_update_that_is_not_made_is_not_averaged")
+class AveragedWhenNotFinite(ReferenceSession):
+    def train_step(self, micro_batches, context):
+        result = super().train_step(micro_batches, context)
+        if not result.finite:
+            self._averages = {name: self._parameters[name].copy() for name in self._averages}
+        return result
+
+
+@fault("test_averages_go_on_to_the_bit")
+class AveragesNotRestored(ReferenceSession):
+    def restore(self, state):
+        super().restore(dataclasses.replace(state, averages={}))
+
+
 class SpansSession(ReferenceSession):
     """Spans as the reference has them, of which each fault below changes one thing."""
 
@@ -257,7 +303,7 @@ class SpansSession(ReferenceSession):
         head = self._specification.head
         if not isinstance(head, GlobalPointer):
             return super().predict(batch, want)
-        outputs = self.changed(reference_of(head).outputs(head, self._model(), self.read(batch)), batch)
+        outputs = self.changed(reference_of(head).outputs(head, self._model(self._parameters), self.read(batch)), batch)
         return {name: outputs[name].astype(np.float32) for name in want}
 
     def read(self, batch):

@@ -1,0 +1,73 @@
+"""Averages of the weights, with which a session predicts: a part of the update graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import mindspore
+from mindspore import Parameter, ParameterTuple, Tensor, ops
+
+from bertcore.contracts.parameters import Parameters
+from bertcore_mindspore.values import copy_into, to_numpy
+
+average = ops.MultitypeFuncGraph("average")
+
+
+@average.register("Tensor", "Tensor", "Tensor", "Tensor")
+def _average(begun: Tensor, weight: Tensor, mean: Tensor, parameter: Tensor) -> Tensor:
+    # Before the first update the mean holds the parameter as it was: 0 and a weight of 1 make a copy to the bit.
+    start = mean * begun
+    return ops.assign(mean, start + weight * (parameter - start))
+
+
+class Averages:
+    """An exponential moving average of what is trained, as torch's ``AveragedModel`` keeps it.
+
+    Until the first update they are the parameters, so that predictions need not ask.
+
+    Args:
+        trained: canonical name to parameter.
+        decay: of ``get_ema_multi_avg_fn``.
+
+    Attributes:
+        values: the averages, in the order of the parameters.
+    """
+
+    def __init__(self, trained: Mapping[str, Parameter], decay: float) -> None:
+        self._trained = trained
+        self._decay = decay
+        self._start = 0  # updates that were made before there was any average
+        self.values = ParameterTuple(list(trained.values())).clone("average", "zeros")
+
+    @property
+    def named(self) -> dict[str, Parameter]:
+        """Canonical name to average."""
+        return dict(zip(self._trained, self.values, strict=True))
+
+    def scalars(self, updates: int) -> tuple[Tensor, Tensor]:
+        """What the graph is told: whether there is an average already, and how far it moves.
+
+        Args:
+            updates: made so far.
+        """
+        begun = updates > self._start
+        return Tensor(float(begun), mindspore.float32), Tensor(1 - self._decay if begun else 1.0, mindspore.float32)
+
+    def state(self, updates: int) -> Parameters:
+        """Returns copies of the averages under canonical names; none before the first update.
+
+        Args:
+            updates: made so far.
+        """
+        return {} if updates <= self._start else {name: to_numpy(value) for name, value in self.named.items()}
+
+    def restore(self, averages: Parameters, updates: int) -> None:
+        """Continues from a state; what it does not have starts from the parameters as they are.
+
+        Args:
+            averages: by canonical name.
+            updates: made so far.
+        """
+        self._start = -1 if averages else updates
+        for name, value in self.named.items():
+            copy_into(value, averages.get(name, self._trained[name].asnumpy()))
