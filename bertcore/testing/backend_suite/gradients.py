@@ -44,14 +44,14 @@ class Gradients(BackendSuite):
         expected = session.state().first_moment
         for parts in ([[0, 1, 2, 3, 4], [5], [6, 7]], [[7, 1], [], [0, 2, 3, 4, 5, 6]]):
             session, _ = bench.session(head, GRADIENTS)
-            result = session.train_step([batch.select(rows) for rows in parts], context)
+            result = session.train_step([batch.select_units(rows) for rows in parts], context)
             assert result.loss_sum == pytest.approx(whole.loss_sum, rel=self.accumulation_tolerance)
             self._assert_same_gradients(session.state().first_moment, expected)
 
     def test_the_denominator_divides_once(self, bench: Bench, head: Head) -> None:
         """Twice the denominator, half the gradient, the same loss sum; over one micro-batch and over two."""
         batch = rows_of(head)
-        for parts in ([batch], [batch.select([0, 1, 2]), batch.select([3, 4, 5, 6, 7])]):
+        for parts in ([batch], [batch.select_units([0, 1, 2]), batch.select_units([3, 4, 5, 6, 7])]):
             session, _ = bench.session(head, GRADIENTS)
             first = session.train_step(parts, context_of(GRADIENTS, denominator=4.0))
             expected = {name: value / 2 for name, value in session.state().first_moment.items()}

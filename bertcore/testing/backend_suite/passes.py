@@ -84,7 +84,7 @@ class Passes(BackendSuite):
         expected, whole = self._gradients(bench, classifier, training, [batch])
         tolerance = 10 * self.accumulation_tolerance  # the rounding of one pass is the way of the next
         for parts in ([[0, 1, 2, 3, 4], [5], [6, 7]], [[7, 1], [], [0, 2, 3, 4, 5, 6]]):
-            found, loss_sum = self._gradients(bench, classifier, training, [batch.select(rows) for rows in parts])
+            found, loss_sum = self._gradients(bench, classifier, training, [batch.select_units(rows) for rows in parts])
             assert loss_sum == pytest.approx(whole, rel=tolerance)
             _assert_near(found, expected, (tolerance, tolerance))
 
@@ -129,7 +129,7 @@ class Passes(BackendSuite):
         """A step of all kinds of passes is a function of parameters, state, rows and place alone."""
         batch, training = rows_of(classifier), training_with(BOTH, DROPOUT)
         session, parameters = bench.session(classifier, training)
-        parts = [batch.select([0, 3, 6]), batch.select([2])]
+        parts = [batch.select_units([0, 3, 6]), batch.select_units([2])]
         losses = [session.train_step(parts, context_of(training, 4.0, step)).loss_sum for step in range(2)]
         expected, expected_state = session.parameters(), session.state()
         session.load(parameters)

@@ -56,7 +56,7 @@ class Resuming(BackendSuite):
         batch = rows_of(classifier)
 
         def steps(session: Session, numbers: Sequence[int]) -> list[float]:
-            parts = [batch.select([0, 3, 6]), batch.select([2])]
+            parts = [batch.select_units([0, 3, 6]), batch.select_units([2])]
             return [session.train_step(parts, context_of(training, 4.0, step)).loss_sum for step in numbers]
 
         session, parameters = bench.session(classifier, training)

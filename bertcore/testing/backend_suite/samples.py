@@ -62,7 +62,7 @@ DROPOUT = dataclasses.replace(UPDATES, dropout=True)
 
 
 def rows_of(head: Head) -> Batch:
-    """One row for each of :data:`LENGTHS`, with the columns that the head reads."""
+    """One row for each of :data:`LENGTHS`, or a group of rows, with the columns that the head reads."""
     generator = np.random.default_rng(5)
     input_ids = [generator.integers(1, CONFIG.vocab_size, length).tolist() for length in LENGTHS]
     token_type_ids = [[int(2 * position >= length) for position in range(length)] for length in LENGTHS]

@@ -100,7 +100,7 @@ class Updates(BackendSuite):
         def steps() -> Iterator[StepResult]:
             session, _ = bench.session(classifier, UPDATES)
             for step in range(3):
-                yield session.train_step([batch.select([step, 7])], context_of(UPDATES, step=step))
+                yield session.train_step([batch.select_units([step, 7])], context_of(UPDATES, step=step))
 
         at_once = [(result.loss_sum, result.gradient_norm) for result in steps()]
         results = list(steps())
