@@ -124,6 +124,7 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.files.writing import atomic_folder as atomic_folder
     from bertcore.files.writing import atomic_write as atomic_write
     from bertcore.heads import GlobalPointer as GlobalPointer
+    from bertcore.heads import MultipleChoice as MultipleChoice
     from bertcore.heads import Regression as Regression
     from bertcore.heads import SequenceClassification as SequenceClassification
     from bertcore.heads import SpanExtraction as SpanExtraction
@@ -176,7 +177,9 @@ _NAMES = {
         "TrainingError UsageError"
     ),
     "bertcore.files.writing": "atomic_folder atomic_write",
-    "bertcore.heads": "GlobalPointer Regression SequenceClassification SpanExtraction TokenClassification",
+    "bertcore.heads": (
+        "GlobalPointer MultipleChoice Regression SequenceClassification SpanExtraction TokenClassification"
+    ),
     "bertcore.plugins.discovery": "installed_plugins",
     "bertcore.plugins.hookspecs": "hookimpl",
     "bertcore.plugins.lazy": "LazyPlugin",

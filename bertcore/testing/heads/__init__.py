@@ -21,12 +21,20 @@ from bertcore.testing.heads.base import (
     tokens_of,
 )
 from bertcore.testing.heads.global_pointer import GlobalPointerReference
+from bertcore.testing.heads.multiple_choice import MultipleChoiceReference
 from bertcore.testing.heads.regression import RegressionReference
 from bertcore.testing.heads.sequence_classification import SequenceClassificationReference
 from bertcore.testing.heads.span_extraction import SpanExtractionReference
 from bertcore.testing.heads.token_classification import TokenClassificationReference
 
-CORE_HEADS = ("sequence_classification", "regression", "token_classification", "span_extraction", "global_pointer")
+CORE_HEADS = (
+    "sequence_classification",
+    "regression",
+    "token_classification",
+    "span_extraction",
+    "global_pointer",
+    "multiple_choice",
+)
 """Those that every backend computes, or declares a gap."""
 
 __all__ = ["CORE_HEADS", "HeadReference", "RowReference", "descriptions", "reference_of", "register", "tokens_of"]
@@ -36,3 +44,4 @@ register(RegressionReference())
 register(TokenClassificationReference())
 register(SpanExtractionReference())
 register(GlobalPointerReference())
+register(MultipleChoiceReference())

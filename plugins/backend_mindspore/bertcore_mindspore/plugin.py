@@ -26,7 +26,14 @@ def bertcore_register_implementations() -> list[Implementation]:
     from bertcore.contracts.bert_config import BertConfig
     from bertcore.contracts.implementations import Implementation
     from bertcore.contracts.objective import HeadLoss
-    from bertcore.heads import GlobalPointer, Regression, SequenceClassification, SpanExtraction, TokenClassification
+    from bertcore.heads import (
+        GlobalPointer,
+        MultipleChoice,
+        Regression,
+        SequenceClassification,
+        SpanExtraction,
+        TokenClassification,
+    )
 
     return [
         Implementation(BertConfig, "mindspore", "bertcore_mindspore.encoder:Encoder"),
@@ -35,6 +42,7 @@ def bertcore_register_implementations() -> list[Implementation]:
         Implementation(TokenClassification, "mindspore", "bertcore_mindspore.heads:TokenClassificationHead"),
         Implementation(SpanExtraction, "mindspore", "bertcore_mindspore.heads:SpanExtractionHead"),
         Implementation(GlobalPointer, "mindspore", "bertcore_mindspore.global_pointer:GlobalPointerHead"),
+        Implementation(MultipleChoice, "mindspore", "bertcore_mindspore.multiple_choice:MultipleChoiceHead"),
         Implementation(HeadLoss, "mindspore", "bertcore_mindspore.objectives:HeadLossObjective"),
     ]
 

@@ -34,7 +34,14 @@ def bertcore_register_implementations() -> list[Implementation]:
     from bertcore.contracts.bert_config import BertConfig
     from bertcore.contracts.implementations import Implementation
     from bertcore.contracts.objective import HeadLoss
-    from bertcore.heads import GlobalPointer, Regression, SequenceClassification, SpanExtraction, TokenClassification
+    from bertcore.heads import (
+        GlobalPointer,
+        MultipleChoice,
+        Regression,
+        SequenceClassification,
+        SpanExtraction,
+        TokenClassification,
+    )
 
     from bertcore_torch.foreign_family import ForeignConfig
 
@@ -46,5 +53,6 @@ def bertcore_register_implementations() -> list[Implementation]:
         Implementation(TokenClassification, "torch", "bertcore_torch.heads:TokenClassificationHead"),
         Implementation(SpanExtraction, "torch", "bertcore_torch.heads:SpanExtractionHead"),
         Implementation(GlobalPointer, "torch", "bertcore_torch.global_pointer:GlobalPointerHead"),
+        Implementation(MultipleChoice, "torch", "bertcore_torch.multiple_choice:MultipleChoiceHead"),
         Implementation(HeadLoss, "torch", "bertcore_torch.objectives:HeadLossObjective"),
     ]

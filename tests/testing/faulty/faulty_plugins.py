@@ -27,7 +27,7 @@ from bertcore.contracts.objective import HeadLoss
 from bertcore.contracts.record_format import FeatureRecord
 from bertcore.contracts.task import Encoding
 from bertcore.errors import DataError
-from bertcore.heads import GlobalPointer
+from bertcore.heads import GlobalPointer, MultipleChoice
 from bertcore.testing.heads import reference_of
 from bertcore.testing.reference import perturbed
 from bertcore.weights.converters.transformers_parts import transformers_parts
@@ -51,9 +51,9 @@ def backend_plugin(session: type[ReferenceSession]) -> SimpleNamespace:
             super().open(specification)
             return session(specification)
 
-    # What computes no logits of rows needs no code of the head.
-    spans = Implementation(GlobalPointer, Backend.name, "bertcore_example.reference_heads:RegressionLoss")
-    further = [spans] if issubclass(session, SpansSession) else []
+    # What computes nothing row by row needs no code of the head.
+    head = session.described if issubclass(session, HeadSession) else None
+    further = [Implementation(head, Backend.name, "bertcore_example.reference_heads:RegressionLoss")] if head else []
     return SimpleNamespace(
         bertcore_register_backends=hookimpl(lambda: [Backend()]),
         bertcore_register_implementations=hookimpl(
@@ -296,12 +296,12 @@ class AveragesNotRestored(ReferenceSession):
         super().restore(dataclasses.replace(state, averages={}))
 
 
-class SpansSession(ReferenceSession):
-    """Spans as the reference has them, of which each fault below changes one thing."""
+class HeadSession(ReferenceSession):
+    """A head as its reference has it, of which each fault below changes one thing."""
 
     def predict(self, batch, want):
         head = self._specification.head
-        if not isinstance(head, GlobalPointer):
+        if not isinstance(head, self.described):
             return super().predict(batch, want)
         outputs = self.changed(reference_of(head).outputs(head, self._model(self._parameters), self.read(batch)), batch)
         return {name: outputs[name].astype(np.float32) for name in want}
@@ -311,6 +311,42 @@ class SpansSession(ReferenceSession):
 
     def changed(self, outputs, batch):
         return outputs
+
+
+class SpansSession(HeadSession):
+    described = GlobalPointer
+
+
+class ChoiceSession(HeadSession):
+    described = MultipleChoice
+
+
+@fault("test_predictions_equal_the_reference")
+class SoftmaxOverAllRows(ChoiceSession):
+    def read(self, batch):
+        labels, choices = batch.columns["labels"], np.arange(len(batch))
+        first = choices[batch.columns["choices"].values == 0]
+        columns = {
+            "labels": dataclasses.replace(labels, values=labels.values[:1] + first[:1]),
+            "choices": dataclasses.replace(batch.columns["choices"], values=choices),
+        }
+        return dataclasses.replace(batch, groups=np.zeros(len(batch), dtype=np.int64), columns=columns)
+
+
+@fault("test_predictions_equal_the_reference")
+class FirstChoiceTaken(ChoiceSession):
+    def read(self, batch):
+        labels = batch.columns["labels"]
+        values = np.where(labels.values == labels.ignore, labels.ignore, 0)
+        return dataclasses.replace(
+            batch, columns={**batch.columns, "labels": dataclasses.replace(labels, values=values)}
+        )
+
+
+@fault("test_predictions_equal_the_reference")
+class LossOfAllChoices(ChoiceSession):
+    def changed(self, outputs, batch):
+        return {**outputs, "loss": np.repeat(np.bincount(batch.groups, outputs["loss"]), np.bincount(batch.groups))}
 
 
 @fault("test_predictions_equal_the_reference")

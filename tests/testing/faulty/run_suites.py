@@ -7,7 +7,7 @@ from bertcore_example.colour import ColourTask
 from bertcore_example.npy_records import NpyRecords
 from bertcore_example.npz import NpzConverter
 from bertcore_example.reference_backend import ReferenceSession
-from faulty_plugins import FOUND_BY, SpansSession
+from faulty_plugins import FOUND_BY, ChoiceSession, SpansSession
 
 from bertcore import testing
 
@@ -20,13 +20,19 @@ SUITES = {
 
 NONE = testing.notimpl("the example's numpy session has none")
 GAPS = dict.fromkeys(("token", "crf", "span", "dropout"), NONE)
-NO_SPANS = dict.fromkeys(("global pointer", "efficient global pointer"), NONE)
+SPANS, CHOICE = dict.fromkeys(("global pointer", "efficient global pointer"), NONE), {"multiple choice": NONE}
+
+
+def gaps_of(session):
+    spans = {} if issubclass(session, SpansSession) else SPANS
+    return {**GAPS, **spans, **({} if issubclass(session, ChoiceSession) else CHOICE)}
+
 
 for name in FOUND_BY:
     faulty = getattr(faulty_plugins, name)
     suite = next(suite for right, suite in SUITES.items() if issubclass(faulty, right))
     attributes = {"plugin": f"faulty_plugins:PLUGINS.{name}", "file_name": "weights.npz"}
     if suite is testing.BackendConformance:
-        attributes["gaps"] = GAPS if issubclass(faulty, SpansSession) else {**GAPS, **NO_SPANS}
+        attributes["gaps"] = gaps_of(faulty)
     globals()[f"Test{name}"] = type(f"Test{name}", (suite,), attributes)
 del suite
