@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from bertcore.config import (
+    AdversarialOptions,
     DataConfig,
     ParameterRule,
     RunConfig,
@@ -325,6 +326,10 @@ def values_for(model: type[Section]) -> st.SearchStrategy[Section]:
         "betas": st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)),
         "objective_options": st.dictionaries(TEXT, OPTIONS, max_size=3),
         "schedule": st.sampled_from(["linear", "constant", "inverse_sqrt"]),  # the final rate of others has a bound
+        "adversarial": st.sampled_from([None, "fgm", "pgd"]),
+        "adversarial_options": st.just(AdversarialOptions()),  # with those of a method: tests/engine/test_objectives.py
+        "r_drop": st.none(),  # which needs dropout
+        "ema": st.none() | st.floats(0.001, 0.999),
         "schedule_options": st.just(ScheduleOptions()),  # those that fit a schedule: tests/engine/test_schedule.py
         "trackers": st.none() | st.lists(TEXT, max_size=3).map(tuple),
         "seed": st.integers(0, 2**63 - 1),

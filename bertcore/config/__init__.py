@@ -23,10 +23,12 @@ from bertcore.config.resolution import (
     resolve_config,
 )
 from bertcore.config.sections import (
+    ADVERSARIES_OF_OPTION,
     DIVISION_OPTIONS,
     FILE_OPTIONS,
     OPTIONS_BESIDE_ROWS,
     SCHEDULE_OF_OPTION,
+    AdversarialOptions,
     DataConfig,
     EvaluateConfig,
     HeadConfig,
@@ -42,12 +44,14 @@ from bertcore.config.sections import (
 from bertcore.config.values import NONE, config_toml, config_values, key_descriptions, known_keys
 
 __all__ = [
+    "ADVERSARIES_OF_OPTION",
     "DIVISION_OPTIONS",
     "ENVIRONMENT_PREFIX",
     "FILE_OPTIONS",
     "NONE",
     "OPTIONS_BESIDE_ROWS",
     "SCHEDULE_OF_OPTION",
+    "AdversarialOptions",
     "DataConfig",
     "EvaluateConfig",
     "HeadConfig",

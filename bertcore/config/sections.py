@@ -86,6 +86,24 @@ class ScheduleOptions(Section):
     )
 
 
+Adversary = Literal["fgm", "pgd"]
+
+ADVERSARIES_OF_OPTION: dict[str, tuple[Adversary, ...]] = {
+    "epsilon": ("fgm", "pgd"),
+    "steps": ("pgd",),
+    "alpha": ("pgd",),
+}
+"""Which adversarial trainings take an option of :class:`AdversarialOptions`."""
+
+
+class AdversarialOptions(Section):
+    """How far the word embeddings are moved; the defaults are those of bert4torch's ``AdversarialTraining``."""
+
+    epsilon: float = Field(1.0, gt=0, description="fgm: how far the table is moved; pgd: how far at most")
+    steps: int = Field(3, ge=1, description="pgd: steps that the table is moved in, a pass each")
+    alpha: float = Field(0.3, gt=0, description="pgd: how far a step goes")
+
+
 class TrainConfig(Section):
     """How the model is trained."""
 
@@ -129,6 +147,16 @@ class TrainConfig(Section):
     group_by_length: bool = Field(False, description="batches of rows of similar length")
     objective: str = Field("head_loss", description="what is minimized")
     objective_options: dict[str, Any] = Field(default_factory=dict, description="options of the objective")
+    adversarial: Adversary | None = Field(
+        None,
+        description="adversarial training: a further pass at word embeddings moved along their gradient",
+    )
+    adversarial_options: AdversarialOptions = Field(
+        default_factory=AdversarialOptions, description="options of adversarial", validate_default=True
+    )
+    r_drop: float | None = Field(
+        None, gt=0, description="R-Drop: weight of the divergence between two passes with dropout masks of their own"
+    )
     evaluate_steps: int | None = Field(None, ge=1, description="steps between evaluations; default: an epoch")
     metric: str | None = Field(
         None, description="what chooses the best checkpoint: a metric of the task, or loss; default: the task's own"
@@ -169,6 +197,24 @@ class TrainConfig(Section):
             if owner == schedule and name in ("minimum_rate", "end_rate") and value >= peak > 0:
                 raise ValueError(f"{name} {value:g} is not below train.learning_rate {peak:g}")
         return options
+
+    @field_validator("adversarial_options")
+    @classmethod
+    def _check_adversarial_options(cls, options: AdversarialOptions, info: ValidationInfo) -> AdversarialOptions:
+        chosen = info.data.get("adversarial")
+        for name, owners in ADVERSARIES_OF_OPTION.items():
+            value = getattr(options, name)
+            # By value, as for a schedule's.
+            if chosen not in owners and value != AdversarialOptions.model_fields[name].default:
+                raise ValueError(f"{name} needs train.adversarial={' or '.join(owners)}, and it is {chosen or 'none'}")
+        return options
+
+    @field_validator("r_drop")
+    @classmethod
+    def _check_r_drop(cls, weight: float | None, info: ValidationInfo) -> float | None:
+        if weight is not None and info.data.get("dropout") is False:
+            raise ValueError("two passes without dropout are the same one: it needs train.dropout=true")
+        return weight
 
 
 class EvaluateConfig(Section):

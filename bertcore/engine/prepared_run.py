@@ -21,6 +21,7 @@ from bertcore.engine.compute_target import ComputeTarget, choose_target
 from bertcore.engine.given_rows import RowFiles
 from bertcore.engine.judgement import judged, learned_baseline
 from bertcore.engine.launchers import refuse_launchers
+from bertcore.engine.objectives import choose_objective
 from bertcore.engine.parameter_groups import parameter_groups
 from bertcore.engine.preparation import find_model, find_task, open_data, open_encoder, reading_notes, settle_options
 from bertcore.engine.run_folder import RunFolder, require_free
@@ -120,7 +121,7 @@ def prepare_run(
         registry.tracker(name)
     task = find_task(config, registry)
     target = choose_target(config, registry)
-    objective = registry.objective(config.train.objective, config.train.objective_options, target.backend.name)
+    objective = choose_objective(config.train, registry, target.backend.name)
     dataset = open_data(task, config, registry)
     config = settle_options(config, dataset)
     source = _open_model(config, registry, target, checkpoint)

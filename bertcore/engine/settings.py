@@ -62,6 +62,8 @@ FIXED_ON_RESUME = (
     "train.accumulation",
     "train.group_by_length",
     "train.objective",
+    "train.adversarial",
+    "train.r_drop",
     "train.ema",
     "train.metric",
     "run.seed",

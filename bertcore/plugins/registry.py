@@ -129,7 +129,7 @@ class Registry:
         """Builds the description of an objective that a backend can compute.
 
         Raises:
-            UsageError: there is no such objective on this backend, or it has no such option.
+            UsageError: there is no such objective on this backend, or it does not take these options.
             PluginError: the plugin of this name is broken; shows its error in full.
         """
         objectives = {
@@ -140,7 +140,7 @@ class Registry:
         description = self._find(objectives, name, "objective", f" on {backend}")
         try:
             return cast(type[Objective], description)(**options)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise UsageError(
                 f"train.objective_options: {error}", f"see the options of the objective {name!r}", code="argument-wrong"
             ) from None

@@ -13,6 +13,7 @@ import torch
 from bertcore.contracts.backend import ParameterGroup, StepContext, TrainingSpecification
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.objective import HeadLoss, Pass
 from bertcore.heads import SequenceClassification, TokenClassification
 from bertcore.testing.gradients import gradients_of, showing_gradients
 
@@ -199,8 +200,15 @@ def test_an_empty_batch_gives_empty_outputs_and_no_gradient(tiny_model: Any, gro
         assert norm(gradients_of(session, [batch.select([])], context()).values()) == 0.0
 
 
-def test_a_step_fetches_nothing_from_the_device(tiny_model: Any, groups: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = tiny_model.open(tiny_model.oracle(), HEAD, TrainingSpecification(groups))
+@pytest.mark.parametrize(
+    "objective",
+    [HeadLoss(), HeadLoss((Pass(), Pass(1), Pass(2, 0.3, 0.0, 1.0), Pass(3, 0.3, 1.0, 1.0)), agreement=4.0)],
+    ids=["one pass", "R-Drop and PGD"],
+)
+def test_a_step_fetches_nothing_from_the_device(
+    tiny_model: Any, groups: Any, monkeypatch: pytest.MonkeyPatch, objective: HeadLoss
+) -> None:
+    session = tiny_model.open(tiny_model.oracle(), HEAD, TrainingSpecification(groups, objective=objective))
     batch = tiny_model.batch(4)
     fetched: list[str] = []
     for name in ("item", "__bool__", "__float__", "tolist", "cpu", "numpy"):

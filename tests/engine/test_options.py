@@ -229,7 +229,14 @@ def test_options_that_cannot_be(
 
 def test_what_makes_it_another_run_cannot_change_when_going_on(train: Train, small_rte: Path) -> None:
     stopped, _ = train(stop_after=2)
-    for key, value in (("train.batch_size", 4), ("train.objective", "r_drop"), ("run.seed", 9), ("data.max_length", 9)):
+    for key, value in (
+        ("train.batch_size", 4),
+        ("train.objective", "other"),
+        ("train.adversarial", "fgm"),
+        ("train.r_drop", 4.0),
+        ("run.seed", 9),
+        ("data.max_length", 9),
+    ):
         with pytest.raises(ConfigError, match=key):
             resume(stopped.folder, settings={key: value})
     # The same folder by another name is the same data.

@@ -239,6 +239,7 @@ def test_a_third_partys_plugin_is_listed_like_any_other(example: Environment) ->
     records = {record["name"]: record for record in example.json("plugins")}
     provided = {
         "colour": ["task colour"],
+        "confidence_penalty": ["objective confidence_penalty on torch"],
         "example_bert": ["family example_bert"],
         "loss_csv": ["tracker loss_csv"],
         "npy": ["record format npy"],
@@ -247,7 +248,6 @@ def test_a_third_partys_plugin_is_listed_like_any_other(example: Environment) ->
             "head ordinal_regression on torch",
             "head ordinal_regression on mindspore",
         ],
-        "r_drop": ["objective r_drop on torch"],
         "stars": ["task stars"],
     }
     for name, provides in provided.items():
@@ -284,26 +284,27 @@ def test_a_third_partys_task_backend_family_and_tracker_make_a_run(
     assert "classifier.weight" in names
 
 
-def test_a_third_partys_objective_with_a_second_pass_trains_on_torch(
-    example: Environment, model: Path, tmp_path: Path
-) -> None:
+def test_a_third_partys_objective_trains_on_torch(example: Environment, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("bertcore_torch")
-    options = settings(train__objective="r_drop", train__objective_options__alpha=0.5, train__max_steps=2)
+    chosen = {"train__objective": "confidence_penalty", "train__objective_options__beta": 0.5}
+    options = settings(**chosen, train__max_steps=2)
     run_colour(example, model, tmp_path / "run", "--backend", "torch", *options)
-    assert 'objective = "r_drop"' in (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
+    assert 'objective = "confidence_penalty"' in (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
 
 
 def test_a_third_partys_plugins_compute_what_they_should(example: Environment, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("bertcore_torch")
     common = {"train.max_steps": 4, "train.log_steps": 1, "run.trackers": ["loss_csv"]}
-    no_dropout, r_drop = {"train.dropout": False}, {"train.objective": "r_drop"}
+    no_dropout, penalty = {"train.dropout": False}, {"train.objective": "confidence_penalty"}
     runs = {
         "numpy": {"backend": "reference-numpy", "settings": no_dropout},
         "torch": {"backend": "torch", "settings": no_dropout},
-        "equal passes": {"backend": "torch", "settings": {**no_dropout, **r_drop}},
         **{
-            f"alpha {alpha}": {"backend": "torch", "settings": {**r_drop, "train.objective_options": {"alpha": alpha}}}
-            for alpha in (0.0, 1.0, 100.0)
+            f"beta {beta}": {
+                "backend": "torch",
+                "settings": {**no_dropout, **penalty, "train.objective_options": {"beta": beta}},
+            }
+            for beta in (0.0, 0.01, 1.0)
         },
     }
     for name, run in runs.items():
@@ -321,12 +322,11 @@ def test_a_third_partys_plugins_compute_what_they_should(example: Environment, m
     curves = {name: losses(tmp_path / name) for name in runs}
     assert len(curves["torch"]) == 4
     np.testing.assert_allclose(curves["torch"], curves["numpy"], rtol=1e-4)
-    # Without dropout both passes of R-Drop are equal: the mean of their losses is the loss, and they do not diverge.
-    np.testing.assert_allclose(curves["equal passes"], curves["torch"], rtol=1e-5)
-    # With dropout they do, which costs the more the larger alpha is; the first loss is that of the same weights.
-    nothing, little, much = (curves[f"alpha {alpha}"][0] for alpha in (0.0, 1.0, 100.0))
-    assert nothing < little < much
-    assert much - nothing == pytest.approx(100 * (little - nothing), rel=0.01)
+    np.testing.assert_allclose(curves["beta 0.0"], curves["torch"], rtol=1e-5)
+    # The first loss is that of the same weights, less the entropy.
+    nothing, little, much = (curves[f"beta {beta}"][0] for beta in (0.0, 0.01, 1.0))
+    assert nothing > little > much
+    assert nothing - much == pytest.approx(100 * (nothing - little), rel=0.01)
 
 
 def test_a_third_partys_converter_is_chosen_by_suffix(example: Environment, model: Path, tmp_path: Path) -> None:
@@ -346,12 +346,13 @@ def test_an_option_that_an_objective_does_not_have_is_refused(
     example: Environment, model: Path, tmp_path: Path
 ) -> None:
     pytest.importorskip("bertcore_torch")
+    chosen = settings(train__objective="confidence_penalty", train__objective_options__alpha=1)
     process = example.run(
         *("run", "--task", "colour", "--backend", "torch", "--model", str(model), "--data", "sample"),
-        *("--output", str(tmp_path / "run"), *settings(train__objective="r_drop", train__objective_options__beta=1)),
+        *("--output", str(tmp_path / "run"), *chosen),
     )
     assert process.returncode == 2, process.stderr
-    assert "beta" in process.stderr
+    assert "alpha" in process.stderr
     assert not (tmp_path / "run").exists()
 
 

@@ -18,7 +18,8 @@ one behind the other:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,6 +162,18 @@ def _merged(runs: Sequence[Run]) -> list[Run]:
         else:
             merged.append(run)
     return merged
+
+
+@contextmanager
+def untrained(parameters: Collection[nn.Parameter]) -> Iterator[None]:
+    """Computes no gradient of these parameters meanwhile."""
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_()
 
 
 def to_numpy(views: Iterator[tuple[str, Tensor]]) -> Parameters:

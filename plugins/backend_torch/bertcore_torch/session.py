@@ -21,7 +21,7 @@ from bertcore_torch.encoder import PackedModel
 from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.heads import HeadModule
 from bertcore_torch.objectives import Forward, LossOf, perturbed_loss_sum
-from bertcore_torch.optimizer import AdamW, FlatParameters, from_numpy, to_numpy
+from bertcore_torch.optimizer import AdamW, FlatParameters, from_numpy, to_numpy, untrained
 from bertcore_torch.perturbation import WordPerturbation
 
 DTYPES: Mapping[Precision, torch.dtype] = MappingProxyType(
@@ -132,15 +132,17 @@ class TorchSession(Session):
         assert training is not None
         optimizer.gradient.zero_()
         perturbed = training.objective.perturbed_passes
-        words = (
-            WordPerturbation(micro_batches, self._trained_model.embedding_width, self._device) if perturbed else None
-        )
+        width = self._trained_model.embedding_width
+        words = WordPerturbation(micro_batches, width, self._device) if perturbed else None
         loss_sum = self._add_gradients(self._objective.loss_sum, micro_batches, context, words)
         for one in perturbed:
             assert words is not None
             words.move(one.perturbed, one.radius)
-            of_pass = self._add_gradients(perturbed_loss_sum(one), micro_batches, context, words, bool(one.weight))
-            loss_sum = loss_sum + of_pass if one.weight else loss_sum
+            if one.weight:
+                loss_sum = loss_sum + self._add_gradients(perturbed_loss_sum(one), micro_batches, context, words)
+                continue
+            with untrained(self._trained_parameters.values()):
+                self._add_gradients(perturbed_loss_sum(one), micro_batches, context, words)
         for part in self._parameters.frozen_parts:
             optimizer.gradient[part].zero_()
         return loss_sum
@@ -151,7 +153,6 @@ class TorchSession(Session):
         micro_batches: Sequence[Batch],
         context: StepContext,
         words: WordPerturbation | None,
-        trains: bool = True,
     ) -> Tensor:
         """Adds the gradient of a loss of all micro-batches; returns its sum.
 
@@ -159,8 +160,7 @@ class TorchSession(Session):
             loss_of: gives the loss sum of a micro-batch.
             micro_batches: those of the step.
             context: of the step.
-            words: how far the word embeddings are moved, and what their gradient is for.
-            trains: False where only their gradient is wanted.
+            words: how far the word embeddings are moved, and where their gradient goes.
         """
         optimizer, training = self._require_optimizer(), self._specification.training
         assert training is not None
@@ -174,8 +174,7 @@ class TorchSession(Session):
                 mask_seed = MaskSeed(context.seed, context.step, index, context.rank)
             loss = loss_of(Forward(model, self._device, mask_seed, words), batch)
             if loss.requires_grad:
-                only = None if words is None or trains else [words.rows]
-                (loss * optimizer.loss_scale).backward(inputs=only)
+                (loss * optimizer.loss_scale).backward()
             loss_sum += loss.detach()
             self._collect_gradients(optimizer)
         return loss_sum

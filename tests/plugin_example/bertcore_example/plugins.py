@@ -69,18 +69,19 @@ class Ordinal:
         ]
 
 
-class RDrop:
-    """An objective with a second forward pass, for the torch backend."""
+class ConfidencePenalty:
+    """An objective of its own, for the torch backend."""
 
     @staticmethod
     @hookimpl
     def bertcore_register_implementations() -> list[Implementation]:
-        """The objective ``r_drop`` on torch."""
+        """The objective ``confidence_penalty`` on torch."""
         from bertcore import Implementation
 
-        from bertcore_example.r_drop import RDropObjective
+        from bertcore_example import confidence_penalty
 
-        return [Implementation(RDropObjective, "torch", "bertcore_example.r_drop_torch:RDropLoss")]
+        code = "bertcore_example.confidence_penalty_torch:ConfidencePenaltyLoss"
+        return [Implementation(confidence_penalty.ConfidencePenalty, "torch", code)]
 
 
 class LossCsv:
