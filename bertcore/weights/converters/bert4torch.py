@@ -30,6 +30,9 @@ _HEADS = ("fc", "dense", "classifier")
 """What bert4torch's examples and its trainer call the linear layer on the encoder: for tags, for texts, in general."""
 
 _TAGS_HEAD, _TEXTS_HEAD = "fc", "dense"
+_PRETRAINING = ("cls.", "lm_head.", "discriminator_predictions.", "generator_predictions.", "generator_lm_head.")
+"""What names of transformers' heads for pre-training begin with, which bert4torch has inside of its encoder."""
+
 _PREFIX = "bert."
 _WHAT = "encoder of bert4torch"
 
@@ -129,9 +132,9 @@ class Bert4TorchConverter(WeightConverter):
         tags = (
             stated_architecture(weights.config or {}).endswith("ForTokenClassification") or "crf.transitions" in names
         )
-        has_head = any(name.startswith(("classifier.", "qa_outputs.", "crf.")) for name in names)
         words = "embeddings.word_embeddings.weight"
         family = next((name.removesuffix(words) for name in names if name.endswith(words)), "")
+        has_head = any(not name.startswith((family, *_PRETRAINING)) for name in names)
         rules = encoder_rules(_PREFIX if has_head else "", family, self.norms)
         head = RenameRule(f"{_TAGS_HEAD if tags else _TEXTS_HEAD}.{{kind}}", "classifier.{kind}")
         tensors, report = to_foreign(names, (*rules, head), _SKIPPED, origin=str(path))
