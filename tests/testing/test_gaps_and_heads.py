@@ -7,10 +7,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from bertcore.heads import Regression
+from bertcore.errors import ModelError, PluginError
+from bertcore.heads import Regression, SequenceClassification
+from bertcore.testing.backend_suite.facts import Facts
 from bertcore.testing.heads import HeadReference, reference_of, register
 
 EXAMPLE = Path(__file__).parents[1] / "plugin_example"
@@ -159,3 +162,56 @@ def test_a_head_has_one_reference() -> None:
     known: HeadReference = reference_of(Regression())
     with pytest.raises(ValueError, match="'regression' has a reference already"):
         register(known)
+
+
+LABELS = ("red", "green")
+
+
+@dataclass(frozen=True)
+class Forgetful(SequenceClassification):
+    """Does not say what it cannot do without."""
+
+    def config_entries(self):
+        return {**super().config_entries(), "id2label": {}}
+
+
+@dataclass(frozen=True)
+class Silent(SequenceClassification):
+    """Writes an entry that it does not own up to."""
+
+    def config_entries(self):
+        return {**super().config_entries(), "mood": "bad"}
+
+
+@dataclass(frozen=True)
+class Nameless(SequenceClassification):
+    """Has a parameter that its pattern does not know."""
+
+    def parameter_table(self, hidden_size):
+        table = super().parameter_table(hidden_size)
+        return {**table, "temperature": table["classifier.bias"]}
+
+
+@dataclass(frozen=True)
+class Lost(SequenceClassification):
+    """Does not know its own file again."""
+
+    @classmethod
+    def from_config(cls, config, origin):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("head", "error"),
+    [(Forgetful, AssertionError), (Silent, AssertionError), (Nameless, AssertionError), (Lost, ModelError)],
+)
+def test_a_head_that_does_not_come_back_from_its_config_is_found(head: type, error: type) -> None:
+    def check(kind: type, *others: type) -> None:
+        bench = SimpleNamespace(registry=SimpleNamespace(heads=(kind, *others)))
+        Facts().test_a_head_comes_back_from_its_config(bench, kind(LABELS))
+
+    check(SequenceClassification)
+    with pytest.raises(error):
+        check(head)
+    with pytest.raises(PluginError, match="both take"):
+        check(SequenceClassification, Silent)
