@@ -43,12 +43,15 @@ class ParameterGroup:
         pattern: regular expression, searched in the canonical name.
         learning_rate: peak learning rate of the group; 0 freezes it.
         weight_decay: decoupled decay (Loshchilov and Hutter, arXiv 1711.05101), times the learning rate per step.
+        first_step: before so many steps of the run the group takes no part, as if it were frozen: it has no gradient,
+            counts not for the norm, and neither its moments nor its count of updates move.
     """
 
     name: str
     pattern: str
     learning_rate: float
     weight_decay: float
+    first_step: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,11 +172,13 @@ class OptimizerState:
     Attributes:
         first_moment: canonical name to float32 array.
         second_moment: canonical name to float32 array.
-        updates: updates done, for the bias correction.
+        updates: updates done.
         loss_scale: current fp16 loss scale, 1 elsewhere.
         good_steps: steps since the loss scale last changed.
         averages: canonical name to float32 array, of what is trained; empty where none are kept, and before the first
             update.
+        missed: canonical name to how many of the updates were made without it, since it was frozen or its group had not
+            begun; 0 where it is not named. The rest is what the correction of bias counts.
     """
 
     first_moment: Parameters
@@ -182,6 +187,7 @@ class OptimizerState:
     loss_scale: float = 1.0
     good_steps: int = 0
     averages: Parameters = field(default_factory=dict)
+    missed: Mapping[str, int] = field(default_factory=dict)
 
 
 class Session(ABC):

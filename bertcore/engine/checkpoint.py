@@ -112,6 +112,7 @@ def save_checkpoint(
             "updates": optimizer.updates,
             "loss_scale": optimizer.loss_scale,
             "good_steps": optimizer.good_steps,
+            "missed": dict(optimizer.missed),
         },
     }
     with atomic_folder(folder, keep_earlier=_name_to_keep(folder, damaged)) as temporary:

@@ -9,7 +9,8 @@ and transformers the same as both:
     loss or norm not finite?                           then nothing moves: no weight, no moment, no count
     x min(1, clip / (norm + 1e-6))                     the 1e-6 is that of torch's clip_grad_norm_
     weight x (1 - rate x decay)                        decoupled, and ahead of the step, as in torch.optim.AdamW
-    moments, correction of their bias                  by the count of updates, not of steps: a skipped one is none
+    moments, correction of their bias                  by the count of a parameter's own updates, not of steps: a
+                                                       skipped one is none, nor one that it took no part in
     weight - rate x first / (sqrt(second) + eps)
 """
 
@@ -17,11 +18,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import SupportsFloat
 
-from bertcore.contracts.backend import ParameterGroup, StepResult
+from bertcore.contracts.backend import OptimizerState, ParameterGroup, StepResult
 from bertcore.errors import ConfigError
 
 # fp16 holds nothing below 6e-8, so small gradients would become zero: the loss is scaled up before the backward pass
@@ -47,6 +48,21 @@ def group_of(name: str, groups: Sequence[ParameterGroup]) -> int:
         "end the groups with one whose pattern is '.*'",
         code="parameter-unmatched",
     )
+
+
+def waiting_groups(groups: Sequence[ParameterGroup], step: int) -> frozenset[int]:
+    """Returns the numbers of the groups that take no part in a step yet."""
+    return frozenset(index for index, group in enumerate(groups) if group.first_step > step)
+
+
+def own_updates(names: Iterable[str], state: OptimizerState) -> dict[str, int]:
+    """Returns how many updates each parameter took part in."""
+    return {name: state.updates - state.missed.get(name, 0) for name in names}
+
+
+def missed_updates(updates: int, own: Mapping[str, int]) -> dict[str, int]:
+    """Returns how many of the updates each parameter missed, where it missed any."""
+    return {name: updates - count for name, count in own.items() if count != updates}
 
 
 @dataclass

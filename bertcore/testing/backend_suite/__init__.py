@@ -7,6 +7,7 @@ Everything is observed through the contract alone. One part a file:
     predictions   outputs and losses, in any order of rows
     gradients     of one micro-batch and of several
     updates       AdamW, clipping, and what is not finite
+    freezing      of groups, for ever or until they begin
     averages      of the weights, with which it predicts
     resuming      parameters and optimizer state, out and in
     dropout       masks that depend on their place alone
@@ -18,6 +19,7 @@ from __future__ import annotations
 from bertcore.testing.backend_suite.averages import Averages
 from bertcore.testing.backend_suite.dropout import Dropout
 from bertcore.testing.backend_suite.facts import Facts
+from bertcore.testing.backend_suite.freezing import Freezing
 from bertcore.testing.backend_suite.gradients import Gradients
 from bertcore.testing.backend_suite.passes import Passes
 from bertcore.testing.backend_suite.predictions import Predictions
@@ -26,7 +28,7 @@ from bertcore.testing.backend_suite.updates import Updates
 
 
 # pytest runs the tests of the last base first: what a backend says before what it computes.
-class BackendConformance(Passes, Dropout, Resuming, Averages, Updates, Gradients, Predictions, Facts):
+class BackendConformance(Passes, Dropout, Resuming, Averages, Freezing, Updates, Gradients, Predictions, Facts):
     """Subclass it in a test module of the plugin, and name the plugin as its entry point does.
 
     Attributes:

@@ -40,6 +40,7 @@ def assert_same_state(actual: OptimizerState, expected: OptimizerState) -> None:
     """To the bit, in float32."""
     assert actual.updates == expected.updates
     assert actual.loss_scale == expected.loss_scale
+    assert actual.missed == expected.missed
     for name in ("first_moment", "second_moment", "averages"):
         values: Parameters = getattr(actual, name)
         assert {value.dtype for value in values.values()} <= {np.dtype(np.float32)}

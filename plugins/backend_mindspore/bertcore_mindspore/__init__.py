@@ -12,10 +12,11 @@ Files of one name do the same in ``bertcore_torch``, so that both can be held si
     objectives          forward passes, and what is minimized
     optimizer           AdamW, clipping, and what is not finite
     averages            averages of the weights, with which a session predicts
+    values              arrays into parameters, and out of them
 
 Only here: ``shapes`` (a compiled graph keeps its buffers for the life of the process, so its shapes are a budget),
 ``graphs`` (what is compiled for each shape; torch compiles nothing), ``normalization`` and ``activation`` (torch's are
-fast and exact on every device), ``values`` (compiled graphs hold memory that arrays are written into),
+fast and exact on every device), ``lanes`` (what the update graph treats alike),
 ``record_format`` (MindRecord). Only in torch: the ``foreign_*`` files, since
 transformers computes on torch, and ``pairs``.
 """

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import mindspore
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from bertcore.contracts.backend import OptimizerState, TrainingSpecification
-from bertcore.numerics.optimization import FIRST_LOSS_SCALE, LazyStepResult, LossScale, group_of
+from bertcore.numerics.optimization import (
+    FIRST_LOSS_SCALE,
+    LazyStepResult,
+    LossScale,
+    group_of,
+    missed_updates,
+    own_updates,
+)
 from bertcore_mindspore.averages import Averages, average
 from bertcore_mindspore.devices import DeviceKind
+from bertcore_mindspore.lanes import Lanes
 from bertcore_mindspore.values import copy_into, to_numpy
 
 # Over parameters a graph maps, and does not loop: a loop is compiled as nested calls, which 24 layers make too many of.
@@ -20,6 +28,7 @@ add_to = ops.MultitypeFuncGraph("add_to")
 add_part_to = ops.MultitypeFuncGraph("add_part_to")
 _set_to_zero = ops.MultitypeFuncGraph("set_to_zero")
 _sum_of_squares = ops.MultitypeFuncGraph("sum_of_squares")
+_take_part = ops.MultitypeFuncGraph("take_part")
 _decay = ops.MultitypeFuncGraph("decay")
 _adam = ops.MultitypeFuncGraph("adam")
 
@@ -46,6 +55,11 @@ def _sum_of_squares_of(product: ops.MatMul, wide_dtype: mindspore.Type, ones: Te
     return ops.sum(ops.cast(product(rows * rows, ones), wide_dtype))
 
 
+@_take_part.register("Tensor", "Tensor")
+def _part_of_gradient(part: Tensor, gradient: Tensor) -> Tensor:
+    return ops.assign(gradient, ops.where(part > 0, gradient, ops.zeros_like(gradient)))
+
+
 @_decay.register("Tensor", "Tensor")
 def _decay_parameter(factor: Tensor, parameter: Tensor) -> Tensor:
     return ops.assign(parameter, parameter * factor)
@@ -70,10 +84,11 @@ class _UpdateGraph(nn.Cell):
 
     Args:
         parameters: what is trained.
+        moments: both of them.
         gradients: their accumulated gradients.
         loss_sum: the accumulated loss sum.
-        group_indices: the group of each parameter.
-        specification: decay of the groups, betas, eps and clipping norm.
+        lanes: what is updated alike.
+        specification: decay of the groups, betas and clipping norm.
         wide_dtype: what the norm is summed in.
         averages: of what is trained; empty where none are kept.
     """
@@ -81,9 +96,10 @@ class _UpdateGraph(nn.Cell):
     def __init__(
         self,
         parameters: ParameterTuple,
+        moments: tuple[ParameterTuple, ParameterTuple],
         gradients: ParameterTuple,
         loss_sum: Parameter,
-        group_indices: tuple[int, ...],
+        lanes: Lanes,
         specification: TrainingSpecification,
         wide_dtype: mindspore.Type,
         averages: Sequence[Parameter],
@@ -93,20 +109,19 @@ class _UpdateGraph(nn.Cell):
         self.keeps_averages = bool(averages)
         self.averages = (ParameterTuple(list(averages)), parameters) if averages else ()
         self.loss_sum = loss_sum
-        self.first_moments = parameters.clone("first_moment", "zeros")
-        self.second_moments = parameters.clone("second_moment", "zeros")
-        self.group_count = len(specification.groups)
-        # Of every group that has parameters: its number, whether it decays, and what belongs to it.
+        self.gradual = lanes.gradual
+        count = 6 if lanes.gradual else 3
+        # Of every lane: where its scalars begin, whether it decays, and what belongs to it.
         self.members = tuple(
             (
-                group,
+                count * lane,
                 specification.groups[group].weight_decay != 0,
                 *(
-                    ParameterTuple([values[index] for index, own in enumerate(group_indices) if own == group])
-                    for values in (parameters, self.first_moments, self.second_moments, gradients)
+                    ParameterTuple([values[index] for index in lanes.members[lane]])
+                    for values in (parameters, *moments, gradients)
                 ),
             )
-            for group in sorted(set(group_indices))
+            for lane, group in enumerate(lanes.groups)
         )
         self.beta1, self.beta2 = (Tensor(beta, mindspore.float32) for beta in specification.betas)
         self.adam = ops.Adam()
@@ -127,21 +142,20 @@ class _UpdateGraph(nn.Cell):
         self.is_finite = ops.IsFinite()
         self.logical_and = ops.LogicalAnd()
 
-    def construct(
-        self, inverse: Tensor, inverse_loss_scale: Tensor, eps: Tensor, *scalars: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def construct(self, inverse: Tensor, inverse_loss_scale: Tensor, *scalars: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Updates. All corrections of bias are made by the caller, in float64.
 
         Args:
             inverse: one over loss denominator and loss scale, with which the gradients are multiplied.
             inverse_loss_scale: one over the loss scale.
-            eps: times the root of the second moment's correction.
-            scalars: for each group the learning rate, corrected for the bias of both moments, after these for each
-                group the factor of decay, and last those of the averages where they are kept.
+            scalars: those of :meth:`Lanes.scalars`, and last those of the averages where they are kept.
 
         Returns:
             Loss sum, gradient norm and whether both are finite.
         """
+        if self.gradual:
+            for first, _, _, _, _, gradients in self.members:
+                self.map(self.partial(_take_part, scalars[first + 3]), gradients)
         squares = self.map(self.partial(_sum_of_squares, self.product, self.wide_dtype), self.ones, self.gradients)
         norm = self.cast(self.root(self.sum(self.stack(squares))), mindspore.float32) * self.absolute(inverse)
         loss = self.loss_sum * inverse_loss_scale
@@ -150,10 +164,13 @@ class _UpdateGraph(nn.Cell):
         if self.clip_norm is not None:
             factor = inverse * self.minimum(self.clip_norm / (norm + 1e-6), 1.0)
         if finite:
-            for group, decays, parameters, first_moments, second_moments, gradients in self.members:
+            for first, decays, parameters, first_moments, second_moments, gradients in self.members:
                 if decays:
-                    self.map(self.partial(_decay, scalars[self.group_count + group]), parameters)
-                rule = (self.no_power, scalars[group], self.beta1, self.beta2, eps)
+                    self.map(self.partial(_decay, scalars[first + 2]), parameters)
+                beta1, beta2 = self.beta1, self.beta2
+                if self.gradual:  # a lane that waits keeps its moments, by a decay of 1
+                    beta1, beta2 = scalars[first + 4], scalars[first + 5]
+                rule = (self.no_power, scalars[first], beta1, beta2, scalars[first + 1])
                 step = self.partial(_adam, self.adam, rule, factor)
                 self.map(step, parameters, first_moments, second_moments, gradients)
             if self.keeps_averages:
@@ -192,27 +209,20 @@ class AdamW:
     ) -> None:
         groups = {name: group_of(name, specification.groups) for name in parameters}
         self.trained = [name for name, index in groups.items() if specification.groups[index].learning_rate != 0]
-        self._specification = specification
+        self._groups = {name: groups[name] for name in self.trained}
+        self._specification, self._device = specification, device
         self._loss_scale = LossScale(scaled)
-        trained = ParameterTuple([parameters[name] for name in self.trained])
+        self._parameters = trained = ParameterTuple([parameters[name] for name in self.trained])
         self.gradients = trained.clone("gradient", "zeros")
+        self._moments = trained.clone("first_moment", "zeros"), trained.clone("second_moment", "zeros")
         self.averages: Averages | None = None
         if specification.ema is not None and self.trained:
             self.averages = Averages({name: parameters[name] for name in self.trained}, specification.ema)
         self.loss_sum = Parameter(Tensor(0.0, mindspore.float32), name="loss_sum", requires_grad=False)
-        self._graph = _UpdateGraph(
-            trained,
-            self.gradients,
-            self.loss_sum,
-            tuple(groups[name] for name in self.trained),
-            specification,
-            getattr(mindspore, device.wide_dtype),
-            () if self.averages is None else self.averages.values,
-        )
-        self._update = mindspore.jit(self._graph, jit_level=device.jit_level, backend="ms_backend")
+        self._lanes: Lanes | None = None
         self._shapes = {name: parameter.shape for name, parameter in parameters.items()}
         self._updates = 0
-        self._pending: LazyStepResult | None = None
+        self._pending: tuple[LazyStepResult, Collection[int]] | None = None
         self.reset()
 
     @property
@@ -228,25 +238,28 @@ class AdamW:
             copy_into(accumulator, zeros[name])
         copy_into(self.loss_sum, np.zeros((), dtype=np.float32))
 
-    def update(self, denominator: float, learning_rates: Sequence[float]) -> LazyStepResult:
-        """Updates the parameters from the accumulated gradients, and sets these to zero."""
-        updates = self._settled_updates() + 1
-        weights1, weights2 = (_sum_of_weights(beta, updates) for beta in self._specification.betas)
+    def update(
+        self, denominator: float, learning_rates: Sequence[float], waiting: Collection[int] = ()
+    ) -> LazyStepResult:
+        """Updates the parameters from the accumulated gradients, and sets these to zero.
+
+        Args:
+            denominator: the gradients are divided by it.
+            learning_rates: of each group.
+            waiting: groups that take no part, whatever their gradients are.
+        """
+        updates = self._settled_updates()
+        assert self._lanes is not None
         divisor = denominator * self.loss_scale
-        root = math.sqrt(weights2)
-        correction = root / weights1
-        groups = zip(learning_rates, self._specification.groups, strict=True)
         scalars = [
             # Also for a denominator of zero: what is not finite is left to the guard.
             1 / divisor if divisor else math.nan,
             1 / self.loss_scale,
-            self._specification.eps * root,
-            *(rate * correction for rate in learning_rates),
-            *(1 - rate * group.weight_decay for rate, group in groups),
+            *self._lanes.scalars(learning_rates, waiting),
         ]
-        of_averages = () if self.averages is None else self.averages.scalars(updates - 1)
+        of_averages = () if self.averages is None else self.averages.scalars(updates)
         result = LazyStepResult(*self._update(*(Tensor(value, mindspore.float32) for value in scalars), *of_averages))
-        self._pending = result
+        self._pending = result, waiting
         result.skipped = self._loss_scale.skips(result)
         return result
 
@@ -255,11 +268,10 @@ class AdamW:
         updates = self._settled_updates()
         first, second = (
             {**frozen, **{name: to_numpy(value) for name, value in zip(self.trained, moments, strict=True)}}
-            for frozen, moments in (
-                (self._frozen_first, self._graph.first_moments),
-                (self._frozen_second, self._graph.second_moments),
-            )
+            for frozen, moments in zip((self._frozen_first, self._frozen_second), self._moments, strict=True)
         )
+        assert self._lanes is not None
+        own = {**self._frozen_own, **self._lanes.own_updates()}
         return OptimizerState(
             {name: first[name] for name in self._shapes},
             {name: second[name] for name in self._shapes},
@@ -267,6 +279,7 @@ class AdamW:
             self._loss_scale.value,
             self._loss_scale.good_steps,
             {} if self.averages is None else self.averages.state(updates),
+            missed_updates(updates, {name: own[name] for name in self._shapes}),
         )
 
     def restore(self, state: OptimizerState) -> None:
@@ -278,24 +291,36 @@ class AdamW:
         self._frozen_first = {name: state.first_moment[name] for name in frozen}
         self._frozen_second = {name: state.second_moment[name] for name in frozen}
         for index, name in enumerate(self.trained):
-            copy_into(self._graph.first_moments[index], state.first_moment[name])
-            copy_into(self._graph.second_moments[index], state.second_moment[name])
+            copy_into(self._moments[0][index], state.first_moment[name])
+            copy_into(self._moments[1][index], state.second_moment[name])
+        own = own_updates(self._shapes, state)
+        self._frozen_own = {name: own[name] for name in frozen}
+        self._divide(Lanes(self._specification, self._groups, own))
         if self.averages is not None:
             self.averages.restore(state.averages, state.updates)
+
+    def _divide(self, lanes: Lanes) -> None:
+        """Takes other lanes; another graph is made only where they have other members, when a run is resumed so."""
+        if self._lanes is None or self._lanes.members != lanes.members:
+            graph = _UpdateGraph(
+                self._parameters,
+                self._moments,
+                self.gradients,
+                self.loss_sum,
+                lanes,
+                self._specification,
+                getattr(mindspore, self._device.wide_dtype),
+                () if self.averages is None else self.averages.values,
+            )
+            self._update = mindspore.jit(graph, jit_level=self._device.jit_level, backend="ms_backend")
+        self._lanes = lanes
 
     def _settled_updates(self) -> int:
         """Updates done so far; asks the last step, which is over by now, whether it was one."""
         if self._pending is not None:
-            self._updates += self._pending.finite
+            result, waiting = self._pending
             self._pending = None
+            if result.finite and self._lanes is not None:
+                self._updates += 1
+                self._lanes.count(waiting)
         return self._updates
-
-
-def _sum_of_weights(beta: float, updates: int) -> float:
-    """Sum of the weights that the gradients have in a moment of the primitive Adam.
-
-    It takes 1 - beta in float32, for 0.999 wrong in the fifth digit; divided by this sum, the step is right.
-    The stored second moment keeps that difference, 1.3e-5 of its value.
-    """
-    new = float(np.float32(1) - np.float32(beta))
-    return 1.0 if new == 1 else -math.expm1(updates * math.log1p(-new))

@@ -17,7 +17,7 @@ from bertcore.contracts.backend import OptimizerState, Outputs, Precision, Sessi
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.objective import HeadLoss, Pass
 from bertcore.contracts.parameters import Parameters
-from bertcore.numerics.optimization import LazyStepResult
+from bertcore.numerics.optimization import LazyStepResult, waiting_groups
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan, MaskSource
 from bertcore_mindspore.encoder import Encoder
@@ -136,7 +136,9 @@ class MindSporeSession(Session):
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> LazyStepResult:
         """One optimizer step; nothing waits for the device, except with fp16 and where embeddings are perturbed."""
         self._accumulate(micro_batches, context)
-        return self._require_optimizer().update(context.loss_denominator, context.learning_rates)
+        assert self._specification.training is not None
+        waiting = waiting_groups(self._specification.training.groups, context.step)
+        return self._require_optimizer().update(context.loss_denominator, context.learning_rates, waiting)
 
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """Returns the named outputs in row order, without dropout."""

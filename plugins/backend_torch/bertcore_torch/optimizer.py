@@ -19,15 +19,23 @@ one behind the other:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from bertcore.contracts.backend import OptimizerState, ParameterGroup, TrainingSpecification
-from bertcore.contracts.parameters import Parameters, ParameterSpec
-from bertcore.numerics.optimization import FIRST_LOSS_SCALE, LazyStepResult, LossScale, group_of
+from bertcore.contracts.parameters import ParameterSpec
+from bertcore.numerics.optimization import (
+    FIRST_LOSS_SCALE,
+    LazyStepResult,
+    LossScale,
+    group_of,
+    missed_updates,
+    own_updates,
+)
 from torch import Tensor, nn
+
+from bertcore_torch.values import from_numpy, to_numpy
 
 FROZEN = -1
 ALIGNMENT = 16
@@ -36,11 +44,13 @@ ALIGNMENT = 16
 
 @dataclass(frozen=True)
 class Run:
-    """Neighbouring parameters of one group, or frozen ones: what one update kernel works on."""
+    """Neighbouring parameters of one group and count of updates, or frozen ones: what one update kernel works on."""
 
     group: int
     start: int
     stop: int
+    names: tuple[str, ...]
+    updates: int = 0
 
 
 class FlatParameters:
@@ -56,9 +66,9 @@ class FlatParameters:
         device: where the buffers lie.
 
     Attributes:
+        names: of all parameters, in the order of the table.
         values: the masters, float32 ``[size]``.
         trained_size: the trained ones are ``values[:trained_size]``.
-        runs: cover the trained ones.
         frozen_parts: what lies among them although it is not trained, because the model joins it with what is.
     """
 
@@ -70,6 +80,7 @@ class FlatParameters:
         device: torch.device,
     ) -> None:
         self._table = table
+        self.names = tuple(table)
         self._joined = joined
         self._groups = {name: group_of(name, groups) for name in table} if groups else dict.fromkeys(table, 0)
         frozen = {index for index, group in enumerate(groups) if group.learning_rate == 0}
@@ -77,7 +88,7 @@ class FlatParameters:
         self._starts: dict[str, int] = {}
         self._joined_starts: dict[str, int] = {}
         self.trained_size = 0
-        pieces: list[Run] = []
+        self._pieces: list[Run] = []
         position = 0
 
         def order(name: str) -> tuple[bool, int]:
@@ -88,15 +99,29 @@ class FlatParameters:
             for name in joined[joined_name]:
                 start, position = position, position + int(np.prod(table[name].shape))
                 self._starts[name] = start
-                pieces.append(Run(self._groups[name] if name in self.trained else FROZEN, start, position))
+                self._pieces.append(
+                    Run(self._groups[name] if name in self.trained else FROZEN, start, position, (name,))
+                )
             # What this leaves between two parameters holds zeros, which every update leaves zero.
             position += -position % ALIGNMENT
             if not self.trained.isdisjoint(joined[joined_name]):
                 self.trained_size = position
-        runs = [run for run in _merged(pieces) if run.start < self.trained_size]
-        self.runs = [run for run in runs if run.group != FROZEN]
+        runs = [run for run in _merged(self._pieces) if run.start < self.trained_size]
         self.frozen_parts = [slice(run.start, min(run.stop, self.trained_size)) for run in runs if run.group == FROZEN]
         self.values = torch.zeros(position, device=device)
+
+    def runs(self, updates: Mapping[str, int]) -> list[Run]:
+        """Returns runs that cover what is trained, each of parameters that took part in as many updates."""
+        counted = [replace(piece, updates=updates[piece.names[0]]) for piece in self._pieces]
+        return [run for run in _merged(counted) if run.group != FROZEN]
+
+    def takes_part(self, name: str, waiting: Collection[int]) -> bool:
+        """Whether any part of a parameter of the model is trained, and not of a group that waits."""
+        return any(part in self.trained and self._groups[part] not in waiting for part in self._joined[name])
+
+    def still_parts(self, waiting: Collection[int]) -> list[slice]:
+        """What takes no part among the trained ones: :attr:`frozen_parts`, and the groups that wait."""
+        return self.frozen_parts + [slice(run.start, run.stop) for run in self._pieces if run.group in waiting]
 
     def bind(
         self, model: nn.Module, buffer: Tensor | None = None, averages: Tensor | None = None
@@ -154,37 +179,14 @@ class FlatParameters:
 
 
 def _merged(runs: Sequence[Run]) -> list[Run]:
-    """Joins neighbours of one group, over the zeros between them."""
+    """Joins neighbours of one group and count, over the zeros between them."""
     merged: list[Run] = []
     for run in runs:
-        if merged and merged[-1].group == run.group:
-            merged[-1] = Run(run.group, merged[-1].start, run.stop)
+        if merged and (merged[-1].group, merged[-1].updates) == (run.group, run.updates):
+            merged[-1] = replace(merged[-1], stop=run.stop, names=merged[-1].names + run.names)
         else:
             merged.append(run)
     return merged
-
-
-@contextmanager
-def untrained(parameters: Collection[nn.Parameter]) -> Iterator[None]:
-    """Computes no gradient of these parameters meanwhile."""
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_()
-
-
-def to_numpy(views: Iterator[tuple[str, Tensor]]) -> Parameters:
-    """Copies parts of a buffer to the host."""
-    return {name: view.detach().cpu().numpy().copy() for name, view in views}
-
-
-def from_numpy(views: Iterator[tuple[str, Tensor]], values: Parameters) -> None:
-    """Copies arrays into parts of a buffer."""
-    for name, view in views:
-        view.copy_(torch.from_numpy(np.ascontiguousarray(values[name], dtype=np.float32)))
 
 
 class AdamW:
@@ -210,18 +212,7 @@ class AdamW:
         # Of all parameters: the moments of frozen ones are kept as they were loaded.
         self._first_moment = torch.zeros_like(parameters.values)
         self._second_moment = torch.zeros_like(parameters.values)
-        self._runs = [nn.Parameter(parameters.values[run.start : run.stop]) for run in parameters.runs]
         self._optimizer: torch.optim.AdamW | None = None
-        if self._runs:
-            self._optimizer = torch.optim.AdamW(
-                [
-                    {"params": [values], "weight_decay": specification.groups[run.group].weight_decay}
-                    for run, values in zip(parameters.runs, self._runs, strict=True)
-                ],
-                betas=specification.betas,
-                eps=specification.eps,
-                fused=fused,
-            )
         self.reset()
 
     @property
@@ -234,10 +225,19 @@ class AdamW:
         self._loss_scale.restore(FIRST_LOSS_SCALE, 0)
         self._first_moment.zero_()
         self._second_moment.zero_()
-        self._set_updates(0)
+        self._start(0, dict.fromkeys(self._parameters.names, 0))
 
-    def update(self, loss_sum: Tensor, denominator: float, learning_rates: Sequence[float]) -> LazyStepResult:
-        """Updates the masters from :attr:`gradient`, which is the gradient of the loss sum times the loss scale."""
+    def update(
+        self, loss_sum: Tensor, denominator: float, learning_rates: Sequence[float], waiting: Collection[int] = ()
+    ) -> LazyStepResult:
+        """Updates the masters from :attr:`gradient`, which is the gradient of the loss sum times the loss scale.
+
+        Args:
+            loss_sum: of the step.
+            denominator: the gradient is divided by it.
+            learning_rates: of each group.
+            waiting: groups that take no part; their gradient is zero.
+        """
         divisor = denominator * self.loss_scale
         # Also for a denominator of zero: what is not finite is left to the guard.
         inverse = 1 / divisor if divisor else float("nan")
@@ -248,9 +248,9 @@ class AdamW:
         scale = torch.full_like(norm, divisor)
         if self._specification.clip_norm is not None:
             scale = scale * ((norm + 1e-6) / self._specification.clip_norm).clamp(min=1.0)
-        for run, group, values in zip(self._parameters.runs, self._optimizer.param_groups, self._runs, strict=True):
+        for run, group in zip(self._runs, self._optimizer.param_groups, strict=True):
             group["lr"] = learning_rates[run.group]
-            values.grad = self.gradient[run.start : run.stop]
+            group["params"][0].grad = None if run.group in waiting else self.gradient[run.start : run.stop]
         if self._fused:
             # The two attributes by which torch.amp.GradScaler tells fused optimizers the same.
             self._optimizer.grad_scale = scale
@@ -264,35 +264,57 @@ class AdamW:
 
     def state(self) -> OptimizerState:
         """Returns copies of the state under canonical names."""
+        own, updates = self._own_updates()
         return OptimizerState(
             first_moment=to_numpy(self._parameters.views(self._first_moment)),
             second_moment=to_numpy(self._parameters.views(self._second_moment)),
-            updates=self._get_updates(),
+            updates=updates,
             loss_scale=self.loss_scale,
             good_steps=self._loss_scale.good_steps,
+            missed=missed_updates(updates, own),
         )
 
     def restore(self, state: OptimizerState) -> None:
         """Continues from a state."""
         from_numpy(self._parameters.views(self._first_moment), state.first_moment)
         from_numpy(self._parameters.views(self._second_moment), state.second_moment)
-        self._set_updates(state.updates)
+        self._start(state.updates, own_updates(self._parameters.names, state))
         self._loss_scale.restore(state.loss_scale, state.good_steps)
 
-    def _get_updates(self) -> int:
-        if self._optimizer is None:
-            return 0
-        return int(self._optimizer.state[self._runs[0]]["step"].item())
-
-    def _set_updates(self, updates: int) -> None:
-        for run, values in zip(self._parameters.runs, self._runs, strict=True):
-            assert self._optimizer is not None
-            self._optimizer.state[values] = {
+    def _start(self, updates: int, own: Mapping[str, int]) -> None:
+        """Goes on from so many updates, of which each parameter took part in its own."""
+        self._updates, self._own = updates, dict(own)
+        self._runs = self._parameters.runs(own)
+        if not self._runs:  # torch.optim takes no empty list
+            return
+        values = [nn.Parameter(self._parameters.values[run.start : run.stop]) for run in self._runs]
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": [part], "weight_decay": self._specification.groups[run.group].weight_decay}
+                for run, part in zip(self._runs, values, strict=True)
+            ],
+            betas=self._specification.betas,
+            eps=self._specification.eps,
+            fused=self._fused,
+        )
+        for run, part in zip(self._runs, values, strict=True):
+            self._optimizer.state[part] = {
                 # Where AdamW wants it: a fused kernel reads the count itself.
-                "step": torch.tensor(float(updates), device=values.device if self._fused else "cpu"),
+                "step": torch.tensor(float(run.updates), device=part.device if self._fused else "cpu"),
                 "exp_avg": self._first_moment[run.start : run.stop],
                 "exp_avg_sq": self._second_moment[run.start : run.stop],
             }
+
+    def _own_updates(self) -> tuple[dict[str, int], int]:
+        """How many updates each parameter took part in, and how many there were; waits for the device."""
+        own, updates = dict(self._own), self._updates
+        if self._optimizer is not None:
+            for run, group in zip(self._runs, self._optimizer.param_groups, strict=True):
+                count = int(self._optimizer.state[group["params"][0]]["step"].item())
+                own |= dict.fromkeys(run.names, count)
+                # That of the groups which took part first.
+                updates = max(updates, self._updates + count - run.updates)
+        return own, updates
 
 
 def _norm(values: Tensor) -> Tensor:

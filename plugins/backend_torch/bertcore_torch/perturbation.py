@@ -13,13 +13,14 @@ The gradient with respect to ``rows`` is that with respect to the table, also wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from bertcore.contracts.batch import Batch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class WordPerturbation:
@@ -56,3 +57,16 @@ class WordPerturbation:
         if radius is not None:
             rows = rows * (radius / torch.linalg.vector_norm(rows)).clamp(max=1.0)
         self.rows = rows.requires_grad_()
+
+
+@contextmanager
+def untrained(parameters: Collection[nn.Parameter]) -> Iterator[None]:
+    """Computes no gradient of these parameters meanwhile."""
+    asked = [parameter for parameter in parameters if parameter.requires_grad]
+    for parameter in asked:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in asked:
+            parameter.requires_grad_()

@@ -11,7 +11,7 @@ import torch
 from bertcore.contracts.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.parameters import Parameters
-from bertcore.numerics.optimization import LazyStepResult
+from bertcore.numerics.optimization import LazyStepResult, waiting_groups
 from torch import Tensor
 
 from bertcore_torch.averages import Averages
@@ -21,8 +21,9 @@ from bertcore_torch.encoder import PackedModel
 from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.heads import HeadModule
 from bertcore_torch.objectives import Forward, LossOf, perturbed_loss_sum
-from bertcore_torch.optimizer import AdamW, FlatParameters, from_numpy, to_numpy, untrained
-from bertcore_torch.perturbation import WordPerturbation
+from bertcore_torch.optimizer import AdamW, FlatParameters
+from bertcore_torch.perturbation import WordPerturbation, untrained
+from bertcore_torch.values import from_numpy, to_numpy
 
 DTYPES: Mapping[Precision, torch.dtype] = MappingProxyType(
     {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -60,6 +61,7 @@ class TorchSession(Session):
         self._buffers: dict[tuple[Precision, bool], Tensor] = {}
         self._current: set[tuple[Precision, bool]] = set()
         self._averages: Averages | None = None
+        self._waiting: frozenset[int] = frozenset()
         self._optimizer: AdamW | None = None
         if training is not None:
             self._trained_model = self._model(specification.precision)
@@ -94,7 +96,9 @@ class TorchSession(Session):
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> LazyStepResult:
         """One optimizer step; nothing waits for the device, except with fp16."""
         loss_sum = self._backward(micro_batches, context)
-        result = self._require_optimizer().update(loss_sum, context.loss_denominator, context.learning_rates)
+        result = self._require_optimizer().update(
+            loss_sum, context.loss_denominator, context.learning_rates, self._waiting
+        )
         if self._averages is not None:
             self._averages.update(result.loss, result.norm)
         self._current.clear()
@@ -130,6 +134,7 @@ class TorchSession(Session):
         """Leaves the gradient of the loss sum, times the loss scale, with the optimizer; returns the loss sum."""
         optimizer, training = self._require_optimizer(), self._specification.training
         assert training is not None
+        self._wait(waiting_groups(training.groups, context.step))
         optimizer.gradient.zero_()
         perturbed = training.objective.perturbed_passes
         width = self._trained_model.embedding_width
@@ -143,7 +148,7 @@ class TorchSession(Session):
                 continue
             with untrained(self._trained_parameters.values()):
                 self._add_gradients(perturbed_loss_sum(one), micro_batches, context, words)
-        for part in self._parameters.frozen_parts:
+        for part in self._parameters.still_parts(self._waiting):
             optimizer.gradient[part].zero_()
         return loss_sum
 
@@ -178,6 +183,13 @@ class TorchSession(Session):
             loss_sum += loss.detach()
             self._collect_gradients(optimizer)
         return loss_sum
+
+    def _wait(self, waiting: frozenset[int]) -> None:
+        """Asks for no gradient of groups that take no part yet; below the lowest that does, no layer goes back."""
+        if waiting != self._waiting:
+            self._waiting = waiting
+            for name, parameter in self._trained_parameters.items():
+                parameter.requires_grad_(self._parameters.takes_part(name, waiting))
 
     def _collect_gradients(self, optimizer: AdamW) -> None:
         """Adds the gradients of a micro-batch in float32, whatever they were computed in."""

@@ -116,12 +116,18 @@ class ReferenceSession(Session):
     def state(self) -> OptimizerState:
         """Copies."""
         moments = _copies(self._first_moment), _copies(self._second_moment)
-        return OptimizerState(*moments, self._updates, averages=_copies(self._averages))
+        missed = {name: self._updates - own for name, own in self._own_updates.items() if own != self._updates}
+        return OptimizerState(*moments, self._updates, averages=_copies(self._averages), missed=missed)
 
     def restore(self, state: OptimizerState) -> None:
         """Takes copies."""
         self._first_moment, self._second_moment = _copies(state.first_moment), _copies(state.second_moment)
         self._updates, self._averages = state.updates, _copies(state.averages)
+        self._own_updates = {name: state.updates - state.missed.get(name, 0) for name in self._parameters}
+        if state.averages:  # what was frozen until now is its own average
+            self._averages |= {
+                name: self._parameters[name].copy() for name in self._trained() if name not in self._averages
+            }
 
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """``logits`` float32 ``[rows, labels]`` and ``loss`` float32 ``[rows]``."""
@@ -144,8 +150,9 @@ class ReferenceSession(Session):
         loss_sum, of_all = self._all_passes(micro_batches)
         # A frozen parameter has no gradient, as in torch: it counts neither for the norm nor for an update.
         groups = {name: self._group(name) for name in self._parameters}
-        trained = [name for name in self._parameters if training.groups[groups[name]].learning_rate > 0]
-        gradients = {name: of_all[name] / context.loss_denominator for name in trained}
+        begun = {index for index, group in enumerate(training.groups) if group.first_step <= context.step}
+        taking_part = [name for name in self._trained() if groups[name] in begun]
+        gradients = {name: of_all[name] / context.loss_denominator for name in taking_part}
 
         clip_norm = np.inf if training.clip_norm is None else training.clip_norm
         gradients, norm = clip_by_global_norm(gradients, clip_norm)
@@ -153,23 +160,33 @@ class ReferenceSession(Session):
             return ReferenceStep(loss_sum, norm, finite=False)
         self._updates += 1
         for name, gradient in gradients.items():
+            self._own_updates[name] += 1
             rule = AdamW(training.betas, training.eps, training.groups[groups[name]].weight_decay)
             updated = rule.update(
                 self._parameters[name].astype(np.float64),
                 gradient,
                 self._first_moment[name].astype(np.float64),
                 self._second_moment[name].astype(np.float64),
-                self._updates,
+                self._own_updates[name],
                 context.learning_rates[groups[name]],
             )
             parameter, first_moment, second_moment = (value.astype(np.float32) for value in updated)
             self._parameters[name] = parameter
             self._first_moment[name], self._second_moment[name] = first_moment, second_moment
-            if training.ema is not None:
-                before = self._averages[name].astype(np.float64) if name in self._averages else None
-                average = moving_average(before, parameter.astype(np.float64), training.ema)
-                self._averages[name] = average.astype(np.float32)
+        if training.ema is not None:
+            self._average(training.ema)
         return ReferenceStep(loss_sum, norm, finite=True)
+
+    def _average(self, decay: float) -> None:
+        for name in self._trained():
+            before = self._averages[name].astype(np.float64) if name in self._averages else None
+            average = moving_average(before, self._parameters[name].astype(np.float64), decay)
+            self._averages[name] = average.astype(np.float32)
+
+    def _trained(self) -> list[str]:
+        training = self._specification.training
+        assert training is not None
+        return [name for name in self._parameters if training.groups[self._group(name)].learning_rate > 0]
 
     def _all_passes(self, micro_batches: Sequence[Batch]) -> tuple[float, dict[str, Array]]:
         """Loss sum and gradient of all passes of the objective, at the embeddings as they are and moved ones."""

@@ -198,13 +198,7 @@ class FrozenGroupTrained(ReferenceSession):
 class BiasCorrectionRestarted(ReferenceSession):
     def restore(self, state):
         super().restore(state)
-        self._first_step = True
-
-    def train_step(self, micro_batches, context):
-        restored, self._updates = self._updates, 0
-        result = super().train_step(micro_batches, context)
-        self._updates = restored + 1
-        return result
+        self._own_updates = dict.fromkeys(self._own_updates, 0)
 
 
 @fault("test_nothing_changes_unless_all_is_finite")
@@ -248,6 +242,43 @@ class StateInHalfPrecision(ReferenceSession):
         state = super().state()
         rounded = {name: value.astype(np.float16).astype(np.float32) for name, value in state.second_moment.items()}
         return dataclasses.replace(state, second_moment=rounded)
+
+
+@fault("test_a_frozen_bottom_does_not_move")
+class MomentsOfFrozenOnesDecay(ReferenceSession):
+    def train_step(self, micro_batches, context):
+        result = super().train_step(micro_batches, context)
+        for name in self._first_moment.keys() - set(self._trained()):
+            self._first_moment[name] *= np.float32(0.9)
+        return result
+
+
+@fault("test_what_was_frozen_counts_its_own_updates")
+class OneCountOfUpdatesForAll(ReferenceSession):
+    def restore(self, state):
+        super().restore(state)
+        self._own_updates = dict.fromkeys(self._own_updates, state.updates)
+
+
+@fault("test_a_group_begins_with_its_first_step")
+class AllGroupsBeginAtOnce(ReferenceSession):
+    def __init__(self, specification):
+        super().__init__(specification)
+        if specification.training:
+            groups = specification.training.groups
+            changed_training(self, groups=tuple(dataclasses.replace(group, first_step=0) for group in groups))
+
+
+@fault("test_a_group_begins_with_its_first_step")
+class WaitsByARateOfZero(AllGroupsBeginAtOnce):
+    def train_step(self, micro_batches, context):
+        rates = zip(context.learning_rates, self.waits, strict=True)
+        changed = tuple(0.0 if first_step > context.step else rate for rate, first_step in rates)
+        return super().train_step(micro_batches, dataclasses.replace(context, learning_rates=changed))
+
+    def __init__(self, specification):
+        super().__init__(specification)
+        self.waits = [group.first_step for group in specification.training.groups] if specification.training else []
 
 
 @fault("test_averages_follow_the_updates")
