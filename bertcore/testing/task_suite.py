@@ -223,6 +223,10 @@ class TaskConformance(Suite):
             assert np.all((batch.label_positions >= 0) & (batch.label_positions < lengths))
             steps, rows = np.diff(batch.label_positions), np.repeat(np.arange(len(batch)), np.diff(batch.label_offsets))
             assert np.all(steps[np.diff(rows) == 0] > 0), "label positions of a row must rise"
+        if batch.groups is not None:
+            sizes["group"] = batch.unit_count
+            assert batch.groups.dtype == np.int64
+            assert np.all(np.bincount(batch.groups) > 0), "groups are numbered from 0 without a gap"
         for name, column in batch.columns.items():
             assert len(column.values) == sizes[column.per], name
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bertcore.commands.check_data.facts import first_places, label_differences, repetition, with_facts
 from bertcore.commands.check_data.findings import DataReport, Errors, Lengths, SplitReport
 from bertcore.config import FILE_OPTIONS, RunConfig
+from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import TRAINING_SPLIT, Dataset, Example, Split
 from bertcore.contracts.task import Encoding, Task
 from bertcore.data.bad_examples import gather_errors, one_example, unknown_label
@@ -178,14 +179,16 @@ def _own_files(config: RunConfig) -> dict[str, Path]:
 
 
 def _encode(encoder: Encoder, examples: Split) -> tuple[Encoding, NDArray[np.int64]]:
-    """The rows of the length allowed, and the lengths of the examples when nothing is cut."""
+    """The rows of the length allowed, and the lengths of the examples, or of the rows of groups, uncut."""
     encoding = examples.encode(encoder)
     batch = encoding.batch
-    if not len(encoding.truncated) and len(batch) == len(examples):
+    if not len(encoding.truncated) and (batch.groups is not None or len(batch) == len(examples)):
         return encoding, batch.lengths
     if not any(example.texts for example in examples):  # as in records of another program
         return encoding, batch.lengths
     uncut = replace(encoder, max_length=_UNLIMITED).encode_examples(examples, ()).batch
+    if uncut.groups is not None:
+        return encoding, uncut.lengths
     lengths = np.bincount(uncut.example_index, weights=uncut.lengths, minlength=len(examples))
     return encoding, lengths.astype(np.int64)
 
@@ -219,19 +222,25 @@ def _check_split(
                 notes: list[str] = []
                 encoded = examples if knows_labels else examples.without_labels()
                 encoding, lengths = _encode(replace(encoder, note=notes.append), encoded)
-                rows_of_example = np.bincount(encoding.batch.example_index, minlength=len(examples))
                 report = replace(
                     report,
                     tokens=Lengths.of(lengths),
                     rows=len(encoding.batch),
                     truncated=len(encoding.truncated),
-                    windowed=int(np.count_nonzero(rows_of_example > 1)),
+                    windowed=_windowed(encoding.batch, len(examples)),
                     notes=(*split.notes, *notes, *encoding.notes),
                 )
         except (DataError, UsageError) as error:
             last = error
     errors = _in_order((*earlier, *gathered.values()), files, last)
     return replace(report, errors=errors), examples
+
+
+def _windowed(batch: Batch, examples: int) -> int:
+    """How many examples are cut into several rows; of a group, each row is one of its own."""
+    if batch.groups is not None:
+        return 0
+    return int(np.count_nonzero(np.bincount(batch.example_index, minlength=examples) > 1))
 
 
 def _with_known_labels(split: Split, known: tuple[str, ...]) -> Split:
