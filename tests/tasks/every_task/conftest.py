@@ -140,6 +140,37 @@ def write_qa(data: Path, folder: Path) -> dict[str, Any]:
     return settings
 
 
+def choices_of_words(data: Path, count: int) -> list[dict[str, Any]]:
+    """The beginnings of real premises, with words of others as choices of how they go on."""
+    words = [premise.split() for premise, _ in rte_pairs(data, count + 3)]
+    return [
+        {
+            "context": " ".join(words[index][:6]),
+            "question": " ".join(words[index][6:8]),
+            "choices": [words[index + (choice - index) % 4][8] for choice in range(4)],
+            "label": index % 4,
+        }
+        for index in range(count)
+    ]
+
+
+def write_swag(data: Path, folder: Path) -> None:
+    header = ["", "video-id", "fold-ind", "startphrase", "sent1", "sent2", "gold-source"]
+    for name, count in (("train", TRAIN), ("val", DEV)):
+        with open(folder / f"{name}.csv", "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([*header, *(f"ending{choice}" for choice in range(4)), "label"])
+            for number, one in enumerate(choices_of_words(data, count)):
+                start = [number, f"lsmdc-{number}", number, "", one["context"], one["question"], "gold"]
+                writer.writerow([*start, *one["choices"], one["label"]])
+
+
+def write_choices(data: Path, folder: Path) -> None:
+    for split, count in (("train", TRAIN), ("dev", DEV)):
+        lines = [json.dumps(one) + "\n" for one in choices_of_words(data, count)]
+        (folder / f"{split}.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
 def write_table(name: str, text: int, label: int) -> Callable[[Path, Path], None]:
     """A task of GLUE as a CSV file of one's own."""
 
@@ -253,6 +284,21 @@ def write_cmeee(data: Path, folder: Path) -> None:
         file.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
 
 
+def write_c3(data: Path, folder: Path) -> None:
+    """Which character a sentence of the People's Daily begins with, among those of others."""
+    for split, count in (("train", TRAIN), ("dev", DEV)):
+        for kind, part in (("d", slice(0, None, 2)), ("m", slice(1, None, 2))):
+            documents = []
+            rows = sentences(data, count)
+            for number, row in list(enumerate(rows))[part]:
+                text = "".join(unit for unit, _ in row)
+                choices = sorted({text[0], *(other[0][0] for other in rows[:4])})
+                asked = {"question": "开头是什么？", "choice": choices, "answer": text[0]}
+                documents.append([[text[:10], text[10:20]], [asked], f"{kind}-{number}"])
+            content = json.dumps(documents, ensure_ascii=False)
+            (folder / f"{kind}-{split}.json").write_text(content, encoding="utf-8")
+
+
 SAME = {"LOC": "LOC", "PER": "PER", "ORG": "ORG"}
 
 ENGLISH: dict[str, Callable[[Path, Path], dict[str, Any] | None]] = {
@@ -278,6 +324,8 @@ ENGLISH: dict[str, Callable[[Path, Path], dict[str, Any] | None]] = {
     "ax": write_ax,
     "squad": write_squad,
     "qa": write_qa,
+    "swag": write_swag,
+    "multiple_choice": write_choices,
     "classification": write_table("SST-2", 0, 1),
     "regression": write_table("STS-B", 7, 9),
 }
@@ -293,6 +341,7 @@ CHINESE: dict[str, Callable[[Path, Path], dict[str, Any] | None]] = {
     "resume": columns_as("{split}.char.bmes", {"LOC": "LOC", "PER": "NAME", "ORG": "ORG"}, bmes=True),
     "weibo": columns_as("{split}.all.bmes", {"LOC": "LOC.NAM", "PER": "PER.NAM", "ORG": "ORG.NOM"}, bmes=True),
     "cmeee": write_cmeee,
+    "c3": write_c3,
     "ner": columns_as("{split}.bmes", SAME, bmes=True),
     "cmrc2018": write_cmrc,
 }
