@@ -19,6 +19,7 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcore.contracts.adapter import Adapter
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.head import Head
@@ -106,13 +107,15 @@ class SessionSpecification:
     Attributes:
         config: sizes of the encoder.
         head: what stands on top of it.
-        table: canonical names and shapes of all parameters, in order.
+        table: canonical names and shapes of all parameters, in order; the adapter's last.
         device: one of the backend's devices, as ``cpu`` or ``cuda:1``.
         precision: of training; the parameters that a session hands out are float32 always.
         prediction_precision: of predictions.
         workload: what the session will be fed.
-        code_of: the backend's code for the configuration, the head and the objective, imported when it is asked for.
+        code_of: the backend's code for the configuration, the head, the objective and the adapter, imported when it is
+            asked for.
         training: None for a session that only predicts.
+        adapter: what is trained instead of weights of the encoder; None where the table is the model's own.
     """
 
     config: BertConfig
@@ -124,6 +127,7 @@ class SessionSpecification:
     workload: Workload
     code_of: CodeOf
     training: TrainingSpecification | None = None
+    adapter: Adapter | None = None
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@
     session    specification.code_of(head) -> the class RegressionHead
 
 A description says what is to be computed and holds no code of any framework: a head, an encoder (a ``BertConfig``), an
-objective. It is known by its kind and its name, as everything that plugins bring is known by a name; so a subclass
-that keeps both is computed as its parent is.
+objective, an adapter. It is known by its kind and its name, as everything that plugins bring is known by a name; so a
+subclass that keeps both is computed as its parent is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Description(Protocol):
     """What a backend can be asked to compute.
 
     Class attributes:
-        kind: ``head``, ``encoder`` or ``objective``.
+        kind: ``head``, ``encoder``, ``objective`` or ``adapter``.
         name: its name among those of its kind.
     """
 
@@ -36,7 +36,8 @@ class Description(Protocol):
 CodeOf = Callable[[Description], Any]
 """One backend's code for a description; raises ``UsageError`` where there is none, ``PluginError`` where it is broken.
 
-What the code must be is said by the backend: of bertcore's, in the modules ``heads``, ``encoder`` and ``objectives``.
+What the code must be is said by the backend: of bertcore's, in the modules ``heads``, ``encoder``,
+``objectives`` and ``adapters``.
 """
 
 

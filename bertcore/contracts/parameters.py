@@ -20,7 +20,7 @@ _LONGEST_NAME = 200
 Parameters = dict[str, NDArray[np.float32]]
 """Canonical name to float32 array; linear weights are ``[out, in]``."""
 
-Initializer = Literal["normal", "zeros", "ones"]
+Initializer = Literal["normal", "uniform", "zeros", "ones"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class ParameterSpec:
 
     Attributes:
         shape: the shape of the array.
-        initializer: how a new one is made: normal (mean 0, standard deviation ``initializer_range``), zeros or ones.
+        initializer: how a new one is made: normal (mean 0, standard deviation ``initializer_range``), uniform (within
+            one over the root of its columns, as peft begins LoRA), zeros or ones.
         optional: None where a file must hold it, else the reason why a file may lack it.
     """
 
@@ -174,4 +175,7 @@ def initial_value(name: str, spec: ParameterSpec, initializer_range: float, seed
     if spec.initializer == "ones":
         return np.ones(spec.shape, dtype=np.float32)
     generator = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(name.encode())]))
+    if spec.initializer == "uniform":
+        bound = spec.shape[-1] ** -0.5
+        return generator.uniform(-bound, bound, spec.shape).astype(np.float32)
     return generator.normal(0.0, initializer_range, spec.shape).astype(np.float32)

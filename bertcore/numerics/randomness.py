@@ -13,6 +13,7 @@ the whole of a foreign encoder      3
 attention probabilities of layer n  4 n + 4
 attention output of layer n         4 n + 5
 feed-forward output of layer n      4 n + 6
+input of an adapter                 from 2 ** 31 on, by the name of the layer that it stands beside
 ==================================  ===========
 
 A foreign encoder is one whose code is not bertcore's own: it draws from a generator that is seeded for each pass.
@@ -21,6 +22,7 @@ A foreign encoder is one whose code is not bertcore's own: it draws from a gener
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -47,6 +49,15 @@ def attention_output(layer: int) -> int:
 def feed_forward_output(layer: int) -> int:
     """The site of a layer's feed-forward output, before the residual is added."""
     return 4 * layer + 6
+
+
+def adapter_input(name: str) -> int:
+    """The site of what an adapter reads beside a linear layer.
+
+    Args:
+        name: canonical name of the layer, of whatever encoder: so it needs no number of its own.
+    """
+    return (1 << 31) | (zlib.crc32(name.encode()) >> 1)
 
 
 def mask_generator(

@@ -12,10 +12,12 @@ Everything is observed through the contract alone. One part a file:
     resuming      parameters and optimizer state, out and in
     dropout       masks that depend on their place alone
     passes        objectives of several passes: agreement, and moved embeddings
+    adapters      what is trained beside frozen weights
 """
 
 from __future__ import annotations
 
+from bertcore.testing.backend_suite.adapters import Adapters
 from bertcore.testing.backend_suite.averages import Averages
 from bertcore.testing.backend_suite.dropout import Dropout
 from bertcore.testing.backend_suite.facts import Facts
@@ -28,7 +30,9 @@ from bertcore.testing.backend_suite.updates import Updates
 
 
 # pytest runs the tests of the last base first: what a backend says before what it computes.
-class BackendConformance(Passes, Dropout, Resuming, Averages, Freezing, Updates, Gradients, Predictions, Facts):
+class BackendConformance(
+    Adapters, Passes, Dropout, Resuming, Averages, Freezing, Updates, Gradients, Predictions, Facts
+):
     """Subclass it in a test module of the plugin, and name the plugin as its entry point does.
 
     Attributes:
@@ -40,7 +44,7 @@ class BackendConformance(Passes, Dropout, Resuming, Averages, Freezing, Updates,
             and those that the plugins register.
         gaps: what the backend does not do, each with its reason (:mod:`bertcore.testing.gaps`): by the name of a head
             (``classification``, ``multi-label``, ``regression``, ``token``, ``crf``, ``span``), ``dropout``,
-            ``passes``, or the name of a test.
+            ``passes``, ``adapters``, or the name of a test.
         forward_tolerance: largest absolute difference of an output, or of a row's loss, from the reference.
         gradient_tolerance: largest norm of a gradient's difference from the reference, as a part of the tensor's
             own norm and as a part of the norm of all gradients (the gradient of a key's bias is zero up to noise).

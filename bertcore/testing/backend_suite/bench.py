@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from bertcore.contracts.adapter import Adapter, with_adapter
 from bertcore.contracts.backend import (
     Backend,
     Precision,
@@ -40,10 +41,14 @@ class Bench:
         self.backend: Backend = self.registry.backend(only(dict(self.registry.backends), name, "backend"))
         assert self.backend.problem() is None
         self.device = device or self.backend.available_devices()[0]
-        self._sessions: dict[tuple[Head, TrainingSpecification | None, BertConfig], Session] = {}
+        self._sessions: dict[tuple[Head, TrainingSpecification | None, BertConfig, Adapter | None], Session] = {}
 
     def specification(
-        self, head: Head, training: TrainingSpecification | None = None, config: BertConfig = CONFIG
+        self,
+        head: Head,
+        training: TrainingSpecification | None = None,
+        config: BertConfig = CONFIG,
+        adapter: Adapter | None = None,
     ) -> SessionSpecification:
         """A session in fp32 for the rows of the samples."""
         lengths = np.array(LENGTHS, dtype=np.int64)
@@ -51,21 +56,26 @@ class Bench:
         return SessionSpecification(
             config=config,
             head=head,
-            table=ModelFamily("tested", config.prefix, "Tested").parameter_table(config, head),
+            table=with_adapter(ModelFamily("tested", config.prefix, "Tested").parameter_table(config, head), adapter),
             device=self.device,
             precision="fp32",
             prediction_precision="fp32",
             workload=Workload(lengths if training else none, lengths, len(lengths), len(lengths), MAX_LENGTH),
             code_of=partial(self.registry.code_of, self.backend.name),
             training=training,
+            adapter=adapter,
         )
 
     def session(
-        self, head: Head, training: TrainingSpecification | None = None, config: BertConfig = CONFIG
+        self,
+        head: Head,
+        training: TrainingSpecification | None = None,
+        config: BertConfig = CONFIG,
+        adapter: Adapter | None = None,
     ) -> tuple[Session, Parameters]:
         """A session with new random parameters loaded, and these parameters."""
-        specification = self.specification(head, training, config)
-        key = (head, training, config)
+        specification = self.specification(head, training, config, adapter)
+        key = (head, training, config, adapter)
         if key not in self._sessions:
             self._sessions[key] = self.backend.open(specification)
         parameters = random_parameters(specification)
@@ -108,8 +118,8 @@ class BackendSuite(Suite):
     low_precision_tolerance: ClassVar[float] = 0.05
 
     def features(self) -> frozenset[str]:
-        """The heads, dropout, and objectives of several passes."""
-        return frozenset({*descriptions(), "dropout", "passes"})
+        """The heads, dropout, objectives of several passes, and adapters."""
+        return frozenset({*descriptions(), "dropout", "passes", "adapters"})
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Each head that is named, or all of bertcore, registered or not, and all further ones that are registered."""

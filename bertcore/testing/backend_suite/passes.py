@@ -43,7 +43,7 @@ def training_with(objective: HeadLoss, training: TrainingSpecification = GRADIEN
 
 
 def expected_step(
-    objective: HeadLoss, head: Head, parameters: Parameters, batch: Batch
+    objective: HeadLoss, head: Head, parameters: Mapping[str, NDArray[Any]], batch: Batch
 ) -> tuple[float, dict[str, Array]]:
     """Loss sum and gradient of a step without dropout, where clean passes differ in nothing and so agree."""
     reference, model = reference_of(head), ReferenceModel(parameters, CONFIG)

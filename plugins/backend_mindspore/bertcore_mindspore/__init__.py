@@ -12,6 +12,7 @@ Files of one name do the same in ``bertcore_torch``, so that both can be held si
     objectives          forward passes, and what is minimized
     optimizer           AdamW, clipping, and what is not finite
     averages            averages of the weights, with which a session predicts
+    adapters            LoRA beside linear layers
     values              arrays into parameters, and out of them
 
 Only here: ``shapes`` (a compiled graph keeps its buffers for the life of the process, so its shapes are a budget),

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mindspore import Tensor, nn, ops
@@ -37,6 +38,9 @@ from bertcore.numerics.randomness import (
 )
 from bertcore_mindspore.shapes import Shape
 
+if TYPE_CHECKING:
+    from bertcore_mindspore.adapters import LoraLinears
+
 
 @dataclass(frozen=True)
 class DropoutPlan:
@@ -47,11 +51,13 @@ class DropoutPlan:
         head_per: whose hidden states the head drops: of each ``row`` (its first token), of each ``token``, or None
             where it drops none.
         active: False where nothing is dropped; there are no masks then.
+        adapter: the code of an adapter, which may drop what it reads.
     """
 
     config: BertConfig
     head_per: Per | None
     active: bool
+    adapter: LoraLinears | None = None
 
     @cached_property
     def rates(self) -> dict[int, float]:
@@ -66,6 +72,8 @@ class DropoutPlan:
             rates[HEAD_DENSE] = config.head_dropout_prob
         if self.head_per is not None:
             rates[HEAD] = config.head_dropout_prob
+        if self.adapter is not None:
+            rates |= {site: rate for site, (rate, _) in self.adapter.masks.items()}
         return {site: rate for site, rate in rates.items() if self.active and rate > 0}
 
     def position(self, site: int) -> int | None:
@@ -74,6 +82,8 @@ class DropoutPlan:
 
     def mask_shape(self, site: int, shape: Shape) -> tuple[int, ...]:
         """Shape of a site's mask."""
+        if self.adapter is not None and site in self.adapter.masks:
+            return (shape.tokens, self.adapter.masks[site][1])
         if site in (HEAD, HEAD_DENSE):
             return (shape.rows if self.head_per == "row" else shape.tokens, self.config.hidden_size)
         if site == EMBEDDINGS:

@@ -39,7 +39,7 @@ class Embeddings(nn.Cell):
         self.dropout = Dropout(dropout, EMBEDDINGS)
         self.projects = config.embedding_size is not None
         if self.projects:
-            self.project = _linear(f"{config.prefix}embeddings_project", parameters)
+            self.project = _linear(f"{config.prefix}embeddings_project", parameters, dropout)
         self.gather = ops.Gather()
 
     def construct(self, batch: Inputs, forward_pass: int, embedding_offset: Tensor | None) -> Tensor:
@@ -50,7 +50,7 @@ class Embeddings(nn.Cell):
         if embedding_offset is not None:
             embeddings = embeddings + embedding_offset
         embeddings = self.dropout(self.layer_norm(embeddings), batch["masks"], forward_pass)
-        return self.project(embeddings) if self.projects else embeddings
+        return self.project(embeddings, batch["masks"], forward_pass) if self.projects else embeddings
 
 
 class Layer(nn.Cell):
@@ -61,34 +61,36 @@ class Layer(nn.Cell):
     ) -> None:
         super().__init__(auto_prefix=False)
         stem = f"{config.prefix}encoder.layer.{index}."
-        self.query = _linear(f"{stem}attention.self.query", parameters)
-        self.key = _linear(f"{stem}attention.self.key", parameters)
-        self.value = _linear(f"{stem}attention.self.value", parameters)
+        self.query = _linear(f"{stem}attention.self.query", parameters, dropout)
+        self.key = _linear(f"{stem}attention.self.key", parameters, dropout)
+        self.value = _linear(f"{stem}attention.self.value", parameters, dropout)
         self.attention = getattr(attention, device.attention)(config)
         self.probability_dropout = Dropout(dropout, attention_probabilities(index))
-        self.attention_output = _linear(f"{stem}attention.output.dense", parameters)
+        self.attention_output = _linear(f"{stem}attention.output.dense", parameters, dropout)
         self.attention_dropout = Dropout(dropout, attention_output(index))
         self.attention_norm = _layer_norm(f"{stem}attention.output.LayerNorm", config, parameters, device)
-        self.intermediate = _linear(f"{stem}intermediate.dense", parameters)
+        self.intermediate = _linear(f"{stem}intermediate.dense", parameters, dropout)
         self.activation = activation.activation_of(config.hidden_act, getattr(activation, device.gelu))
-        self.output = _linear(f"{stem}output.dense", parameters)
+        self.output = _linear(f"{stem}output.dense", parameters, dropout)
         self.output_dropout = Dropout(dropout, feed_forward_output(index))
         self.output_norm = _layer_norm(f"{stem}output.LayerNorm", config, parameters, device)
 
     def construct(self, hidden: Tensor, mask: Tensor, masks: tuple[Tensor, ...], forward_pass: int) -> Tensor:
         """Maps ``[tokens, hidden]`` to the same shape."""
         context = self.attention(
-            self.query(hidden),
-            self.key(hidden),
-            self.value(hidden),
+            self.query(hidden, masks, forward_pass),
+            self.key(hidden, masks, forward_pass),
+            self.value(hidden, masks, forward_pass),
             mask,
             self.probability_dropout,
             masks,
             forward_pass,
         )
-        attended = self.attention_dropout(self.attention_output(context), masks, forward_pass)
+        attended = self.attention_output(context, masks, forward_pass)
+        attended = self.attention_dropout(attended, masks, forward_pass)
         hidden = self.attention_norm(attended + hidden)
-        output = self.output(self.activation(self.intermediate(hidden)))
+        intermediate = self.activation(self.intermediate(hidden, masks, forward_pass))
+        output = self.output(intermediate, masks, forward_pass)
         return self.output_norm(self.output_dropout(output, masks, forward_pass) + hidden)
 
 
@@ -130,8 +132,9 @@ class Encoder(nn.Cell):
         return hidden
 
 
-def _linear(name: str, parameters: Names) -> Linear:
-    return Linear(parameters[f"{name}.weight"], parameters[f"{name}.bias"])
+def _linear(name: str, parameters: Names, dropout: DropoutPlan) -> nn.Cell:
+    linear = Linear(parameters[f"{name}.weight"], parameters[f"{name}.bias"])
+    return linear if dropout.adapter is None else dropout.adapter.beside(name, linear, parameters, dropout)
 
 
 def _layer_norm(name: str, config: BertConfig, parameters: Names, device: DeviceKind) -> nn.Cell:

@@ -22,7 +22,7 @@ def bertcore_register_backends() -> list[Backend]:
 
 @hookimpl
 def bertcore_register_implementations() -> list[Implementation]:
-    """What MindSpore computes: BERT's encoder, the heads of the core and their loss."""
+    """What MindSpore computes: BERT's encoder, the heads of the core and their loss, and LoRA."""
     from bertcore.contracts.bert_config import BertConfig
     from bertcore.contracts.implementations import Implementation
     from bertcore.contracts.objective import HeadLoss
@@ -34,6 +34,7 @@ def bertcore_register_implementations() -> list[Implementation]:
         SpanExtraction,
         TokenClassification,
     )
+    from bertcore.numerics.lora import Lora
 
     return [
         Implementation(BertConfig, "mindspore", "bertcore_mindspore.encoder:Encoder"),
@@ -44,6 +45,7 @@ def bertcore_register_implementations() -> list[Implementation]:
         Implementation(GlobalPointer, "mindspore", "bertcore_mindspore.global_pointer:GlobalPointerHead"),
         Implementation(MultipleChoice, "mindspore", "bertcore_mindspore.multiple_choice:MultipleChoiceHead"),
         Implementation(HeadLoss, "mindspore", "bertcore_mindspore.objectives:HeadLossObjective"),
+        Implementation(Lora, "mindspore", "bertcore_mindspore.adapters:LoraLinears"),
     ]
 
 

@@ -89,11 +89,13 @@ class MindSporeSession(Session):
         }
         self._encoder_class: type[Encoder] = specification.code_of(specification.config)
         self._head_class = specification.code_of(specification.head)
+        adapter = specification.adapter
+        self._adapter = None if adapter is None else specification.code_of(adapter)(adapter, specification.table)
         self._choose_shapes()
         self._optimizer: AdamW | None = None
         if specification.training is not None:
             self._prepare_training()
-        silent = DropoutPlan(self._config, head_per=None, active=False)
+        silent = DropoutPlan(self._config, head_per=None, active=False, adapter=self._adapter)
         predicting = {**self._parameters, **self._averages}
         forward = self._forward(specification.prediction_precision, silent, predicting)
         self._output_names: tuple[str, ...] = forward.head.output_names
@@ -104,7 +106,7 @@ class MindSporeSession(Session):
         specification, training = self._specification, self._specification.training
         assert training is not None
         objective: Any = specification.code_of(training.objective)(training.objective)
-        self._dropout = DropoutPlan(self._config, self._head_class.dropout_per, active=training.dropout)
+        self._dropout = DropoutPlan(self._config, self._head_class.dropout_per, training.dropout, self._adapter)
         self._optimizer = AdamW(self._parameters, training, self._device, scaled=specification.precision == "fp16")
         forward = self._forward(specification.precision, self._dropout, self._parameters)
         perturbed = training.objective.perturbed_passes

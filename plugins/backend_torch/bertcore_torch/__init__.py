@@ -12,6 +12,7 @@ Files of one name do the same in ``bertcore_mindspore``, so that both can be hel
     objectives          forward passes, and what is minimized
     optimizer           one flat buffer of all parameters, AdamW over it, clipping, and what is not finite
     averages            averages of the weights, with which a session predicts
+    adapters            LoRA beside linear layers
     values              arrays into parameters, and out of them
 
 Only here: ``foreign_family``, ``foreign_module``, ``foreign_encoder`` and ``foreign_probe`` (every other encoder of

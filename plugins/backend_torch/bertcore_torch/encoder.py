@@ -85,7 +85,7 @@ class PackedLayer(nn.Module):
             return context.index_select(0, rows.offsets[:-1]) if first_only else context
         if not first_only:
             return bucket_attention(self.query_key_value(hidden), rows, heads, dropout, site, rate)
-        query, key_value = self.query_key_value.of_first(hidden, rows.offsets[:-1])
+        query, key_value = self.query_key_value(hidden, rows.offsets[:-1])
         return first_token_attention(query, key_value, rows, heads, dropout, site, rate)
 
 

@@ -43,16 +43,18 @@ class QueryKeyValue(Linear):
     def __init__(self, hidden: int) -> None:
         super().__init__(hidden, 3 * hidden)
 
-    def of_first(self, hidden: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        """Projects some tokens to queries, and all of them to keys and values.
+    def forward(self, hidden: Tensor, first: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
+        """Projects all tokens, or only some of them to queries.
 
         Args:
             hidden: ``[tokens, hidden]``.
-            first: int64 ``[rows]``, the tokens that ask.
+            first: int64 ``[rows]``, the tokens that ask; None for all.
 
         Returns:
-            The queries ``[rows, hidden]``; keys and values ``[tokens, 2 * hidden]``.
+            ``[tokens, 3 * hidden]``; or the queries ``[rows, hidden]``, and keys and values ``[tokens, 2 * hidden]``.
         """
+        if first is None:
+            return linear(hidden, self.weight, self.bias)
         size = self.in_features
         query = linear(hidden.index_select(0, first), self.weight[:size], self.bias[:size])
         return query, linear(hidden, self.weight[size:], self.bias[size:])

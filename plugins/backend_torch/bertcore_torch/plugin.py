@@ -30,7 +30,7 @@ def bertcore_register_families() -> list[ModelFamily]:
 
 @hookimpl
 def bertcore_register_implementations() -> list[Implementation]:
-    """What torch computes: two forms of an encoder, the heads of the core and their loss."""
+    """What torch computes: two forms of an encoder, the heads of the core and their loss, and LoRA."""
     from bertcore.contracts.bert_config import BertConfig
     from bertcore.contracts.implementations import Implementation
     from bertcore.contracts.objective import HeadLoss
@@ -42,6 +42,7 @@ def bertcore_register_implementations() -> list[Implementation]:
         SpanExtraction,
         TokenClassification,
     )
+    from bertcore.numerics.lora import Lora
 
     from bertcore_torch.foreign_family import ForeignConfig
 
@@ -55,4 +56,5 @@ def bertcore_register_implementations() -> list[Implementation]:
         Implementation(GlobalPointer, "torch", "bertcore_torch.global_pointer:GlobalPointerHead"),
         Implementation(MultipleChoice, "torch", "bertcore_torch.multiple_choice:MultipleChoiceHead"),
         Implementation(HeadLoss, "torch", "bertcore_torch.objectives:HeadLossObjective"),
+        Implementation(Lora, "torch", "bertcore_torch.adapters:LoraBranches"),
     ]

@@ -53,7 +53,7 @@ class TorchSession(Session):
         self._kind = KINDS[self._device.type]
         self._model_class: type[PackedModel | ForeignModel] = specification.code_of(specification.config)
         self._head_class: type[HeadModule] = specification.code_of(specification.head)
-        names = self._build_model(META).canonical_names()
+        names = self._build_model(META)[1]
         groups = () if training is None else training.groups
         self._parameters = FlatParameters(specification.table, names, groups, self._device)
         # By precision, and whether they hold the averages.
@@ -202,11 +202,19 @@ class TorchSession(Session):
         if targets:
             torch._foreach_add_(targets, gradients)
 
-    def _build_model(self, device: torch.device) -> PackedModel | ForeignModel:
-        """Builds the model on a device, its parameters without values or with values that nobody reads."""
-        config = self._specification.config
+    def _build_model(self, device: torch.device) -> tuple[PackedModel | ForeignModel, dict[str, tuple[str, ...]]]:
+        """Builds the model on a device, its parameters without values or with values that nobody reads.
+
+        Returns:
+            The model, and name of each of its parameters to the canonical names of its parts.
+        """
+        config, adapter = self._specification.config, self._specification.adapter
         with device:
-            return self._model_class(config, self._kind, self._head_class(config, self._specification.head))
+            model = self._model_class(config, self._kind, self._head_class(config, self._specification.head))
+            names = model.canonical_names()
+            if adapter is not None:
+                names |= self._specification.code_of(adapter)(adapter).attach(model, names)
+        return model, names
 
     def _predicting_model(self) -> PackedModel | ForeignModel:
         return self._model(self._specification.prediction_precision, averaged=self._averages is not None)
@@ -217,7 +225,7 @@ class TorchSession(Session):
         averages = self._averages.values if averaged and self._averages is not None else None
         if key not in self._models:
             # Its parameters are bound below, and need no memory of their own.
-            model = self._build_model(self._device if self._model_class.has_buffers else META)
+            model, _ = self._build_model(self._device if self._model_class.has_buffers else META)
             if precision != "fp32":
                 self._buffers[key] = torch.empty_like(self._parameters.values, dtype=DTYPES[precision])
             self._parameters.bind(model, self._buffers.get(key), averages)

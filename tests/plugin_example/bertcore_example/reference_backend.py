@@ -208,7 +208,8 @@ class ReferenceSession(Session):
             loss_sum += one.weight * of_pass
             for name, gradient in gradients.items():
                 total[name] += one.weight * gradient
-        return loss_sum, total
+        adapter = self._specification.adapter
+        return loss_sum, total if adapter is None else adapter.pull_back(total, self._parameters)
 
     def _one_pass(self, model: ReferenceModel, micro_batches: Sequence[Batch]) -> tuple[float, dict[str, Array]]:
         loss_sum, gradients = 0.0, {name: np.zeros(value.shape) for name, value in self._parameters.items()}
@@ -228,7 +229,9 @@ class ReferenceSession(Session):
         return next(index for index, group in rules if re.search(group.pattern, name))
 
     def _model(self, parameters: Parameters) -> ReferenceModel:
-        return self._model_class(parameters, self._specification.config)
+        adapter = self._specification.adapter
+        effective = parameters if adapter is None else adapter.effective(parameters)
+        return self._model_class(effective, self._specification.config)
 
 
 def _row(batch: Batch, row: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

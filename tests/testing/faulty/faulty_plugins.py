@@ -28,6 +28,7 @@ from bertcore.contracts.record_format import FeatureRecord
 from bertcore.contracts.task import Encoding
 from bertcore.errors import DataError
 from bertcore.heads import GlobalPointer, MultipleChoice
+from bertcore.numerics.lora import Lora
 from bertcore.testing.heads import reference_of
 from bertcore.testing.reference import perturbed
 from bertcore.weights.converters.transformers_parts import transformers_parts
@@ -495,6 +496,85 @@ class MovedEmbeddingsKept(ReferenceSession):
 
         with replaced(reference_backend, perturbed=into_the_table):
             return super()._all_passes(micro_batches)
+
+
+def changed_adapter(session: ReferenceSession, change) -> None:
+    if session._specification.adapter is not None:
+        adapter = change(session._specification.adapter)
+        session._specification = dataclasses.replace(session._specification, adapter=adapter)
+
+
+class OtherAdapter(ReferenceSession):
+    """Everything with another adapter than the one that is described."""
+
+    def __init__(self, specification):
+        super().__init__(specification)
+        changed_adapter(self, self.change)
+
+
+@fault("test_an_adapted_model_predicts_as_the_merged_one")
+class AdapterWithoutItsFactor(OtherAdapter):
+    def change(self, lora):
+        return dataclasses.replace(lora, alpha=float(lora.rank))
+
+
+@fault("test_an_adapted_model_predicts_as_the_merged_one")
+class KeysWithoutTheirAdapter(OtherAdapter):
+    def change(self, lora):
+        return dataclasses.replace(lora, targets=tuple(name for name in lora.targets if not name.endswith("key")))
+
+
+class FactorMissingInTheGradient(Lora):
+    def pull_back(self, gradients, parameters):
+        return dataclasses.replace(self, alpha=float(self.rank)).pull_back(gradients, parameters)
+
+
+@fault("test_gradients_of_an_adapter_are_pulled_back")
+class AdapterGradientWithoutTheFactor(OtherAdapter):
+    def change(self, lora):
+        return FactorMissingInTheGradient(**dataclasses.asdict(lora))
+
+
+class SecondFactorFrozen(Lora):
+    def pull_back(self, gradients, parameters):
+        pulled_back = super().pull_back(gradients, parameters)
+        return {name: value * (not name.endswith("lora_B.weight")) for name, value in pulled_back.items()}
+
+
+@fault("test_gradients_of_an_adapter_are_pulled_back")
+class OnlyTheFirstFactorTrained(OtherAdapter):
+    def change(self, lora):
+        return SecondFactorFrozen(**dataclasses.asdict(lora))
+
+
+@fault("test_gradients_of_an_adapter_at_moved_embeddings")
+class AdapterTrainedByTheCleanPassAlone(ReferenceSession):
+    def _all_passes(self, micro_batches):
+        loss_sum, total = super()._all_passes(micro_batches)
+        if self._specification.adapter is not None:
+            objective = self._specification.training.objective
+            changed_training(self, objective=objective.clean)
+            _, clean = super()._all_passes(micro_batches)
+            changed_training(self, objective=objective)
+            total |= {name: value for name, value in clean.items() if ".lora_" in name}
+        return loss_sum, total
+
+
+@fault("test_an_adapter_is_trained_and_the_encoder_is_not")
+class EncoderTrainedBesideItsAdapter(ReferenceSession):
+    def __init__(self, specification):
+        super().__init__(specification)
+        if specification.adapter is not None:
+            of_adapter, *others = specification.training.groups
+            changed_training(self, groups=(dataclasses.replace(of_adapter, pattern="."), *others))
+
+
+@fault("test_a_resumed_training_of_an_adapter_goes_on_to_the_bit")
+class MomentsOfTheAdapterNotRestored(ReferenceSession):
+    def restore(self, state):
+        super().restore(state)
+        for name, value in self._first_moment.items():
+            value *= ".lora_" not in name
 
 
 # Tasks
