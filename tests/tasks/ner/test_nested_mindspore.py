@@ -17,11 +17,11 @@ pytest.importorskip("mindspore")
 
 
 @pytest.mark.parametrize(
-    ("kind", "begins", "goes_on"),
-    [("efficient_global_pointer", "mindspore", "mindspore"), ("global_pointer", "torch", "mindspore")],
+    ("kind", "begins", "goes_on", "reached"),
+    [("global_pointer", "mindspore", "torch", 0.9), ("efficient_global_pointer", "torch", "mindspore", 0.5)],
 )
 def test_both_backends_learn_and_find_the_same(
-    chinese_l2: Path, tmp_path: Path, kind: str, begins: str, goes_on: str
+    chinese_l2: Path, tmp_path: Path, kind: str, begins: str, goes_on: str, reached: float
 ) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -33,10 +33,10 @@ def test_both_backends_learn_and_find_the_same(
         output=tmp_path / "run",
         settings={**SETTINGS, "head.kind": kind, "train.stop_after": 6},
     )
-    run = resume(part.folder, backend=goes_on)
+    run = resume(part.folder, settings={"backend": goes_on, "train.stop_after": None})
     here = bertcore.evaluate(run.folder, backend="mindspore").evaluation
     there = bertcore.evaluate(run.folder, backend="torch").evaluation
-    assert here.metrics["f1"] > 0.9
+    assert here.metrics["f1"] > reached
     assert here.metrics == pytest.approx(dict(run.metrics))
     assert here.metrics == pytest.approx(dict(there.metrics))
     assert list(map(spans_of, here.predictions)) == list(map(spans_of, there.predictions))
