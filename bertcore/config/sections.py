@@ -123,6 +123,12 @@ class TrainConfig(Section):
         description="parts that are not trained: embeddings, layers.N, layers.A-B, encoder, pooler, head, or names of "
         "modules as transformers has them",
     )
+    unfreeze_epochs: float | None = Field(
+        None,
+        gt=0,
+        description="gradual unfreezing: epochs after which one layer more is trained, from the top; the head begins, "
+        "the embeddings come last",
+    )
     parameters: tuple[ParameterRule, ...] = Field(
         (),
         description="ordered rules: pattern, and learning_rate, factor, weight_decay or frozen; the first match counts",

@@ -29,7 +29,7 @@ from bertcore.errors import ConfigError
 from bertcore.numerics.optimization import group_of
 
 FROZEN = "frozen"
-_NO_DECAY = ", no decay"
+NO_DECAY = ", no decay"
 _SPARED = re.compile(r"(\.bias|[Nn]orm\.weight)$")
 
 
@@ -79,17 +79,21 @@ def parameter_groups(
 
 
 def describe_groups(groups: Sequence[ParameterGroup], table: Mapping[str, ParameterSpec]) -> Iterator[str]:
-    """A line for each group, biases and LayerNorm with it: tensors, parameters, peak rate and decay, or frozen."""
+    """A line for each group, biases and LayerNorm with it: tensors, parameters, peak rate and decay, or frozen.
+
+    And after how many steps it begins, where it does not begin with the first.
+    """
     members: dict[str, list[str]] = {}
     for name in table:
-        members.setdefault(groups[group_of(name, groups)].name.removesuffix(_NO_DECAY), []).append(name)
-    for label in dict.fromkeys(group.name.removesuffix(_NO_DECAY) for group in groups):
-        own = [group for group in groups if group.name.removesuffix(_NO_DECAY) == label]
+        members.setdefault(groups[group_of(name, groups)].name.removesuffix(NO_DECAY), []).append(name)
+    for label in dict.fromkeys(group.name.removesuffix(NO_DECAY) for group in groups):
+        own = [group for group in groups if group.name.removesuffix(NO_DECAY) == label]
         size = sum(math.prod(table[name].shape) for name in members[label])
         count = len(members[label])
         counts = f"{label}: {count} tensor{'s' * (count != 1)}, {size:,} parameters"
         rate, decay = own[0].learning_rate, max(group.weight_decay for group in own)
-        yield counts if label == FROZEN else f"{counts}, rate {rate:.3g}, decay {decay:g}"
+        begins = f", begins after step {own[0].first_step}" if own[0].first_step else ""
+        yield counts if label == FROZEN else f"{counts}, rate {rate:.3g}, decay {decay:g}{begins}"
 
 
 def _rules(options: TrainConfig, parts: ModelParts) -> Iterator[tuple[str, ParameterRule, frozenset[str]]]:
@@ -176,4 +180,4 @@ def _groups(shares: Mapping[str, _Share]) -> Iterator[ParameterGroup]:
 
 
 def _full_name(name: str, share: _Share) -> str:
-    return share.name + (_NO_DECAY if _SPARED.search(name) and share.name != FROZEN else "")
+    return share.name + (NO_DECAY if _SPARED.search(name) and share.name != FROZEN else "")

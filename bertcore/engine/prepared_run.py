@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from bertcore.engine.preparation import find_model, find_task, open_data, open_e
 from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.engine.training import training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
+from bertcore.engine.unfreezing import unfrozen_by_epochs
 from bertcore.errors import DataError, ModelError, Origin, UsageError
 from bertcore.plugins.registry import Registry
 from bertcore.weights.opening import ModelSource, open_model
@@ -144,6 +145,9 @@ def prepare_run(
     noted += [*encoder.tokenizer.notes, *reading_notes(dataset, *read)]
     training = _encode_training(encoder, training_split, dataset)
     data = _training_data(encoder, training_split, training, config)
+    if config.train.unfreeze_epochs is not None:
+        groups = unfrozen_by_epochs(groups, table, source.config.prefix, config.train.unfreeze_epochs, data)
+        specification = replace(specification, groups=groups)
     workload = Workload(
         training_lengths=data.lengths,
         prediction_lengths=evaluation.batch.lengths,

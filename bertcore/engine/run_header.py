@@ -12,6 +12,7 @@ from bertcore.engine.parameter_groups import describe_groups
 from bertcore.engine.preparation import data_names
 from bertcore.engine.prepared_run import PreparedRun
 from bertcore.engine.schedule import nothing_is_learned
+from bertcore.engine.unfreezing import never_begun
 
 
 def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[str, str]:
@@ -42,7 +43,8 @@ def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[s
 
 
 def _has_rules(train: TrainConfig) -> bool:
-    return train.layer_decay is not None or train.freeze is not None or bool(train.parameters)
+    settings = (train.layer_decay, train.freeze, train.unfreeze_epochs)
+    return any(setting is not None for setting in settings) or bool(train.parameters)
 
 
 def _groups(prepared: PreparedRun) -> str:
@@ -56,6 +58,9 @@ def run_notes(prepared: PreparedRun, fit: FitReport) -> Iterator[str]:
     yield from prepared.notes
     yield from prepared.source.weights.notes
     yield from _fit_notes(fit)
+    late = never_begun(prepared.specification.groups, prepared.data.total_steps)
+    if late is not None:
+        yield late
     peaks = [group.learning_rate for group in prepared.specification.groups]
     note = nothing_is_learned(prepared.data.total_steps, prepared.config.train, peaks)
     if note is not None:

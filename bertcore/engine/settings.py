@@ -65,6 +65,7 @@ FIXED_ON_RESUME = (
     "train.adversarial",
     "train.r_drop",
     "train.ema",
+    "train.unfreeze_epochs",
     "train.metric",
     "run.seed",
 )

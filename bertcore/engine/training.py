@@ -163,7 +163,10 @@ class Trainer:
         progress, plan = self._progress, self._plan
         # Skipped updates take no part in the schedule, as GradScaler's do not in transformers.
         factor = learning_rate_factor(progress.updates, plan.data.total_steps, plan.options)
-        rates = {group.name: group.learning_rate * factor for group in plan.specification.groups}
+        rates = {
+            group.name: group.learning_rate * factor if group.first_step <= progress.step else 0.0
+            for group in plan.specification.groups
+        }
         objective = plan.specification.objective
         count = sum(objective.loss_count(plan.head, batch) for batch in rows.micro_batches)
         # No state of a random generator is kept anywhere: seed and step say every dropout mask, as they say the order

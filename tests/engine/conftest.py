@@ -70,7 +70,13 @@ def loop_settings() -> dict[str, Any]:
 class Oracle:
     """Losses and final parameters of the same 20 steps by transformers and torch alone; only the order is ours."""
 
-    def __init__(self, model_folder: Path, data: Path, rate_of: Callable[[str], float]) -> None:
+    def __init__(
+        self,
+        model_folder: Path,
+        data: Path,
+        rate_of: Callable[[str], float],
+        first_step_of: Callable[[str], int] = lambda name: 0,
+    ) -> None:
         import torch
         import transformers
 
@@ -101,6 +107,8 @@ class Oracle:
                 rows = plan[first : first + 2]
                 total = sum(map(len, rows))
                 loss_of_step = 0.0
+                for name, parameter in model.named_parameters():
+                    parameter.requires_grad_(rate_of(name) > 0 and len(self.losses) >= first_step_of(name))
                 for micro_batch in rows:
                     inputs = tokenizer([texts[row] for row in micro_batch], padding=True, return_tensors="pt")
                     logits = model(**inputs).logits
@@ -152,6 +160,32 @@ def oracle_of_rules(tiny_with_head: Path, small_rte: Path) -> Oracle:
         return rate * 0.25 if ".query." in name else rate
 
     return Oracle(tiny_with_head, small_rte, rate_of)
+
+
+UNFREEZING = {"train.unfreeze_epochs": 0.5, "train.layer_decay": 0.5, "train.freeze": "bert.embeddings.LayerNorm"}
+
+
+@pytest.fixture(scope="session")
+def unfreezing_settings() -> dict[str, Any]:
+    """Those of :func:`loop_settings` with another part each 4 steps, for :func:`oracle_of_unfreezing`."""
+    return {**LOOP, **UNFREEZING}
+
+
+@pytest.fixture(scope="session")
+def oracle_of_unfreezing(tiny_with_head: Path, small_rte: Path) -> Oracle:
+    """The loop with ``requires_grad`` set from above to below; AdamW leaves alone what has no gradient."""
+    rates = {"classifier.": 1e-3, "bert.pooler.": 3e-4 * 0.5, "layer.1.": 3e-4 * 0.5**2, "layer.0.": 3e-4 * 0.5**3}
+    first_steps = {"classifier.": 0, "bert.pooler.": 0, "layer.1.": 4, "layer.0.": 8}
+
+    def rate_of(name: str) -> float:
+        if "embeddings.LayerNorm" in name:
+            return 0.0
+        return next((rate for part, rate in rates.items() if part in name), 3e-4 * 0.5**4)
+
+    def first_step_of(name: str) -> int:
+        return next((step for part, step in first_steps.items() if part in name), 12)
+
+    return Oracle(tiny_with_head, small_rte, rate_of, first_step_of)
 
 
 def read_pairs(file: Path) -> tuple[list[tuple[str, str]], list[int]]:

@@ -90,6 +90,30 @@ def test_rules_mean_the_same_on_both_backends(
         np.testing.assert_allclose(value, oracle_of_rules.parameters[name], atol=5e-5, err_msg=name)
 
 
+def test_unfreezing_means_the_same_on_both_backends(
+    tiny_with_head: Path,
+    small_rte: Path,
+    tmp_path: Path,
+    unfreezing_settings: dict[str, Any],
+    oracle_of_unfreezing: Any,
+    losses_of: LossesOf,
+) -> None:
+    """Ten steps on MindSpore, in which three of four parts begin, and ten on torch."""
+    folder = bertcore.run(
+        task="rte",
+        backend="mindspore",
+        model=tiny_with_head,
+        data=small_rte,
+        output=tmp_path / "run",
+        seed=7,
+        settings={**unfreezing_settings, "train.stop_after": 10},
+    ).folder
+    resume(folder, settings={"backend": "torch"})
+    assert losses_of(folder) == pytest.approx(oracle_of_unfreezing.losses, rel=1e-4)
+    for name, value in read_safetensors(folder / "checkpoint" / "model" / "model.safetensors").items():
+        np.testing.assert_allclose(value, oracle_of_unfreezing.parameters[name], atol=5e-5, err_msg=name)
+
+
 # Stopping and going on with dropout
 
 WITH_DROPOUT = {
