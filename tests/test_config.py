@@ -333,6 +333,8 @@ def values_for(model: type[Section]) -> st.SearchStrategy[Section]:
         "schedule_options": st.just(ScheduleOptions()),  # those that fit a schedule: tests/engine/test_schedule.py
         "trackers": st.none() | st.lists(TEXT, max_size=3).map(tuple),
         "seed": st.integers(0, 2**63 - 1),
+        "label_smoothing": st.floats(0, 0.999),
+        "class_weights": st.sampled_from([None, "balanced"]) | st.dictionaries(TEXT, NUMBERS, max_size=3),
     }
     by_type = {str: TEXT, bool: st.booleans(), int: st.integers(4, 2**40), float: NUMBERS, type(None): st.none()}
     fields: dict[str, st.SearchStrategy[Any]] = {}

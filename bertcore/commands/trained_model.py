@@ -19,7 +19,9 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.task import Task
 from bertcore.data.encoder import EncodedSplit, Encoder
+from bertcore.engine.choice import LOSS
 from bertcore.engine.compute_target import ComputeTarget, choose_target
+from bertcore.engine.loss_options import with_loss
 from bertcore.engine.model_settings import settings_of_model
 from bertcore.engine.prediction import PredictionTiming, predict_split
 from bertcore.engine.preparation import choose_max_length, find_task
@@ -78,10 +80,15 @@ class TrainedModel:
 
     def head_for(self, dataset: Dataset) -> Head:
         """The task's own head, not the model's: fitting then refuses a model whose labels are others."""
+        head = self._head_for(dataset)
+        # Only the metric loss asks how it is shaped: then as in the run, whose evaluations were so, too.
+        return with_loss(head, self.config.head) if self.config.train.metric == LOSS.name else head
+
+    def _head_for(self, dataset: Dataset) -> Head:
         if dataset.discovered:
             return self.source.head()
         head: Head = self.task.choose_head(dataset, self.config.data, self.config.head)
-        if not self.config.head.model_fields_set:
+        if not self.config.head.chooses_head:
             # A model folder tells what else its head has, a conditional random field for example.
             with suppress(ModelError):
                 own = self.source.head()

@@ -24,6 +24,9 @@ from bertcore.near_misses import did_you_mean, nearest_path
 
 ENVIRONMENT_PREFIX = "BERTCORE_"
 
+TABLES = ("train.objective_options", "head.class_weights")
+"""Keys whose value is a table as a whole: its keys are no options, and may hold dots."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -87,7 +90,7 @@ def gather_settings(
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yields the values of nested sections by dotted keys."""
     for key, value in tree.items():
-        if isinstance(value, dict) and f"{prefix}{key}" != "train.objective_options":
+        if isinstance(value, dict) and f"{prefix}{key}" not in TABLES:
             yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

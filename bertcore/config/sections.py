@@ -49,7 +49,27 @@ class DataConfig(Section):
 
 
 class HeadConfig(Section):
-    """What stands on top of the encoder. A task may add options of its own."""
+    """What stands on top of the encoder, and how its loss is shaped. A task may add options of its own."""
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="part of the label that all labels share in the loss")
+    focal_gamma: float = Field(0.0, ge=0, description="how much less what is learned already counts: focal loss")
+    class_weights: Literal["balanced"] | dict[str, float] | None = Field(
+        None, description="weights in the loss by label, 1 where none is named; or 'balanced', by the training split"
+    )
+
+    @field_validator("class_weights")
+    @classmethod
+    def _check_class_weights(
+        cls, weights: Literal["balanced"] | dict[str, float] | None
+    ) -> Literal["balanced"] | dict[str, float] | None:
+        if isinstance(weights, dict) and any(weight < 0 for weight in weights.values()):
+            raise ValueError("no weight may be below 0")
+        return weights
+
+    @property
+    def chooses_head(self) -> bool:
+        """Whether an option says what head it shall be, and not only how its loss is shaped."""
+        return not self.model_fields_set <= HeadConfig.model_fields.keys()
 
 
 Schedule = Literal[

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.contracts.batch import Batch, Column, Per
+from bertcore.contracts.loss_options import LossOptions
 from bertcore.contracts.parameters import ParameterSpec
 
 NEW_HEAD = "the head is new"
@@ -53,9 +54,12 @@ class Head(ABC):
     Attributes:
         labels: names of what it predicts, in the order of their ids; none by default. A head that has some declares
             the field anew, before any other of its own.
+        loss: how its loss is shaped; a head whose loss can be declares the field anew.
     """
 
     labels: tuple[str, ...] = field(default=(), init=False, repr=False)
+    # Not in the repr, by which encoded rows are found again: no row depends on it.
+    loss: LossOptions = field(default=LossOptions(), init=False, repr=False)
 
     kind: ClassVar[str] = "head"
     name: ClassVar[str]
@@ -81,6 +85,21 @@ class Head(ABC):
     def learning_rates(self) -> Mapping[str, float]:
         """Peak learning rates of the head's own, by pattern of canonical names; such parameters have no decay."""
         return {}
+
+    @property
+    def loss_options(self) -> tuple[str, ...]:
+        """Which of ``LOSS_OPTIONS`` (:mod:`bertcore.contracts.loss_options`) its loss can be shaped by."""
+        return ()
+
+    def balanced_weights(self, batch: Batch) -> Mapping[str, float]:
+        """Class weights that make up for how often each label stands in the training split, by its name.
+
+        A label that is left out keeps the weight 1. Asked only of a head whose :attr:`loss_options` name them.
+
+        Args:
+            batch: all rows of the training split.
+        """
+        raise NotImplementedError
 
     def initial_parameters(self, batch: Batch) -> Mapping[str, NDArray[np.float32]]:
         """First values of new parameters as far as they follow from the training split.

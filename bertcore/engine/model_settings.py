@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.config import OPTIONS_BESIDE_ROWS, RunConfig, Setting, config_values, flatten
+from bertcore.contracts.loss_options import LOSS_OPTIONS
 from bertcore.plugins.registry import Registry
 from bertcore.weights.converters.model_folder import config_beside
 
@@ -19,7 +20,9 @@ ENTRY = "bertcore"
 
 _SECTIONS = ("data", "head")
 _SINGLE = ("task", "backend", "evaluate.precision")
-_OF_A_MACHINE = {f"data.{name}" for name in OPTIONS_BESIDE_ROWS}
+# Names of files are none of a folder's business, also where a stranger wrote its config.json; and no prediction depends
+# on how a loss was shaped.
+_LEFT_OUT = {*(f"data.{name}" for name in OPTIONS_BESIDE_ROWS), *(f"head.{name}" for name in LOSS_OPTIONS)}
 
 
 def remembered_settings(config: RunConfig, max_length: int) -> dict[str, Any]:
@@ -63,5 +66,4 @@ def _applies(key: str, value: Any, registry: Registry) -> bool:
 
 
 def _is_remembered(key: str) -> bool:
-    # Names of files are none of a folder's business, also where a stranger wrote its config.json.
-    return key not in _OF_A_MACHINE and (key in _SINGLE or key.startswith(tuple(f"{name}." for name in _SECTIONS)))
+    return key not in _LEFT_OUT and (key in _SINGLE or key.startswith(tuple(f"{name}." for name in _SECTIONS)))

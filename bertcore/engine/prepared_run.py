@@ -21,6 +21,7 @@ from bertcore.engine.compute_target import ComputeTarget, choose_target
 from bertcore.engine.given_rows import RowFiles
 from bertcore.engine.judgement import judged, learned_baseline
 from bertcore.engine.launchers import refuse_launchers
+from bertcore.engine.loss_options import settle_weights, with_loss
 from bertcore.engine.objectives import choose_objective
 from bertcore.engine.parameter_groups import parameter_groups
 from bertcore.engine.preparation import find_model, find_task, open_data, open_encoder, reading_notes, settle_options
@@ -126,7 +127,7 @@ def prepare_run(
     dataset = open_data(task, config, registry)
     config = settle_options(config, dataset)
     source = _open_model(config, registry, target, checkpoint)
-    head = _choose_head(task, dataset, config, source)
+    head = with_loss(_choose_head(task, dataset, config, source), config.head)
     # Fitting checks every name and shape before anything expensive is done; each seed fits anew, with its own seed.
     source.fit(head, seed=0, new_head=config.model.new_head)
     table = source.family.parameter_table(source.config, head)
@@ -144,6 +145,8 @@ def prepare_run(
         read.append(test.examples)
     noted += [*encoder.tokenizer.notes, *reading_notes(dataset, *read)]
     training = _encode_training(encoder, training_split, dataset)
+    config = settle_weights(config, head, None if training is None else training.batch, noted.append)
+    head = with_loss(head, config.head)
     data = _training_data(encoder, training_split, training, config)
     if config.train.unfreeze_epochs is not None:
         groups = unfrozen_by_epochs(groups, table, source.config.prefix, config.train.unfreeze_epochs, data)
@@ -206,7 +209,7 @@ def _open_model(
 def _choose_head(task: Task, dataset: Dataset, config: RunConfig, source: ModelSource) -> Head:
     """The task's head, as it goes on from that of a model which has learned such a task."""
     head: Head = task.choose_head(dataset, config.data, config.head)
-    if config.model.new_head or config.head.model_fields_set:
+    if config.model.new_head or config.head.chooses_head:
         return head
     with suppress(ModelError):  # the config tells nothing of a head
         return head.going_on_from(source.head())

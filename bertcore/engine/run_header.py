@@ -8,6 +8,7 @@ from pathlib import Path
 from bertcore.config import RunConfig, TrainConfig
 from bertcore.contracts.parameters import FitReport
 from bertcore.engine.choice import describe
+from bertcore.engine.loss_options import describe_loss
 from bertcore.engine.parameter_groups import describe_groups
 from bertcore.engine.preparation import data_names
 from bertcore.engine.prepared_run import PreparedRun
@@ -36,6 +37,7 @@ def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[s
         "data": f"{data_names(config.data)}: {', '.join(splits)}, at most {prepared.encoder.max_length} tokens",
         "training": f"{prepared.data.total_steps} steps of {train.batch_size * train.accumulation} examples, "
         f"learning rate {train.learning_rate:g}, seed {config.run.seed}",
+        **({"loss": describe_loss(prepared.head)} if prepared.head.loss.given else {}),
         **({"groups": _groups(prepared)} if _has_rules(train) else {}),
         **({"best by": describe(prepared.metric)} if train.metric is not None else {}),
         "output": str(folder),

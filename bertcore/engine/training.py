@@ -175,7 +175,7 @@ class Trainer:
             step=progress.step,
             seed=plan.seed,
             learning_rates=tuple(rates.values()),
-            loss_denominator=max(count, 1.0),
+            loss_denominator=count or 1.0,
         )
         result = self._session.train_step(rows.micro_batches, context)
         progress.step += 1
@@ -217,7 +217,7 @@ class Trainer:
             StepLogged(
                 step=progress.step,
                 epoch=epoch,
-                loss=progress.pending_loss / max(progress.pending_count, 1.0),
+                loss=progress.pending_loss / (progress.pending_count or 1.0),
                 learning_rates=rates,
                 gradient_norm=norm,
                 examples_per_second=lap.rows_per_second,

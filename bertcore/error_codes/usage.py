@@ -63,6 +63,11 @@ USAGE: dict[str, Kind] = {
 
 CONFIGURATION: dict[str, Kind] = {
     "assignment-wrong": Kind("What follows `--set` is no assignment.", "Write `--set section.key=value`."),
+    "class-unknown": Kind("A setting names a label that the data do not have.", "Write it as the data do."),
+    "loss-option-unfit": Kind(
+        "An option shapes a loss over labels, and that of the head is another: of a CRF, of spans, of numbers.",
+        "Leave it out.",
+    ),
     "metric-unknown": Kind("The task reports no metric of this name.", "Take one that it reports."),
     "parameter-unmatched": Kind(
         "No rule for groups of parameters matches a parameter of the model.", "End the rules with one that matches all."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from bertcore.contracts.batch import Batch, Column, Per
 from bertcore.contracts.config_entries import number
 from bertcore.contracts.head import Head, linear_parameters
 from bertcore.contracts.head_labels import LABEL_ENTRIES, label_entries, labels_from_config
+from bertcore.contracts.loss_options import LOSS_OPTIONS, LossOptions, balanced_presence, balanced_weights
 from bertcore.contracts.parameters import ParameterSpec
 from bertcore.heads.official import classifier_features
 
@@ -31,6 +32,7 @@ class SequenceClassification(Head):
     labels: tuple[str, ...]
     multi_label: bool = False
     threshold: float = 0.5
+    loss: LossOptions = field(default=LossOptions(), repr=False, kw_only=True)
 
     name: ClassVar[str] = "sequence_classification"
     uses_pooler: ClassVar[bool] = True
@@ -45,6 +47,22 @@ class SequenceClassification(Head):
 
     def parameter_table(self, hidden_size: int) -> dict[str, ParameterSpec]:  # noqa: D102
         return linear_parameters("classifier", self.output_size, hidden_size)
+
+    @property
+    def loss_options(self) -> tuple[str, ...]:  # noqa: D102
+        return LOSS_OPTIONS
+
+    def balanced_weights(self, batch: Batch) -> Mapping[str, float]:  # noqa: D102
+        column = batch.columns[self.label_column]
+        if self.multi_label:
+            return balanced_presence(self.labels, column.values.astype(np.float64))
+        return balanced_weights(self.labels, column)
+
+    def loss_count(self, batch: Batch) -> float:
+        """Rows that are not ignored, each as often as the weight of its one label says."""
+        if self.multi_label or not self.loss.class_weights:
+            return super().loss_count(batch)
+        return self.loss.weight_sum(batch.columns[self.label_column])
 
     def config_entries(self) -> dict[str, Any]:  # noqa: D102
         entries = {**label_entries(self.labels), "problem_type": _SEVERAL if self.multi_label else _ONE}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bertcore.contracts.batch import Batch, Column, Per
 from bertcore.contracts.head import NEW_HEAD, Head, linear_parameters
 from bertcore.contracts.head_labels import LABEL_ENTRIES, label_entries, labels_from_config
+from bertcore.contracts.loss_options import LOSS_OPTIONS, LossOptions, balanced_weights
 from bertcore.contracts.parameters import ParameterSpec
 from bertcore.contracts.tagging import (
     OUTSIDE,
@@ -42,6 +43,7 @@ class TokenClassification(Head):
         forbid: where a CRF forbids the others: when it decodes, also when it is trained, or never.
         transitions: whether a new CRF starts with zeros or with the logarithms of the training set's frequencies.
         crf_learning_rate: peak learning rate of the CRF's own parameters; 0 freezes them.
+        loss: how the cross entropies without a CRF are shaped.
     """
 
     labels: tuple[str, ...]
@@ -50,6 +52,7 @@ class TokenClassification(Head):
     forbid: Literal["never", "decoding", "training"] = "decoding"
     transitions: Literal["zeros", "data"] = "zeros"
     crf_learning_rate: float = 1e-3
+    loss: LossOptions = field(default=LossOptions(), repr=False, kw_only=True)
 
     name: ClassVar[str] = "token_classification"
     outputs: ClassVar[Mapping[str, Per]] = {"logits": "label", "tags": "label"}
@@ -131,8 +134,20 @@ class TokenClassification(Head):
             "crf.end_transitions": scores.end,
         }
 
-    def loss_count(self, batch: Batch) -> float:  # noqa: D102
-        return float(len(batch)) if self.crf else super().loss_count(batch)
+    @property
+    def loss_options(self) -> tuple[str, ...]:  # noqa: D102
+        return () if self.crf else LOSS_OPTIONS
+
+    def balanced_weights(self, batch: Batch) -> Mapping[str, float]:  # noqa: D102
+        return balanced_weights(self.labels, batch.columns[self.label_column])
+
+    def loss_count(self, batch: Batch) -> float:
+        """Rows of a CRF; else label positions that are not ignored, each as often as the weight of its label says."""
+        if self.crf:
+            return float(len(batch))
+        if not self.loss.class_weights:
+            return super().loss_count(batch)
+        return self.loss.weight_sum(batch.columns[self.label_column])
 
     def official_features(self, batch: Batch, first_row: int) -> dict[str, Column]:  # noqa: D102
         count = 0 if batch.label_positions is None else len(batch.label_positions)

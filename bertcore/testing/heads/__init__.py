@@ -18,6 +18,7 @@ from bertcore.testing.heads.base import (
     descriptions,
     reference_of,
     register,
+    shape_of,
     tokens_of,
 )
 from bertcore.testing.heads.global_pointer import GlobalPointerReference
@@ -37,7 +38,16 @@ CORE_HEADS = (
 )
 """Those that every backend computes, or declares a gap."""
 
-__all__ = ["CORE_HEADS", "HeadReference", "RowReference", "descriptions", "reference_of", "register", "tokens_of"]
+__all__ = [
+    "CORE_HEADS",
+    "HeadReference",
+    "RowReference",
+    "descriptions",
+    "reference_of",
+    "register",
+    "shape_of",
+    "tokens_of",
+]
 
 register(SequenceClassificationReference())
 register(RegressionReference())

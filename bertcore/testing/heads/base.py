@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.head import Head
-from bertcore.testing.reference import Array, LogitsKind, ReferenceModel
+from bertcore.testing.reference import Array, LogitsKind, ReferenceModel, Shape
 
 HeadT = TypeVar("HeadT", bound=Head)
 
@@ -107,6 +107,12 @@ def tokens_of(batch: Batch, row: int) -> tuple[NDArray[np.int32], NDArray[np.int
     """``input_ids`` and ``token_type_ids`` of a row, ``[tokens]``."""
     tokens = slice(batch.offsets[row], batch.offsets[row + 1])
     return batch.input_ids[tokens], batch.token_type_ids[tokens]
+
+
+def shape_of(head: Head) -> Shape:
+    """How the loss of a head is changed."""
+    options = head.loss
+    return Shape(options.label_smoothing, options.focal_gamma, options.class_weights or 1.0)
 
 
 _REFERENCES: dict[str, HeadReference[Any]] = {}

@@ -9,8 +9,9 @@ import numpy as np
 
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.loss_options import LossOptions
 from bertcore.heads import SequenceClassification
-from bertcore.testing.heads.base import RowReference
+from bertcore.testing.heads.base import RowReference, shape_of
 from bertcore.testing.reference import (
     Array,
     ReferenceModel,
@@ -32,6 +33,11 @@ class SequenceClassificationReference(RowReference[SequenceClassification]):
     descriptions = {  # noqa: RUF012
         "classification": SequenceClassification(LABELS),
         "multi-label": SequenceClassification(LABELS, multi_label=True),
+        # torch has functions of its own for the first, and none with a focal loss.
+        "smoothed and weighted": SequenceClassification(LABELS, loss=LossOptions(0.2, 0.0, (0.5, 3.0, 1.0))),
+        "focal multi-label": SequenceClassification(
+            LABELS, multi_label=True, loss=LossOptions(0.2, 2.0, (0.5, 3.0, 1.0))
+        ),
     }
     kind = "sequence"
 
@@ -55,10 +61,13 @@ class SequenceClassificationReference(RowReference[SequenceClassification]):
         self, head: SequenceClassification, model: ReferenceModel, batch: Batch, row: int, logits: Array
     ) -> tuple[float, Array]:
         label = batch.columns["labels"].values[row]
+        shape = shape_of(head)
         if head.multi_label:
             size = len(head.labels)
-            return binary_cross_entropy(logits, label) / size, binary_cross_entropy_gradient(logits, label) / size
-        return softmax_cross_entropy(logits[None], [label]), softmax_cross_entropy_gradient(logits[None], [label])[0]
+            gradient = binary_cross_entropy_gradient(logits, label, shape)
+            return binary_cross_entropy(logits, label, shape) / size, gradient / size
+        given = (logits[None], [label], -100, shape)
+        return softmax_cross_entropy(*given), softmax_cross_entropy_gradient(*given)[0]
 
     def joined(  # noqa: D102
         self, head: SequenceClassification, model: ReferenceModel, batch: Batch, logits: Sequence[Array]

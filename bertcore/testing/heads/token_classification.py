@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.loss_options import LossOptions
 from bertcore.contracts.tagging import LegalTransitions
 from bertcore.heads import TokenClassification
 from bertcore.numerics.crf import reference as crf_reference
-from bertcore.testing.heads.base import RowReference, tokens_of
+from bertcore.testing.heads.base import RowReference, shape_of, tokens_of
 from bertcore.testing.reference import (
     Array,
     ReferenceModel,
@@ -31,6 +32,7 @@ class TokenClassificationReference(RowReference[TokenClassification]):
     head = TokenClassification
     descriptions = {  # noqa: RUF012
         "token": TokenClassification(("red", "green", "blue")),
+        "focal token": TokenClassification(("red", "green", "blue"), loss=LossOptions(0.2, 1.5, (0.5, 3.0, 1.0))),
         "crf": TokenClassification(("O", "B-X", "I-X"), crf=True, scheme="BIO", forbid="training"),
     }
     kind = "token"
@@ -55,8 +57,9 @@ class TokenClassificationReference(RowReference[TokenClassification]):
         positions, tags = _row_labels(batch, row)
         gradient = np.zeros_like(logits)
         if not head.crf:
-            gradient[positions] = softmax_cross_entropy_gradient(logits[positions], tags)
-            return softmax_cross_entropy(logits[positions], tags), gradient
+            given = (logits[positions], tags, IGNORED, shape_of(head))
+            gradient[positions] = softmax_cross_entropy_gradient(*given)
+            return softmax_cross_entropy(*given), gradient
         sequence = _sequence(head, model, logits[positions], tags)
         gradient[positions[tags != IGNORED]] = crf_reference.gradients(*sequence).emissions
         return crf_reference.loss(*sequence), gradient

@@ -13,6 +13,7 @@ from __future__ import annotations
 from bertcore.testing.reference.encoder import ReferenceEncoder
 from bertcore.testing.reference.functions import ACTIVATIONS, HEAD_ACTIVATIONS, Array
 from bertcore.testing.reference.losses import (
+    Shape,
     binary_cross_entropy,
     binary_cross_entropy_gradient,
     binary_divergence,
@@ -36,6 +37,7 @@ __all__ = [
     "LogitsKind",
     "ReferenceEncoder",
     "ReferenceModel",
+    "Shape",
     "binary_cross_entropy",
     "binary_cross_entropy_gradient",
     "binary_divergence",

@@ -4,33 +4,77 @@
 # (numpy 1.26 types most arithmetic as Any.)
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bertcore.testing.reference.functions import Array, softmax
 
 
-def softmax_cross_entropy(logits: ArrayLike, labels: ArrayLike, ignore_value: int = -100) -> float:
-    """`-sum_i log softmax(logits_i)[label_i]` over all i whose label is not `ignore_value`.
+@dataclass(frozen=True)
+class Shape:
+    """How a cross entropy is changed; by default not at all.
+
+    Attributes:
+        smoothing: e, the part of a label that all classes share.
+        gamma: g, the exponent of a focal loss.
+        weights: w, one for each class, or 1 for all.
+    """
+
+    smoothing: float = 0.0
+    gamma: float = 0.0
+    weights: ArrayLike = 1.0
+
+
+PLAIN = Shape()
+
+
+def softmax_cross_entropy(
+    logits: ArrayLike, labels: ArrayLike, ignore_value: int = -100, shape: Shape = PLAIN
+) -> float:
+    """`-sum_i sum_c t_ic w_c (1 - p_ic)^g log p_ic` over all i whose label is not `ignore_value`.
+
+    With `p = softmax(logits)` and `t_ic = (1 - e) [c = label_i] + e / classes`: `-sum_i log p_i,label_i` if nothing is
+    changed.
 
     Args:
         logits: [..., classes].
         labels: [...], each from 0 to classes - 1, or `ignore_value`.
         ignore_value: marks what has no label.
+        shape: e, g and w.
 
     Raises:
         ValueError: a label is no class, or the shapes do not fit.
     """
     logits, chosen, kept = _classes(logits, labels, ignore_value)
-    highest = logits.max(axis=-1, keepdims=True)
-    log_normalizer = highest[..., 0] + np.log(np.exp(logits - highest).sum(axis=-1))
-    return float(((log_normalizer - (logits * chosen).sum(axis=-1)) * kept).sum())
+    terms = _shares(chosen, shape) * (1 - softmax(logits)) ** shape.gamma * _log_softmax(logits)
+    return float(-(terms.sum(axis=-1) * kept).sum())
 
 
-def softmax_cross_entropy_gradient(logits: ArrayLike, labels: ArrayLike, ignore_value: int = -100) -> Array:
-    """`softmax(logits_i) - one_hot(label_i)`, and 0 where the label is `ignore_value`; shaped like the logits."""
+def softmax_cross_entropy_gradient(
+    logits: ArrayLike, labels: ArrayLike, ignore_value: int = -100, shape: Shape = PLAIN
+) -> Array:
+    """Shaped like the logits, 0 where the label is `ignore_value`: `softmax(logits_i) - one_hot(label_i)` if unchanged.
+
+    With `a_c = t_c w_c` and `f(p) = -(1 - p)^g log p` it is `b_k - p_k sum_c b_c` for `b_c = a_c p_c f'(p_c)`.
+    """
     logits, chosen, kept = _classes(logits, labels, ignore_value)
-    return (softmax(logits) - chosen) * kept[..., None]
+    p, slopes = softmax(logits), -((1 - softmax(logits)) ** shape.gamma)
+    if shape.gamma:
+        slopes = slopes + shape.gamma * p * (1 - p) ** (shape.gamma - 1) * _log_softmax(logits)
+    b = _shares(chosen, shape) * slopes
+    return (b - p * b.sum(axis=-1, keepdims=True)) * kept[..., None]
+
+
+def _shares(chosen: Array, shape: Shape) -> Array:
+    """`t_c w_c`."""
+    return (chosen * (1 - shape.smoothing) + shape.smoothing / chosen.shape[-1]) * np.asarray(shape.weights)
+
+
+def _log_softmax(logits: Array) -> Array:
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def _classes(logits: ArrayLike, labels: ArrayLike, ignore_value: int) -> tuple[Array, Array, NDArray[np.bool_]]:
@@ -45,24 +89,37 @@ def _classes(logits: ArrayLike, labels: ArrayLike, ignore_value: int) -> tuple[A
     return logits, (labels[..., None] == np.arange(classes)).astype(np.float64), kept
 
 
-def binary_cross_entropy(logits: ArrayLike, labels: ArrayLike) -> float:
-    """`-sum [y log s(z) + (1 - y) log(1 - s(z))]` with the logistic function s, `= sum [log(1 + exp(z)) - y z]`.
+def binary_cross_entropy(logits: ArrayLike, labels: ArrayLike, shape: Shape = PLAIN) -> float:
+    """`-sum [w t (1 - p)^g log p + (1 - t) p^g log(1 - p)]` with the logistic function `p = s(z)`.
+
+    `t = (1 - e) y + e / 2`; `sum [log(1 + exp(z)) - y z]` if nothing is changed.
 
     Args:
-        logits: z, of any shape.
+        logits: z, [..., classes].
         labels: y, of the same shape, each 0 or 1 or a probability.
+        shape: e, g and w.
 
     Raises:
         ValueError: the shapes differ.
     """
     logits, labels = _same_shape(logits, labels)
-    return float((np.logaddexp(0, logits) - labels * logits).sum())
+    yes, no = -np.logaddexp(0, -logits), -np.logaddexp(0, logits)  # the logarithms of both probabilities
+    targets = labels * (1 - shape.smoothing) + shape.smoothing / 2
+    of_yes = np.asarray(shape.weights) * targets * np.exp(shape.gamma * no) * yes
+    return float(-(of_yes + (1 - targets) * np.exp(shape.gamma * yes) * no).sum())
 
 
-def binary_cross_entropy_gradient(logits: ArrayLike, labels: ArrayLike) -> Array:
-    """`s(z) - y`, shaped like the logits."""
+def binary_cross_entropy_gradient(logits: ArrayLike, labels: ArrayLike, shape: Shape = PLAIN) -> Array:
+    """Shaped like the logits: `p - y` if nothing is changed.
+
+    `w t (1 - p)^g [g p log p - (1 - p)] + (1 - t) p^g [p - g (1 - p) log(1 - p)]`
+    """
     logits, labels = _same_shape(logits, labels)
-    return np.exp(-np.logaddexp(0, -logits)) - labels
+    yes, no = -np.logaddexp(0, -logits), -np.logaddexp(0, logits)
+    p, q = np.exp(yes), np.exp(no)
+    targets = labels * (1 - shape.smoothing) + shape.smoothing / 2
+    of_yes = np.asarray(shape.weights) * targets * q**shape.gamma * (shape.gamma * p * yes - q)
+    return of_yes + (1 - targets) * p**shape.gamma * (p - shape.gamma * q * no)
 
 
 def squared_error(predictions: ArrayLike, labels: ArrayLike) -> float:

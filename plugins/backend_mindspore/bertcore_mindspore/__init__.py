@@ -7,7 +7,7 @@ Files of one name do the same in ``bertcore_torch``, so that both can be held si
     session             one model on one device: training steps and predictions
     rows                ragged batches to arrays on the device, and back
     encoder             BERT: embeddings and layers, of attention, linear, dropout
-    heads, crf/, global_pointer, multiple_choice
+    heads, class_losses, crf/, global_pointer, multiple_choice
                         what stands on top
     objectives          forward passes, and what is minimized
     optimizer           AdamW, clipping, and what is not finite

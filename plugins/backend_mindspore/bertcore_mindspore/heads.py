@@ -30,10 +30,12 @@ from numpy.typing import NDArray
 from bertcore.contracts.batch import Per
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.head import Head
+from bertcore.contracts.loss_options import LossOptions
 from bertcore.heads import SequenceClassification, TokenClassification
 from bertcore.numerics.randomness import HEAD, HEAD_DENSE
 from bertcore_mindspore import activation, crf
-from bertcore_mindspore.activation import LogSoftmax, WideTanh
+from bertcore_mindspore.activation import WideTanh
+from bertcore_mindspore.class_losses import SigmoidLoss, SoftmaxLoss
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.divergence import BernoulliDivergence, SoftmaxDivergence
 from bertcore_mindspore.dropout import Dropout, DropoutPlan
@@ -100,11 +102,7 @@ class SequenceClassificationHead(RowHead):
     ) -> None:
         super().__init__(config, head, parameters, device, dropout)
         self.multi_label = head.multi_label
-        self.log_softmax = LogSoftmax()
-        self.log1p = ops.Log1p()
-        self.exp = ops.Exp()
-        self.absolute = ops.Abs()
-        self.relu = ops.ReLU()
+        self.class_loss = SigmoidLoss(head.loss, device) if head.multi_label else SoftmaxLoss(head.loss, device)
         self.mean = ops.ReduceMean()
         self.label_divergence = BernoulliDivergence(device) if head.multi_label else SoftmaxDivergence(device)
 
@@ -122,11 +120,8 @@ class SequenceClassificationHead(RowHead):
 
     def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
         """Loss of each row."""
-        logits, targets = self.cast(outputs["logits"], self.wide), self.cast(batch["targets"], self.wide)
-        if self.multi_label:
-            entropies = self.relu(logits) - logits * targets + self.log1p(self.exp(-self.absolute(logits)))
-            return self.cast(self.mean(entropies, -1), mindspore.float32) * batch["row_weights"]
-        return self.cast(-self.sum(targets * self.log_softmax(logits), -1), mindspore.float32)
+        losses = self.class_loss(outputs["logits"], batch["targets"])
+        return self.mean(losses, -1) * batch["row_weights"] if self.multi_label else losses
 
     def divergence(
         self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: Inputs, temperature: float
@@ -172,7 +167,6 @@ class TokenClassificationHead(nn.Cell):
     ) -> None:
         super().__init__(auto_prefix=False)
         self.head = head
-        self.wide = getattr(mindspore, device.wide_dtype)
         self.classifier = Linear(parameters["classifier.weight"], parameters["classifier.bias"])
         self.dropout = Dropout(dropout, HEAD)
         self.has_crf = head.crf
@@ -180,7 +174,7 @@ class TokenClassificationHead(nn.Cell):
         if head.crf:
             self.loss_per = "row"
             self.crf = crf.ConditionalRandomField(head, parameters, device)
-        self.log_softmax = LogSoftmax()
+        self.class_loss = SoftmaxLoss(head.loss, device)
         self.softmax_divergence = SoftmaxDivergence(device)
         self.argmax = ops.Argmax(-1, mindspore.int32)
         self.cast = ops.Cast()
@@ -213,9 +207,7 @@ class TokenClassificationHead(nn.Cell):
         """Loss of each token, or with a conditional random field of each row."""
         if self.has_crf:
             return self.crf.losses(outputs["logits"], batch)
-        targets = self.cast(batch["targets"], self.wide)
-        losses = -self.sum(targets * self.log_softmax(self.cast(outputs["logits"], self.wide)), -1)
-        return self.cast(losses, mindspore.float32)
+        return self.class_loss(outputs["logits"], batch["targets"])
 
     def divergence(
         self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: Inputs, temperature: float
@@ -240,9 +232,8 @@ class SpanExtractionHead(nn.Cell):
     ) -> None:
         super().__init__(auto_prefix=False)
         self.head = head
-        self.wide = getattr(mindspore, device.wide_dtype)
         self.qa_outputs = Linear(parameters["qa_outputs.weight"], parameters["qa_outputs.bias"])
-        self.log_softmax = LogSoftmax()
+        self.cross_entropy = SoftmaxLoss(LossOptions(), device)
         self.softmax_divergence = SoftmaxDivergence(device)
         self.gather = ops.Gather()
         self.cast = ops.Cast()
@@ -274,8 +265,8 @@ class SpanExtractionHead(nn.Cell):
 
     def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
         """Loss of each row."""
-        start = self._cross_entropy(outputs["start_logits"], batch["start_targets"], batch)
-        end = self._cross_entropy(outputs["end_logits"], batch["end_targets"], batch)
+        start = self.cross_entropy(self._by_row(outputs["start_logits"], batch), batch["start_targets"])
+        end = self.cross_entropy(self._by_row(outputs["end_logits"], batch), batch["end_targets"])
         return (start + end) * 0.5
 
     def divergence(
@@ -288,11 +279,6 @@ class SpanExtractionHead(nn.Cell):
             divergences = self.softmax_divergence(self._by_row(logits, batch), self._by_row(others, batch), temperature)
             total = total + divergences * self.sum(batch[f"{name}_targets"], -1)
         return total * 0.5
-
-    def _cross_entropy(self, logits: Tensor, targets: Tensor, batch: Inputs) -> Tensor:
-        scores = self.cast(self._by_row(logits, batch), self.wide)
-        losses = -self.sum(self.cast(targets, self.wide) * self.log_softmax(scores), -1)
-        return self.cast(losses, mindspore.float32)
 
     def _by_row(self, logits: Tensor, batch: Inputs) -> Tensor:
         """Logits ``[rows, length]``, very low behind a row."""

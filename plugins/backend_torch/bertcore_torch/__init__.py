@@ -7,7 +7,7 @@ Files of one name do the same in ``bertcore_mindspore``, so that both can be hel
     session             one model on one device: training steps and predictions
     rows                ragged batches to tensors on the device, and back
     encoder             BERT: embeddings and layers, of attention, linear, dropout
-    heads, crf/, global_pointer, multiple_choice
+    heads, class_losses, crf/, global_pointer, multiple_choice
                         what stands on top
     objectives          forward passes, and what is minimized
     optimizer           one flat buffer of all parameters, AdamW over it, clipping, and what is not finite

@@ -29,6 +29,7 @@ from bertcore.errors import ModelError
 from bertcore.numerics import randomness
 from torch import Tensor, nn
 
+from bertcore_torch.class_losses import ClassLoss
 from bertcore_torch.crf import ConditionalRandomField, Sequences
 from bertcore_torch.divergence import bernoulli_divergence, softmax_divergence
 from bertcore_torch.dropout import Dropout
@@ -166,15 +167,14 @@ class SequenceClassificationHead(RowHead):
     def __init__(self, config: BertConfig, head: heads.SequenceClassification) -> None:
         super().__init__(config, head)
         self.multi_label = head.multi_label
+        self.class_loss = ClassLoss(head.loss)
 
     def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
         """Gives one loss for each row."""
         labels, ignore = batch.columns[self.label_column], batch.ignore.get(self.label_column)
         if not self.multi_label:
-            return _cross_entropy(outputs["logits"], labels, ignore)
-        labels = labels.float()
-        losses = F.binary_cross_entropy_with_logits(outputs["logits"], labels, reduction="none")
-        return _without(losses, labels, ignore).mean(dim=1)
+            return self.class_loss.of_softmax(outputs["logits"], labels, ignore)
+        return self.class_loss.of_sigmoids(outputs["logits"], labels, ignore).mean(dim=1)
 
     def divergence(
         self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: HeadBatch, temperature: float = 1.0
@@ -216,6 +216,7 @@ class TokenClassificationHead(_ClassifierHead):
         super().__init__(config, head)
         self.loss_per = "row" if head.crf else "label"
         self.crf = ConditionalRandomField(head) if head.crf else None
+        self.class_loss = ClassLoss(head.loss)
 
     def outputs(self, hidden: Tensor, batch: HeadBatch, dropout: Dropout) -> dict[str, Tensor]:
         """Gives ``logits`` and ``tags``, the best label or the best path, at the label positions."""
@@ -231,7 +232,7 @@ class TokenClassificationHead(_ClassifierHead):
         """Gives one loss for each label position, or with a CRF for each row."""
         labels, ignore = batch.columns[self.label_column], batch.ignore.get(self.label_column)
         if self.crf is None:
-            return _cross_entropy(outputs["logits"], labels, ignore)
+            return self.class_loss.of_softmax(outputs["logits"], labels, ignore)
         kept = None if ignore is None else labels != ignore
         return self.crf.losses(outputs["logits"], labels, _sequences(batch, kept))
 
@@ -261,7 +262,7 @@ class SpanExtractionHead(HeadModule):
     def losses(self, outputs: dict[str, Tensor], batch: HeadBatch) -> Tensor:
         """Gives one loss for each row."""
         start, end = (
-            _cross_entropy(logits, batch.columns[column], batch.ignore.get(column))
+            ClassLoss().of_softmax(logits, batch.columns[column], batch.ignore.get(column))
             for column, (logits,) in self._by_row(batch, outputs)
         )
         return (start + end) / 2
@@ -304,12 +305,6 @@ def _row_sums(of_labels: Tensor, batch: HeadBatch) -> Tensor:
     """Adds up what belongs to the label positions of each row."""
     assert batch.label_rows is not None
     return of_labels.new_zeros(len(batch)).index_add(0, batch.label_rows, of_labels)
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor, ignore: float | None) -> Tensor:
-    return F.cross_entropy(
-        logits, labels.long(), ignore_index=-100 if ignore is None else int(ignore), reduction="none"
-    )
 
 
 def _without(losses: Tensor, labels: Tensor, ignore: float | None) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from bertcore import Head, SequenceClassification
 from bertcore.testing import reference
+from bertcore.testing.heads import shape_of
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -28,18 +29,20 @@ class ClassificationLoss:
     def __init__(self, head: Head) -> None:
         assert isinstance(head, SequenceClassification)
         self._multi_label = head.multi_label
+        self._shape = shape_of(head)
 
     def loss(self, logits: Array, label: Any) -> float:
         """See :class:`RowLoss`."""
         if self._multi_label:
-            return reference.binary_cross_entropy(logits, label) / len(logits)
-        return reference.softmax_cross_entropy(logits[None], [label])
+            return reference.binary_cross_entropy(logits, label, self._shape) / len(logits)
+        return reference.softmax_cross_entropy(logits[None], [label], shape=self._shape)
 
     def gradient(self, logits: Array, label: Any) -> Array:
         """See :class:`RowLoss`."""
         if self._multi_label:
-            return reference.binary_cross_entropy_gradient(logits, label) / len(logits)
-        return np.squeeze(reference.softmax_cross_entropy_gradient(logits[None], [label]), axis=0)
+            return reference.binary_cross_entropy_gradient(logits, label, self._shape) / len(logits)
+        gradient = reference.softmax_cross_entropy_gradient(logits[None], [label], shape=self._shape)
+        return np.squeeze(gradient, axis=0)
 
 
 class RegressionLoss:

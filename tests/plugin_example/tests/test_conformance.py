@@ -20,6 +20,7 @@ class TestReferenceNumpy(BackendConformance):
     plugin = "bertcore_example.plugins:ReferenceNumpy"
     gaps: ClassVar = {
         "token": notimpl("no class computes tags yet"),
+        "focal token": notimpl("no class computes tags yet"),
         "crf": notimpl("no class computes a conditional random field yet"),
         "span": notimpl("no class computes spans yet"),
         "global pointer": notimpl("no class scores pairs yet"),

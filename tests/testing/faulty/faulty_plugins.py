@@ -328,6 +328,51 @@ class AveragesNotRestored(ReferenceSession):
         super().restore(dataclasses.replace(state, averages={}))
 
 
+class OtherLoss(ReferenceSession):
+    """Shapes the loss in a way of its own."""
+
+    def change(self, loss):
+        raise NotImplementedError
+
+    def __init__(self, specification):
+        super().__init__(specification)
+        head = specification.head
+        if head.loss_options:
+            self._head = specification.code_of(head)(dataclasses.replace(head, loss=self.change(head.loss)))
+
+
+@fault("test_predictions_equal_the_reference")
+class ClassWeightsIgnored(OtherLoss):
+    def change(self, loss):
+        return dataclasses.replace(loss, class_weights=())
+
+
+@fault("test_predictions_equal_the_reference")
+class LabelSmoothingIgnored(OtherLoss):
+    def change(self, loss):
+        return dataclasses.replace(loss, label_smoothing=0.0)
+
+
+@fault("test_loss_and_gradients_equal_the_reference")
+class FocalGammaIgnored(OtherLoss):
+    def change(self, loss):
+        return dataclasses.replace(loss, focal_gamma=0.0)
+
+
+@fault("test_accumulation_equals_one_batch")
+class WeightedMeanOfEachMicroBatch(ReferenceSession):
+    def _one_pass(self, model, micro_batches):
+        head = self._specification.head
+        loss_sum, total = super()._one_pass(model, [])
+        for batch in micro_batches:
+            of_batch, gradients = super()._one_pass(model, [batch])
+            weight = len(batch) / (head.loss_count(batch) or 1.0)
+            loss_sum += weight * of_batch
+            for name, gradient in gradients.items():
+                total[name] += weight * gradient
+        return loss_sum, total
+
+
 class HeadSession(ReferenceSession):
     """A head as its reference has it, of which each fault below changes one thing."""
 

@@ -19,7 +19,7 @@ SUITES = {
 }
 
 NONE = testing.notimpl("the example's numpy session has none")
-GAPS = dict.fromkeys(("token", "crf", "span", "dropout"), NONE)
+GAPS = dict.fromkeys(("token", "focal token", "crf", "span", "dropout"), NONE)
 SPANS, CHOICE = dict.fromkeys(("global pointer", "efficient global pointer"), NONE), {"multiple choice": NONE}
 
 

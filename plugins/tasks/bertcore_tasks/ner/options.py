@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, Self, TypeVar
 
 from bertcore.config import DataConfig, HeadConfig
+from bertcore.contracts.loss_options import LOSS_OPTIONS
 from bertcore.heads import GlobalPointer, TokenClassification
 from pydantic import Field, model_validator
 
@@ -58,6 +59,13 @@ class NerHeadConfig(HeadConfig):
             if getattr(self, name) != type(self).model_fields[name].default:
                 needed = "global_pointer or efficient_global_pointer" if of_tags else "token_classification"
                 raise ValueError(f"head.{name} needs head.kind={needed}, and it is {self.kind}")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_shapes_of_a_softmax(self) -> Self:
+        given = next((name for name in LOSS_OPTIONS if self.crf and getattr(self, name)), None)
+        if given is not None:
+            raise ValueError(f"head.{given} needs the loss of a softmax, and head.crf is true")
         return self
 
 
