@@ -29,6 +29,7 @@ class BertConfig:
             dropout, ``classifier.out_proj``; there is no pooler. ``summary``: as ``pooler``, with a layer
             ``sequence_summary.summary`` of the head's own and its activation instead of the encoder's pooler.
         head_activation: the activation between both layers of ``dense`` and ``summary``.
+        summary_last_dropout: dropout behind the layer of ``summary``; None where the family has no such heads.
     """
 
     kind: ClassVar[str] = "encoder"
@@ -55,6 +56,7 @@ class BertConfig:
     embedding_size: int | None = None
     head_variant: HeadVariant = "pooler"
     head_activation: HeadActivation = "tanh"
+    summary_last_dropout: float | None = None
 
     @property
     def reads_token_types(self) -> bool:
@@ -69,6 +71,8 @@ class BertConfig:
     @property
     def head_dropout_prob(self) -> float:
         """Dropout in front of the head's linear layers."""
+        if self.head_variant == "summary" and self.summary_last_dropout is not None:
+            return self.summary_last_dropout
         return self.hidden_dropout_prob if self.classifier_dropout is None else self.classifier_dropout
 
     @property

@@ -62,8 +62,8 @@ class ModelParts:
     Names of parts: ``word``, ``position`` and ``token_type`` are tables of embeddings, ``embedding_norm`` and
     ``embedding_projection`` (ELECTRA) follow them. In each layer ``query``, ``key``, ``value``, ``attention_output``,
     ``attention_norm``, ``intermediate``, ``output``, ``output_norm``. On top ``pooler``, ``classifier``,
-    ``classifier_dense`` and ``classifier_out`` (a head of two layers), ``spans``; of a CRF ``transitions`` (from one
-    tag, the row, to the next), ``start`` and ``end``.
+    ``classifier_dense`` and ``classifier_out`` (a head of two layers), ``summary`` (in the pooler's place), ``spans``;
+    of a CRF ``transitions`` (from one tag, the row, to the next), ``start`` and ``end``.
 
     Attributes:
         tensors: the tensors by the names in the file, as they lie there.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bertcore.contracts.bert_config import BertConfig, HeadActivation, HeadVariant
-from bertcore.contracts.config_entries import whole_number
+from bertcore.contracts.config_entries import number, whole_number
 from bertcore.contracts.family import HeadStem, ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import SkipRule
@@ -35,7 +35,15 @@ class ElectraFamily(ModelFamily):
     def parse_config(self, config: Mapping[str, Any], origin: str = "config.json") -> BertConfig:  # noqa: D102
         parsed = super().parse_config(config, origin)
         width = whole_number({"embedding_size": 128, **config}, "embedding_size", origin)
-        return replace(parsed, embedding_size=None if width == parsed.hidden_size else width)
+        dropout = number({"summary_last_dropout": 0.1, **config}, "summary_last_dropout", origin)
+        return replace(
+            parsed,
+            embedding_size=None if width == parsed.hidden_size else width,
+            summary_last_dropout=dropout,
+        )
 
     def config_json(self, config: BertConfig, head: Head) -> dict[str, Any]:  # noqa: D102
-        return {**super().config_json(config, head), "embedding_size": config.embedding_width}
+        own: dict[str, Any] = {"embedding_size": config.embedding_width}
+        if config.summary_last_dropout is not None:
+            own["summary_last_dropout"] = config.summary_last_dropout
+        return {**super().config_json(config, head), **own}

@@ -103,7 +103,8 @@ class ComputedModel:
         Returns:
             ``hidden states`` ``[layers + 1, tokens of all rows, hidden]``, and what there is of ``pooled output``
             ``[rows, hidden]``, ``logits`` (of a linear layer: for every token and then for every pooled row, whichever
-            its head reads; of a head of two layers: for every row), ``start and end logits`` and ``score of tags``.
+            its head reads; of a head of two layers, or behind a summary: for every row), ``start and end logits`` and
+            ``score of tags``.
         """
         starts = np.cumsum([0, *(len(ids) for ids, _ in rows)])
         states = [self._embed(rows)]
@@ -116,6 +117,8 @@ class ComputedModel:
         if self.has("pooler"):
             outputs["pooled output"] = np.tanh(self._linear("pooler", first_tokens))
             seen = np.concatenate([last, outputs["pooled output"]])
+        if self.has("summary"):
+            seen = self.head_activation(self._linear("summary", first_tokens))
         if self.has("classifier"):
             outputs["logits"] = self._linear("classifier", seen)
         if self.has("classifier_out"):

@@ -39,7 +39,7 @@ _SHORTEST_ROW = 8
 _RANDOM_ROWS = (3, 7, 12)
 """Where there is no tokenizer: lengths of rows of ids that look random and are always the same."""
 
-_OPTIONAL = ("embedding_projection", "pooler", "classifier", "classifier_dense", "classifier_out", "spans")
+_OPTIONAL = ("embedding_projection", "pooler", "classifier", "classifier_dense", "classifier_out", "summary", "spans")
 _CRF = ("transitions", "start", "end")
 
 

@@ -21,7 +21,7 @@ from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.errors import ModelError
 from bertcore.families.bert import BertFamily
-from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.heads import MultipleChoice, Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.discovery import Plugins
 from bertcore.plugins.hookspecs import hookimpl
 from bertcore.plugins.registry import Registry
@@ -559,3 +559,20 @@ def test_a_config_with_an_unknown_architecture_alone_names_it(tmp_path: Path) ->
     with pytest.raises(ModelError, match="no model_type") as caught:
         open_model(str(tmp_path / "older"), Registry())
     assert '"model_type": "bert"' in caught.value.remedy
+
+
+# What stands before a head is a trait of the family and of the head.
+
+
+def test_dropout_behind_the_summary_of_electra_is_its_own(registry: Registry) -> None:
+    family = registry.family("electra")
+    stated = {**SIZES, "classifier_dropout": 0.3, "summary_last_dropout": 0.05}
+    config = family.parse_config(stated)
+    assert family.config_for(config, SequenceClassification(("a", "b"))).head_dropout_prob == 0.3
+    assert family.config_for(config, MultipleChoice()).head_dropout_prob == 0.05
+    assert family.parse_config(family.config_json(config, MultipleChoice())) == config
+    default = family.parse_config(SIZES)
+    assert (
+        family.config_for(default, MultipleChoice()).head_dropout_prob
+        == transformers.ElectraConfig().summary_last_dropout
+    )

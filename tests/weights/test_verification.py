@@ -20,7 +20,7 @@ from bertcore.families.bert import BertFamily
 from bertcore.families.electra import ElectraFamily
 from bertcore.families.roberta import RobertaFamily
 from bertcore.formats.mindspore_ckpt import read_ckpt
-from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassification
+from bertcore.heads import MultipleChoice, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.plugins.discovery import installed_plugins
 from bertcore.plugins.hookspecs import hookimpl
 from bertcore.plugins.registry import Registry
@@ -79,8 +79,10 @@ def saved(folder: Path, weights: WeightSet) -> Path:
         (BertFamily(), SpanExtraction(), {"hidden_act": "relu"}),
         (RobertaFamily(), TEXTS, {"type_vocab_size": 1}),
         (ElectraFamily(), TEXTS, {"embedding_size": 6}),
+        (RobertaFamily(), MultipleChoice(), {"type_vocab_size": 1}),
+        (ElectraFamily(), MultipleChoice(), {}),
     ],
-    ids=["texts", "gelu_new", "tags", "spans", "roberta", "electra"],
+    ids=["texts", "gelu_new", "tags", "spans", "roberta", "electra", "choice of roberta", "choice of electra"],
 )
 def test_the_computed_model_is_that_of_transformers(
     registry: Registry, tmp_path: Path, family: ModelFamily, head: Head, sizes: dict[str, Any]
@@ -93,7 +95,10 @@ def test_the_computed_model_is_that_of_transformers(
     ids = np.array([5, 20, 33, 7, 2])
     types = np.array([0, 0, 1, 1, 1]) % sizes.get("type_vocab_size", 2)
     with torch.no_grad():
-        expected = oracle(torch.tensor(ids[None]), token_type_ids=torch.tensor(types[None]), output_hidden_states=True)
+        inputs = {"input_ids": torch.tensor(ids[None]), "token_type_ids": torch.tensor(types[None])}
+        if isinstance(head, MultipleChoice):
+            inputs = {name: values[None] for name, values in inputs.items()}
+        expected = oracle(**inputs, output_hidden_states=True)
     config_json = json.loads((folder / "config.json").read_text())
     config = find_family(config_json, registry, "").parse_config(config_json)
     rows = [(ids, types), (ids[::-1], types)]  # the second one shows that rows do not see each other
@@ -104,8 +109,8 @@ def test_the_computed_model_is_that_of_transformers(
     if isinstance(head, SpanExtraction):
         logits = torch.stack([expected.start_logits[0], expected.end_logits[0]], dim=1)
         np.testing.assert_allclose(found["start and end logits"][:5], logits.numpy(), atol=1e-9)
-    elif head is TEXTS:
-        first = 10 if family.name == "bert" else 0  # with a pooler, those of the ten tokens come before
+    elif head.uses_pooler:
+        first = 10 if "pooled output" in found else 0  # with a pooler, those of the ten tokens come before
         np.testing.assert_allclose(found["logits"][first], expected.logits[0].numpy(), atol=1e-9)
     else:
         np.testing.assert_allclose(found["logits"][:5], expected.logits[0].numpy(), atol=1e-9)

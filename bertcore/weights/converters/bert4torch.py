@@ -192,6 +192,7 @@ def bert4torch_parts(tensors: Tensors, prefix: str) -> ModelParts:
             "pooler": module(f"{prefix}pooler"),
             "classifier": module(*beside("fc", "dense", "classifier")) if prefix else [],
             "classifier_dense": module(*beside("classifier.dense")),
+            "summary": module(*beside("sequence_summary.summary")),
             "classifier_out": module(*beside("classifier.out_proj")),
             "spans": module(*beside("qa_outputs")),
             "transitions": [*beside("crf.transitions")],

@@ -51,6 +51,7 @@ def transformers_parts(tensors: Mapping[str, NDArray[np.generic]], origin: str) 
             "pooler": _linear(f"{encoder}pooler.dense"),
             "classifier": _linear(*(f"{head}classifier" for head in heads)),
             "classifier_dense": _linear(*(f"{head}classifier.dense" for head in heads)),
+            "summary": _linear(*(f"{head}sequence_summary.summary" for head in heads)),
             "classifier_out": _linear(*(f"{head}classifier.out_proj" for head in heads)),
             "spans": _linear(*(f"{head}qa_outputs" for head in heads)),
             "transitions": [f"{head}crf.transitions" for head in heads],
