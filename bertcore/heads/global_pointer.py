@@ -13,6 +13,7 @@ from bertcore.contracts.head import Head, RowProblem, linear_parameters
 from bertcore.contracts.head_labels import LABEL_ENTRIES, label_entries, labels_from_config
 from bertcore.contracts.parameters import ParameterSpec
 from bertcore.errors import ModelError, Origin
+from bertcore.heads.token_classification import TokenClassification
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ class GlobalPointer(Head):
         return cls(labels_from_config(config, origin), efficient=config.get("efficient") is True, head_size=size)
 
     def predicts_as(self, other: Head) -> bool:
-        """Whether both find spans of the same types, in whatever order."""
-        return isinstance(other, GlobalPointer) and {*self.labels} == {*other.labels}
+        """Whether the other one finds entities of the same types, too, as spans or by tags, in whatever order."""
+        of_entities = isinstance(other, GlobalPointer | TokenClassification)
+        return of_entities and {*self.classes} == {*other.classes}
 
     def find_problem(self, batch: Batch) -> RowProblem | None:
         """The first row with a span of no type, or one that does not lie among the label positions of its row."""

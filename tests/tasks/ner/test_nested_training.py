@@ -137,6 +137,8 @@ def test_the_file_for_the_leaderboard_of_cmeee(chinese_l2: Path, tmp_path: Path,
     trained = bertcore.run(
         task="cmeee", backend="torch", model=chinese_l2, data=folder, output=tmp_path / "run", settings=settings
     )
+    alone = bertcore.evaluate(trained.folder / "best", task="cmeee", backend="torch", data=folder)
+    assert alone.evaluation.metrics == pytest.approx(dict(trained.metrics)), "the folder says that it scores spans"
     said = bertcore_command("submit", trained.folder, "--output", tmp_path / "submission")
     assert said.code == 0, said.err
     (file,) = (tmp_path / "submission").rglob("CMeEE-V2_test.json")
