@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import bertcore
 from bertcore.config import (
     ADVERSARIES_OF_OPTION,
     AdversarialOptions,
@@ -17,6 +20,7 @@ from bertcore.config import (
 from bertcore.contracts.objective import HeadLoss, Pass
 from bertcore.engine.objectives import choose_objective
 from bertcore.errors import ConfigError, UsageError
+from bertcore.formats.safetensors_file import read_safetensors
 from bertcore.plugins.registry import Registry
 
 FGM = Pass(1, perturbed=1.0)
@@ -100,6 +104,42 @@ def test_options_of_the_heads_loss_are_no_options_of_an_objective() -> None:
         options = resolve_config([Setting(f"train.objective_options.{name}", value, "here")]).config.train
         with pytest.raises(UsageError, match=words):
             choose_objective(options, Registry(), "torch")
+
+
+@pytest.mark.parametrize("besides", [{"train.freeze": "embeddings"}, {"train.unfreeze_epochs": 0.3}], ids=str)
+def test_a_run_of_several_passes_resumes_to_the_bit(
+    tiny_en: Path, small_rte: Path, tmp_path: Path, besides: dict[str, Any]
+) -> None:
+    """With accumulation and averages beside R-Drop and PGD, and parts that are frozen for ever or at first."""
+    pytest.importorskip("bertcore_torch")
+    options = {
+        "train.r_drop": 4.0,
+        "train.adversarial": "pgd",
+        "train.adversarial_options.steps": 2,
+        "train.ema": 0.9,
+        "train.max_steps": 4,
+        "train.batch_size": 4,
+        "train.accumulation": 2,
+        "train.log_steps": 1,
+        "data.max_length": 32,
+        **besides,
+    }
+
+    def run(name: str, **more: Any) -> Path:
+        settings = {**options, **more}
+        places = {"model": tiny_en, "data": small_rte, "output": tmp_path / name}
+        bertcore.run(task="rte", backend="torch", settings=settings, **places)
+        return tmp_path / name
+
+    whole, stopped = run("whole"), run("stopped", **{"train.stop_after": 2})
+    with pytest.raises(ConfigError, match=r"train\.r_drop was 4.0 and cannot become 1.0"):
+        bertcore.resume(stopped, settings={"train.r_drop": 1.0})
+    bertcore.resume(stopped, settings={"train.stop_after": None})
+    plain = run("plain", **{"train.adversarial": None, "train.adversarial_options.steps": 3, "train.r_drop": None})
+    weights = [dict(read_safetensors(folder / "best" / "model.safetensors")) for folder in (whole, stopped, plain)]
+    for name, value in weights[0].items():
+        np.testing.assert_array_equal(value, weights[1][name], err_msg=name)
+    assert any(not np.array_equal(value, weights[2][name]) for name, value in weights[0].items())
 
 
 def test_the_settings_of_a_run_read_back_the_same(tmp_path: Any) -> None:
