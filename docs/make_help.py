@@ -95,7 +95,7 @@ OWN_KIND = "An error of this class whose plugin names no kind."
 def functions() -> str:
     """Signature and documentation of the public functions, and the fields of what they return."""
     parts = []
-    for name in sorted(filter(_is_function, set(bertcore.__all__) & set(api.__all__)), key=_place):
+    for name in sorted(filter(_is_function, set(dir(bertcore)) & set(api.__all__)), key=_place):
         function = getattr(api, name)
         parts += [f"### bertcore.{name}", "", "```text", _signature(f"bertcore.{name}", function), "```", ""]
         parts += [_markdown(inspect.getdoc(function) or ""), ""]
