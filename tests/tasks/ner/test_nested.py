@@ -243,6 +243,7 @@ def test_scores_of_flat_entities_are_those_of_seqeval(
     [
         ({"kind": "global_pointer", "crf": True}, "head.crf needs head.kind=token_classification"),
         ({"kind": "efficient_global_pointer", "scheme": "BIOES"}, "head.scheme needs head.kind=token_classification"),
+        ({"kind": "global_pointer", "focal_gamma": 2.0}, "head.focal_gamma needs head.kind=token_classification"),
         ({"head_size": 32}, "head.head_size needs head.kind=global_pointer or efficient_global_pointer"),
         ({"kind": "global_pointer", "head_size": 7}, "multiple of 2"),
     ],

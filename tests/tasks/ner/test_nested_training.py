@@ -74,6 +74,18 @@ def test_the_kind_of_head_cannot_change_on_the_way(
     assert "head.kind" in result.err
 
 
+def test_a_check_of_the_data_counts_what_tags_cannot_hold(
+    chinese_l2: Path, data: Path, bertcore_command: Command
+) -> None:
+    check = ("data", "check", "--task", "ner", "--data", data, "--model", chinese_l2)
+    by_tags = bertcore_command(*check)
+    assert "overlapping another one: not learned" in by_tags.out
+    assert "head.kind=global_pointer learns such" in by_tags.out
+    by_spans = bertcore_command(*check, "--set", "head.kind=global_pointer")
+    assert by_spans.code == 0, by_spans.err
+    assert "overlapping another one" not in by_spans.out
+
+
 def test_new_texts_are_predicted_in_every_way(trained: Any, tmp_path: Path, bertcore_command: Command) -> None:
     text, expected = "我在北京大学看见上海", {(2, 4, "LOC"), (2, 6, "ORG"), (8, 10, "LOC")}
     (entry,) = bertcore.predict(trained.folder, [{"text": text}])

@@ -13,10 +13,9 @@ from bertcore_tasks.ner.units import UnitKind
 
 Scheme = Literal["BIO", "BIOES", "BMES", "BILOU", "IO", "IOB1"]
 
-
 HeadKind = Literal["token_classification", "global_pointer", "efficient_global_pointer"]
 
-OF_TAGS = ("crf", "scheme", "forbid", "transitions", "crf_learning_rate")
+OF_TAGS = ("crf", "scheme", "forbid", "transitions", "crf_learning_rate", *LOSS_OPTIONS)
 """Head options that mean nothing where no tags are learned."""
 
 NerHead = TokenClassification | GlobalPointer
