@@ -73,6 +73,11 @@ class Head(ABC):
     # What it computes with.
 
     @property
+    def compared_outputs(self) -> tuple[str, ...]:
+        """The outputs that a divergence compares, of two passes or with a teacher; the others follow from them."""
+        return tuple(self.outputs)
+
+    @property
     @abstractmethod
     def output_size(self) -> int:
         """Width of the last linear layer."""

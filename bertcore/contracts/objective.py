@@ -8,6 +8,7 @@ training need:
     FGM         HeadLoss((Pass(0), Pass(1, perturbed=1.0)))
     PGD         HeadLoss((Pass(0), Pass(1, 0.3, 0.0, 1.0), Pass(2, 0.3, 0.0, 1.0), Pass(3, 0.3, 1.0, 1.0)))
     both        HeadLoss((Pass(0), Pass(1), Pass(2, perturbed=1.0)), agreement=4.0)
+    a teacher   HeadLoss(distillation=0.5, temperature=2.0)
 
 An objective that minimizes anything else is a description of its own, with an
 :class:`~bertcore.contracts.implementations.Implementation` for each backend.
@@ -15,11 +16,15 @@ An objective that minimizes anything else is a description of its own, with an
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from bertcore.contracts.batch import Batch
+from bertcore.contracts.batch import Batch, Per
 from bertcore.contracts.head import Head
+
+TEACHER = "teacher_"
+"""Before the name of an output, the column of a batch that holds what a teacher gave there."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,10 @@ class Objective:
         """Passes that follow one another after those of :attr:`clean`, with the head's loss."""
         return ()
 
+    def columns(self, head: Head) -> Mapping[str, Per]:
+        """Columns of a batch that it reads beside those of the head, float32, and what one value belongs to."""
+        return {}
+
     def loss_count(self, head: Head, batch: Batch) -> float:
         """Number of things that the loss of a batch sums over; by default the head's own count."""
         return head.loss_count(batch)
@@ -70,6 +79,10 @@ class HeadLoss(Objective):
     passes with outputs P and Q, ``agreement * (KL(P || Q) + KL(Q || P)) / 2`` is added; for more of them, the mean over
     all pairs. What KL is of other outputs than a softmax, the heads' code says (``divergence``).
 
+    **Distillation** (Hinton et al. 2015, arXiv 1503.02531) takes ``(1 - distillation) * loss + distillation *
+    temperature^2 * KL(teacher || outputs)`` for the head's loss of each clean pass, both logits divided by the
+    temperature. The teacher's outputs stand in columns of the batch, see :data:`TEACHER`.
+
     **A perturbed pass** (FGM: Miyato et al. 2017, arXiv 1605.07725; PGD: Madry et al. 2018, arXiv 1706.06083) moves the
     word embeddings as bert4torch's ``FGM`` and ``PGD`` do: the whole table, so that equal tokens are moved alike, by
     ``perturbed * g / |g|``, g being the gradient of the pass before (of all clean ones together) with respect to the
@@ -82,6 +95,8 @@ class HeadLoss(Objective):
     Attributes:
         passes: the clean ones first.
         agreement: weight of the symmetric divergence between the outputs of the clean passes.
+        distillation: weight of the teacher, 0 to 1.
+        temperature: of distillation; it flattens both distributions.
 
     Raises:
         ValueError: the first pass is not clean, a clean one stands behind a perturbed one, or there are not two that
@@ -90,6 +105,8 @@ class HeadLoss(Objective):
 
     passes: tuple[Pass, ...] = (Pass(),)
     agreement: float = 0.0
+    distillation: float = 0.0
+    temperature: float = 1.0
 
     name: ClassVar[str] = "head_loss"
 
@@ -98,6 +115,12 @@ class HeadLoss(Objective):
             raise ValueError("clean passes come first, and there is one at least")
         if self.agreement and len(self.clean_passes) < 2:
             raise ValueError("one clean pass has none to agree with")
+
+    def columns(self, head: Head) -> Mapping[str, Per]:
+        """Those of the teacher, if there is one."""
+        if not self.distillation:
+            return {}
+        return {f"{TEACHER}{name}": head.outputs[name] for name in head.compared_outputs}
 
     @property
     def clean(self) -> HeadLoss:  # noqa: D102

@@ -61,6 +61,11 @@ class TokenClassification(Head):
     parameter_names: ClassVar[str] = r"classifier\.(weight|bias)|crf\.(start_|end_)?transitions"
 
     @property
+    def compared_outputs(self) -> tuple[str, ...]:
+        """Of tags there is no divergence."""
+        return ("logits",)
+
+    @property
     def output_size(self) -> int:  # noqa: D102
         return len(self.labels)
 

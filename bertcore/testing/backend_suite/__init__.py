@@ -11,6 +11,7 @@ Everything is observed through the contract alone. One part a file:
     averages      of the weights, with which it predicts
     resuming      parameters and optimizer state, out and in
     dropout       masks that depend on their place alone
+    distillation  from a teacher's outputs in the batch
     passes        objectives of several passes: agreement, and moved embeddings
     adapters      what is trained beside frozen weights
 """
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 from bertcore.testing.backend_suite.adapters import Adapters
 from bertcore.testing.backend_suite.averages import Averages
+from bertcore.testing.backend_suite.distillation import Distillation
 from bertcore.testing.backend_suite.dropout import Dropout
 from bertcore.testing.backend_suite.facts import Facts
 from bertcore.testing.backend_suite.freezing import Freezing
@@ -31,7 +33,7 @@ from bertcore.testing.backend_suite.updates import Updates
 
 # pytest runs the tests of the last base first: what a backend says before what it computes.
 class BackendConformance(
-    Adapters, Passes, Dropout, Resuming, Averages, Freezing, Updates, Gradients, Predictions, Facts
+    Distillation, Adapters, Passes, Dropout, Resuming, Averages, Freezing, Updates, Gradients, Predictions, Facts
 ):
     """Subclass it in a test module of the plugin, and name the plugin as its entry point does.
 

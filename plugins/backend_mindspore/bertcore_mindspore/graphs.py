@@ -40,7 +40,7 @@ class GradientGraph(nn.Cell):
         self.word_accumulator = accumulators.pop(word_embeddings_name, word_embeddings)
         self.accumulators = ParameterTuple(list(accumulators.values()))
         self.loss_sum = optimizer.loss_sum
-        self.names = (*INPUT_NAMES, *forward.head.column_names)
+        self.names = (*INPUT_NAMES, *forward.column_names)
         self.gather = ops.Gather()
         self.add = ops.AssignAdd()
         self.map = ops.HyperMap()
@@ -108,7 +108,7 @@ class PredictionGraph(nn.Cell):
         self.forward = forward
         self.word_embeddings = word_embeddings
         self.outputs = outputs
-        self.names = (*INPUT_NAMES, *forward.head.column_names)
+        self.names = (*INPUT_NAMES, *forward.column_names)
         self.gather = ops.Gather()
 
     def construct(self, *inputs: Tensor) -> tuple[Tensor, ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from mindspore import Tensor, nn, ops
 
-from bertcore.contracts.objective import HeadLoss
+from bertcore.contracts.objective import TEACHER, HeadLoss
 from bertcore_mindspore.encoder import Encoder, Inputs
 
 
@@ -23,12 +23,16 @@ class Forward(nn.Cell):
     Args:
         encoder: the encoder.
         head: the head.
+        taught: outputs of which the batch holds a teacher's.
     """
 
-    def __init__(self, encoder: Encoder, head: nn.Cell) -> None:
+    def __init__(self, encoder: Encoder, head: nn.Cell, taught: tuple[str, ...] = ()) -> None:
         super().__init__(auto_prefix=False)
         self.encoder = encoder
         self.head = head
+        self.taught = taught
+        self.teacher = tuple(f"{TEACHER}{name}" for name in taught)
+        self.column_names = (*head.column_names, *self.teacher)
         self.sum = ops.ReduceSum()
 
     def construct(
@@ -48,6 +52,13 @@ class Forward(nn.Cell):
         """Returns the head's loss sum of these outputs, a float32 scalar."""
         return self.sum(self.head.losses(outputs, batch))
 
+    def of_teacher(self, batch: Inputs) -> dict[str, Tensor]:
+        """Returns the teacher's outputs in the static shape."""
+        towards = {}
+        for index in range(len(self.taught)):
+            towards[self.taught[index]] = batch[self.teacher[index]]
+        return towards
+
     def divergence_sum(
         self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: Inputs, temperature: float = 1.0
     ) -> Tensor:
@@ -63,15 +74,25 @@ class HeadLossObjective(nn.Cell):
         self.forward_passes = tuple(one.dropout for one in objective.clean_passes)
         self.weights = tuple(one.weight for one in objective.clean_passes)
         self.agreement = objective.agreement
+        self.distillation = objective.distillation
+        self.temperature = objective.temperature
 
     def loss_sum(self, forward: Forward, batch: Inputs) -> Tensor:
         """Returns the loss sum of all clean passes over a micro-batch."""
         outputs = (forward(batch),)
-        total = self._weighted(forward.loss_sum(outputs[0], batch), 0)
+        total = self._weighted(self._taught(forward, outputs[0], batch), 0)
         for index in range(1, len(self.weights)):
             outputs = (*outputs, forward(batch, index))
-            total = total + self._weighted(forward.loss_sum(outputs[index], batch), index)
+            total = total + self._weighted(self._taught(forward, outputs[index], batch), index)
         return total + self.agreement * self._disagreement(forward, outputs, batch) if self.agreement else total
+
+    def _taught(self, forward: Forward, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
+        """The head's loss, mixed with what the outputs are from the teacher's, if there is one."""
+        loss = forward.loss_sum(outputs, batch)
+        if not self.distillation:
+            return loss
+        distance = forward.divergence_sum(outputs, forward.of_teacher(batch), batch, self.temperature)
+        return (1.0 - self.distillation) * loss + self.distillation * self.temperature**2 * distance
 
     def _weighted(self, loss: Tensor, index: int) -> Tensor:
         return loss if self.weights[index] == 1.0 else loss * self.weights[index]

@@ -121,6 +121,29 @@ class PackedRows:
             return [self._pairs(values, row) for row in range(len(self.indices))]
         return np.split(values[self.label_positions], self.batch.label_offsets[1:-1])
 
+    def spread(self, values: NDArray[np.generic], per: Per) -> NDArray[np.float32]:
+        """Puts what belongs to the rows to its places in the shape, zero elsewhere: the way back of :meth:`collect`."""
+        shape, further = self.shape, values.shape[1:]
+        if per == "row":
+            return self.per_row(values, np.float32).astype(np.float32)
+        if per == "pair":
+            spread = np.zeros((shape.bins, *further, shape.length, shape.length), dtype=np.float32)
+            self._spread_pairs(values, spread)
+            return spread
+        spread = np.zeros((shape.tokens, *further), dtype=np.float32)
+        spread[self.token_positions if per == "token" else self.label_positions] = values
+        return spread
+
+    def _spread_pairs(self, values: NDArray[np.generic], spread: NDArray[np.float32]) -> None:
+        offsets = self.batch.label_offsets
+        assert offsets is not None
+        for row, of_row in enumerate(np.split(values, self.batch.pair_offsets[1:-1])):
+            positions = self.label_positions[offsets[row] : offsets[row + 1]]
+            starts, ends = np.triu_indices(len(positions))
+            within = positions % self.shape.length
+            of_bin = spread[positions[:1].sum() // self.shape.length]
+            of_bin[..., within[starts], within[ends]] = np.moveaxis(of_row, 0, -1)
+
     def _pairs(self, values: NDArray[np.generic], row: int) -> NDArray[np.generic]:
         assert self.batch.label_offsets is not None
         positions = self.label_positions[self.batch.label_offsets[row] : self.batch.label_offsets[row + 1]]

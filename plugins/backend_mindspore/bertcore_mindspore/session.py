@@ -108,7 +108,9 @@ class MindSporeSession(Session):
         objective: Any = specification.code_of(training.objective)(training.objective)
         self._dropout = DropoutPlan(self._config, self._head_class.dropout_per, training.dropout, self._adapter)
         self._optimizer = AdamW(self._parameters, training, self._device, scaled=specification.precision == "fp16")
-        forward = self._forward(specification.precision, self._dropout, self._parameters)
+        self._columns = training.objective.columns(specification.head)
+        taught = specification.head.compared_outputs if self._columns else ()
+        forward = self._forward(specification.precision, self._dropout, self._parameters, taught)
         perturbed = training.objective.perturbed_passes
         graph = self._gradient_graph(forward, objective, perturbed)
         self._stages = [Stage("gradient", graph, objective.forward_passes)]
@@ -208,10 +210,16 @@ class MindSporeSession(Session):
     def _shapes_for(self, batch: Batch, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
         return with_room(shapes, batch.lengths, self._specification.workload.max_length, batch.groups)
 
-    def _forward(self, precision: Precision, dropout: DropoutPlan, parameters: Mapping[str, Parameter]) -> Forward:
+    def _forward(
+        self,
+        precision: Precision,
+        dropout: DropoutPlan,
+        parameters: Mapping[str, Parameter],
+        taught: tuple[str, ...] = (),
+    ) -> Forward:
         encoder = self._encoder_class(self._config, parameters, self._device, DTYPES[precision], dropout)
         head = self._head_class(self._config, self._specification.head, parameters, self._device, dropout)
-        return Forward(encoder, head)
+        return Forward(encoder, head, taught)
 
     def _gradient_graph(self, forward: Forward, objective: nn.Cell, perturbed: Sequence[Pass]) -> Callable[..., Any]:
         optimizer = self._require_optimizer()
@@ -247,7 +255,7 @@ class MindSporeSession(Session):
             masks = MaskSource(self._dropout, context, index, stage.forward_passes)
             for rows in pack(batch, self._shapes_for(batch, self._training_shapes)):
                 moved = [] if words is None else [Tensor(words.of(rows))]
-                inputs = [*self._inputs(rows), *map(Tensor, masks.draw(rows.shape))]
+                inputs = [*self._inputs(rows), *self._taught(rows), *map(Tensor, masks.draw(rows.shape))]
                 result = self._call(stage.name, rows.shape, stage.graph, *scalars, *moved, *inputs)
                 if words is not None:
                     words.add(rows, result.asnumpy())
@@ -255,6 +263,10 @@ class MindSporeSession(Session):
     def _predict_call(self, rows: PackedRows) -> list[NDArray[np.generic]]:
         results = self._call("prediction", rows.shape, self._predict, *self._inputs(rows))
         return [result.asnumpy() for result in results]
+
+    def _taught(self, rows: PackedRows) -> list[Tensor]:
+        """What the objective reads beside the head's columns: the outputs of a teacher."""
+        return [Tensor(rows.spread(rows.batch.columns[name].values, per)) for name, per in self._columns.items()]
 
     def _inputs(self, rows: PackedRows) -> list[Tensor]:
         arrays = {**rows.inputs(self._config), **self._head.columns(rows)}

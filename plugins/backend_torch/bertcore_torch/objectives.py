@@ -19,7 +19,7 @@ from itertools import permutations
 
 import torch
 from bertcore.contracts.batch import Batch
-from bertcore.contracts.objective import HeadLoss, Pass
+from bertcore.contracts.objective import TEACHER, HeadLoss, Pass
 from torch import Tensor
 
 from bertcore_torch.dropout import Dropout, MaskSeed
@@ -111,17 +111,29 @@ class HeadLossObjective:
     def __init__(self, objective: HeadLoss) -> None:
         self._passes = objective.clean_passes
         self._agreement = objective.agreement
+        self._distillation = objective.distillation
+        self._temperature = objective.temperature
 
     def loss_sum(self, forward: Forward, batch: Batch) -> Tensor:
         """Returns the loss sum of all clean passes."""
         outputs = [forward(batch, one.dropout) for one in self._passes]
         losses = [
-            _weighted(forward.loss_sum(of_pass, batch), one.weight)
+            _weighted(self._taught(forward, of_pass, batch), one.weight)
             for one, of_pass in zip(self._passes, outputs, strict=True)
         ]
         if self._agreement:
             losses.append(self._agreement * _disagreement(forward, outputs, batch))
         return reduce(torch.add, losses)
+
+    def _taught(self, forward: Forward, outputs: dict[str, Tensor], batch: Batch) -> Tensor:
+        """The head's loss, mixed with what the outputs are from the teacher's, if there is one."""
+        loss = forward.loss_sum(outputs, batch)
+        if not self._distillation:
+            return loss
+        columns = forward.columns(batch)
+        towards = {name: columns[f"{TEACHER}{name}"] for name in outputs if f"{TEACHER}{name}" in columns}
+        distance = forward.divergence_sum(outputs, towards, batch, self._temperature) * self._temperature**2
+        return torch.lerp(loss, distance, self._distillation)
 
 
 LossOf = Callable[[Forward, Batch], Tensor]

@@ -195,7 +195,7 @@ class ReferenceSession(Session):
         assert isinstance(objective, HeadLoss)
         words = f"{self._specification.config.prefix}embeddings.word_embeddings.weight"
         model = self._model(self._parameters)
-        loss_sum, gradients = self._one_pass(model, micro_batches)
+        loss_sum, gradients = self._one_pass(model, micro_batches, objective)
         # Without dropout, clean passes are all the same, and agree.
         weight = sum(one.weight for one in objective.clean_passes)
         loss_sum, total = weight * loss_sum, {name: weight * gradient for name, gradient in gradients.items()}
@@ -204,23 +204,38 @@ class ReferenceSession(Session):
             moved = perturbed(moved, gradients[words], one.perturbed, one.radius)
             model = self._model(self._parameters)
             model.parameters[words] += moved
-            of_pass, gradients = self._one_pass(model, micro_batches)
+            of_pass, gradients = self._one_pass(model, micro_batches, HeadLoss())
             loss_sum += one.weight * of_pass
             for name, gradient in gradients.items():
                 total[name] += one.weight * gradient
         adapter = self._specification.adapter
         return loss_sum, total if adapter is None else adapter.pull_back(total, self._parameters)
 
-    def _one_pass(self, model: ReferenceModel, micro_batches: Sequence[Batch]) -> tuple[float, dict[str, Array]]:
+    def _one_pass(
+        self, model: ReferenceModel, micro_batches: Sequence[Batch], objective: HeadLoss
+    ) -> tuple[float, dict[str, Array]]:
         loss_sum, gradients = 0.0, {name: np.zeros(value.shape) for name, value in self._parameters.items()}
         for batch in micro_batches:
             for row in range(len(batch)):
-                tokens, label = _row(batch, row), batch.columns[self._label_column].values[row]
-                logits = model.logits(*tokens)
-                loss_sum += self._head.loss(logits, label)
-                for name, gradient in model.gradients(*tokens, self._head.gradient(logits, label)).items():
+                tokens = _row(batch, row)
+                loss, logits_gradient = self._loss(model.logits(*tokens), batch, row, objective)
+                loss_sum += loss
+                for name, gradient in model.gradients(*tokens, logits_gradient).items():
                     gradients[name] += gradient
         return loss_sum, gradients
+
+    def _loss(self, logits: Array, batch: Batch, row: int, objective: HeadLoss) -> tuple[float, Array]:
+        """The loss of a row, mixed with what its logits are from the teacher's, and the gradient."""
+        column = batch.columns[self._label_column]
+        label, weight = column.values[row], objective.distillation
+        loss, gradient = self._head.loss(logits, label), self._head.gradient(logits, label)
+        if not weight:
+            return loss, gradient
+        (name,) = objective.columns(self._specification.head)
+        teacher = batch.columns[name].values[row].astype(np.float64)
+        distance, of_distance = self._head.divergence(logits, teacher, objective.temperature)
+        factor = weight * objective.temperature**2 * (np.ndim(label) > 0 or label != column.ignore)
+        return (1 - weight) * loss + factor * distance, (1 - weight) * gradient + factor * of_distance
 
     def _group(self, name: str) -> int:
         """The first group whose pattern is found in the name."""

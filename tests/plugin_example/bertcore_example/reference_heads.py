@@ -22,6 +22,9 @@ class RowLoss(Protocol):
     def gradient(self, logits: Array, label: Any) -> Array:
         """Its gradient, ``[labels]``."""
 
+    def divergence(self, logits: Array, towards: Array, temperature: float) -> tuple[float, Array]:
+        """How far the logits of one row are from those of a teacher, and the gradient with respect to the logits."""
+
 
 class ClassificationLoss:
     """Softmax cross entropy; with several labels per row, the mean of their binary cross entropies."""
@@ -44,6 +47,16 @@ class ClassificationLoss:
         gradient = reference.softmax_cross_entropy_gradient(logits[None], [label], shape=self._shape)
         return np.squeeze(gradient, axis=0)
 
+    def divergence(self, logits: Array, towards: Array, temperature: float) -> tuple[float, Array]:
+        """See :class:`RowLoss`."""
+        flat = logits / temperature, towards / temperature
+        if self._multi_label:
+            size = len(logits)
+            gradient, _ = reference.binary_divergence_gradient(*flat)
+            return reference.binary_divergence(*flat) / size, gradient / temperature / size
+        gradient, _ = reference.softmax_divergence_gradient(*flat)
+        return reference.softmax_divergence(*flat), gradient / temperature
+
 
 class RegressionLoss:
     """Squared error."""
@@ -58,3 +71,8 @@ class RegressionLoss:
     def gradient(self, logits: Array, label: Any) -> Array:
         """See :class:`RowLoss`."""
         return reference.squared_error_gradient(logits, [label])
+
+    def divergence(self, logits: Array, towards: Array, temperature: float) -> tuple[float, Array]:
+        """See :class:`RowLoss`."""
+        difference = (logits - towards) / temperature
+        return float((difference**2).sum()), 2 * difference / temperature

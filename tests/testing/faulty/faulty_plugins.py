@@ -245,6 +245,60 @@ class StateInHalfPrecision(ReferenceSession):
         return dataclasses.replace(state, second_moment=rounded)
 
 
+class ChangedObjective(ReferenceSession):
+    """Its objective is changed before a session is opened."""
+
+    def changes(self, objective):
+        raise NotImplementedError
+
+    def __init__(self, specification):
+        super().__init__(specification)
+        if specification.training and specification.training.objective.distillation:
+            objective = specification.training.objective
+            changed_training(self, objective=dataclasses.replace(objective, **self.changes(objective)))
+
+
+@fault("test_the_loss_is_the_closed_form")
+class TemperatureIgnored(ChangedObjective):
+    def changes(self, objective):
+        return {"temperature": 1.0}
+
+
+@fault("test_the_loss_is_the_closed_form")
+class TeacherForHalf(ChangedObjective):
+    def changes(self, objective):
+        return {"distillation": 0.5}
+
+
+@fault("test_the_loss_is_the_closed_form")
+class NotTimesTheTemperatureSquared(ReferenceSession):
+    def _loss(self, logits, batch, row, objective):
+        loss, gradient = super()._loss(logits, batch, row, objective)
+        if not objective.distillation:
+            return loss, gradient
+        plain, of_plain = super()._loss(logits, batch, row, HeadLoss())
+        square = objective.temperature**2
+        rest = 1 - objective.distillation
+        return rest * plain + (loss - rest * plain) / square, rest * of_plain + (gradient - rest * of_plain) / square
+
+
+@fault("test_the_gradient_is_that_of_the_closed_form")
+class GradientOfTheLabels(ReferenceSession):
+    def _loss(self, logits, batch, row, objective):
+        return super()._loss(logits, batch, row, objective)[0], self._head.gradient(
+            logits, batch.columns[self._label_column].values[row]
+        )
+
+
+@fault("test_the_loss_is_the_closed_form")
+class TeacherOfAnotherRow(ReferenceSession):
+    def _loss(self, logits, batch, row, objective):
+        columns = dict(batch.columns)
+        for name in objective.columns(self._specification.head):
+            columns[name] = dataclasses.replace(columns[name], values=columns[name].values[::-1])
+        return super()._loss(logits, dataclasses.replace(batch, columns=columns), row, objective)
+
+
 @fault("test_a_frozen_bottom_does_not_move")
 class MomentsOfFrozenOnesDecay(ReferenceSession):
     def train_step(self, micro_batches, context):
