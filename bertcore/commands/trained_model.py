@@ -24,7 +24,7 @@ from bertcore.engine.compute_target import ComputeTarget, choose_target
 from bertcore.engine.loss_options import with_loss
 from bertcore.engine.model_settings import settings_of_model
 from bertcore.engine.prediction import PredictionTiming, predict_split
-from bertcore.engine.preparation import choose_max_length, find_task
+from bertcore.engine.preparation import choose_max_length, find_task, with_merged
 from bertcore.engine.run_folder import RunFolder, no_run_folder
 from bertcore.engine.settings import changed_settings, resolve_run
 from bertcore.errors import ModelError, Origin, UsageError
@@ -198,6 +198,10 @@ def open_trained(path: Path, registry: Registry, settings: Sequence[Setting] = (
             code="run-missing",
         )
     source = open_model(str(model), registry, backend=target.backend.name)
+    # That which is asked for now: one that the run began with is in its best/ already.
+    adapter = next((str(setting.value) for setting in reversed(settings) if setting.key == "model.adapter"), None)
+    if adapter is not None:
+        source = with_merged(source, adapter)
     return TrainedModel(
         config=config,
         registry=registry,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
 from bertcore.config.comma_lists import joined
 from bertcore.config.parameter_rules import ParameterRule
@@ -30,6 +30,9 @@ class ModelConfig(Section):
 
     path: str | None = Field(None, description="Hugging Face folder, weight file, hub name, or 'sample'")
     revision: str | None = Field(None, description="branch, tag or commit of a hub name")
+    adapter: str | None = Field(
+        None, description="folder of a LoRA adapter in peft's layout; merged, or trained further with train.lora"
+    )
     new_head: bool = Field(False, description="start a new head whatever the weights hold")
 
 
@@ -124,6 +127,32 @@ class AdversarialOptions(Section):
     alpha: float = Field(0.3, gt=0, description="pgd: how far a step goes")
 
 
+class LoraOptions(Section):
+    """Low-rank adaptation: the encoder stays as it is, and narrow products beside some of its layers are trained."""
+
+    rank: int | None = Field(None, ge=1, description="columns of the narrow product; switches LoRA on")
+    alpha: float = Field(8.0, gt=0, description="the product is multiplied by alpha / rank; default: that of peft")
+    targets: str = Field(
+        "query,value",
+        description="layers beside which it stands: ends of their names as in peft, parts as in train.freeze, or "
+        "all-linear",
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="rate at which the input of the product is dropped")
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _join_targets(cls, value: object) -> object:
+        return joined(value)
+
+    @model_validator(mode="after")
+    def _check_rank(self) -> LoraOptions:
+        # By value and not by whether it was set: the file of a run names every option with its default.
+        changed = [name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default]
+        if self.rank is None and changed:
+            raise ValueError(f"{changed[0]} needs train.lora.rank, which switches LoRA on")
+        return self
+
+
 class TrainConfig(Section):
     """How the model is trained."""
 
@@ -153,6 +182,7 @@ class TrainConfig(Section):
         (),
         description="ordered rules: pattern, and learning_rate, factor, weight_decay or frozen; the first match counts",
     )
+    lora: LoraOptions = Field(default_factory=LoraOptions, description="low-rank adaptation")
     schedule: Schedule = Field("linear", description="decay after the warm-up")
     schedule_options: ScheduleOptions = Field(
         default_factory=ScheduleOptions, description="options of the schedule", validate_default=True

@@ -1,6 +1,7 @@
 """Complete checkpoints: everything that a run needs to go on, on any backend, as arrays and JSON.
 
-A checkpoint folder holds ``model/`` (a Hugging Face folder), ``optimizer.safetensors`` (``first_moment.NAME``,
+A checkpoint folder holds ``model/`` (a Hugging Face folder), of a run with LoRA ``adapter/`` beside the frozen weights,
+``optimizer.safetensors`` (``first_moment.NAME``,
 ``second_moment.NAME``, and with ``train.ema`` ``average.NAME``), ``state.json``, and the manifest of all these. The
 last one is ``checkpoint/`` in the run folder; those before it, as many as ``train.keep_checkpoints`` says, are
 ``checkpoint-STEP/``.
@@ -34,6 +35,8 @@ from bertcore.formats.safetensors_file import read_safetensors, write_safetensor
 
 FORMAT = 1
 NEWEST = "checkpoint"
+MODEL, ADAPTER = "model", "adapter"
+"""Folders in a checkpoint; the second one of a run that trains an adapter."""
 _EARLIER = re.compile(rf"{NEWEST}-(\d+)")
 
 
@@ -94,7 +97,7 @@ def save_checkpoint(
         run: the run folder.
         optimizer: state of the session's optimizer.
         progress: where the run stands.
-        save_model: writes the Hugging Face folder to a given path.
+        save_model: writes ``model/``, and ``adapter/`` where there is one, into a given folder.
         keep: how many there may be, with the new one.
         damaged: those that are not worth keeping.
 
@@ -116,7 +119,7 @@ def save_checkpoint(
         },
     }
     with atomic_folder(folder, keep_earlier=_name_to_keep(folder, damaged)) as temporary:
-        save_model(temporary / "model")
+        save_model(temporary)
         arrays = {f"first_moment.{name}": value for name, value in optimizer.first_moment.items()}
         arrays |= {f"second_moment.{name}": value for name, value in optimizer.second_moment.items()}
         arrays |= {f"average.{name}": value for name, value in optimizer.averages.items()}

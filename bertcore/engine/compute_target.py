@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from bertcore.config import RunConfig
+from bertcore.contracts.adapter import Adapter, with_adapter
 from bertcore.contracts.backend import (
     Backend,
     Precision,
@@ -54,6 +55,7 @@ class ComputeTarget:
         workload: Workload,
         registry: Registry,
         training: TrainingSpecification | None = None,
+        adapter: Adapter | None = None,
     ) -> Session:
         """Opens a session for a model and a head; its parameters are loaded afterwards.
 
@@ -61,24 +63,26 @@ class ComputeTarget:
             source: the model.
             head: what stands on top of it.
             workload: what the session will be fed.
-            registry: where the code of encoder, head and objective is found.
+            registry: where the code of encoder, head, objective and adapter is found.
             training: None for a session that only predicts.
+            adapter: what is trained instead of weights of the encoder.
 
         Raises:
-            UsageError: the backend has no code for the encoder, the head or the objective.
+            UsageError: the backend has no code for the encoder, the head, the objective or the adapter.
             DeviceError: the device cannot be used.
         """
         return self.backend.open(
             SessionSpecification(
                 config=source.family.config_for(source.config, head),
                 head=head,
-                table=source.family.parameter_table(source.config, head),
+                table=with_adapter(source.family.parameter_table(source.config, head), adapter),
                 device=self.device,
                 precision=self.precision,
                 prediction_precision=self.prediction_precision,
                 workload=workload,
                 code_of=partial(registry.code_of, self.backend.name),
                 training=training,
+                adapter=adapter,
             )
         )
 

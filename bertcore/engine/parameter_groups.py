@@ -4,6 +4,7 @@ Ordered rules, the first that matches a parameter counts::
 
     train.parameters      in their order
     train.freeze          rate 0
+    train.lora            rate 0 for the encoder; what stands beside a layer belongs to its part
     everything else       train.learning_rate x train.layer_decay ^ (layers + 2 - depth)    below the head
                           a rate that the head asks for, train.head_learning_rate, train.learning_rate
     weight decay          train.weight_decay, and none for biases and LayerNorm, as in google-research/bert
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bertcore.config import ParameterRule, TrainConfig, words_of
@@ -43,7 +44,11 @@ class _Share:
 
 
 def parameter_groups(
-    options: TrainConfig, table: Mapping[str, ParameterSpec], prefix: str, head: Head
+    options: TrainConfig,
+    table: Mapping[str, ParameterSpec],
+    prefix: str,
+    head: Head,
+    adapter: frozenset[str] = frozenset(),
 ) -> tuple[ParameterGroup, ...]:
     """Sorts all parameters into groups, each of which has one rate and one decay.
 
@@ -51,9 +56,11 @@ def parameter_groups(
 
     Args:
         options: the configuration.
-        table: what the model has, in order.
+        table: what the model has, in order, and an adapter.
         prefix: what stands before the encoder's canonical names.
         head: may give some of its parameters a learning rate of their own, without decay.
+        adapter: names of the adapter's own parameters; where there are some, the encoder's are frozen but for those
+            that a rule names.
 
     Raises:
         ConfigError: a rule matches nothing, or nothing that no earlier rule took.
@@ -66,10 +73,17 @@ def parameter_groups(
             code="parameters-missing",
         )
     ordinary = {name: _ordinary(name, options, parts, head) for name in table}
+    ordinary |= {name: _of_adapter(ordinary[name]) for name in adapter}
     shares: dict[str, _Share] = {}
-    for key, rule, names in _rules(options, parts):
+    for key, rule, names in _rules(options, parts, adapter):
         left = [name for name in table if name in names and name not in shares]
         shares |= _ruled(key, rule, left, ordinary)
+    if adapter:
+        shares |= {
+            name: _Share(FROZEN, 0.0, 0.0)
+            for name, part in parts.part_of.items()
+            if part != HEAD and name not in adapter and name not in shares
+        }
     rest = [name for name in table if name not in shares]
     rest.sort(key=lambda name: _order(name, parts, ordinary[name]))
     trained = [name for name in shares if shares[name].name != FROZEN]
@@ -96,11 +110,22 @@ def describe_groups(groups: Sequence[ParameterGroup], table: Mapping[str, Parame
         yield counts if label == FROZEN else f"{counts}, rate {rate:.3g}, decay {decay:g}{begins}"
 
 
-def _rules(options: TrainConfig, parts: ModelParts) -> Iterator[tuple[str, ParameterRule, frozenset[str]]]:
-    """The key of each rule, the rule, and the names that it matches, whatever takes them before."""
+def trained_names(groups: Sequence[ParameterGroup], names: Iterable[str]) -> list[str]:
+    """Those of some names that belong to a group which is not frozen."""
+    return [name for name in names if groups[group_of(name, groups)].learning_rate != 0]
+
+
+def _rules(
+    options: TrainConfig, parts: ModelParts, adapter: frozenset[str]
+) -> Iterator[tuple[str, ParameterRule, frozenset[str]]]:
+    """The key of each rule, the rule, and the names that it matches, whatever takes them before.
+
+    A part means what stands beside it, where there is an adapter: a rate for ``layers.6-11`` trains no frozen weights.
+    """
     for index, rule in enumerate(options.parameters):
         key = f"train.parameters[{index}]"
-        yield key, rule, _named(key, rule.parts, parts) if rule.parts else _found(key, rule.pattern, parts)
+        names = _named(key, rule.parts, parts) if rule.parts else _found(key, rule.pattern, parts)
+        yield key, rule, names & adapter or names if rule.parts else names
     if options.freeze is not None:
         key = "train.freeze"
         yield key, ParameterRule(pattern=FROZEN, frozen=True), _named(key, words_of(options.freeze), parts)
@@ -159,6 +184,11 @@ def _ordinary(name: str, options: TrainConfig, parts: ModelParts, head: Head) ->
             return _Share(pattern, rate, 0.0)
     head_rate = options.learning_rate if options.head_learning_rate is None else options.head_learning_rate
     return _Share(HEAD, head_rate, decay)
+
+
+def _of_adapter(beside: _Share) -> _Share:
+    """What a parameter of an adapter gets: that of the weights that it stands beside, in a group of its own."""
+    return _Share("adapter" if beside.name == "encoder" else f"adapter, {beside.name}", beside.rate, beside.decay)
 
 
 def _order(name: str, parts: ModelParts, share: _Share) -> tuple[bool, bool, int]:

@@ -17,6 +17,7 @@ from bertcore.engine.division import divided
 from bertcore.errors import Origin, UsageError
 from bertcore.files.reading import without_collections
 from bertcore.plugins.registry import Registry
+from bertcore.weights.adapter_folder import read_adapter, with_stored_adapter
 from bertcore.weights.opening import ModelSource, open_model
 
 SAMPLE = "sample"
@@ -56,7 +57,17 @@ def find_model(
         raise UsageError(
             "no model", "give --model with a Hugging Face folder, a hub name or 'sample'", code="argument-missing"
         )
-    return open_model(model.path, registry, backend=backend, revision=model.revision, tensors=tensors)
+    source = open_model(model.path, registry, backend=backend, revision=model.revision, tensors=tensors)
+    return source if model.adapter is None or not tensors else with_merged(source, model.adapter)
+
+
+def with_merged(source: ModelSource, adapter: str) -> ModelSource:
+    """The model with an adapter merged into its weights.
+
+    Raises:
+        ModelError: the adapter is missing, damaged, or not of this model.
+    """
+    return with_stored_adapter(source, read_adapter(Path(adapter)), merge=True)[0]
 
 
 def open_data(task: Task, config: RunConfig, registry: Registry) -> Dataset:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from bertcore.config import RunConfig
+from bertcore.contracts.adapter import with_adapter
 from bertcore.contracts.backend import Session, TrainingSpecification, Workload
 from bertcore.contracts.dataset import TRAINING_SPLIT, Dataset, Example, Split
 from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.head import Head
+from bertcore.contracts.parameters import Parameters, ParameterSpec
 from bertcore.contracts.task import Task
 from bertcore.data.encoder import EncodedSplit, Encoder
-from bertcore.engine.checkpoint import Checkpoint, newest_checkpoint, remove_checkpoints
+from bertcore.engine.adapters import choose_adapter, own_names
+from bertcore.engine.checkpoint import ADAPTER, Checkpoint, newest_checkpoint, remove_checkpoints
 from bertcore.engine.choice import choose_metric
 from bertcore.engine.compute_target import ComputeTarget, choose_target
 from bertcore.engine.given_rows import RowFiles
@@ -30,7 +33,9 @@ from bertcore.engine.training import training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
 from bertcore.engine.unfreezing import unfrozen_by_epochs
 from bertcore.errors import DataError, ModelError, Origin, UsageError
+from bertcore.numerics.lora import Lora
 from bertcore.plugins.registry import Registry
+from bertcore.weights.adapter_folder import StoredAdapter, read_adapter, require_equal, with_stored_adapter
 from bertcore.weights.opening import ModelSource, open_model
 
 
@@ -58,6 +63,8 @@ class PreparedRun:
         resumed: the folder of a run that goes on.
         checkpoint: from which it goes on; None where it has just begun, or is new.
         keeps_rows: whether the run folder holds rows that the program gave.
+        adapter: what is trained instead of weights of the encoder.
+        begun_adapter: its parameters, where it goes on from some.
     """
 
     config: RunConfig
@@ -79,6 +86,13 @@ class PreparedRun:
     resumed: RunFolder | None = None
     checkpoint: Checkpoint | None = None
     keeps_rows: bool = False
+    adapter: Lora | None = None
+    begun_adapter: Parameters = field(default_factory=dict)
+
+    @cached_property
+    def table(self) -> Mapping[str, ParameterSpec]:
+        """What the session holds: the model's own, and the adapter's."""
+        return with_adapter(self.source.family.parameter_table(self.source.config, self.head), self.adapter)
 
     @cached_property
     def baseline(self) -> Mapping[str, float]:
@@ -126,12 +140,16 @@ def prepare_run(
     objective = choose_objective(config.train, registry, target.backend.name)
     dataset = open_data(task, config, registry)
     config = settle_options(config, dataset)
-    source = _open_model(config, registry, target, checkpoint)
+    source, stored = _open_model(config, registry, target, checkpoint)
     head = with_loss(_choose_head(task, dataset, config, source), config.head)
     # Fitting checks every name and shape before anything expensive is done; each seed fits anew, with its own seed.
     source.fit(head, seed=0, new_head=config.model.new_head)
     table = source.family.parameter_table(source.config, head)
-    groups = parameter_groups(config.train, table, source.config.prefix, head)
+    adapter = choose_adapter(config.train.lora, table, source.config.prefix)
+    if adapter is not None and stored is not None:
+        require_equal(stored, adapter)
+    table = with_adapter(table, adapter)
+    groups = parameter_groups(config.train, table, source.config.prefix, head, own_names(adapter, table))
     specification = training_specification(config.train, groups, objective)
     encoder = open_encoder(task, source, head, config, noted.append)
     _require_splits(dataset, task)
@@ -173,11 +191,13 @@ def prepare_run(
         test=test,
         metric=metric,
         specification=specification,
-        session=target.open_session(source, head, workload, registry, specification),
+        session=target.open_session(source, head, workload, registry, specification, adapter),
         notes=noted,
         resumed=resumed,
         checkpoint=checkpoint,
         keeps_rows=rows is not None,
+        adapter=adapter,
+        begun_adapter={} if stored is None else stored.values,
     )
 
 
@@ -200,10 +220,17 @@ def _last_checkpoint(resumed: RunFolder, keep: int, notes: list[str]) -> Checkpo
 
 def _open_model(
     config: RunConfig, registry: Registry, target: ComputeTarget, checkpoint: Checkpoint | None
-) -> ModelSource:
-    if checkpoint is None:
-        return find_model(config.model, registry, backend=target.backend.name)
-    return open_model(str(checkpoint.folder / "model"), registry, backend=target.backend.name)
+) -> tuple[ModelSource, StoredAdapter | None]:
+    """The model, and the adapter whose training goes on beside it."""
+    goes_on = config.train.lora.rank is not None
+    if checkpoint is not None:
+        source = open_model(str(checkpoint.folder / "model"), registry, backend=target.backend.name)
+        folder = checkpoint.folder / ADAPTER if goes_on else None
+    else:
+        model = config.model.model_copy(update={"adapter": None}) if goes_on else config.model
+        source = find_model(model, registry, backend=target.backend.name)
+        folder = None if config.model.adapter is None or not goes_on else Path(config.model.adapter)
+    return (source, None) if folder is None else with_stored_adapter(source, read_adapter(folder), merge=False)
 
 
 def _choose_head(task: Task, dataset: Dataset, config: RunConfig, source: ModelSource) -> Head:

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from bertcore.config import FILE_OPTIONS, RunConfig, Setting, config_toml, gather_settings
-from bertcore.engine.checkpoint import NEWEST, kept_checkpoints
+from bertcore.engine.checkpoint import ADAPTER, NEWEST, kept_checkpoints
 from bertcore.engine.run_lock import LOCK_FILE, is_held, run_lock
 from bertcore.errors import Origin, OutputError, UsageError
 from bertcore.files.durable import make_folders
@@ -40,6 +40,11 @@ class RunFolder:
     def best(self) -> Path:
         """Hugging Face folder of the best checkpoint."""
         return self.path / "best"
+
+    @property
+    def adapter(self) -> Path:
+        """The adapter of the best checkpoint in peft's layout, of a run with LoRA."""
+        return self.path / ADAPTER
 
     def found_best(self) -> Path:
         """:attr:`best`, put back where a process was killed while it gave way to a new one."""

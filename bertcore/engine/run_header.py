@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from bertcore.config import RunConfig, TrainConfig
 from bertcore.contracts.parameters import FitReport
+from bertcore.engine.adapters import describe_adapter
 from bertcore.engine.choice import describe
 from bertcore.engine.loss_options import describe_loss
-from bertcore.engine.parameter_groups import describe_groups
+from bertcore.engine.parameter_groups import describe_groups, trained_names
 from bertcore.engine.preparation import data_names
 from bertcore.engine.prepared_run import PreparedRun
 from bertcore.engine.schedule import nothing_is_learned
@@ -38,6 +40,7 @@ def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[s
         "training": f"{prepared.data.total_steps} steps of {train.batch_size * train.accumulation} examples, "
         f"learning rate {train.learning_rate:g}, seed {config.run.seed}",
         **({"loss": describe_loss(prepared.head)} if prepared.head.loss.given else {}),
+        **_adapter(prepared),
         **({"groups": _groups(prepared)} if _has_rules(train) else {}),
         **({"best by": describe(prepared.metric)} if train.metric is not None else {}),
         "output": str(folder),
@@ -45,14 +48,26 @@ def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[s
 
 
 def _has_rules(train: TrainConfig) -> bool:
-    settings = (train.layer_decay, train.freeze, train.unfreeze_epochs)
+    settings = (train.layer_decay, train.freeze, train.unfreeze_epochs, train.lora.rank)
     return any(setting is not None for setting in settings) or bool(train.parameters)
 
 
 def _groups(prepared: PreparedRun) -> str:
     """A line for each, for rules are easily written wrong."""
-    table = prepared.source.family.parameter_table(prepared.source.config, prepared.head)
-    return "\n".join(describe_groups(prepared.specification.groups, table))
+    return "\n".join(describe_groups(prepared.specification.groups, prepared.table))
+
+
+def _adapter(prepared: PreparedRun) -> dict[str, str]:
+    """What it is, and how little is trained."""
+    if prepared.adapter is None:
+        return {}
+    sizes = {name: math.prod(spec.shape) for name, spec in prepared.table.items()}
+    trained = sum(sizes[name] for name in trained_names(prepared.specification.groups, prepared.table))
+    share = trained / sum(sizes.values())
+    return {
+        "adapter": describe_adapter(prepared.adapter),
+        "trained": f"{trained:,} of {sum(sizes.values()):,} parameters ({share:.2%})",
+    }
 
 
 def run_notes(prepared: PreparedRun, fit: FitReport) -> Iterator[str]:

@@ -24,12 +24,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bertcore.config import RunConfig, config_values
 from bertcore.contracts.evaluation import Accumulator, Evaluation
 from bertcore.contracts.events import CheckpointSaved, Event, Note, RunFinished, RunStarted
 from bertcore.contracts.head import Head
-from bertcore.contracts.parameters import FitReport, Parameters
-from bertcore.engine.best_model import BestModel
+from bertcore.contracts.parameters import FitReport, Parameters, initial_value
+from bertcore.engine.adapters import own_names
+from bertcore.engine.best_model import BestModel, ModelAdapter
 from bertcore.engine.checkpoint import Progress, save_checkpoint
 from bertcore.engine.choice import open_accumulator
 from bertcore.engine.division import keep_division
@@ -91,10 +94,17 @@ def _load(prepared: PreparedRun, config: RunConfig) -> FitReport:
     if prepared.training is not None:
         from_data = prepared.head.initial_parameters(prepared.training.batch)
         parameters |= {name: value for name, value in from_data.items() if name in fit.initialized}
-    prepared.session.load(parameters)
+    prepared.session.load({**parameters, **_first_of_adapter(prepared, config.run.seed)})
     if prepared.checkpoint is not None:
         prepared.session.restore(prepared.checkpoint.optimizer)
     return fit
+
+
+def _first_of_adapter(prepared: PreparedRun, seed: int) -> Parameters:
+    """What an adapter begins with: where it stood, or new values, which depend on nothing but the seed and the name."""
+    own = own_names(prepared.adapter, prepared.table)
+    new = {name: initial_value(name, prepared.table[name], 0.0, seed) for name in prepared.table if name in own}
+    return {**new, **prepared.begun_adapter}
 
 
 @contextmanager
@@ -115,7 +125,9 @@ def _write_config(config: RunConfig, folder: RunFolder) -> RunConfig:
     """Writes the configuration so that it means the same from every working folder; returns it as written."""
     stored = config.model_copy(
         update={
-            "model": config.model.model_copy(update={"path": absolute(config.model.path)}),
+            "model": config.model.model_copy(
+                update={"path": absolute(config.model.path), "adapter": absolute(config.model.adapter)}
+            ),
             "data": absolute_files(config.data),
             "run": config.run.model_copy(update={"output": str(folder.path.resolve())}),
         }
@@ -160,6 +172,7 @@ class SeedRun(TrainingHost):
             prepared.registry,
             max_length=prepared.encoder.max_length,
             settings=remembered_settings(config, prepared.encoder.max_length),
+            adapter=ModelAdapter.of(prepared, config),
         )
 
     @property
@@ -197,7 +210,7 @@ class SeedRun(TrainingHost):
             self.folder.path,
             self._session.state(),
             progress,
-            lambda folder: self._best.save_model(folder, parameters, self.prepared.head),
+            lambda folder: self._best.save_to_go_on(folder, parameters, self.prepared.head),
             keep=self.config.train.keep_checkpoints,
             damaged=self._damaged,
         )
@@ -207,7 +220,10 @@ class SeedRun(TrainingHost):
     def load_best(self) -> Head:
         """Loads the best checkpoint into the session, and returns its head, with what was tuned."""
         best = self._best.load(self.prepared.head)
-        self._session.load(best.parameters)
+        # Its adapter is merged; one of zeros adds nothing.
+        own = own_names(self.prepared.adapter, self.prepared.table)
+        zeros = {name: np.zeros(self.prepared.table[name].shape, dtype=np.float32) for name in own}
+        self._session.load({**best.parameters, **zeros})
         self.progress.best_step = best.step or self.progress.best_step
         return best.head
 

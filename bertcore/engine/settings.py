@@ -65,6 +65,8 @@ FIXED_ON_RESUME = (
     "train.adversarial",
     "train.r_drop",
     "train.ema",
+    "train.lora",
+    "model.adapter",
     "train.unfreeze_epochs",
     "train.metric",
     "run.seed",

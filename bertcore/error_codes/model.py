@@ -5,9 +5,18 @@ from __future__ import annotations
 from bertcore.error_codes.kind import Kind
 
 MODEL: dict[str, Kind] = {
+    "adapter-damaged": Kind("An adapter's `adapter_config.json` cannot be read.", "Get the file again."),
+    "adapter-mismatch": Kind(
+        "An adapter does not fit the model, or the settings that shall train it further.",
+        "Give the model that it was trained for.",
+    ),
+    "adapter-missing": Kind("A folder holds no adapter in peft's layout.", "Give the folder `adapter/` of a run."),
     "adapter-unmerged": Kind(
         "Weights hold an adapter of peft beside the model, or it alone.",
         "Merge it where it was trained, and save that.",
+    ),
+    "adapter-unsupported": Kind(
+        "An adapter is of another kind than LoRA, or of a variant of it, as DoRA.", "Merge it with peft."
     ),
     "architecture-unsupported": Kind(
         "The model computes something that is not supported, as relative positions.", "Use another model."
