@@ -76,6 +76,7 @@ class Oracle:
         data: Path,
         rate_of: Callable[[str], float],
         first_step_of: Callable[[str], int] = lambda name: 0,
+        adapted: Callable[[Any], Any] = lambda model: model,
     ) -> None:
         import torch
         import transformers
@@ -85,7 +86,8 @@ class Oracle:
         tokenizer = transformers.AutoTokenizer.from_pretrained(model_folder)
         model = transformers.AutoModelForSequenceClassification.from_pretrained(
             model_folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, attn_implementation="eager"
-        ).train()
+        )
+        model = adapted(model).train()
         groups: dict[tuple[float, float], list[Any]] = {}
         for name, parameter in model.named_parameters():
             rate = rate_of(name)
@@ -124,12 +126,19 @@ class Oracle:
                 self.losses.append(loss_of_step)
                 if len(self.losses) == 20:
                     break
+        self.model = model
         self.parameters = {name: value.detach().numpy() for name, value in model.named_parameters()}
 
 
 @pytest.fixture(scope="session")
 def oracle(tiny_with_head: Path, small_rte: Path) -> Oracle:
     return Oracle(tiny_with_head, small_rte, lambda name: 1e-3 if name.startswith("classifier.") else 3e-4)
+
+
+@pytest.fixture(scope="session")
+def oracle_of_adapted(tiny_with_head: Path, small_rte: Path) -> Callable[..., Oracle]:
+    """The loop with a model that another library has adapted, given what adapts it and the rate of each parameter."""
+    return lambda adapted, rate_of: Oracle(tiny_with_head, small_rte, rate_of, adapted=adapted)
 
 
 RULES = {
