@@ -5,9 +5,6 @@ from __future__ import annotations
 from bertcore.error_codes.kind import Kind
 
 USAGE: dict[str, Kind] = {
-    "adapter-target": Kind(
-        "What `train.lora.targets` names is no linear layer of the encoder.", "Take one that the remedy names."
-    ),
     "argument-missing": Kind(
         "A command or a function needs something that is not named, such as task, model or data.", "Name it."
     ),

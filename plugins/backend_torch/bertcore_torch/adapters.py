@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from bertcore.errors import UsageError
+from bertcore.errors import ConfigError
 from bertcore.numerics.lora import A_SUFFIX, B_SUFFIX, Lora
 from bertcore.numerics.randomness import adapter_input
 from torch import Tensor, nn
@@ -40,7 +40,7 @@ class LoraBranches:
             The same of the parameters that are added.
 
         Raises:
-            UsageError: a target is no linear layer.
+            ConfigError: a target is no linear layer.
         """
         current = _CurrentDropout()
         model.register_forward_pre_hook(current.note)
@@ -52,7 +52,7 @@ class LoraBranches:
             path = name.rsplit(".", 1)[0]
             module = model.get_submodule(path)
             if not isinstance(module, nn.Linear):
-                raise UsageError(
+                raise ConfigError(
                     f"{layers[0]} is a {type(module).__name__}, and LoRA stands beside linear layers",
                     "name others with train.lora.targets",
                     code="adapter-target",
