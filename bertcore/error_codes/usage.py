@@ -62,6 +62,9 @@ USAGE: dict[str, Kind] = {
 }
 
 CONFIGURATION: dict[str, Kind] = {
+    "adapter-target": Kind(
+        "What `train.lora.targets` names is no linear layer of the encoder.", "Take one that the remedy names."
+    ),
     "assignment-wrong": Kind("What follows `--set` is no assignment.", "Write `--set section.key=value`."),
     "class-unknown": Kind("A setting names a label that the data do not have.", "Write it as the data do."),
     "loss-option-unfit": Kind(
