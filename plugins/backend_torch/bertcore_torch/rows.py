@@ -110,7 +110,6 @@ class HeadBatch:
         label_lengths: int64 ``[rows]``, label positions of each row, on the host; or None.
         ragged_rows: name of a further axis to the row of each of its values, int64.
         groups: int64 ``[rows]``; the group of each row, or None.
-        group_count: how many groups there are; 0 without any.
     """
 
     columns: Mapping[str, Tensor]
@@ -121,7 +120,6 @@ class HeadBatch:
     label_lengths: NDArray[np.int64] | None
     ragged_rows: Mapping[str, Tensor] = field(default_factory=dict)
     groups: Tensor | None = None
-    group_count: int = 0
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -204,7 +202,6 @@ def head_batch(batch: Batch, device: torch.device) -> HeadBatch:
             for axis, offsets in batch.ragged.items()
         },
         groups=None if batch.groups is None else _tensor(batch.groups, device),
-        group_count=0 if batch.groups is None else batch.unit_count,
     )
 
 
