@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from bertcore.contracts.batch import Batch, Per
 from bertcore.contracts.head import Head, RowProblem, linear_parameters
+from bertcore.contracts.loss_options import LossOptions
 from bertcore.contracts.parameters import ParameterSpec
 
 
@@ -25,7 +26,11 @@ class MultipleChoice(Head):
 
     Reads ``labels``: int ``[groups]``, the number of the right choice, and ``choices``: int ``[rows]``, the number of
     each row in its group. Gives ``logits``: float32 ``[rows, 1]``, a score of each choice. The loss sums over groups.
+    The choices of a question take the place of classes in :class:`~bertcore.contracts.loss_options.LossOptions`; they
+    have no weights.
     """
+
+    loss: LossOptions = field(default=LossOptions(), repr=False, kw_only=True)
 
     name: ClassVar[str] = "multiple_choice"
     uses_pooler: ClassVar[bool] = True
@@ -39,6 +44,10 @@ class MultipleChoice(Head):
 
     def parameter_table(self, hidden_size: int) -> dict[str, ParameterSpec]:  # noqa: D102
         return linear_parameters("classifier", self.output_size, hidden_size)
+
+    @property
+    def loss_options(self) -> tuple[str, ...]:  # noqa: D102
+        return ("label_smoothing", "focal_gamma")
 
     def config_entries(self) -> dict[str, Any]:  # noqa: D102
         return {}

@@ -14,6 +14,7 @@ from questions import FAMILIES, assert_as_transformers, questions, session_parts
 
 from bertcore.contracts.backend import StepContext, TrainingSpecification
 from bertcore.contracts.batch import Batch, Column
+from bertcore.contracts.loss_options import LossOptions
 from bertcore.heads import MultipleChoice
 from bertcore.plugins.registry import Registry
 from bertcore.testing.backend_suite.samples import CONFIG
@@ -46,6 +47,20 @@ def test_losses_follow_no_order_of_rows() -> None:
     shuffled = code.losses({"logits": torch.from_numpy(logits[order])}, head_batch(batch.select(order), device)).numpy()
     np.testing.assert_allclose(shuffled, losses[order], rtol=1e-6)
     assert (losses > 0).sum() == len(batch.columns["labels"].values)
+
+
+def test_smoothed_losses_are_those_of_torch() -> None:
+    """Question by question, for torch knows no classes of differing number."""
+    head = MultipleChoice(loss=LossOptions(label_smoothing=0.3))
+    code: Any = Registry().code_of("torch", head)(CONFIG, head)
+    batch = questions()
+    logits = torch.from_numpy(np.random.default_rng(2).normal(0, 2, (len(batch), 1)).astype(np.float32))
+    found = code.losses({"logits": logits}, head_batch(batch, torch.device("cpu"))).numpy()
+    for group, label in enumerate(batch.columns["labels"].values.tolist()):
+        rows = np.flatnonzero(batch.groups == group)
+        scores = logits[torch.from_numpy(rows), 0][None]
+        expected = torch.nn.functional.cross_entropy(scores, torch.tensor([label]), label_smoothing=0.3)
+        assert found[rows].sum() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_a_label_that_is_no_choice_is_a_problem_of_its_first_row() -> None:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.backend import Outputs
 from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.loss_options import LossOptions
 from bertcore.heads import MultipleChoice
-from bertcore.testing.heads.base import HeadReference, tokens_of
+from bertcore.testing.heads.base import HeadReference, shape_of, tokens_of
 from bertcore.testing.reference import (
     Array,
     ReferenceModel,
-    softmax_cross_entropy,
+    Shape,
     softmax_cross_entropy_gradient,
 )
 from bertcore.testing.reference.functions import softmax
@@ -29,7 +30,10 @@ class MultipleChoiceReference(HeadReference[MultipleChoice]):
     """See :class:`bertcore.heads.MultipleChoice`."""
 
     head = MultipleChoice
-    descriptions = {"multiple choice": MultipleChoice()}  # noqa: RUF012
+    descriptions = {  # noqa: RUF012
+        "multiple choice": MultipleChoice(),
+        "focal choice": MultipleChoice(loss=LossOptions(0.2, 2.0)),
+    }
 
     def batch(
         self,
@@ -58,12 +62,12 @@ class MultipleChoiceReference(HeadReference[MultipleChoice]):
         return from_rows(ids, types, columns, groups, groups=groups)
 
     def outputs(self, head: MultipleChoice, model: ReferenceModel, batch: Batch) -> dict[str, Array]:
-        """See :meth:`HeadReference.outputs`; the loss of a group lies at its right choice."""
+        """See :meth:`HeadReference.outputs`; the loss of a group is that of its right choice, and shares of all."""
         logits = np.array([model.logits(*tokens_of(batch, row)) for row in range(len(batch))]).reshape(-1, 1)
         losses = np.zeros(len(batch))
         for rows, label in _questions(batch):
             if label is not None:
-                losses[rows[label]] = softmax_cross_entropy(logits[rows, 0][None], [label])
+                losses[rows] = _parts(logits[rows, 0], label, shape_of(head))
         return {"logits": logits, "loss": losses}
 
     def gradients(self, head: MultipleChoice, model: ReferenceModel, batch: Batch) -> dict[str, Array]:
@@ -73,7 +77,7 @@ class MultipleChoiceReference(HeadReference[MultipleChoice]):
         for rows, label in _questions(batch):
             if label is None:
                 continue
-            of_scores = softmax_cross_entropy_gradient(logits[rows, 0][None], [label])[0]
+            of_scores = softmax_cross_entropy_gradient(logits[rows, 0][None], [label], shape=shape_of(head))[0]
             for row, of_score in zip(rows, of_scores, strict=True):
                 for name, gradient in model.gradients(*tokens_of(batch, int(row)), [of_score]).items():
                     total[name] += gradient
@@ -111,6 +115,13 @@ class MultipleChoiceReference(HeadReference[MultipleChoice]):
         for group in range(len(labels.values)):
             numbers = choices.values[batch.groups == group]
             assert sorted(numbers.tolist()) == list(range(len(numbers)))
+
+
+def _parts(scores: Array, label: int, shape: Shape) -> Array:
+    """What each choice adds to the loss of its question."""
+    p, count = softmax(scores), len(scores)
+    targets = [(1 - shape.smoothing) * (number == label) + shape.smoothing / count for number in range(count)]
+    return -np.array(targets) * (1 - p) ** shape.gamma * np.log(p)
 
 
 def _questions(batch: Batch) -> Iterator[tuple[NDArray[np.int64], int | None]]:

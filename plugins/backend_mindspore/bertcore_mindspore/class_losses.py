@@ -13,7 +13,7 @@ from bertcore.contracts.loss_options import LossOptions
 from bertcore_mindspore.activation import LogSoftmax
 from bertcore_mindspore.devices import DeviceKind
 
-_LEAST_DOUBT = 1e-7  # 1 - p below it is rounding, and its power of a gamma below 1 would have an endless slope
+LEAST_DOUBT = 1e-7  # 1 - p below it is rounding, and its power of a gamma below 1 would have an endless slope
 
 
 class _ClassLoss(nn.Cell):
@@ -38,7 +38,7 @@ class SoftmaxLoss(_ClassLoss):
         self.log_softmax = LogSoftmax()
         self.log = ops.Log()
         self.maximum = ops.Maximum()
-        self.least = Tensor(_LEAST_DOUBT, self.wide)
+        self.least = Tensor(LEAST_DOUBT, self.wide)
         self.sum = ops.ReduceSum()
         self.sum_kept = ops.ReduceSum(keep_dims=True)
 

@@ -11,12 +11,13 @@ from typing import ClassVar
 
 import mindspore
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, ops
 from numpy.typing import NDArray
 
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.heads import MultipleChoice
 from bertcore_mindspore.activation import LogSoftmax
+from bertcore_mindspore.class_losses import LEAST_DOUBT
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan
 from bertcore_mindspore.encoder import Inputs, Names
@@ -34,12 +35,18 @@ class MultipleChoiceHead(RowHead):
     ) -> None:
         super().__init__(config, head, parameters, device, dropout)
         self.log_softmax = LogSoftmax()
-        self.exp = mindspore.ops.Exp()
+        self.smoothing, self.gamma = head.loss.label_smoothing, head.loss.focal_gamma
+        self.exp = ops.Exp()
+        self.log = ops.Log()
+        self.maximum = ops.Maximum()
+        self.least = Tensor(LEAST_DOUBT, self.wide)
 
     def columns(self, rows: PackedRows) -> dict[str, NDArray[np.generic]]:
-        """``targets`` and ``counted``: float32 ``[rows]``, 1 at a right choice, and at every choice of a question with
-        a label; ``outside`` and ``own``: float32 ``[rows, rows]``, 1 where the second row is of another group than the
-        first, and where both are the same.
+        """The arrays of a call, float32.
+
+        ``targets``: ``[rows]``, how much a row counts in the loss of its group, 1 at a right choice unless labels are
+        smoothed. ``counted``: ``[rows]``, 1 at every choice of a question with a label. ``outside`` and ``own``:
+        ``[rows, rows]``, 1 where the second row is of another group than the first, and where both are the same.
         """
         batch, size = rows.batch, rows.shape.rows
         assert batch.groups is not None, "the batch has no groups"
@@ -49,8 +56,9 @@ class MultipleChoiceHead(RowHead):
         labels = batch.columns.get(self.head.label_column)
         if labels is not None:
             of_row = labels.values[batch.groups]
-            targets = (batch.columns["choices"].values == of_row).astype(np.float32)
             counted = (of_row != labels.ignore).astype(np.float32)
+            shares = self.smoothing * counted / np.bincount(batch.groups)[batch.groups]
+            targets = (batch.columns["choices"].values == of_row) * (1 - self.smoothing) + shares
         return {
             "targets": rows.per_row(targets, np.float32),
             "counted": rows.per_row(counted, np.float32),
@@ -59,9 +67,12 @@ class MultipleChoiceHead(RowHead):
         }
 
     def losses(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
-        """That of a group at the row of the right choice, and zero at the others."""
-        log_probabilities = self._log_probabilities(outputs["logits"], batch, 1.0)
-        return self.cast(-log_probabilities, mindspore.float32) * batch["targets"]
+        """Each row's part of that of its group: all of it at the right choice, unless labels are smoothed."""
+        logarithms = self._log_probabilities(outputs["logits"], batch, 1.0)
+        if self.gamma > 0:
+            doubt = self.maximum(1 - self.exp(logarithms), self.least)
+            logarithms = logarithms * self.exp(self.log(doubt) * self.gamma)
+        return self.cast(-logarithms, mindspore.float32) * batch["targets"]
 
     def divergence(
         self, outputs: dict[str, Tensor], towards: dict[str, Tensor], batch: Inputs, temperature: float

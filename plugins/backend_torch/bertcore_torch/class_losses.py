@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from bertcore.contracts.loss_options import LossOptions
 from torch import Tensor
 
-_LEAST_DOUBT = 1e-7  # 1 - p below it is rounding, and its power of a gamma below 1 would have an endless slope
+LEAST_DOUBT = 1e-7  # 1 - p below it is rounding, and its power of a gamma below 1 would have an endless slope
 
 
 class ClassLoss:
@@ -34,7 +34,7 @@ class ClassLoss:
                 logits, labels, weights, ignore_index=ignored, reduction="none", label_smoothing=smoothing
             )
         logarithms = F.log_softmax(logits, dim=-1)
-        doubt = (-logarithms.expm1()).clamp_min(_LEAST_DOUBT)
+        doubt = (-logarithms.expm1()).clamp_min(LEAST_DOUBT)
         losses = -logarithms * doubt.pow(options.focal_gamma)
         kept = labels != ignored
         return (losses * self._targets(labels.where(kept, 0), logits)).sum(dim=-1).where(kept, 0.0)

@@ -20,7 +20,10 @@ SUITES = {
 
 NONE = testing.notimpl("the example's numpy session has none")
 GAPS = dict.fromkeys(("token", "focal token", "crf", "span", "dropout"), NONE)
-SPANS, CHOICE = dict.fromkeys(("global pointer", "efficient global pointer"), NONE), {"multiple choice": NONE}
+SPANS, CHOICE = (
+    dict.fromkeys(("global pointer", "efficient global pointer"), NONE),
+    dict.fromkeys(("multiple choice", "focal choice"), NONE),
+)
 
 
 def gaps_of(session):
