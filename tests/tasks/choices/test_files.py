@@ -245,6 +245,19 @@ def test_the_submission_of_c3_is_that_of_clue() -> None:
     assert task.leaderboard["test"] in task.benchmark.files
 
 
+def test_a_file_of_c3_can_be_predicted_as_it_is(c3: Path, tmp_path: Path) -> None:
+    task = task_of("c3")
+    records = task.read_input(c3 / "test1.1.json", task.data_config())
+    assert records is not None
+    found = task.parse_input(records, task.data_config())
+    expected = task.open(task.data_config(path=str(c3))).split("test")
+    assert [(one.identifier, one.texts) for one in found] == [(one.identifier, one.texts) for one in expected]
+    lines = '{"context": "c", "question": "q", "choice": ["a", "b"]}\n'
+    for name in ("in.jsonl", "in.json"):
+        (tmp_path / name).write_text(2 * lines, encoding="utf-8")
+        assert task.read_input(tmp_path / name, task.data_config()) is None, "these are read as for every task"
+
+
 @pytest.mark.parametrize("name", ["multiple_choice", "swag", "c3"])
 def test_records_to_predict_have_known_names(name: str) -> None:
     task, origin = task_of(name), Origin("input", 1)

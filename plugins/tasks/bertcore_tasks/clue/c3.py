@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from bertcore.config import DataConfig
 from bertcore.contracts.benchmark import Benchmark
 from bertcore.contracts.dataset import Dataset, Example, Split
 from bertcore.data.bad_examples import one_example
+from bertcore.data.tables import read_content
 from bertcore.errors import DataError, Origin
 from bertcore.files.writing import json_text
 from bertcore.near_misses import did_you_mean, nearest_path, other_level
@@ -31,6 +33,8 @@ PARTS: Mapping[str, Sequence[Sequence[str]]] = {
 }
 """Split to its files: dialogues and mixed texts, each with the names that it has in CLUE and in dataset-c3/c3."""
 
+_LISTS = re.compile(rb"\s*\[\s*\[")
+
 
 class C3Task(ChoiceTask[DataConfig]):
     """C3 (Sun et al. 2020, arXiv 1904.09679) in the files of CLUE 1.0 and 1.1, or those of its authors."""
@@ -45,6 +49,16 @@ class C3Task(ChoiceTask[DataConfig]):
         """Finds the files of a folder, or takes a single one; see :meth:`bertcore.contracts.task.Task.open`."""
         files = _find_files(Path(data.path or "."), self.evaluation_split)
         return Dataset(files, lambda split: _read_split(split, files[split]))
+
+    def read_input(self, file: Path, data: DataConfig) -> list[tuple[Mapping[str, Any], Origin]] | None:
+        """The questions of a file in C3's form; see :meth:`bertcore.contracts.task.Task.read_input`."""
+        if not _LISTS.match(read_content(file, None)):
+            return None
+        return [
+            ({**asked, "context": context}, origin)
+            for index, document in enumerate(read_json(file, FORM))
+            for asked, context, origin in _questions(document, Origin(str(file)).within(f"[{index}]"))
+        ]
 
     def submission(self, split: str, predictions: Sequence[Mapping[str, Any]]) -> str:
         """One object ``{"id": 0, "label": 2}`` a line, in the order of the test file; choices are counted from 0."""
