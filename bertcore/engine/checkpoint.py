@@ -1,10 +1,9 @@
 """Complete checkpoints: everything that a run needs to go on, on any backend, as arrays and JSON.
 
 A checkpoint folder holds ``model/`` (a Hugging Face folder), of a run with LoRA ``adapter/`` beside the frozen weights,
-``optimizer.safetensors`` (``first_moment.NAME``,
-``second_moment.NAME``, and with ``train.ema`` ``average.NAME``), ``state.json``, and the manifest of all these. The
-last one is ``checkpoint/`` in the run folder; those before it, as many as ``train.keep_checkpoints`` says, are
-``checkpoint-STEP/``.
+``optimizer.safetensors`` (``first_moment.NAME``, ``second_moment.NAME``, and with ``train.ema`` ``average.NAME``),
+``state.json``, and the manifest of all these. The last one is ``checkpoint/`` in the run folder; those before it, as
+many as ``train.keep_checkpoints`` says, are ``checkpoint-STEP/``.
 
 A new one is complete and on the disk before it gets its name, and the one that it follows has one at every moment: so
 whenever a run is killed or the power is cut, :func:`newest_checkpoint` finds one::
@@ -19,15 +18,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bertcore.contracts.backend import OptimizerState
-from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.parameters import Parameters, ParameterSpec
 from bertcore.errors import BertcoreError, ModelError, Origin
 from bertcore.files.manifest import verified_facts, write_manifest
 from bertcore.files.writing import atomic_folder, remove
@@ -120,8 +119,9 @@ def save_checkpoint(
     }
     with atomic_folder(folder, keep_earlier=_name_to_keep(folder, damaged)) as temporary:
         save_model(temporary)
-        arrays = {f"first_moment.{name}": value for name, value in optimizer.first_moment.items()}
-        arrays |= {f"second_moment.{name}": value for name, value in optimizer.second_moment.items()}
+        # What was never trained has moments of zero, and need not fill the disk.
+        arrays = {f"first_moment.{name}": value for name, value in optimizer.first_moment.items() if value.any()}
+        arrays |= {f"second_moment.{name}": value for name, value in optimizer.second_moment.items() if value.any()}
         arrays |= {f"average.{name}": value for name, value in optimizer.averages.items()}
         write_safetensors(temporary / "optimizer.safetensors", arrays)
         (temporary / "state.json").write_text(json.dumps(state), encoding="utf-8")
@@ -206,6 +206,17 @@ def load_checkpoint(folder: Path) -> Checkpoint:
             origin=Origin(str(folder)),
             code="checkpoint-damaged",
         ) from None
+
+
+def complete_state(state: OptimizerState, table: Mapping[str, ParameterSpec]) -> OptimizerState:
+    """A state that was read, with the moments that are zero."""
+    return replace(
+        state, first_moment=_completed(state.first_moment, table), second_moment=_completed(state.second_moment, table)
+    )
+
+
+def _completed(moment: Parameters, table: Mapping[str, ParameterSpec]) -> Parameters:
+    return {name: moment[name] if name in moment else np.zeros(spec.shape, np.float32) for name, spec in table.items()}
 
 
 def _name_to_keep(folder: Path, damaged: Collection[Path]) -> Path | None:

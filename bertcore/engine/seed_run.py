@@ -33,7 +33,7 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import FitReport, Parameters, initial_value
 from bertcore.engine.adapters import own_names
 from bertcore.engine.best_model import BestModel, ModelAdapter
-from bertcore.engine.checkpoint import Progress, save_checkpoint
+from bertcore.engine.checkpoint import Progress, complete_state, save_checkpoint
 from bertcore.engine.choice import open_accumulator
 from bertcore.engine.division import keep_division
 from bertcore.engine.model_settings import remembered_settings
@@ -96,7 +96,7 @@ def _load(prepared: PreparedRun, config: RunConfig) -> FitReport:
         parameters |= {name: value for name, value in from_data.items() if name in fit.initialized}
     prepared.session.load({**parameters, **_first_of_adapter(prepared, config.run.seed)})
     if prepared.checkpoint is not None:
-        prepared.session.restore(prepared.checkpoint.optimizer)
+        prepared.session.restore(complete_state(prepared.checkpoint.optimizer, prepared.table))
     return fit
 
 

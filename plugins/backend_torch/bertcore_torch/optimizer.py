@@ -5,7 +5,7 @@ lower precision; everybody else sees canonical names and numpy arrays. With two 
 
     values     | no decay: biases, LayerNorm | rest: weights          | frozen: embeddings |
     gradient   |                             |                        |   (none: the trained ones come first)
-    moments    |                             |                        |                    |
+    moments    |                             |                        |
                |<- run of group 0 ---------->|<- run of group 1 ----->|
                |<- trained_size ------------------------------------->|
 
@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from bertcore.contracts.backend import OptimizerState, ParameterGroup, TrainingSpecification
-from bertcore.contracts.parameters import ParameterSpec
+from bertcore.contracts.parameters import Parameters, ParameterSpec
 from bertcore.numerics.optimization import (
     FIRST_LOSS_SCALE,
     LazyStepResult,
@@ -173,6 +173,14 @@ class FlatParameters:
             if name in self.trained:
                 yield name, self._view(buffer, self._starts[name], spec.shape)
 
+    def of_frozen(self, values: Parameters) -> Parameters:
+        """Copies of what is not trained, on the host; zeros, which take no memory, where nothing but zeros is given."""
+        return {
+            name: values[name].copy() if name in values and values[name].any() else np.zeros(spec.shape, np.float32)
+            for name, spec in self._table.items()
+            if name not in self.trained
+        }
+
     @staticmethod
     def _view(buffer: Tensor, start: int, shape: tuple[int, ...]) -> Tensor:
         return buffer[start : start + int(np.prod(shape))].view(shape)
@@ -209,9 +217,8 @@ class AdamW:
         self._loss_scale = LossScale(scaled)
         trained = parameters.values[: parameters.trained_size]
         self.gradient = torch.zeros_like(trained)
-        # Of all parameters: the moments of frozen ones are kept as they were loaded.
-        self._first_moment = torch.zeros_like(parameters.values)
-        self._second_moment = torch.zeros_like(parameters.values)
+        self._first_moment = torch.zeros_like(trained)
+        self._second_moment = torch.zeros_like(trained)
         self._optimizer: torch.optim.AdamW | None = None
         self.reset()
 
@@ -225,6 +232,7 @@ class AdamW:
         self._loss_scale.restore(FIRST_LOSS_SCALE, 0)
         self._first_moment.zero_()
         self._second_moment.zero_()
+        self._frozen = self._parameters.of_frozen({}), self._parameters.of_frozen({})
         self._start(0, dict.fromkeys(self._parameters.names, 0))
 
     def update(
@@ -266,8 +274,8 @@ class AdamW:
         """Returns copies of the state under canonical names."""
         own, updates = self._own_updates()
         return OptimizerState(
-            first_moment=to_numpy(self._parameters.views(self._first_moment)),
-            second_moment=to_numpy(self._parameters.views(self._second_moment)),
+            first_moment=self._with_frozen(self._first_moment, self._frozen[0]),
+            second_moment=self._with_frozen(self._second_moment, self._frozen[1]),
             updates=updates,
             loss_scale=self.loss_scale,
             good_steps=self._loss_scale.good_steps,
@@ -276,10 +284,19 @@ class AdamW:
 
     def restore(self, state: OptimizerState) -> None:
         """Continues from a state."""
-        from_numpy(self._parameters.views(self._first_moment), state.first_moment)
-        from_numpy(self._parameters.views(self._second_moment), state.second_moment)
+        from_numpy(self._parameters.trained_views(self._first_moment), state.first_moment)
+        from_numpy(self._parameters.trained_views(self._second_moment), state.second_moment)
+        self._frozen = (
+            self._parameters.of_frozen(state.first_moment),
+            self._parameters.of_frozen(state.second_moment),
+        )
         self._start(state.updates, own_updates(self._parameters.names, state))
         self._loss_scale.restore(state.loss_scale, state.good_steps)
+
+    def _with_frozen(self, moment: Tensor, frozen: Parameters) -> Parameters:
+        """Copies of a moment, and of what frozen parameters had when they were loaded."""
+        trained = to_numpy(self._parameters.trained_views(moment))
+        return {name: trained[name] if name in trained else frozen[name].copy() for name in self._parameters.names}
 
     def _start(self, updates: int, own: Mapping[str, int]) -> None:
         """Goes on from so many updates, of which each parameter took part in its own."""
