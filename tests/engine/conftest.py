@@ -77,6 +77,8 @@ class Oracle:
         rate_of: Callable[[str], float],
         first_step_of: Callable[[str], int] = lambda name: 0,
         adapted: Callable[[Any], Any] = lambda model: model,
+        weights: tuple[float, float] = (1.0, 1.0),
+        smoothing: float = 0.0,
     ) -> None:
         import torch
         import transformers
@@ -107,7 +109,7 @@ class Oracle:
             epoch += 1
             for first in range(0, len(plan), 2):
                 rows = plan[first : first + 2]
-                total = sum(map(len, rows))
+                total = sum(weights[labels[row]] for micro_batch in rows for row in micro_batch)
                 loss_of_step = 0.0
                 for name, parameter in model.named_parameters():
                     parameter.requires_grad_(rate_of(name) > 0 and len(self.losses) >= first_step_of(name))
@@ -115,7 +117,10 @@ class Oracle:
                     inputs = tokenizer([texts[row] for row in micro_batch], padding=True, return_tensors="pt")
                     logits = model(**inputs).logits
                     target = torch.tensor([labels[row] for row in micro_batch])
-                    loss = torch.nn.functional.cross_entropy(logits, target, reduction="sum") / total
+                    loss = torch.nn.functional.cross_entropy(
+                        logits, target, torch.tensor(weights), reduction="sum", label_smoothing=smoothing
+                    )
+                    loss = loss / total
                     loss.backward()
                     loss_of_step += loss.item()
                 norm = torch.nn.utils.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), 0.5)
@@ -195,6 +200,25 @@ def oracle_of_unfreezing(tiny_with_head: Path, small_rte: Path) -> Oracle:
         return next((step for part, step in first_steps.items() if part in name), 12)
 
     return Oracle(tiny_with_head, small_rte, rate_of, first_step_of)
+
+
+@pytest.fixture(scope="session")
+def loss_settings() -> dict[str, Any]:
+    """Those of :func:`loop_settings` with a shaped loss, for :func:`oracle_of_losses`."""
+    return {**LOOP, "head.class_weights": "balanced", "head.label_smoothing": 0.15}
+
+
+@pytest.fixture(scope="session")
+def oracle_of_losses(tiny_with_head: Path, small_rte: Path) -> Oracle:
+    """The loop with torch's own smoothing and weights, these from scikit-learn."""
+    from sklearn.utils.class_weight import compute_class_weight
+
+    weights = compute_class_weight("balanced", classes=np.arange(2), y=read_pairs(small_rte / "train.tsv")[1])
+
+    def rate_of(name: str) -> float:
+        return 1e-3 if name.startswith("classifier.") else 3e-4
+
+    return Oracle(tiny_with_head, small_rte, rate_of, weights=(float(weights[0]), float(weights[1])), smoothing=0.15)
 
 
 def read_pairs(file: Path) -> tuple[list[tuple[str, str]], list[int]]:

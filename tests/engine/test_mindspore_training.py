@@ -114,6 +114,30 @@ def test_unfreezing_means_the_same_on_both_backends(
         np.testing.assert_allclose(value, oracle_of_unfreezing.parameters[name], atol=5e-5, err_msg=name)
 
 
+def test_a_shaped_loss_means_the_same_on_both_backends(
+    tiny_with_head: Path,
+    small_rte: Path,
+    tmp_path: Path,
+    loss_settings: dict[str, Any],
+    oracle_of_losses: Any,
+    losses_of: LossesOf,
+) -> None:
+    """Smoothed labels and balanced weights: ten steps on MindSpore and ten on torch, with the numbers of the first."""
+    folder = bertcore.run(
+        task="rte",
+        backend="mindspore",
+        model=tiny_with_head,
+        data=small_rte,
+        output=tmp_path / "run",
+        seed=7,
+        settings={**loss_settings, "train.stop_after": 10},
+    ).folder
+    resume(folder, settings={"backend": "torch"})
+    assert losses_of(folder) == pytest.approx(oracle_of_losses.losses, rel=1e-4)
+    for name, value in read_safetensors(folder / "checkpoint" / "model" / "model.safetensors").items():
+        np.testing.assert_allclose(value, oracle_of_losses.parameters[name], atol=5e-5, err_msg=name)
+
+
 # Stopping and going on with dropout
 
 WITH_DROPOUT = {
