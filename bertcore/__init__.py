@@ -90,6 +90,9 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.head_labels import label_entries as label_entries
     from bertcore.contracts.head_labels import labels_from_config as labels_from_config
     from bertcore.contracts.implementations import Implementation as Implementation
+    from bertcore.contracts.loss_options import LOSS_OPTIONS as LOSS_OPTIONS
+    from bertcore.contracts.loss_options import LossOptions as LossOptions
+    from bertcore.contracts.loss_options import balanced_weights as balanced_weights
     from bertcore.contracts.objective import HeadLoss as HeadLoss
     from bertcore.contracts.objective import Objective as Objective
     from bertcore.contracts.objective import Pass as Pass
@@ -164,6 +167,7 @@ _NAMES = {
     "bertcore.contracts.head": "Head RowProblem linear_parameters",
     "bertcore.contracts.head_labels": "LABEL_ENTRIES label_entries labels_from_config",
     "bertcore.contracts.implementations": "Implementation",
+    "bertcore.contracts.loss_options": "LOSS_OPTIONS LossOptions balanced_weights",
     "bertcore.contracts.objective": "HeadLoss Objective Pass",
     "bertcore.contracts.parameters": "ParameterSpec Parameters SkipRule",
     "bertcore.contracts.record_format": "Feature FeatureRecord RecordFormat",
