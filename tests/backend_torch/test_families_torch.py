@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from bertcore_torch.dropout import Dropout, MaskSeed
 from bertcore_torch.heads import SequenceClassificationHead
 from bertcore_torch.objectives import Forward
 from bertcore_torch.session import TorchSession
+from solvable_choices import SETTINGS, write_solvable
 
 import bertcore
 from bertcore.contracts.backend import StepContext, TrainingSpecification
@@ -282,6 +284,29 @@ def test_a_run_leaves_a_folder_that_transformers_opens_with_the_same_predictions
             logits = model(**{name: torch.tensor([value]) for name, value in inputs.items()}).logits[0]
         probabilities = list(json.loads(text)["probabilities"].values())
         np.testing.assert_allclose(probabilities, logits.softmax(0).numpy(), atol=1e-5)
+
+
+def test_a_run_of_multiple_choice_leaves_a_folder_that_transformers_opens(model_folder: Path, tmp_path: Path) -> None:
+    """With RoBERTa's pooler and ELECTRA's summary, which its other heads have not."""
+    result = bertcore.run(
+        task="multiple_choice",
+        backend="torch",
+        model=model_folder,
+        data=write_solvable(tmp_path),
+        output=tmp_path / "run",
+        settings={**SETTINGS, "train.max_steps": 4},
+    )
+    model = transformers.AutoModelForMultipleChoice.from_pretrained(result.folder / "best", dtype=torch.float32).eval()
+    assert isinstance(model, (transformers.RobertaForMultipleChoice, transformers.ElectraForMultipleChoice))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(result.folder / "best")
+    for line in (result.folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()[:12]:
+        entry = json.loads(line)
+        seconds = [f"{entry['question']} {entry[name]}" for name in entry if re.fullmatch(r"choice\d", name)]
+        firsts = [entry["context"]] * len(seconds)
+        inputs = tokenizer(firsts, seconds, truncation="only_first", max_length=24, padding=True, return_tensors="pt")
+        with torch.no_grad():
+            logits = model(**{name: values[None] for name, values in inputs.items()}).logits[0]
+        np.testing.assert_allclose(entry["probabilities"], logits.softmax(0).numpy(), atol=1e-5)
 
 
 def test_the_tokenizer_of_roberta_is_saved_as_what_it_is(
