@@ -181,6 +181,7 @@ KINDS: dict[str, Kind] = {
     "to_name": Kind(_NAME, '"huggingface"', _text),
     "model": Kind(_PATH, '"bert-base-uncased"', _path),
     "folder": Kind(_PATH, '"runs/rte"', _path),
+    "teacher": Kind(_PATH, '"runs/large"', _path),
     "output": Kind(_PATH, '"runs/new"', _path),
     "source": Kind(_PATH, '"model.ckpt"', _path),
     "destination": Kind(_PATH, '"model.safetensors"', _path),

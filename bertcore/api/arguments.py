@@ -81,6 +81,7 @@ KEYS = {
     "dev": "data.dev",
     "test": "data.test",
     "output": "run.output",
+    "teacher": "train.distill.teacher",
     "seed": "run.seed",
     "device": "run.device",
     "precision": "evaluate.precision",

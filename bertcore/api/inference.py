@@ -14,9 +14,9 @@ from bertcore.commands import submit as submission
 from bertcore.commands.evaluate import EvaluationResult
 from bertcore.commands.predict import OpenModel
 from bertcore.commands.submit import SubmissionResult
-from bertcore.commands.trained_model import open_trained
 from bertcore.engine.given_inputs import Inputs, records_of
 from bertcore.engine.given_rows import in_temporary_folder
+from bertcore.engine.trained_model import open_trained
 from bertcore.plugins.registry import Registry
 
 

@@ -29,6 +29,7 @@ def run(
     dev: Data | None = None,
     test: Data | None = None,
     output: PathOrText | None = None,
+    teacher: PathOrText | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
@@ -46,6 +47,7 @@ def run(
         dev: file or rows to evaluate on.
         test: file or rows to predict, and to score where they have labels.
         output: run folder; by default one below ``runs/``.
+        teacher: run folder or fine-tuned model folder to learn from, too (distillation).
         seed: of data order, dropout and new parameters.
         settings: dotted keys, as ``{"train.epochs": 2}``.
         registry: plugins; by default those installed.
@@ -55,9 +57,8 @@ def run(
     """
     known = registry or Registry()
     files, rows = sort_data(data=data, train=train, dev=dev, test=test)
-    given = gather(
-        settings, task=task, backend=backend, model=model, output=output, seed=seed, **files, **placeholders(rows)
-    )
+    named = {"task": task, "backend": backend, "model": model, "output": output, "teacher": teacher, "seed": seed}
+    given = gather(settings, **named, **files, **placeholders(rows))
     return training.run(resolve_run(given, known).config, known, rows)
 
 
@@ -73,13 +74,16 @@ def run_seeds(
     dev: Data | None = None,
     test: Data | None = None,
     output: PathOrText | None = None,
+    teacher: PathOrText | None = None,
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
 ) -> SeedsResult:
     """Fine-tunes a model once for each seed; arguments and errors as in :func:`run`."""
     known = registry or Registry()
     files, rows = sort_data(data=data, train=train, dev=dev, test=test)
-    given = gather(settings, task=task, backend=backend, model=model, output=output, **files, **placeholders(rows))
+    given = gather(
+        settings, task=task, backend=backend, model=model, output=output, teacher=teacher, **files, **placeholders(rows)
+    )
     return repeats.run_seeds(resolve_run(given, known).config, known, seeds, rows)
 
 
@@ -95,6 +99,7 @@ def run_folds(
     dev: Data | None = None,
     test: Data | None = None,
     output: PathOrText | None = None,
+    teacher: PathOrText | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     registry: Registry | None = None,
@@ -106,9 +111,8 @@ def run_folds(
     """
     known = registry or Registry()
     files, rows = sort_data(data=data, train=train, dev=dev, test=test)
-    given = gather(
-        settings, task=task, backend=backend, model=model, output=output, seed=seed, **files, **placeholders(rows)
-    )
+    named = {"task": task, "backend": backend, "model": model, "output": output, "teacher": teacher, "seed": seed}
+    given = gather(settings, **named, **files, **placeholders(rows))
     return cross_validation.run_folds(resolve_run(given, known).config, known, folds, rows)
 
 

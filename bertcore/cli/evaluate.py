@@ -49,8 +49,8 @@ def evaluate(
     RUN is a run folder, or a fine-tuned Hugging Face folder. The last line is the score.
     """
     from bertcore.commands import evaluate as evaluation
-    from bertcore.commands.trained_model import open_trained
     from bertcore.contracts.events import SHOWN_METRICS
+    from bertcore.engine.trained_model import open_trained
     from bertcore.plugins.registry import Registry
 
     trained = open_trained(run, Registry(blocked=blocked), given.gather({}))

@@ -22,9 +22,9 @@ from bertcore.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from bertcore.commands.trained_model import TrainedModel
     from bertcore.data.tables import Record
     from bertcore.engine.prediction_input import Inputs
+    from bertcore.engine.trained_model import TrainedModel
 
 
 @click.command(
@@ -70,8 +70,8 @@ def predict(
     """
     from bertcore.cli import standard_input
     from bertcore.commands import predict as prediction
-    from bertcore.commands.trained_model import open_trained
     from bertcore.engine.prediction_output import PredictionFile
+    from bertcore.engine.trained_model import open_trained
     from bertcore.errors import UsageError
     from bertcore.files.writing import json_text
     from bertcore.plugins.registry import Registry

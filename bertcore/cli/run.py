@@ -34,6 +34,7 @@ Examples:
   bertcore run --task classification --model DIR --train train.csv --dev dev.csv
   bertcore run --task rte --model DIR --data GLUE/RTE --epochs 5 --learning-rate 2e-5 --batch-size 16
   bertcore run --task ner --model DIR --data DATA --max-length 128 --set head.crf=true --seeds 1,2,3
+  bertcore run --task rte --model SMALL --data GLUE/RTE --teacher runs/large --set train.distill.weight=0.8
   bertcore run --resume runs/rte-torch-20260101-120000"""
 )
 @task_option
@@ -46,6 +47,12 @@ Examples:
     "--precision", "run.precision", type=click.Choice(["fp32", "bf16", "fp16"]), help="Precision of training."
 )
 @setting_option("--metric", "train.metric", help="What chooses the best checkpoint: a metric of the task, or loss.")
+@setting_option(
+    "--teacher",
+    "train.distill.teacher",
+    type=click.Path(),
+    help="Learn from a finished run or a fine-tuned model, too (distillation).",
+)
 @setting_option("--seed", "run.seed", type=int, help="Seed of data order, dropout and new parameters.")
 @click.option("--seeds", metavar="N,N,...", help="Train once for each seed; report mean and standard deviation.")
 @click.option("--folds", type=int, help="Train once for each of N folds of the training examples.")

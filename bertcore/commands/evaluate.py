@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bertcore.commands.trained_model import TrainedModel
 from bertcore.config import config_values
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.data.encoder import EncodedSplit
@@ -19,6 +18,7 @@ from bertcore.engine.judgement import judged, learned_baseline, training_beside
 from bertcore.engine.preparation import data_names, open_data, reading_notes
 from bertcore.engine.report import Report, environment, write_json_lines, write_report
 from bertcore.engine.run_folder import EVALUATIONS, RunFolder
+from bertcore.engine.trained_model import TrainedModel
 from bertcore.files.writing import atomic_folder
 from bertcore.progress import describe
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.commands.trained_model import LoadedModel, TrainedModel
 from bertcore.contracts.dataset import Split
 from bertcore.data.encoder import EncodedSplit
 from bertcore.data.tables import Record
 from bertcore.engine.given_inputs import Inputs, records_of
 from bertcore.engine.prediction_input import named_as_trained
 from bertcore.engine.preparation import open_data, reading_notes
+from bertcore.engine.trained_model import LoadedModel, TrainedModel
 from bertcore.errors import UsageError
 
 Prediction = dict[str, Any]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcore.commands.predict import predict_split
-from bertcore.commands.trained_model import open_trained
 from bertcore.config import RunConfig, Setting
 from bertcore.contracts.benchmark import Benchmark
 from bertcore.engine.preparation import data_names, find_task, open_data
 from bertcore.engine.run_folder import RunFolder
 from bertcore.engine.settings import changed_settings, resolve_run
+from bertcore.engine.trained_model import open_trained
 from bertcore.errors import DataError, Origin, OutputError, UsageError
 from bertcore.files.writing import atomic_folder
 from bertcore.plugins.registry import Registry

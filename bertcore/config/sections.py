@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
 
@@ -153,6 +153,21 @@ class LoraOptions(Section):
         return self
 
 
+class DistillOptions(Section):
+    """From which model another one learns, and how."""
+
+    teacher: str | None = Field(None, description="run folder or fine-tuned model folder to learn from, too")
+    temperature: float = Field(2.0, gt=0, description="both logits are divided by it, which flattens them")
+    weight: float = Field(0.5, gt=0, le=1, description="of the teacher's outputs; the labels have the rest")
+
+    @model_validator(mode="after")
+    def _check_teacher(self) -> Self:
+        for name in ("temperature", "weight"):
+            if self.teacher is None and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} needs train.distill.teacher (--teacher)")
+        return self
+
+
 class TrainConfig(Section):
     """How the model is trained."""
 
@@ -197,8 +212,7 @@ class TrainConfig(Section):
         None,
         gt=0,
         lt=1,
-        description="decay of an exponential moving average of the weights, with which the model is evaluated and kept "
-        "as the best",
+        description="decay of a moving average of the weights, which is evaluated and kept as the best",
     )
     group_by_length: bool = Field(False, description="batches of rows of similar length")
     objective: str = Field("head_loss", description="what is minimized")
@@ -213,6 +227,7 @@ class TrainConfig(Section):
     r_drop: float | None = Field(
         None, gt=0, description="R-Drop: weight of the divergence between two passes with dropout masks of their own"
     )
+    distill: DistillOptions = Field(default_factory=DistillOptions, description="a teacher to learn from")
     evaluate_steps: int | None = Field(None, ge=1, description="steps between evaluations; default: an epoch")
     metric: str | None = Field(
         None, description="what chooses the best checkpoint: a metric of the task, or loss; default: the task's own"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bertcore.config import TrainConfig
 from bertcore.contracts.objective import HeadLoss, Objective, Pass
 from bertcore.errors import UsageError
@@ -17,6 +19,8 @@ def choose_objective(options: TrainConfig, registry: Registry, backend: str) -> 
     """
     named = registry.objective(options.objective, options.objective_options, backend)
     asked = [f"train.{name}" for name in ("adversarial", "r_drop") if getattr(options, name) is not None]
+    if options.distill.teacher is not None:
+        asked.append("train.distill.teacher")
     if not isinstance(named, HeadLoss):
         if asked:
             raise UsageError(
@@ -28,10 +32,13 @@ def choose_objective(options: TrainConfig, registry: Registry, backend: str) -> 
     if options.objective_options:
         raise UsageError(
             f"the objective {options.objective} has no options to be set",
-            "its passes follow from train.adversarial and train.r_drop",
+            "it follows from train.adversarial, train.r_drop and train.distill",
             code="argument-wrong",
         )
-    return HeadLoss((*_clean(options), *_perturbed(options)), agreement=options.r_drop or 0.0)
+    objective = HeadLoss((*_clean(options), *_perturbed(options)), agreement=options.r_drop or 0.0)
+    if options.distill.teacher is None:
+        return objective
+    return replace(objective, distillation=options.distill.weight, temperature=options.distill.temperature)
 
 
 def _clean(options: TrainConfig) -> list[Pass]:

@@ -29,6 +29,7 @@ from bertcore.engine.objectives import choose_objective
 from bertcore.engine.parameter_groups import parameter_groups
 from bertcore.engine.preparation import find_model, find_task, open_data, open_encoder, reading_notes, settle_options
 from bertcore.engine.run_folder import RunFolder, require_free
+from bertcore.engine.teacher import Student, TeacherOutputs, outputs_of_teacher, refuse_stream
 from bertcore.engine.training import training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
 from bertcore.engine.unfreezing import unfrozen_by_epochs
@@ -65,6 +66,7 @@ class PreparedRun:
         keeps_rows: whether the run folder holds rows that the program gave.
         adapter: what is trained instead of weights of the encoder.
         begun_adapter: its parameters, where it goes on from some.
+        teacher: what it gave for the training rows, which have it beside their labels; None without one.
     """
 
     config: RunConfig
@@ -88,6 +90,7 @@ class PreparedRun:
     keeps_rows: bool = False
     adapter: Lora | None = None
     begun_adapter: Parameters = field(default_factory=dict)
+    teacher: TeacherOutputs | None = None
 
     @cached_property
     def table(self) -> Mapping[str, ParameterSpec]:
@@ -165,6 +168,14 @@ def prepare_run(
     training = _encode_training(encoder, training_split, dataset)
     config = settle_weights(config, head, None if training is None else training.batch, noted.append)
     head = with_loss(head, config.head)
+    teacher = None
+    if config.train.distill.teacher is not None:
+        refuse_stream(training_split)
+        assert training is not None
+        student = Student(task, head, training, encoder.max_length)
+        kept = None if checkpoint is None or resumed is None else resumed.path
+        teacher = outputs_of_teacher(config, registry, student, kept, noted.append)
+        training = teacher.beside(training)
     data = _training_data(encoder, training_split, training, config)
     if config.train.unfreeze_epochs is not None:
         groups = unfrozen_by_epochs(groups, table, source.config.prefix, config.train.unfreeze_epochs, data)
@@ -198,6 +209,7 @@ def prepare_run(
         keeps_rows=rows is not None,
         adapter=adapter,
         begun_adapter={} if stored is None else stored.values,
+        teacher=teacher,
     )
 
 

@@ -15,6 +15,7 @@ from bertcore.engine.parameter_groups import describe_groups, trained_names
 from bertcore.engine.preparation import data_names
 from bertcore.engine.prepared_run import PreparedRun
 from bertcore.engine.schedule import nothing_is_learned
+from bertcore.engine.teacher import TeacherOutputs
 from bertcore.engine.unfreezing import never_begun
 
 
@@ -42,9 +43,14 @@ def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[s
         **({"loss": describe_loss(prepared.head)} if prepared.head.loss.given else {}),
         **_adapter(prepared),
         **({"groups": _groups(prepared)} if _has_rules(train) else {}),
+        **({"teacher": _teacher(prepared.teacher, train)} if prepared.teacher is not None else {}),
         **({"best by": describe(prepared.metric)} if train.metric is not None else {}),
         "output": str(folder),
     }
+
+
+def _teacher(teacher: TeacherOutputs, train: TrainConfig) -> str:
+    return f"{teacher.origin}; temperature {train.distill.temperature:g}, weight {train.distill.weight:g}"
 
 
 def _has_rules(train: TrainConfig) -> bool:

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from bertcore.config import RunConfig, config_values
+from bertcore.config import DistillOptions, RunConfig, config_values
 from bertcore.contracts.evaluation import Accumulator, Evaluation
 from bertcore.contracts.events import CheckpointSaved, Event, Note, RunFinished, RunStarted
 from bertcore.contracts.head import Head
@@ -65,6 +65,8 @@ def train_seed(prepared: PreparedRun, seed: int, suffix: str = "") -> RunResult:
     fit = _load(prepared, config)
     with _folder_of(prepared, config, suffix) as (folder, notes):
         config = keep_division(config, folder, prepared.training_split)
+        if prepared.teacher is not None:
+            prepared.teacher.keep(folder.path)
         stored = _write_config(config, folder)
         progress = Progress() if prepared.checkpoint is None else prepared.checkpoint.progress
         begun = RunStarted(
@@ -128,12 +130,18 @@ def _write_config(config: RunConfig, folder: RunFolder) -> RunConfig:
             "model": config.model.model_copy(
                 update={"path": absolute(config.model.path), "adapter": absolute(config.model.adapter)}
             ),
+            "train": config.train.model_copy(update={"distill": _absolute_teacher(config)}),
             "data": absolute_files(config.data),
             "run": config.run.model_copy(update={"output": str(folder.path.resolve())}),
         }
     )
     folder.write_config(stored)
     return stored
+
+
+def _absolute_teacher(config: RunConfig) -> DistillOptions:
+    options = config.train.distill
+    return options.model_copy(update={"teacher": absolute(options.teacher)})
 
 
 class SeedRun(TrainingHost):

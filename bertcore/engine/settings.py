@@ -68,6 +68,7 @@ FIXED_ON_RESUME = (
     "train.lora",
     "model.adapter",
     "train.unfreeze_epochs",
+    "train.distill.",
     "train.metric",
     "run.seed",
 )
@@ -112,7 +113,7 @@ def changed_config(
     before = config_values(resolve_run(own, registry).config)
     config = resolve_run(with_trackers([*own, *changes], trackers, registry), registry).config
     for key, value in config_values(config).items():
-        if key in {f"data.{name}" for name in FILE_OPTIONS}:
+        if key in {"train.distill.teacher", *(f"data.{name}" for name in FILE_OPTIONS)}:
             value = absolute(value)
         if key.startswith(FIXED_ON_RESUME) and before.get(key) != value:
             raise ConfigError(

@@ -56,6 +56,10 @@ USAGE: dict[str, Kind] = {
     "suffix-unknown": Kind(
         "What shall be written has no form of this suffix.", "Give the destination one of the suffixes that are named."
     ),
+    "teacher-unfit": Kind(
+        "A teacher reads other rows, or other tokens, of the training examples than the student.",
+        "Give one with the same tokenizer, or shorter rows.",
+    ),
     "texts-count": Kind(
         "An input has more or fewer texts than the model reads.", "Give one text for each field that is named."
     ),

@@ -78,6 +78,10 @@ class SequenceClassification(Head):
             return cls(labels)
         return cls(labels, multi_label=True, threshold=number({"threshold": 0.5, **config}, "threshold", origin))
 
+    def predicts_as(self, other: Head) -> bool:  # noqa: D102
+        same_labels = super().predicts_as(other)
+        return same_labels and isinstance(other, SequenceClassification) and self.multi_label == other.multi_label
+
     def tuned_as(self, stored: Head) -> Self:  # noqa: D102
         return replace(self, threshold=stored.threshold) if isinstance(stored, SequenceClassification) else self
 

@@ -138,6 +138,30 @@ def test_a_shaped_loss_means_the_same_on_both_backends(
         np.testing.assert_allclose(value, oracle_of_losses.parameters[name], atol=5e-5, err_msg=name)
 
 
+def test_a_student_on_mindspore_learns_from_a_teacher_on_torch(
+    tiny_with_head: Path, tiny_en: Path, small_rte: Path, tmp_path: Path, losses_of: LossesOf
+) -> None:
+    """Two steps: the losses are those of the same student on torch."""
+    common = {"task": "rte", "model": tiny_with_head, "data": small_rte, "seed": 7}
+    settings = {"train.max_steps": 2, "train.batch_size": 6, "train.dropout": False, "train.log_steps": 1}
+    teacher = bertcore.run(
+        **{**common, "model": tiny_en}, backend="torch", output=tmp_path / "teacher", settings=settings
+    )
+    runs = {
+        backend: bertcore.run(
+            **common,
+            backend=backend,
+            output=tmp_path / backend,
+            teacher=teacher.folder,
+            settings={**settings, "train.learning_rate": 1e-3, "train.distill.weight": 0.7},
+        ).folder
+        for backend in ("torch", "mindspore")
+    }
+    assert losses_of(runs["mindspore"]) == pytest.approx(losses_of(runs["torch"]), rel=1e-4)
+    kept = [(folder / "teacher" / "outputs.safetensors").read_bytes() for folder in runs.values()]
+    assert kept[0] == kept[1]
+
+
 # Stopping and going on with dropout
 
 WITH_DROPOUT = {

@@ -188,7 +188,7 @@ def test_a_header_comes_before_what_is_computed(
     bertcore_command: Callable[..., Any], tiny_en: Path, small_rte: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     pytest.importorskip("torch")
-    from bertcore.commands import trained_model
+    from bertcore.engine import trained_model
 
     settings = {"train.max_steps": 1, "run.trackers": []}
     folder = bertcore.run(
