@@ -15,6 +15,8 @@ from pydantic import Field
 from bertcore.config import (
     AdversarialOptions,
     DataConfig,
+    DistillOptions,
+    LoraOptions,
     ParameterRule,
     RunConfig,
     ScheduleOptions,
@@ -329,6 +331,8 @@ def values_for(model: type[Section]) -> st.SearchStrategy[Section]:
         "adversarial": st.sampled_from([None, "fgm", "pgd"]),
         "adversarial_options": st.just(AdversarialOptions()),  # with those of a method: tests/engine/test_objectives.py
         "r_drop": st.none(),  # which needs dropout
+        "lora": st.sampled_from([LoraOptions(), LoraOptions(rank=8, alpha=4.0, dropout=0.1)]),
+        "distill": st.sampled_from([DistillOptions(), DistillOptions(teacher="runs/large", weight=0.25)]),
         "ema": st.none() | st.floats(0.001, 0.999),
         "schedule_options": st.just(ScheduleOptions()),  # those that fit a schedule: tests/engine/test_schedule.py
         "trackers": st.none() | st.lists(TEXT, max_size=3).map(tuple),
