@@ -270,3 +270,19 @@ def test_records_to_predict_have_known_names(name: str) -> None:
         (example,) = task.parse_input([(record, origin)], task.data_config())
         assert list(example.texts.values()) == ["c", "q", "a", "b"]
         assert example.label is None
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("swag", {"train": 73546, "dev": 20006, "test": 20005}),
+        ("c3", {"train": 11869, "dev": 3816}),
+    ],
+)
+def test_official_files_are_read_whole(name: str, sizes: dict[str, int]) -> None:
+    folder = Path(__file__).resolve().parents[4] / "shared" / "data" / name
+    if not folder.is_dir():
+        pytest.skip(f"needs ../shared/data/{name} beside the repository's root")
+    task = task_of(name)
+    dataset = task.open(task.data_config(path=str(folder)))
+    assert {split: len(dataset.split(split)) for split in sizes} == sizes
