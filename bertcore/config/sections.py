@@ -173,7 +173,7 @@ class TrainConfig(Section):
 
     epochs: float = Field(3.0, gt=0, description="passes over the training split")
     max_steps: int | None = Field(None, ge=1, description="optimizer steps, instead of epochs")
-    batch_size: int = Field(32, ge=1, description="rows of a forward pass")
+    batch_size: int = Field(32, ge=1, description="rows of a forward pass, or questions with all their choices")
     accumulation: int = Field(1, ge=1, description="forward passes of an optimizer step")
     learning_rate: float = Field(5e-5, ge=0, description="peak learning rate")
     head_learning_rate: float | None = Field(
@@ -291,7 +291,7 @@ class TrainConfig(Section):
 class EvaluateConfig(Section):
     """How a model is evaluated."""
 
-    batch_size: int = Field(64, ge=1, description="rows of a forward pass")
+    batch_size: int = Field(64, ge=1, description="rows of a forward pass, or questions with all their choices")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="precision of predictions")
 
 
