@@ -73,8 +73,9 @@ def describe_loss(head: Head) -> str:
     words = {
         "label_smoothing": f"label smoothing {head.loss.label_smoothing:g}",
         "focal_gamma": f"focal with gamma {head.loss.focal_gamma:g}",
-        "class_weights": f"weights {_weights_in_words(head)}",
     }
+    if head.loss.class_weights:
+        words["class_weights"] = f"weights {_weights_in_words(head)}"
     return ", ".join(words[name] for name in head.loss.given)
 
 

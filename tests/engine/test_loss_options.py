@@ -18,7 +18,7 @@ from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.head import Head
 from bertcore.contracts.loss_options import LossOptions, balanced_weights
 from bertcore.data.plans import plan_training
-from bertcore.engine.loss_options import settle_weights, with_loss
+from bertcore.engine.loss_options import describe_loss, settle_weights, with_loss
 from bertcore.errors import ConfigError, UsageError
 from bertcore.heads import GlobalPointer, Regression, SequenceClassification, SpanExtraction, TokenClassification
 
@@ -102,6 +102,12 @@ def test_the_header_shows_how_the_loss_is_shaped_and_the_model_folder_does_not_k
     assert "label smoothing" not in (plain.folder / "report.md").read_text(encoding="utf-8")
     written = [json.loads((run.folder / "best" / "config.json").read_text(encoding="utf-8")) for run in (shaped, plain)]
     assert written[0] == written[1]
+
+
+def test_each_option_alone_is_said_in_words() -> None:
+    given = {"label_smoothing": 0.1}, {"focal_gamma": 2.0}, {"class_weights": (0.5, 2.0)}
+    words = [describe_loss(SequenceClassification(LABELS, loss=LossOptions(**options))) for options in given]
+    assert words == ["label smoothing 0.1", "focal with gamma 2", "weights entailment 0.5, not_entailment 2"]
 
 
 def test_balanced_weights_are_those_of_scikit_learn_and_stay_with_the_run(
