@@ -128,7 +128,7 @@ def resolve_config(settings: Sequence[Setting], model: type[RunConfig] = RunConf
         takes_text = known[key] in ("str", "str | None") and not isinstance(setting.value, str | None)
         value = setting.text if takes_text and setting.text is not None else setting.value
         node[parts[-1]] = dict(value) if isinstance(value, dict) else value  # a copy: later settings add keys to it
-        origins[setting.key] = setting.origin
+        origins[key] = setting.origin
     try:
         return ResolvedConfig(model.model_validate(tree), origins)
     except ValidationError as error:
