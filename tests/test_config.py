@@ -288,6 +288,14 @@ def test_a_task_adds_options_of_its_own():
     assert "data.column" in caught.value.remedy
 
 
+def test_entries_of_a_table_of_weights_may_be_set_one_by_one():
+    """The table says where its last entry comes from; names of labels may hold dots, if it is given as a whole."""
+    whole = Setting("head.class_weights", {"a.b": 2.0}, "run.toml")
+    resolved = resolve_config([whole, Setting("head.class_weights.c", 3, "--set")])
+    assert resolved.config.head.class_weights == {"a.b": 2.0, "c": 3.0}
+    assert resolved.origins["head.class_weights"] == "--set"
+
+
 def test_every_key_is_described():
     described = key_descriptions(RunConfig)
     assert list(described) == [key for key, _ in known_keys(RunConfig)] == list(config_values(RunConfig()))
