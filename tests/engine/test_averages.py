@@ -75,3 +75,20 @@ def test_the_decay_cannot_change_in_a_resumed_run(start: Start) -> None:
         with pytest.raises(ConfigError) as caught:
             resume(folder, settings={"train.ema": value, "train.stop_after": None})
         assert caught.value.code == "setting-fixed"
+
+
+def test_averages_of_an_adapter_are_merged_into_best(start: Start, tiny_with_head: Path, small_rte: Path) -> None:
+    """Beside all other methods: ``best/`` scores what the run scored, and a resumed run is the same to the bit."""
+    together = {"lora.rank": 4, "adversarial": "fgm", "r_drop": 1.0, "accumulation": 2, "freeze": None}
+    together |= {"distill.teacher": str(tiny_with_head), "metric": "loss", "unfreeze_epochs": 0.2}
+    whole = start("whole", **together)
+    again = bertcore.evaluate(whole.folder, data=small_rte)
+    assert again.evaluation.metrics["loss"] == pytest.approx(whole.metrics["loss"], rel=1e-5)
+    arrays = read_safetensors(whole.folder / "checkpoint" / "optimizer.safetensors")
+    averaged = [name for name in arrays if name.startswith("average.")]
+    assert averaged
+    assert all("lora" in name or "classifier" in name for name in averaged)
+    part = start("part", **together, stop_after=3).folder
+    resume(part, settings={"train.stop_after": None})
+    for file in ("best/model.safetensors", "checkpoint/optimizer.safetensors"):
+        assert (whole.folder / file).read_bytes() == (part / file).read_bytes(), file
