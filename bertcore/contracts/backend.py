@@ -240,6 +240,11 @@ class Session(ABC):
         """Seconds spent on compiling graphs so far."""
         return 0.0
 
+    @property
+    def peak_memory(self) -> int | None:
+        """Most bytes of a device's own memory that were in use; None where the device computes in the process's."""
+        return None
+
     def close(self) -> None:  # noqa: B027 - most backends have nothing to free
         """Frees what can be freed; the session is not used afterwards."""
 

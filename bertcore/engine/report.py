@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -76,6 +78,14 @@ def environment(versions: Mapping[str, str]) -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "cpus": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
     }
+
+
+def peak_memory(of_device: int | None) -> str:
+    """The most memory that was in use, of a device or else of this process, as ``1.25 GiB``."""
+    if of_device is not None:
+        return f"{of_device / 2**30:.2f} GiB of the device"
+    unit = 1 if sys.platform == "darwin" else 1024
+    return f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:.2f} GiB of the process"
 
 
 def write_report(folder: Path, report: Report) -> None:

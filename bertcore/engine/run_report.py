@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.events import Note, RunStarted
 from bertcore.engine.prediction import predict_split
-from bertcore.engine.report import Report, ReportedTest, environment, write_json_lines, write_report
+from bertcore.engine.report import Report, ReportedTest, environment, peak_memory, write_json_lines, write_report
 from bertcore.engine.run_result import RunResult
 from bertcore.engine.stopwatch import Lap
 
@@ -56,6 +56,8 @@ def report_run(run: SeedRun, outcome: RunOutcome) -> RunResult:
     test = _predict_test(run)
     if test is not None:
         write_report(run.folder.path, replace(report, test=test))
+    if run.prepared.adapter is not None:  # what LoRA is for
+        run.send(Note(f"peak memory: {report.environment['peak memory']}"))
     if best.notes:
         run.send(Note(f"{report.split}: {'; '.join(best.notes)}"))
     return _result(run, outcome, best.summary, best, None if test is None else test.evaluation)
@@ -73,7 +75,10 @@ def _report(run: SeedRun, outcome: RunOutcome, best: Evaluation) -> Report:
         examples_per_second=outcome.training.rows_per_second,
         history=run.progress.history,
         options=outcome.begun.options,
-        environment=environment(run.prepared.target.backend.versions()),
+        environment={
+            **environment(run.prepared.target.backend.versions()),
+            "peak memory": peak_memory(run.prepared.session.peak_memory),
+        },
     )
 
 

@@ -125,6 +125,11 @@ class TorchSession(Session):
             self._averages.restore(state.averages)
             self._current.clear()
 
+    @property
+    def peak_memory(self) -> int | None:
+        """Most bytes of CUDA's memory that were in use since the process began."""
+        return torch.cuda.max_memory_allocated(self._device) if self._device.type == "cuda" else None
+
     def _require_optimizer(self) -> AdamW:
         if self._optimizer is None:
             raise RuntimeError("this session was opened without a training specification")
