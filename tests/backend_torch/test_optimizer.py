@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bertcore_torch.optimizer import AdamW, FlatParameters
+from bertcore_torch.flat_parameters import FlatParameters
+from bertcore_torch.optimizer import AdamW
 from bertcore_torch.values import from_numpy, to_numpy
 
 from bertcore.contracts.backend import ParameterGroup, TrainingSpecification

@@ -10,14 +10,14 @@ Files of one name do the same in ``bertcore_mindspore``, so that both can be hel
     heads, class_losses, crf/, global_pointer, multiple_choice
                         what stands on top
     objectives          forward passes, and what is minimized
-    optimizer           one flat buffer of all parameters, AdamW over it, clipping, and what is not finite
+    optimizer           AdamW, clipping, and what is not finite
     averages            averages of the weights, with which a session predicts
     adapters            LoRA beside linear layers
     values              arrays into parameters, and out of them
 
-Only here: ``foreign_family``, ``foreign_module``, ``foreign_encoder`` and ``foreign_probe`` (every other encoder of
-transformers, which computes on torch alone), ``pairs`` (of label positions without padding; MindSpore has the matrices
-of its bins). Only in MindSpore: ``shapes`` and ``graphs`` (torch takes any shape and
-compiles nothing), ``normalization`` and ``activation`` (torch's own are fast and exact), ``lanes``
-(torch has parts of its buffer for these), ``record_format``.
+Only here: ``flat_parameters`` (one buffer of all of them), ``foreign_family``, ``foreign_module``,
+``foreign_encoder`` and ``foreign_probe`` (every other encoder of transformers, which computes on torch alone),
+``pairs`` (of label positions without padding; MindSpore has the matrices of its bins). Only in MindSpore: ``shapes``
+and ``graphs`` (torch takes any shape and compiles nothing), ``normalization`` and ``activation`` (torch's own are
+fast and exact), ``lanes`` (torch has parts of its buffer for these), ``record_format``.
 """

@@ -12,7 +12,7 @@ import torch
 from bertcore.contracts.parameters import Parameters
 from torch import Tensor
 
-from bertcore_torch.optimizer import FlatParameters
+from bertcore_torch.flat_parameters import FlatParameters
 from bertcore_torch.values import from_numpy, to_numpy
 
 

@@ -18,10 +18,11 @@ from bertcore_torch.averages import Averages
 from bertcore_torch.devices import KINDS, resolve_device
 from bertcore_torch.dropout import MaskSeed
 from bertcore_torch.encoder import PackedModel
+from bertcore_torch.flat_parameters import FlatParameters
 from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.heads import HeadModule
 from bertcore_torch.objectives import Forward, LossOf, perturbed_loss_sum
-from bertcore_torch.optimizer import AdamW, FlatParameters
+from bertcore_torch.optimizer import AdamW
 from bertcore_torch.perturbation import WordPerturbation, untrained
 from bertcore_torch.values import from_numpy, to_numpy
 
