@@ -116,10 +116,10 @@ def test_the_environment_has_no_say(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_everything_of_the_interface_is_a_public_name() -> None:
-    assert set(api.__all__) <= set(bertcore.__all__)
-    assert set(bertcore.__all__) <= set(dir(bertcore))
-    assert {name for name in dir(bertcore) if not name.startswith("_")} == set(bertcore.__all__) - {"__version__"}
-    for name in bertcore.__all__:
+    assert set(api.__all__) <= set(dir(bertcore))
+    public = {name for name in dir(bertcore) if not name.startswith("_")}
+    assert public == {*bertcore.__all__, "open"} - {"__version__"}
+    for name in public:
         assert getattr(bertcore, name)
     with pytest.raises(AttributeError, match="nothing"):
         bertcore.nothing  # noqa: B018
