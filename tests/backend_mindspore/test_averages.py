@@ -23,7 +23,7 @@ HEAD = SequenceClassification(("a", "b"))
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
-    bench = Bench("bertcore_mindspore.plugin", "", "cpu")
+    bench = Bench(["bertcore_mindspore.plugin"], "", "cpu", ())
     yield bench
     bench.close()
 
@@ -45,7 +45,7 @@ def test_averages_are_those_of_torch(bench: Bench) -> None:
 @pytest.mark.parametrize(("first", "second"), [("mindspore", "torch"), ("torch", "mindspore")])
 def test_averages_go_on_upon_the_other_backend(bench: Bench, first: str, second: str) -> None:
     """Two steps each; equal to four steps on either, but for their arithmetic."""
-    benches = {"mindspore": bench, "torch": Bench("bertcore_torch.plugin", "", "cpu")}
+    benches = {"mindspore": bench, "torch": Bench(["bertcore_torch.plugin"], "", "cpu", ())}
     expected = _averages_after_four_steps(benches["torch"])
     session, _ = benches[first].session(HEAD, TRAINING)
     for step in range(2):
