@@ -154,6 +154,40 @@ def adapter_of_peft(base: Path, folder: Path, **options: Any) -> Any:
     return model.eval()
 
 
+def test_foreign_encoders_have_adapters_too(tiny_with_head: Path, small_rte: Path, tmp_path: Path) -> None:
+    """DistilBERT: what its layers give beside their branches is what the merged ones give."""
+    import transformers
+
+    base = tmp_path / "base"
+    torch.manual_seed(5)
+    config = transformers.DistilBertConfig(vocab_size=30522, dim=32, n_layers=2, n_heads=2, hidden_dim=64)
+    transformers.DistilBertModel(config).save_pretrained(base)
+    for file in tiny_with_head.iterdir():
+        if "token" in file.name or file.name == "vocab.txt":
+            shutil.copy(file, base)
+    changes = {"train.lora.targets": "q_lin,ffn.lin2", "train.lora.dropout": 0.3, "train.learning_rate": 0.1}
+    folder = bertcore.run(
+        **{"task": "rte", "backend": "torch", "model": base, "data": small_rte, "output": tmp_path / "run"},
+        settings={**LORA, **changes, "train.dropout": True},
+    ).folder
+    before = read_safetensors(base / "model.safetensors")
+    adapter = read_safetensors(folder / "adapter" / "adapter_model.safetensors")
+    for name, value in read_safetensors(folder / "best" / "model.safetensors").items():
+        stem = name.removesuffix(".weight")
+        a, b = (adapter.get(f"base_model.model.{stem}.lora_{letter}.weight") for letter in "AB")
+        own = name.removeprefix("distilbert.")
+        assert (a is not None) == name.endswith(("q_lin.weight", "lin2.weight"))
+        if own in before:
+            expected = before[own] if a is None or b is None else before[own] + 1.5 * np.array(b) @ np.array(a)
+            np.testing.assert_allclose(value, expected, rtol=0, atol=1e-6, err_msg=name)
+            assert a is None or np.abs(value - before[own]).max() > 1e-2
+    merged = bertcore.evaluate(folder, data=small_rte)
+    rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+    again = [json.loads(line) for line in (Path(str(merged.folder)) / "predictions.jsonl").read_text().splitlines()]
+    for one, other in zip(rows, again, strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+
+
 def test_training_goes_on_from_an_adapter(start: Start, tiny_with_head: Path, tmp_path: Path) -> None:
     """With its settings it begins with its values, beside the weights of the base; with others it is refused."""
     adapter_of_peft(tiny_with_head, tmp_path / "adapter")
