@@ -57,7 +57,7 @@ def test_names_are_those_that_are_registered(offered: Offered) -> None:
 
 def test_keys_of_the_configuration_and_of_the_task(offered: Offered) -> None:
     assert set(offered("bertcore run --set ")) == {f"{key}=" for key, _ in known_keys(RunConfig)}
-    assert offered("bertcore run --set head.") == []
+    assert "head.crf=" not in offered("bertcore run --set head.")
     assert "head.crf=" in offered("bertcore run --task ner --set head.")
 
 
