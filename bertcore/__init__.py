@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.api import submit as submit
     from bertcore.config import DataConfig as DataConfig
     from bertcore.config import HeadConfig as HeadConfig
+    from bertcore.contracts.adapter import Adapter as Adapter
     from bertcore.contracts.backend import Backend as Backend
     from bertcore.contracts.backend import CheckResult as CheckResult
     from bertcore.contracts.backend import OptimizerState as OptimizerState
@@ -148,6 +149,7 @@ _NAMES = {
         "predict resume run run_folds run_seeds score submit"
     ),
     "bertcore.config": "DataConfig HeadConfig",
+    "bertcore.contracts.adapter": "Adapter",
     "bertcore.contracts.backend": (
         "Backend CheckResult OptimizerState Outputs ParameterGroup Precision Session "
         "SessionSpecification StepContext StepResult TrainingSpecification"
