@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 
 from bertcore.config import LoraOptions, words_of
 from bertcore.contracts.adapter import Adapter
-from bertcore.contracts.parameters import ParameterSpec
+from bertcore.contracts.parameters import FitReport, ParameterSpec
 from bertcore.engine.model_parts import HEAD, POOLER, ModelParts, no_such_parameters, parts_of
 from bertcore.errors import ConfigError
 from bertcore.numerics.lora import Lora
+from bertcore.weights.adapter_folder import StoredAdapter
 
 KEY = "train.lora.targets"
 ALL = "all-linear"
@@ -46,6 +47,15 @@ def describe_adapter(lora: Lora) -> str:
     names = ", ".join(dict.fromkeys(target.rpartition(".")[2] for target in lora.targets))
     dropout = f", dropout {lora.dropout:g}" if lora.dropout else ""
     return f"LoRA of rank {lora.rank}, alpha {lora.alpha:g}{dropout}, beside {len(lora.targets)} layers: {names}"
+
+
+def new_names(fit: FitReport, stored: StoredAdapter | None, prefix: str) -> frozenset[str]:
+    """Names of the encoder's that are trained as a whole beside an adapter: those that no file gave a value.
+
+    An adapter that goes on, that of a checkpoint among them, holds those that were new when it began.
+    """
+    held = () if stored is None else stored.others
+    return frozenset(name for name in (*fit.initialized, *held) if name.startswith(prefix))
 
 
 def own_names(adapter: Adapter | None, table: Mapping[str, ParameterSpec]) -> frozenset[str]:

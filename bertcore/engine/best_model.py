@@ -54,11 +54,13 @@ class ModelAdapter:
     Attributes:
         lora: its description.
         base: name of the model that it belongs to.
+        whole: names of the encoder's that are trained as they are, as those of a new pooler; the adapter holds them.
         is_all: whether it holds all that is trained, with the head. Else there is no ``adapter/`` beside ``best/``.
     """
 
     lora: Lora
     base: str | None
+    whole: tuple[str, ...]
     is_all: bool
 
     @classmethod
@@ -68,8 +70,12 @@ class ModelAdapter:
             return None
         own, prefix = own_names(prepared.adapter, prepared.table), prepared.source.family.prefix
         trained = trained_names(prepared.specification.groups, prepared.table)
-        is_all = all(name in own or not name.startswith(prefix) for name in trained)
-        return cls(prepared.adapter, absolute(config.model.path), is_all)
+        whole = tuple(name for name in trained if name not in own and name.startswith(prefix))
+        # peft keeps modules, and none that it adapts: a rule may train the biases alone, which it has no place for.
+        modules = {name.rpartition(".")[0] for name in whole}
+        of_modules = {name for name in prepared.table if name.rpartition(".")[0] in modules and name not in own}
+        is_all = of_modules == {*whole} and modules.isdisjoint(prepared.adapter.targets)
+        return cls(prepared.adapter, absolute(config.model.path), whole if is_all else (), is_all)
 
 
 class BestModel:
@@ -179,6 +185,7 @@ class BestModel:
             parameters,
             prefix=family.prefix,
             head=head,
+            whole=self._adapter.whole,
             base=self._adapter.base,
             config_json={**family.config_json(config, head), ENTRY: self._settings},
         )

@@ -49,6 +49,7 @@ def parameter_groups(
     prefix: str,
     head: Head,
     adapter: frozenset[str] = frozenset(),
+    new: frozenset[str] = frozenset(),
 ) -> tuple[ParameterGroup, ...]:
     """Sorts all parameters into groups, each of which has one rate and one decay.
 
@@ -60,7 +61,8 @@ def parameter_groups(
         prefix: what stands before the encoder's canonical names.
         head: may give some of its parameters a learning rate of their own, without decay.
         adapter: names of the adapter's own parameters; where there are some, the encoder's are frozen but for those
-            that a rule names.
+            that are new or that a rule names.
+        new: names of the encoder's that no file gave a value, as a pooler's, which could not stay as they were drawn.
 
     Raises:
         ConfigError: a rule matches nothing, or nothing that no earlier rule took.
@@ -82,7 +84,7 @@ def parameter_groups(
         shares |= {
             name: _Share(FROZEN, 0.0, 0.0)
             for name, part in parts.part_of.items()
-            if part != HEAD and name not in adapter and name not in shares
+            if part != HEAD and name not in adapter and name not in new and name not in shares
         }
     rest = [name for name in table if name not in shares]
     rest.sort(key=lambda name: _order(name, parts, ordinary[name]))

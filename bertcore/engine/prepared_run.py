@@ -17,7 +17,7 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters, ParameterSpec
 from bertcore.contracts.task import Task
 from bertcore.data.encoder import EncodedSplit, Encoder
-from bertcore.engine.adapters import choose_adapter, own_names
+from bertcore.engine.adapters import choose_adapter, new_names, own_names
 from bertcore.engine.checkpoint import ADAPTER, Checkpoint, newest_checkpoint, remove_checkpoints
 from bertcore.engine.choice import choose_metric
 from bertcore.engine.compute_target import ComputeTarget, choose_target
@@ -146,13 +146,14 @@ def prepare_run(
     source, stored = _open_model(config, registry, target, checkpoint)
     head = with_loss(_choose_head(task, dataset, config, source), config.head)
     # Fitting checks every name and shape before anything expensive is done; each seed fits anew, with its own seed.
-    source.fit(head, seed=0, new_head=config.model.new_head)
+    fit = source.fit(head, seed=0, new_head=config.model.new_head).report
     table = source.family.parameter_table(source.config, head)
     adapter = choose_adapter(config.train.lora, table, source.config.prefix)
     if adapter is not None and stored is not None:
         require_equal(stored, adapter)
     table = with_adapter(table, adapter)
-    groups = parameter_groups(config.train, table, source.config.prefix, head, own_names(adapter, table))
+    new = new_names(fit, stored, source.family.prefix)
+    groups = parameter_groups(config.train, table, source.config.prefix, head, own_names(adapter, table), new)
     specification = training_specification(config.train, groups, objective)
     encoder = open_encoder(task, source, head, config, noted.append)
     _require_splits(dataset, task)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ def write_adapter(
     *,
     prefix: str,
     head: Head,
+    whole: Sequence[str],
     base: str | None,
     config_json: Mapping[str, Any],
 ) -> None:
@@ -73,13 +74,18 @@ def write_adapter(
         parameters: of the base model, the adapter and the head.
         prefix: what names of the encoder begin with; others are of the head.
         head: what stands on top.
+        whole: names of the encoder's that were trained as they are; all of their modules.
         base: name of the model that it belongs to.
         config_json: of the adapted model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     specs = {name: ParameterSpec(value.shape) for name, value in parameters.items()}
     of_head = [name for name in parameters if not name.startswith(prefix)]
-    names = [name for name in lora.parameters(specs) if name in parameters] + of_head
+    names = [*(name for name in lora.parameters(specs) if name in parameters), *whole, *of_head]
+    modules = [
+        *(name.removeprefix(prefix).rpartition(".")[0] for name in whole),
+        *(name.partition(".")[0] for name in of_head),
+    ]
     write_safetensors(folder / WEIGHTS_FILE, {f"{_START}{name}": parameters[name] for name in names})
     content = {
         "peft_type": "LORA",
@@ -89,7 +95,7 @@ def write_adapter(
         "lora_alpha": lora.alpha,
         "lora_dropout": lora.dropout,
         "target_modules": _short_names(lora.targets, specs),
-        "modules_to_save": list(dict.fromkeys(name.partition(".")[0] for name in of_head)),
+        "modules_to_save": list(dict.fromkeys(modules)),
         "bias": "none",
         "fan_in_fan_out": False,
         "inference_mode": True,

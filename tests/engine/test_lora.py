@@ -39,8 +39,9 @@ Logits = Callable[[Path, Path], Any]
 @pytest.fixture
 def start(tiny_with_head: Path, small_rte: Path, tmp_path: Path) -> Start:
     def run(name: str, **changes: Any) -> Path:
+        model = changes.pop("model", tiny_with_head)
         settings = {**LORA, **{key.replace("__", "."): value for key, value in changes.items()}}
-        common = {"task": "rte", "backend": "torch", "model": tiny_with_head, "data": small_rte, "seed": 7}
+        common = {"task": "rte", "backend": "torch", "model": model, "data": small_rte, "seed": 7}
         return bertcore.run(**common, output=tmp_path / name, settings=settings).folder
 
     return run
@@ -228,6 +229,24 @@ def test_all_methods_at_once_resume_to_the_bit(start: Start) -> None:
     resume(part, settings={"train.stop_after": None})
     for file in ("best/model.safetensors", "adapter/adapter_model.safetensors", "checkpoint/optimizer.safetensors"):
         assert (whole / file).read_bytes() == (part / file).read_bytes(), file
+
+
+def test_a_pooler_that_the_base_lacks_is_trained_and_kept_with_the_adapter(
+    start: Start, tiny_en: Path, small_rte: Path, transformers_logits: Logits, tmp_path: Path
+) -> None:
+    """As it was drawn it would be of no use, and nobody could draw it again."""
+    folder, part = start("run", model=tiny_en), start("part", model=tiny_en, train__stop_after=2)
+    resume(part, settings={"train.stop_after": None})
+    for file in ("best/model.safetensors", "adapter/adapter_model.safetensors", "checkpoint/optimizer.safetensors"):
+        assert (folder / file).read_bytes() == (part / file).read_bytes(), file
+    config = json.loads((folder / "adapter" / "adapter_config.json").read_text())
+    assert config["modules_to_save"] == ["pooler.dense", "classifier"]
+    merged = probabilities_of(tiny_en, small_rte / "dev.tsv", **{"model.adapter": str(folder / "adapter")})
+    np.testing.assert_allclose(merged, probabilities_of(folder, small_rte / "dev.tsv"), rtol=0, atol=1e-6)
+    opened = peft.PeftModel.from_pretrained(base_of(tiny_en), folder / "adapter").merge_and_unload()
+    expected = read_safetensors(folder / "best" / "model.safetensors")
+    for name, value in opened.state_dict().items():
+        np.testing.assert_allclose(value.numpy(), expected[name], rtol=0, atol=1e-6, err_msg=name)
 
 
 def test_biases_are_trained_where_a_rule_says_so(start: Start, tiny_with_head: Path) -> None:
