@@ -15,7 +15,7 @@ from bertcore_tasks.ner.base import NerTask
 from bertcore_tasks.ner.options import NerDataConfig
 from bertcore_tasks.ner.scoring import Prediction, evaluate
 from bertcore_tasks.ner.units import Sentence, split_units
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from seqeval.metrics import classification_report, f1_score, precision_score, recall_score
 from seqeval.scheme import IOB2, IOBES
@@ -302,6 +302,7 @@ def test_columns_that_do_not_agree_are_named(
     assert caught.value.remedy
 
 
+@settings(deadline=None)
 @given(tagged_texts())
 def test_a_predictions_file_of_bertcore_has_the_scores_of_its_evaluation(
     tmp_path_factory: pytest.TempPathFactory, drawn: tuple[str, list[list[str]], list[list[str]]]
