@@ -20,6 +20,7 @@ METHODS: dict[str, Any] = {
     "train.adversarial_options.steps": 2,
     "train.r_drop": 2.0,
     "train.ema": 0.7,
+    "train.lora.rank": 4,
     "train.layer_decay": 0.8,
     "train.freeze": "embeddings",
     "train.unfreeze_epochs": 0.1,
@@ -62,7 +63,16 @@ def test_a_run_with_all_methods_goes_on_to_the_bit(common: Mapping[str, Any], tm
 
 def test_each_method_takes_part(common: Mapping[str, Any], tmp_path: Path) -> None:
     """Without it another model is trained, whatever the others do."""
-    groups = [("adversarial",), ("r_drop",), ("ema",), ("layer_decay",), ("freeze",), ("unfreeze",), ("parameters",)]
+    groups = [
+        ("adversarial",),
+        ("r_drop",),
+        ("ema",),
+        ("lora",),
+        ("layer_decay",),
+        ("freeze",),
+        ("unfreeze",),
+        ("parameters",),
+    ]
     groups += [("schedule",), ("label_smoothing",), ("focal_gamma",), ("class_weights",)]
 
     def weights(name: str, left_out: tuple[str, ...]) -> Mapping[str, Any]:
@@ -75,6 +85,18 @@ def test_each_method_takes_part(common: Mapping[str, Any], tmp_path: Path) -> No
     for left_out in groups:
         other = weights(left_out[0], left_out)
         assert any(not np.array_equal(everything[name], other[name]) for name in everything), left_out
+
+
+@pytest.mark.mindspore
+def test_a_run_with_all_methods_goes_on_to_the_bit_on_mindspore(common: Mapping[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("mindspore")
+    settings = {**LOOP, **METHODS, "train.max_steps": 4, "train.evaluate_steps": 2, "train.save_steps": 2}
+    whole = bertcore.run(**common, backend="mindspore", output=tmp_path / "whole", settings=settings)
+    stopped = {**settings, "train.stop_after": 2}
+    part = bertcore.run(**common, backend="mindspore", output=tmp_path / "part", settings=stopped)
+    resume(part.folder, settings={"train.stop_after": None})
+    for file in KEPT:
+        assert (whole.folder / file).read_bytes() == (part.folder / file).read_bytes(), file
 
 
 @pytest.mark.mindspore
