@@ -286,7 +286,7 @@ def test_a_softmax_on_the_weights_of_a_crf_is_told_to_start_a_new_head() -> None
     softmax, field = TokenClassification(BIO), TokenClassification(BIO, crf=True)
     weights = {name: np.zeros(spec.shape, np.float32) for name, spec in field.parameter_table(4).items()}
     with pytest.raises(ModelError, match=r"crf\.transitions: unexpected") as caught:
-        fit_parameters(softmax.parameter_table(4), weights)
+        fit_parameters(softmax.parameter_table(4), weights, encoder="bert.")
     assert "model.new_head=true" in caught.value.remedy
 
 
