@@ -181,6 +181,29 @@ def test_predictions_come_from_the_masters(tiny_model: Any, groups: Any) -> None
     np.testing.assert_allclose(after, expected, atol=0.02)
 
 
+def test_a_copy_of_lower_precision_follows_what_is_trained_and_what_is_loaded(tiny_model: Any) -> None:
+    """Of a frozen encoder only what is trained is copied after an update; loading others copies all of it."""
+    batch = tiny_model.batch(8)
+    groups = (ParameterGroup("head", r"^classifier\.", 1e-2, 0.0), ParameterGroup("frozen", ".*", 0.0, 0.0))
+    low = {"precision": "bf16", "prediction_precision": "bf16"}
+    session = tiny_model.open(tiny_model.oracle(), HEAD, TrainingSpecification(groups), **low)
+
+    def logits_of_a_new_session() -> Any:
+        reader = tiny_model.open(tiny_model.oracle(), HEAD, TrainingSpecification(groups), **low)
+        reader.load(session.parameters())
+        return reader.predict(batch, ["logits"])["logits"]
+
+    seen = [session.predict(batch, ["logits"])["logits"]]
+    session.train_step([batch], context(0, 8.0, rate=1e-2))
+    seen.append(session.predict(batch, ["logits"])["logits"])
+    np.testing.assert_array_equal(seen[-1], logits_of_a_new_session())
+    session.load({name: value * np.float32(1.25) for name, value in session.parameters().items()})
+    seen.append(session.predict(batch, ["logits"])["logits"])
+    np.testing.assert_array_equal(seen[-1], logits_of_a_new_session())
+    assert not np.array_equal(seen[0], seen[1])
+    assert not np.array_equal(seen[1], seen[2])
+
+
 def test_loss_of_each_row_adds_up_to_the_loss_sum(tiny_model: Any, groups: Any) -> None:
     for head, batch in ((HEAD, tiny_model.batch(7)), (TAGS, tagged(tiny_model.batch(7)))):
         session = tiny_model.open(tiny_model.oracle(head), head, TrainingSpecification(groups, dropout=False))

@@ -141,11 +141,13 @@ class FlatParameters:
             setattr(module, leaf, bound[name])
         return bound
 
-    def copy_to(self, buffer: Tensor, averages: Tensor | None = None) -> None:
-        """Fills a buffer of another precision from the masters, or from the averages of those that are trained."""
-        buffer.copy_(self.values)
-        if averages is not None:
-            buffer[: self.trained_size].copy_(averages)
+    def copy_trained_to(self, buffer: Tensor, averages: Tensor | None = None) -> None:
+        """Fills the trained part of a buffer of another precision from the masters, or from their averages."""
+        buffer[: self.trained_size].copy_(self.values[: self.trained_size] if averages is None else averages)
+
+    def copy_frozen_to(self, buffer: Tensor) -> None:
+        """Fills the rest of it, which no update changes."""
+        buffer[self.trained_size :].copy_(self.values[self.trained_size :])
 
     def joined_view(self, buffer: Tensor, name: str) -> Tensor:
         """Returns the part of a buffer that belongs to a parameter of the model, flat."""

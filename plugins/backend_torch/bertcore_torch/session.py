@@ -61,6 +61,7 @@ class TorchSession(Session):
         self._models: dict[tuple[Precision, bool], PackedModel | ForeignModel] = {}
         self._buffers: dict[tuple[Precision, bool], Tensor] = {}
         self._current: set[tuple[Precision, bool]] = set()
+        self._filled: set[tuple[Precision, bool]] = set()  # whose frozen parameters are those that were loaded
         self._averages: Averages | None = None
         self._waiting: frozenset[int] = frozenset()
         self._optimizer: AdamW | None = None
@@ -80,6 +81,7 @@ class TorchSession(Session):
         """Takes all parameters of the table and starts a new optimizer state."""
         from_numpy(self._parameters.views(self._parameters.values), parameters)
         self._current.clear()
+        self._filled.clear()
         if self._optimizer is not None:
             self._optimizer.reset()
         if self._averages is not None:
@@ -238,6 +240,9 @@ class TorchSession(Session):
             self._models[key] = model
         if key not in self._current:
             if key in self._buffers:
-                self._parameters.copy_to(self._buffers[key], averages)
+                self._parameters.copy_trained_to(self._buffers[key], averages)
+                if key not in self._filled:
+                    self._parameters.copy_frozen_to(self._buffers[key])
+                    self._filled.add(key)
             self._current.add(key)
         return self._models[key]
