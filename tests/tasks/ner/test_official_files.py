@@ -190,7 +190,7 @@ def test_weibo_comes_with_and_without_positions_in_words(tmp_path: Path) -> None
     assert dataset.labels[1:4] == ("B-PER.NAM", "M-PER.NAM", "E-PER.NAM")
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("name", [name for name in LAYOUTS if name != "cmeee"])  # whose files are JSON
 def test_an_unknown_type_is_named_with_its_line(tmp_path: Path, name: str) -> None:
     folder = write_layout(tmp_path / name, name)
     file = next(iter(folder.iterdir()))
