@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,9 +126,15 @@ class Batch:
         """Returns the rows of whole groups, or the given rows where there are no groups; see :attr:`unit_lengths`."""
         if self.groups is None:
             return self.select(units)
-        by_group = np.argsort(self.groups, kind="stable")
-        places, _ = _ranges(_starts(np.bincount(self.groups)), np.asarray(units, dtype=np.int64))
+        by_group, starts = self._by_group
+        places, _ = _ranges(starts, np.asarray(units, dtype=np.int64))
         return self.select(by_group[places])
+
+    @cached_property  # of a whole split, from which every step selects
+    def _by_group(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows in the order of their groups, and where those of each group begin among them."""
+        assert self.groups is not None
+        return np.argsort(self.groups, kind="stable"), _starts(np.bincount(self.groups))
 
     def select(self, rows: Sequence[int] | NDArray[np.int64]) -> Batch:
         """Returns the given rows, in the given order, as a batch of their own.

@@ -12,6 +12,9 @@ from bertcore.contracts.batch import Column
 
 LOSS_OPTIONS = ("label_smoothing", "focal_gamma", "class_weights")
 """The options, as the section ``head`` of a configuration and :class:`LossOptions` call them."""
+LEAST_DOUBT = 1e-7
+"""What the ``1 - p`` of a focal loss is at least: below it stands rounding, and a gamma below 1 would have an endless
+slope there."""
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,9 @@ import mindspore
 import numpy as np
 from mindspore import Tensor, nn, ops
 
-from bertcore.contracts.loss_options import LossOptions
+from bertcore.contracts.loss_options import LEAST_DOUBT, LossOptions
 from bertcore_mindspore.activation import LogSoftmax
 from bertcore_mindspore.devices import DeviceKind
-
-LEAST_DOUBT = 1e-7  # 1 - p below it is rounding, and its power of a gamma below 1 would have an endless slope
 
 
 class _ClassLoss(nn.Cell):

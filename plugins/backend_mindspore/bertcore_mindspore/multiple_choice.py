@@ -15,9 +15,9 @@ from mindspore import Tensor, ops
 from numpy.typing import NDArray
 
 from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.loss_options import LEAST_DOUBT
 from bertcore.heads import MultipleChoice
 from bertcore_mindspore.activation import LogSoftmax
-from bertcore_mindspore.class_losses import LEAST_DOUBT
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan
 from bertcore_mindspore.encoder import Inputs, Names

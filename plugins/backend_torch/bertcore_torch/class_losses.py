@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from bertcore.contracts.loss_options import LossOptions
+from bertcore.contracts.loss_options import LEAST_DOUBT, LossOptions
 from torch import Tensor
-
-LEAST_DOUBT = 1e-7  # 1 - p below it is rounding, and its power of a gamma below 1 would have an endless slope
 
 
 class ClassLoss:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.loss_options import LEAST_DOUBT
 from bertcore.heads import MultipleChoice
 from torch import Tensor
 
-from bertcore_torch.class_losses import LEAST_DOUBT
 from bertcore_torch.heads import RowHead
 from bertcore_torch.rows import HeadBatch
 

@@ -1,4 +1,4 @@
-"""Single values of records: what identifies one, labels as text, and identifiers as JSON has them."""
+"""Single values of records: texts, what identifies one, labels as text, and identifiers as JSON has them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,36 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from bertcore.errors import DataError, Origin
+
 
 def identifier_of(record: Mapping[str, Any], field: str, number: int) -> str:
     """What a record calls itself in this field, or where that is missing, empty or null, its number."""
     value = record.get(field)
     return str(number if value in (None, "") else value)
+
+
+def text_field(record: Mapping[str, Any], name: str, origin: Origin, form: str) -> str:
+    """A field that must be a text; ``form`` says what to write instead, where it is none.
+
+    Raises:
+        DataError: it is missing, no text, or holds what is no character.
+    """
+    text = record.get(name)
+    if not isinstance(text, str):
+        raise DataError(
+            f"the field {name!r} {'is no text' if name in record else 'is missing'}",
+            form,
+            origin=origin,
+            code="field-wrong" if name in record else "field-missing",
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError(
+            "half a surrogate pair is no character", "repair the \\u escapes", origin=origin, code="surrogate-half"
+        ) from None
+    return text
 
 
 def plain_text(value: Any) -> str | None:

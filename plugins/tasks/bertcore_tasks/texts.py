@@ -9,10 +9,10 @@ from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.dataset import Example
 from bertcore.contracts.task import Encoding
 from bertcore.contracts.tokenizer import Tokenizer
-from bertcore.errors import DataError, Origin
+from bertcore.errors import Origin
 from numpy.typing import NDArray
 
-from bertcore_tasks.fields import identifier_of
+from bertcore_tasks.fields import identifier_of, text_field
 
 
 def encode_texts(
@@ -63,12 +63,5 @@ def text_example(record: Mapping[str, Any], origin: Origin, columns: Sequence[st
     Raises:
         DataError: a text is missing, with its line.
     """
-    for column in columns:
-        if not isinstance(record.get(column), str):
-            raise DataError(
-                f"the field {column!r} {'is no text' if column in record else 'is missing'}",
-                f"give {' and '.join(columns)} as texts",
-                origin=origin,
-                code="field-wrong" if column in record else "field-missing",
-            )
-    return Example(identifier, {column: record[column] for column in columns}, origin=origin)
+    form = f"give {' and '.join(columns)} as texts"
+    return Example(identifier, {column: text_field(record, column, origin, form) for column in columns}, origin=origin)

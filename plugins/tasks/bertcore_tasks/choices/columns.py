@@ -18,8 +18,7 @@ from pydantic import Field, field_validator
 from bertcore_tasks.choices.questions import LEAST_CHOICES, question_example
 from bertcore_tasks.custom.columns import IDENTIFIER, is_number, missing
 from bertcore_tasks.fields import identifier_of, plain_text
-from bertcore_tasks.label_texts import AUTO
-from bertcore_tasks.own_files import OwnFilesConfig
+from bertcore_tasks.own_tables import TableConfig
 
 CONTEXTS = ("context", "article", "passage", "sent1", "premise", "ctx")
 QUESTIONS = ("question", "sent2", "query", "stem")
@@ -32,7 +31,7 @@ _LETTERS = "ABCDEFGH"
 _FORM = 'write {"context": "...", "question": "...", "choices": ["...", "..."], "label": 0}'
 
 
-class ChoicesConfig(OwnFilesConfig):
+class ChoicesConfig(TableConfig):
     """Data options of the task ``multiple_choice``; every other task of multiple choice predicts by their defaults."""
 
     context: str | None = Field(
@@ -54,18 +53,10 @@ class ChoicesConfig(OwnFilesConfig):
     header: bool | None = Field(
         None, description="whether the first row names the columns, which else are 1, 2, 3, ...; default: it does"
     )
-    separator: str | None = Field(
-        None, description="what stands between two columns, as tab, comma, semicolon or itself; default: found"
-    )
-    ignore_labels: str | None = Field(
-        AUTO,
-        description="labels, between commas, that stand for no label; default: '-', and '-1' where a test file has no "
-        "other; 'none': none",
-    )
 
-    @field_validator("choices", "ignore_labels", mode="before")
+    @field_validator("choices", mode="before")
     @classmethod
-    def _join(cls, value: object) -> object:
+    def _join_choices(cls, value: object) -> object:
         return joined(value)
 
 

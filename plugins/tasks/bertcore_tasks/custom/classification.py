@@ -21,7 +21,7 @@ from pydantic import Field
 
 from bertcore_tasks.annotations.export import unlabeled_records
 from bertcore_tasks.classification import ClassificationTask
-from bertcore_tasks.custom.columns import TableConfig
+from bertcore_tasks.custom.columns import TextTableConfig
 from bertcore_tasks.custom.labels import LabelForm
 from bertcore_tasks.custom.tables import (
     SUFFIXES,
@@ -43,7 +43,7 @@ _FEW = 50
 LABEL_COLUMNS = ("label", "labels", "gold_label")
 
 
-class LabelsConfig(TableConfig):
+class LabelsConfig(TextTableConfig):
     """Data options of the task ``classification``."""
 
     multi_label: bool = Field(False, description="any number of labels for each example, or none")

@@ -6,13 +6,11 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from bertcore.config import joined
 from bertcore.data.table_files import Table
 from bertcore.errors import DataError, Origin
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from bertcore_tasks.label_texts import AUTO
-from bertcore_tasks.own_files import OwnFilesConfig
+from bertcore_tasks.own_tables import TableConfig
 
 TEXTS = {
     "text": "text_pair",
@@ -28,8 +26,8 @@ _LONGEST_LABEL = 40
 _LISTED = 20
 
 
-class TableConfig(OwnFilesConfig):
-    """Data options of tasks on tables."""
+class TextTableConfig(TableConfig):
+    """Data options of tasks on tables of one text or two and a label."""
 
     text: str | None = Field(
         None, description="column of the text, by name or by number from 1; default: text, sentence, sentence1, ..."
@@ -38,22 +36,6 @@ class TableConfig(OwnFilesConfig):
         None, description="column of a second text; default: what belongs to the first, as text_pair or sentence2"
     )
     label: str | None = Field(None, description="column of the label; default: label, or score for a regression")
-    header: bool | None = Field(
-        None, description="whether the first row names the columns, which else are 1, 2, 3, ...; default: found"
-    )
-    separator: str | None = Field(
-        None, description="what stands between two columns, as tab, comma, semicolon or itself; default: found"
-    )
-    ignore_labels: str | None = Field(
-        AUTO,
-        description="labels, between commas, that stand for no label; default: '-', and '-1' where a test file has no "
-        "other; 'none': none",
-    )
-
-    @field_validator("ignore_labels", mode="before")
-    @classmethod
-    def _join_ignore_labels(cls, value: object) -> object:
-        return joined(value)
 
 
 @dataclass(frozen=True)
@@ -76,7 +58,7 @@ def is_number(text: str | None) -> bool:
     return text is not None and text.isascii() and text.isdecimal() and int(text) > 0
 
 
-def header_test(data: TableConfig, label_columns: Sequence[str]) -> Callable[[Sequence[Sequence[str]]], bool]:
+def header_test(data: TextTableConfig, label_columns: Sequence[str]) -> Callable[[Sequence[Sequence[str]]], bool]:
     """Returns what tells whether the first row of a table names its columns.
 
     It does where a column is named by the options, or has one of the names that are known, and where it does not look
@@ -100,7 +82,7 @@ def header_test(data: TableConfig, label_columns: Sequence[str]) -> Callable[[Se
 
 
 def choose_columns(
-    table: Table, data: TableConfig, label_columns: Sequence[str], *, several: bool, labeled: bool
+    table: Table, data: TextTableConfig, label_columns: Sequence[str], *, several: bool, labeled: bool
 ) -> Chosen:
     """Chooses the columns that the options name, or those of known names, or those that a small table can only have.
 
@@ -126,7 +108,7 @@ def choose_columns(
     return Chosen(texts, labels)
 
 
-def _text_columns(table: Table, data: TableConfig) -> tuple[str, ...]:
+def _text_columns(table: Table, data: TextTableConfig) -> tuple[str, ...]:
     if data.text is None:
         text = _known(table, TEXTS, "data.text")
         if text is None:
@@ -159,7 +141,7 @@ def _known(table: Table, names: Iterable[str], key: str) -> str | None:
     return None
 
 
-def _label_columns(table: Table, data: TableConfig, label_columns: Sequence[str], several: bool) -> tuple[str, ...]:
+def _label_columns(table: Table, data: TextTableConfig, label_columns: Sequence[str], several: bool) -> tuple[str, ...]:
     if data.label is None:
         known = _known(table, label_columns, "data.label")
         return () if known is None else (known,)

@@ -15,7 +15,7 @@ from bertcore.data.tables import Record
 from bertcore.errors import DataError, Origin
 
 from bertcore_tasks.annotations.export import labeled_table
-from bertcore_tasks.custom.columns import IDENTIFIER, Chosen, TableConfig, choose_columns, header_test, is_number
+from bertcore_tasks.custom.columns import IDENTIFIER, Chosen, TextTableConfig, choose_columns, header_test, is_number
 from bertcore_tasks.custom.labels import LabelForm, LabelReader, word_on_truth_values
 from bertcore_tasks.fields import identifier_of, plain_text
 from bertcore_tasks.label_texts import without_blanks
@@ -65,7 +65,7 @@ class OpenedTables:
     options: dict[str, Any]
 
 
-def read_split(split: str, file: Path, data: TableConfig, form: LabelForm) -> Reading:
+def read_split(split: str, file: Path, data: TextTableConfig, form: LabelForm) -> Reading:
     """Reads the examples of a file with their labels, which the split ``test`` need not have.
 
     Args:
@@ -122,7 +122,7 @@ def _examples(table: Table, columns: Chosen, reader: LabelReader | None) -> list
     return examples
 
 
-def _words_on_header(table: Table, columns: Chosen, data: TableConfig) -> list[str]:
+def _words_on_header(table: Table, columns: Chosen, data: TextTableConfig) -> list[str]:
     """What is to be said of a first row that no option and no known name told to be a header or an example."""
     if data.header is not None:
         return []
@@ -141,7 +141,7 @@ def _words_on_header(table: Table, columns: Chosen, data: TableConfig) -> list[s
     return []
 
 
-def table_form(data: TableConfig, label_columns: Sequence[str], *, labeled: bool) -> TableForm:
+def table_form(data: TextTableConfig, label_columns: Sequence[str], *, labeled: bool) -> TableForm:
     """How the options say that a table is written.
 
     Args:
@@ -162,7 +162,10 @@ def table_form(data: TableConfig, label_columns: Sequence[str], *, labeled: bool
 
 
 def open_splits(
-    files: Mapping[str, tuple[Path, ...]], data: TableConfig, form: LabelForm, keep: Callable[[Reading], dict[str, Any]]
+    files: Mapping[str, tuple[Path, ...]],
+    data: TextTableConfig,
+    form: LabelForm,
+    keep: Callable[[Reading], dict[str, Any]],
 ) -> OpenedTables:
     """Reads the first split at once, and the others, when they are asked for, from the columns that it has.
 
@@ -193,7 +196,7 @@ def open_splits(
     return OpenedTables(first, read, options)
 
 
-def parse_records(records: Iterable[Record], data: TableConfig) -> list[Example]:
+def parse_records(records: Iterable[Record], data: TextTableConfig) -> list[Example]:
     """Reads the records of ``bertcore predict``.
 
     Raises:
@@ -207,7 +210,7 @@ def parse_records(records: Iterable[Record], data: TableConfig) -> list[Example]
     return text_examples(rows, choose_columns(table, data, (), several=False, labeled=False).texts, IDENTIFIER)
 
 
-def input_fields(data: TableConfig) -> tuple[str, ...]:
+def input_fields(data: TextTableConfig) -> tuple[str, ...]:
     """The columns of the text and of its pair, by the first of their names where the options name none."""
     if data.text is None:
         return ("text", data.text_pair or "text_pair")

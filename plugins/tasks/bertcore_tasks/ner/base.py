@@ -18,7 +18,7 @@ from bertcore.contracts.tokenizer import Tokenizer
 from bertcore.errors import DataError, Origin
 from bertcore.heads import GlobalPointer, TokenClassification
 
-from bertcore_tasks.fields import identifier_of
+from bertcore_tasks.fields import identifier_of, text_field
 from bertcore_tasks.ner.accumulator import NerAccumulator
 from bertcore_tasks.ner.columns import Columns
 from bertcore_tasks.ner.encoding import SentenceEncoder
@@ -112,7 +112,7 @@ class NerTask(Task[NerDataT, NerHead, NerHeadConfig]):
         examples: list[Example] = []
         for number, (record, origin) in enumerate(rows):
             identifier = identifier_of(record, "id", number)
-            text, tokens = record.get("text"), record.get("tokens")
+            tokens = record.get("tokens")
             if tokens is not None:
                 if not isinstance(tokens, list) or not all(isinstance(token, str) and token for token in tokens):
                     raise DataError(
@@ -122,15 +122,9 @@ class NerTask(Task[NerDataT, NerHead, NerHeadConfig]):
                         code="field-wrong",
                     )
                 text, units = join_units(tokens)
-            elif isinstance(text, str):
-                units = split_units(text, unit)
             else:
-                raise DataError(
-                    f"the field 'text' {'is no text' if 'text' in record else 'is missing'}",
-                    'give {"text": "..."} or {"tokens": [...]}',
-                    origin=origin,
-                    code="field-wrong" if "text" in record else "field-missing",
-                )
+                text = text_field(record, "text", origin, 'give {"text": "..."} or {"tokens": [...]}')
+                units = split_units(text, unit)
             examples.append(Sentence(identifier, {"text": text}, origin=origin, units=units))
         return examples
 

@@ -20,7 +20,7 @@ from bertcore.data.tables import Record, read_content
 from bertcore.errors import DataError, Origin
 from bertcore.files.writing import json_text
 
-from bertcore_tasks.fields import identifier_of
+from bertcore_tasks.fields import identifier_of, text_field
 from bertcore_tasks.ner.base import NerTask
 from bertcore_tasks.ner.options import NerDataConfig
 from bertcore_tasks.ner.span_files import no_texts, read_entities
@@ -72,14 +72,7 @@ def _read(file: Path, data: NerDataConfig, *, labeled: bool) -> Split:
     sentences: list[Sentence] = []
     for number, (record, origin) in enumerate(records):
         with one_example:
-            text = record.get("text")
-            if not isinstance(text, str):
-                raise DataError(
-                    f"the field 'text' {'is no text' if 'text' in record else 'is missing'}",
-                    'write {"text": "...", "entities": [...]}',
-                    origin=origin,
-                    code="field-wrong" if "text" in record else "field-missing",
-                )
+            text = text_field(record, "text", origin, 'write {"text": "...", "entities": [...]}')
             entities = _entities(record, text, origin, ends.inside) if labeled else None
             identifier = identifier_of(record, "id", number)
             units = split_units(text, data.unit or "character")

@@ -15,7 +15,7 @@ from bertcore.data.bad_examples import one_example
 from bertcore.data.tables import read_json_lines
 from bertcore.errors import DataError, Origin
 
-from bertcore_tasks.fields import identifier_of
+from bertcore_tasks.fields import identifier_of, text_field
 from bertcore_tasks.ner.span_lists import SpanReport, checked_span, read_span_list
 from bertcore_tasks.ner.units import Sentence, UnitKind, split_units
 
@@ -45,14 +45,7 @@ def read_span_file(
     sentences: list[Sentence] = []
     for number, (record, origin) in enumerate(read_json_lines(file)):
         with one_example:
-            text = record.get("text")
-            if not isinstance(text, str):
-                raise DataError(
-                    f"the field 'text' {'is no text' if 'text' in record else 'is missing'}",
-                    'write {"text": "...", "label": {...}}',
-                    origin=origin,
-                    code="field-wrong" if "text" in record else "field-missing",
-                )
+            text = text_field(record, "text", origin, 'write {"text": "...", "label": {...}}')
             entities = read_entities(record, text, origin, GOLD_FIELDS)
             if entities is None and labeled:
                 raise DataError(

@@ -8,6 +8,8 @@ from typing import Any
 
 from bertcore.errors import DataError, Origin
 
+from bertcore_tasks.fields import text_field
+
 ANSWERS = ("answers", "answer")
 """What the field of the answers may be called."""
 
@@ -135,29 +137,6 @@ def locate(context: str, answer: str, start: int | None) -> tuple[int, int] | No
 def is_judgement(answer: str) -> bool:
     """Whether an answer is a word of judgement and no part of a context."""
     return answer.strip().lower() in WORDS_OF_JUDGEMENT
-
-
-def text_field(value: Mapping[str, Any], name: str, place: Origin, form: str) -> str:
-    """A field that must be a text.
-
-    Raises:
-        DataError: it is missing, no text, or holds what is no character.
-    """
-    text = value.get(name)
-    if not isinstance(text, str):
-        raise DataError(
-            f"the field {name!r} {'is no text' if name in value else 'is missing'}",
-            form,
-            origin=place,
-            code="field-wrong" if name in value else "field-missing",
-        )
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise DataError(
-            "half a surrogate pair is no character", "repair the \\u escapes", origin=place, code="surrogate-half"
-        ) from None
-    return text
 
 
 def _answers(given: Any, question: Mapping[str, Any], name: str, place: Origin) -> Iterator[tuple[str, int | None]]:

@@ -13,8 +13,7 @@ from bertcore.data.encodings import not_utf8
 from bertcore.data.tables import json_lines_of, read_content
 from bertcore.errors import DataError, Origin
 
-from bertcore_tasks.fields import identifier_of
-from bertcore_tasks.qa.answers import text_field
+from bertcore_tasks.fields import identifier_of, text_field
 
 SQUAD_FORM = 'a SQuAD file is {"data": [{"paragraphs": [{"context": "...", "qas": [...]}]}]}'
 LINE_FORM = 'write {"question": "...", "context": "...", "answers": [{"text": "...", "answer_start": 0}]}'
