@@ -48,6 +48,14 @@ OBJECTS: dict[str, dict[str, Any]] = {
         "context": QUESTION[0], "question": QUESTION[1], "answerKey": "B",
         "choices": {"text": QUESTION[2:], "label": ["A", "B", "C"]},
     },
+    "ARC with numbers": {
+        "context": QUESTION[0], "question_stem": QUESTION[1], "answerKey": "2",
+        "choices": {"text": QUESTION[2:], "label": ["1", "2", "3"]},
+    },
+    "choices in an order of their own": {
+        "context": QUESTION[0], "question": QUESTION[1], "answerKey": "A",
+        "choices": [{"label": name, "text": text} for name, text in zip("BAC", QUESTION[2:], strict=True)],
+    },
     "objects": {"ctx": QUESTION[0], "stem": QUESTION[1], "choices": [{"text": c} for c in QUESTION[2:]], "label": 1},
 }  # fmt: skip
 
@@ -88,6 +96,8 @@ def test_questions_may_have_fewer_choices_than_columns(own: Task, tmp_path: Path
         (["x", "y", "z"], ["0.0", "2.0"], ["0", "2"]),
         (["B", "A", "C"], ["A", "B"], ["0", "1"]),  # letters, as in every file of letters
         (["yes", "no"], ["no", "0"], ["1", "0"]),  # no one way: each as it comes
+        (["x", "y", "z"], ["1", "3"], ["0", "2"]),  # as in Social IQa and WinoGrande
+        (["x", "y", "z"], ["1", "2"], ["1", "2"]),
     ],
 )
 def test_a_label_is_a_number_a_letter_or_a_text(
@@ -96,6 +106,35 @@ def test_a_label_is_a_number_a_letter_or_a_text(
     rows = [{"question": "?", "choices": choices, "label": label} for label in labels]
     (tmp_path / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     assert [example.label for example in read(own, tmp_path / "dev.jsonl")] == expected
+
+
+def test_what_counts_choices_from_1_in_training_does_so_everywhere(own: Task, tmp_path: Path) -> None:
+    for split, labels in {"train": (1, 3), "dev": (1, 2)}.items():
+        rows = [{"question": "?", "choices": ["a", "b", "c"], "label": label} for label in labels]
+        (tmp_path / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    dataset = own.open(own.data_config(path=str(tmp_path)))
+    assert dataset.options["first_choice"] == 1
+    assert dataset.split("train").notes == ("train.jsonl: the labels are numbers from 1",)
+    assert [example.label for example in dataset.split("dev")] == ["0", "1"]
+    with pytest.raises(DataError, match="label '3' is none of 3 choices") as raised:
+        own.open(own.data_config(path=str(tmp_path), first_choice=0))
+    assert raised.value.remedy == "write a number from 0 to 2"
+
+
+def test_many_labels_without_a_0_are_spoken_of(own: Task, tmp_path: Path) -> None:
+    rows = [{"question": "?", "choices": ["a", "b", "c"], "label": 1 + number % 2} for number in range(20)]
+    (tmp_path / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert "--set data.first_choice=1" in read(own, tmp_path / "dev.jsonl").notes[0]
+    told = read(own, tmp_path / "dev.jsonl", first_choice=1)
+    assert {example.label for example in told} == {"0", "1"}
+    assert not told.notes
+
+
+def test_a_label_must_be_what_the_question_calls_a_choice(own: Task, tmp_path: Path) -> None:
+    row = {"question": "?", "choices": {"text": ["a", "b"], "label": ["1", "2"]}, "answerKey": "0"}
+    (tmp_path / "dev.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match="label '0' is none of the names of its choices"):
+        read(own, tmp_path / "dev.jsonl")
 
 
 def test_columns_are_named_by_options(own: Task, tmp_path: Path) -> None:
@@ -115,7 +154,7 @@ def test_further_files_are_read_from_the_columns_of_the_first(own: Task, tmp_pat
     (tmp_path / "dev.jsonl").write_text(json.dumps({**line, "context": "So."}) + "\n", encoding="utf-8")
     dataset = own.open(own.data_config(path=str(tmp_path)))
     assert texts(dataset.split("dev")) == [["Why?", "a", "b"]]
-    assert dataset.options == {"context": "", "question": "question"}
+    assert dataset.options == {"context": "", "question": "question", "first_choice": 0}
 
 
 @pytest.mark.parametrize(
@@ -133,7 +172,7 @@ def test_further_files_are_read_from_the_columns_of_the_first(own: Task, tmp_pat
 def test_a_mistake_is_named_with_its_line_and_a_check_goes_on(
     own: Task, tmp_path: Path, line: dict[str, Any], words: str
 ) -> None:
-    right = {"question": "?", "choices": ["a", "b"], "label": 1}
+    right = {"question": "?", "choices": ["a", "b"], "label": 0}
     file = tmp_path / "dev.jsonl"
     file.write_text("".join(json.dumps(one) + "\n" for one in (right, line, right)), encoding="utf-8")
     with pytest.raises(DataError, match=words) as caught:

@@ -21,7 +21,7 @@ from bertcore_tasks.fields import identifier_of, plain_text
 from bertcore_tasks.own_tables import TableConfig
 
 CONTEXTS = ("context", "article", "passage", "sent1", "premise", "ctx")
-QUESTIONS = ("question", "sent2", "query", "stem")
+QUESTIONS = ("question", "sent2", "query", "stem", "question_stem", "goal")
 LISTS = ("choices", "options", "endings", "answers", "choice")
 LABELS = ("label", "answer", "answerkey", "gold", "correct")
 """What the columns are called where no option names them; each in small letters or others."""
@@ -48,7 +48,11 @@ class ChoicesConfig(TableConfig):
     )
     label: str | None = Field(
         None,
-        description="column of the right choice: its number from 0, its letter or its text; default: label, answer",
+        description="column of the right choice: its number, its letter, its text or what the question calls it; "
+        "default: label, answer",
+    )
+    first_choice: int | None = Field(
+        None, ge=0, le=1, description="number of the first choice in the labels, 0 or 1; default: found"
     )
     header: bool | None = Field(
         None, description="whether the first row names the columns, which else are 1, 2, 3, ...; default: it does"
@@ -226,21 +230,34 @@ def _text(record: Mapping[str, Any], name: str, origin: Origin) -> str:
     return text
 
 
-def _listed(record: Mapping[str, Any], name: str, origin: Origin) -> list[str]:
-    """The choices in one field: a list of texts or of objects with a text, an object of lists, or JSON of one."""
-    value = record.get(name)
+def names_of(record: Mapping[str, Any], columns: ChoiceColumns) -> tuple[str, ...]:
+    """What a question calls its choices in the field of their list, as ``A`` or ``1``; nothing where it does not."""
+    entries = _entries(record.get(columns.choices[0])) if len(columns.choices) == 1 else []
+    names = [name for _, name in entries if name is not None]
+    return tuple(names) if len({*names}) == len(entries) else ()
+
+
+def _entries(value: Any) -> list[tuple[str | None, str | None]]:
+    """Text and name of each choice in a list of texts or of objects, in an object of lists, or in JSON of one."""
     if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
         try:
             value = json.loads(value)
         except ValueError:
-            value = None
+            return []
     if isinstance(value, dict):  # the datasets library: {"label": ["A", "B"], "text": ["...", "..."]}
-        value = value.get("text")
-    texts = (
-        [plain_text(one.get("text") if isinstance(one, dict) else one) for one in value]
-        if isinstance(value, list)
-        else []
-    )
+        texts, names = value.get("text"), value.get("label")
+        if isinstance(texts, list) and isinstance(names, list) and len(texts) == len(names):
+            return [(plain_text(text), plain_text(name)) for text, name in zip(texts, names, strict=True)]
+        value = texts
+    if not isinstance(value, list):
+        return []
+    entries = [one if isinstance(one, dict) else {"text": one} for one in value]
+    return [(plain_text(entry.get("text")), plain_text(entry.get("label"))) for entry in entries]
+
+
+def _listed(record: Mapping[str, Any], name: str, origin: Origin) -> list[str]:
+    """The choices in one field; see :func:`_entries`."""
+    texts = [text for text, _ in _entries(record.get(name))]
     found = [text for text in texts if text is not None]
     if not texts or len(found) < len(texts):
         is_there = name in record

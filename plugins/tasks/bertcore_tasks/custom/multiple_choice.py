@@ -20,9 +20,10 @@ from bertcore_tasks.choices.columns import (
     choose_columns,
     example_of,
     header_test,
+    names_of,
     parse_records,
 )
-from bertcore_tasks.choices.gold import read_gold
+from bertcore_tasks.choices.gold import Gold, ReadGold, read_gold
 from bertcore_tasks.choices.questions import choices_of
 from bertcore_tasks.custom.columns import IDENTIFIER
 from bertcore_tasks.custom.labels import LabelForm, LabelReader
@@ -69,11 +70,13 @@ class Reading:
     Attributes:
         split: the questions with their labels.
         columns: that were read.
+        first_choice: what the labels call the first choice, 0 or 1; None where they are no numbers.
         has_header: whether the first row of its table names them; None where each record does.
     """
 
     split: Split
     columns: ChoiceColumns
+    first_choice: int | None
     has_header: bool | None
 
 
@@ -92,7 +95,7 @@ def read_questions(split: str, file: Path, data: ChoicesConfig) -> Reading:
     if columns.label is not None:
         reader = LabelReader(table, (columns.label,), _FORM, split, data.ignore_labels)
     total = len(table.records)
-    examples = _with_numbers(_examples(table, columns, reader))
+    examples, gold = _with_numbers(_examples(table, columns, reader), data.first_choice)
     if not examples:
         raise DataError(
             "no example can be read" if reader is None or not reader.notes.ignored_marks else "no example has a label",
@@ -101,38 +104,55 @@ def read_questions(split: str, file: Path, data: ChoicesConfig) -> Reading:
             code="examples-missing",
         )
     of_labels = LabelNotes(file, split) if reader is None else reader.notes
-    notes = (*table.notes, *of_labels.lines(total))
-    return Reading(Split(examples, notes, (*table.left_out, *of_labels.left_out)), columns, table.header)
+    notes = (*table.notes, *of_labels.lines(total), *(f"{file.name}: {note}" for note in gold.notes))
+    split_read = Split(examples, notes, (*table.left_out, *of_labels.left_out))
+    return Reading(split_read, columns, gold.first, table.header)
 
 
 def _table_form(data: ChoicesConfig) -> TableForm:
     return TableForm(separator=data.separator, encoding=data.encoding, header=data.header, is_header=header_test(data))
 
 
-def _examples(table: Table, columns: ChoiceColumns, reader: LabelReader | None) -> list[Example]:
-    """The questions, whose labels are what the file says."""
-    examples: list[Example] = []
+def _examples(
+    table: Table, columns: ChoiceColumns, reader: LabelReader | None
+) -> list[tuple[Example, tuple[str, ...]]]:
+    """The questions, whose labels are what the file says, and what each calls its choices."""
+    examples: list[tuple[Example, tuple[str, ...]]] = []
     for number, (record, origin) in enumerate(table.take_records()):
         with one_example:
             example = example_of(record, columns, origin, identifier_of(record, IDENTIFIER, number))
             labeled = example if reader is None else reader.labeled(example, record)
             if labeled is not None:
-                examples.append(labeled)
+                examples.append((labeled, names_of(record, columns)))
     return examples
 
 
-def _with_numbers(examples: Sequence[Example]) -> list[Example]:
+def _with_numbers(
+    examples: Sequence[tuple[Example, tuple[str, ...]]], first_choice: int | None
+) -> tuple[list[Example], ReadGold]:
     """The questions, whose labels are numbers of choices; without those whose label means none."""
-    labeled = [example for example in examples if example.label is not None]
-    numbers = iter(read_gold([(example.label, choices_of(example.texts), example.origin) for example in labeled]))
-    found = [example if example.label is None else replace(example, label=next(numbers)) for example in examples]
-    return [one for one, before in zip(found, examples, strict=True) if before.label is None or one.label is not None]
+    gold = read_gold(
+        [
+            Gold(example.label, choices_of(example.texts), names, example.origin)
+            for example, names in examples
+            if example.label is not None
+        ],
+        first_choice,
+    )
+    numbers = iter(gold.numbers)
+    found = [one if one.label is None else replace(one, label=next(numbers)) for one, _ in examples]
+    kept = [one for one, (before, _) in zip(found, examples, strict=True) if before.label is None or one.label]
+    return kept, gold
 
 
 def _settled(reading: Reading, data: ChoicesConfig) -> dict[str, Any]:
-    """What the first file decides for the others: which texts there are, and where a table without header has them."""
+    """What the first file decides for the others: which texts there are, from where choices are counted, and where a
+    table without header has all this.
+    """
     columns = reading.columns
     options: dict[str, Any] = {"context": columns.context or "", "question": columns.question or ""}
+    if reading.first_choice is not None:
+        options["first_choice"] = reading.first_choice
     if reading.has_header is False:
         options |= {"header": False, "choices": ",".join(columns.choices), "label": columns.label}
     return {name: value for name, value in options.items() if value != getattr(data, name)}
