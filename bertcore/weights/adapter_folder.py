@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bertcore.contracts.adapter import merged
+from bertcore.contracts.config_entries import stated_architecture
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters, ParameterSpec
 from bertcore.errors import ModelError, Origin, printable
@@ -28,12 +29,21 @@ from bertcore.weights.opening import ModelSource
 
 CONFIG_FILE, WEIGHTS_FILE = "adapter_config.json", "adapter_model.safetensors"
 _START = "base_model.model."
+_FINAL_LAYERS = ("classifier.weight", "classifier.out_proj.weight", "qa_outputs.weight")
 # As peft names what AutoModelFor... classes do; heads that it has no name for go without one.
 _TASK_TYPES = {
     "ForSequenceClassification": "SEQ_CLS",
     "ForTokenClassification": "TOKEN_CLS",
     "ForQuestionAnswering": "QUESTION_ANS",
 }
+# Ways of beginning that leave the base model as it is. PiSSA, OLoRA and others take what they begin with from its
+# weights, so that their products belong to another base than the one that is at hand.
+_BEGINNINGS = (None, True, False, "gaussian", "eva", "orthogonal")
+_BEYOND_PLAIN = (
+    "use_dora", "use_qalora", "use_bdlora", "rank_pattern", "alpha_pattern", "layer_replication", "lora_bias",
+    "fan_in_fan_out", "target_parameters", "trainable_token_indices", "alora_invocation_tokens", "arrow_config",
+    "kasa_config", "monteclora_config", "velora_config",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ class StoredAdapter:
         lora: its description.
         values: its parameters by canonical name.
         others: parameters that it holds as a whole, as those of the head.
+        task_type: what peft calls the head's task, as ``SEQ_CLS``; None where it was not told.
         config_json: of the adapted model; None where peft wrote the folder.
     """
 
@@ -52,6 +63,7 @@ class StoredAdapter:
     lora: Lora
     values: Parameters
     others: Parameters
+    task_type: str | None
     config_json: Mapping[str, Any] | None
 
 
@@ -122,6 +134,9 @@ def read_adapter(folder: Path) -> StoredAdapter:
     values = {name: value for name, value in arrays.items() if name.endswith((A_SUFFIX, B_SUFFIX))}
     targets = tuple(name.removesuffix(A_SUFFIX) for name in values if name.endswith(A_SUFFIX))
     others = {name: value for name, value in arrays.items() if name not in values}
+    strange = next((name for name in others if "lora_" in name), None)
+    if strange is not None:  # of an embedding, or of a variant that is younger than this list
+        raise _beyond_plain(folder / WEIGHTS_FILE, strange)
     try:
         rank, alpha = int(config["r"]), float(config["lora_alpha"])
         lora = Lora(
@@ -133,7 +148,7 @@ def read_adapter(folder: Path) -> StoredAdapter:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(folder, f"r or lora_alpha is missing or no number: {error}") from None
-    return StoredAdapter(folder, lora, values, others, config_beside(folder))
+    return StoredAdapter(folder, lora, values, others, config.get("task_type"), config_beside(folder))
 
 
 def with_stored_adapter(source: ModelSource, stored: StoredAdapter, merge: bool) -> tuple[ModelSource, StoredAdapter]:
@@ -170,7 +185,7 @@ def with_stored_adapter(source: ModelSource, stored: StoredAdapter, merge: bool)
     if merge:
         weights = {f"{target}.weight": np.asarray(tensors[f"{target}.weight"], np.float32) for target in targets}
         changed |= merged({**weights, **stored.values}, stored.lora)
-    config_json = source.config_json if stored.config_json is None else stored.config_json
+    config_json = _with_head(source, stored) if stored.config_json is None else stored.config_json
     return replace(source, weights=replace(source.weights, tensors=changed), config_json=config_json), stored
 
 
@@ -211,17 +226,38 @@ def _read_config(folder: Path) -> Mapping[str, Any]:
         raise _damaged(folder, "it holds no object")
     asks: dict[str, Callable[[Any], bool]] = {
         "peft_type": lambda value: value != "LORA",
-        **dict.fromkeys(("use_dora", "rank_pattern", "alpha_pattern", "layer_replication", "lora_bias"), bool),
+        "init_lora_weights": lambda value: value not in _BEGINNINGS,
+        "bias": lambda value: value not in (None, "none"),
+        **dict.fromkeys(_BEYOND_PLAIN, bool),
     }
     for key, is_beyond in asks.items():
         if is_beyond(config.get(key)):
-            raise ModelError(
-                f"{key} = {printable(json.dumps(config.get(key)), 80)} is more than plain LoRA",
-                "merge it with peft: merge_and_unload().save_pretrained(OUT), then give OUT as --model",
-                origin=Origin(str(folder / CONFIG_FILE)),
-                code="adapter-unsupported",
-            )
+            raise _beyond_plain(folder / CONFIG_FILE, f"{key} = {printable(json.dumps(config.get(key)), 80)}")
     return config
+
+
+def _beyond_plain(file: Path, what: str) -> ModelError:
+    return ModelError(
+        f"{what} is more than plain LoRA",
+        "merge it with peft: merge_and_unload().save_pretrained(OUT), then give OUT as --model",
+        origin=Origin(str(file)),
+        code="adapter-unsupported",
+    )
+
+
+def _with_head(source: ModelSource, stored: StoredAdapter) -> Mapping[str, Any]:
+    """The base model's ``config.json``, with the head that an adapter of peft brings where that names none."""
+    kind = next((head for head, task_type in _TASK_TYPES.items() if task_type == stored.task_type), None)
+    final = next((stored.others[name] for name in _FINAL_LAYERS if name in stored.others), None)
+    if kind is None or final is None or stated_architecture(source.config_json).endswith(tuple(_TASK_TYPES)):
+        return source.config_json
+    labels = {str(number): f"LABEL_{number}" for number in range(len(final))}  # as transformers calls them
+    return {
+        **source.config_json,
+        "architectures": [f"{source.family.architecture}{kind}"],
+        "id2label": labels,
+        "label2id": {label: int(number) for number, label in labels.items()},
+    }
 
 
 def _check_fit(stored: StoredAdapter, table: Mapping[str, ParameterSpec]) -> None:

@@ -53,11 +53,13 @@ def base_of(folder: Path) -> Any:
     return transformers.AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2).eval()
 
 
-def probabilities_of(folder: Path, file: Path, **settings: Any) -> Any:
+def probabilities_of(
+    folder: Path, file: Path, labels: tuple[str, str] = ("entailment", "not_entailment"), **settings: Any
+) -> Any:
     """By bertcore, of every row of a file of RTE."""
     rows = [line.split("\t") for line in file.read_text(encoding="utf-8").split("\n")[1:] if line]
     found = bertcore.predict(folder, [(row[1], row[2]) for row in rows], task="rte", backend="torch", settings=settings)
-    return [[row["probabilities"][label] for label in ("entailment", "not_entailment")] for row in found]
+    return [[row["probabilities"][label] for label in labels] for row in found]
 
 
 def test_best_is_merged_and_adapter_is_opened_by_peft(
@@ -141,6 +143,23 @@ def test_an_adapter_of_peft_is_merged_at_opening(
             shutil.copy(file, tmp_path / "merged")
     expected = transformers_logits(tmp_path / "merged", small_rte / "dev.tsv")
     found = probabilities_of(tiny_with_head, small_rte / "dev.tsv", **{"model.adapter": str(tmp_path / "adapter")})
+    np.testing.assert_allclose(found, torch.softmax(torch.tensor(expected), 1), rtol=0, atol=2e-6)
+
+
+def test_the_head_of_an_adapter_of_peft_is_enough(
+    tiny_with_head: Path, small_rte: Path, transformers_logits: Logits, tmp_path: Path
+) -> None:
+    """The base model that peft's users name has none of its own."""
+    adapted = adapter_of_peft(tiny_with_head, tmp_path / "adapter")
+    adapted.merge_and_unload().save_pretrained(tmp_path / "merged")
+    base_of(tiny_with_head).bert.save_pretrained(tmp_path / "base")
+    for file in tiny_with_head.iterdir():
+        if "token" in file.name or file.name == "vocab.txt":
+            shutil.copy(file, tmp_path / "merged")
+            shutil.copy(file, tmp_path / "base")
+    expected = transformers_logits(tmp_path / "merged", small_rte / "dev.tsv")
+    settings = {"model.adapter": str(tmp_path / "adapter")}
+    found = probabilities_of(tmp_path / "base", small_rte / "dev.tsv", ("LABEL_0", "LABEL_1"), **settings)
     np.testing.assert_allclose(found, torch.softmax(torch.tensor(expected), 1), rtol=0, atol=2e-6)
 
 
@@ -286,6 +305,9 @@ def test_the_header_says_what_is_trained(start: Start, tiny_with_head: Path) -> 
         (lambda folder: changed_config(folder, r=3), "adapter-mismatch"),
         (lambda folder: changed_config(folder, use_dora=True), "adapter-unsupported"),
         (lambda folder: changed_config(folder, peft_type="IA3"), "adapter-unsupported"),
+        (lambda folder: changed_config(folder, init_lora_weights="pissa_niter_4"), "adapter-unsupported"),
+        (lambda folder: changed_config(folder, bias="lora_only"), "adapter-unsupported"),
+        (lambda folder: changed_tensors(folder, f"{KEY}_of_a_newer_kind", None), "adapter-unsupported"),
         (lambda folder: changed_tensors(folder, KEY, lambda value: value[:, :-1]), "adapter-mismatch"),
         (lambda folder: changed_tensors(folder, KEY.replace("layer.1", "layer.7"), None), "adapter-mismatch"),
     ],
