@@ -168,6 +168,14 @@ class Batch:
             ragged=ragged,
         )
 
+    def count(self, per: Per) -> int:
+        """How many values a column has of what it is ``per``."""
+        if per == "row":
+            return len(self)
+        if per == "group":
+            return self.unit_count
+        return int(self._offsets_of(per)[-1])
+
     def row_of(self, place: int, per: Per) -> int:
         """The row that a value of a column belongs to, by the place of the value; of a group its first row."""
         if per == "row":
@@ -175,9 +183,14 @@ class Batch:
         if per == "group":
             assert self.groups is not None
             return int(np.argmax(self.groups == place))
+        return int(np.searchsorted(self._offsets_of(per), place, side="right")) - 1
+
+    def _offsets_of(self, per: Per) -> NDArray[np.int64]:
+        if per == "pair":
+            return self.pair_offsets
         offsets = {"token": self.offsets, "label": self.label_offsets, **self.ragged}[per]
         assert offsets is not None
-        return int(np.searchsorted(offsets, place, side="right")) - 1
+        return offsets
 
     def without(self, *names: str) -> Batch:
         """Returns the same rows without the named columns (a test split has no labels to hand to a backend)."""

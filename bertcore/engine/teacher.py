@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bertcore.config import RunConfig, Setting
 from bertcore.contracts.backend import Session
-from bertcore.contracts.batch import Batch, Column, Per
+from bertcore.contracts.batch import Batch, Column
 from bertcore.contracts.dataset import Split
 from bertcore.contracts.head import Head
 from bertcore.contracts.objective import TEACHER
@@ -193,22 +193,11 @@ def _are_equal(one: NDArray[Any] | None, other: NDArray[Any] | None) -> bool:
     return one is other if one is None or other is None else np.array_equal(one, other)
 
 
-def _size(batch: Batch, per: Per) -> int:
-    if per == "row":
-        return len(batch)
-    if per == "group":
-        return batch.unit_count
-    offsets = {"token": batch.offsets, "label": batch.label_offsets, **batch.ragged}
-    found = batch.pair_offsets if per == "pair" else offsets[per]
-    assert found is not None
-    return int(found[-1])
-
-
 def _predict(session: Session, batch: Batch, head: Head, batch_size: int) -> dict[str, NDArray[np.float32]]:
     """The outputs for all rows, in their order; the longest rows are computed first."""
     pers = {name: head.outputs[name] for name in head.compared_outputs}
     # Which values a part of the rows has, in the order of the whole.
-    places = {f"{_PLACES}{per}": Column(np.arange(_size(batch, per)), per) for per in {*pers.values()}}
+    places = {f"{_PLACES}{per}": Column(np.arange(batch.count(per)), per) for per in {*pers.values()}}
     found: dict[str, NDArray[np.float32]] = {}
     numbered = replace(batch, columns=places)
     unit = "rows" if batch.groups is None else "examples"
@@ -219,7 +208,7 @@ def _predict(session: Session, batch: Batch, head: Head, batch_size: int) -> dic
             for name, per in pers.items():
                 values = outputs[name]
                 if name not in found:
-                    found[name] = np.zeros((_size(batch, per), *values.shape[1:]), dtype=np.float32)
+                    found[name] = np.zeros((batch.count(per), *values.shape[1:]), dtype=np.float32)
                 found[name][part.columns[f"{_PLACES}{per}"].values] = values
             progress.advance(part.unit_count, float(part.lengths.sum()))
     return found
@@ -234,7 +223,7 @@ def _read(folder: Path, student: Student, note: Callable[[str], None]) -> Teache
         note(f"{error.cause}: the teacher is asked again")
         return None
     pers = {f"{TEACHER}{name}": student.head.outputs[name] for name in student.head.compared_outputs}
-    sizes = {name: _size(student.training.batch, per) for name, per in pers.items()}
+    sizes = {name: student.training.batch.count(per) for name, per in pers.items()}
     if {name: len(values) for name, values in arrays.items()} != sizes:
         note("the run folder holds no outputs of the teacher for these rows: it is asked again")
         return None
