@@ -32,6 +32,7 @@ import numpy as np
 
 from bertcore.errors import ModelError, Origin
 from bertcore.files.writing import atomic_write
+from bertcore.formats.bounds import MOST_DIMENSIONS, MOST_TENSORS, shape_problem
 from bertcore.formats.number_types import Array, array_from_content, content_from_array, content_size
 from bertcore.formats.protobuf import (
     LENGTH_DELIMITED,
@@ -99,9 +100,11 @@ def read_ckpt(path: str | os.PathLike[str]) -> dict[str, Array]:
     tensors: dict[str, _Tensor] = {}
     name = ""
     try:
-        for number, value in fields(message):
+        for count, (number, value) in enumerate(fields(message), 1):
             if number != 1 or not isinstance(value, memoryview):
                 raise DamagedMessageError(f"field {number} is unknown")
+            if count > MOST_TENSORS:
+                raise damaged(path, f"holds more than {MOST_TENSORS} tensors, and no model does")
             previous_name, (name, part) = name, _parse_value(value)
             if name not in tensors:
                 tensors[name] = part
@@ -193,11 +196,13 @@ def _parse_tensor(message: memoryview) -> _Tensor:
         match number, value:
             case 1, int():
                 tensor.shape.append(value)
+                _refuse_shape(tensor.shape)
             case 1, memoryview():  # the packed form, which other writers of protobuf use
                 position = 0
                 while position < len(value):
                     size, position = varint(value, position)
                     tensor.shape.append(size)
+                    _refuse_shape(tensor.shape)
             case 2, memoryview():
                 tensor.number_type = _text(value)
             case 3, memoryview():
@@ -205,6 +210,12 @@ def _parse_tensor(message: memoryview) -> _Tensor:
             case _:
                 raise DamagedMessageError(f"field {number} of a tensor is unknown")
     return tensor
+
+
+def _refuse_shape(shape: list[int]) -> None:
+    """Refuses a shape as soon as it is wrong: there may be millions of dimensions to come."""
+    if len(shape) > MOST_DIMENSIONS or shape[-1] >= 2**63:
+        raise DamagedMessageError(f"a tensor has {shape_problem(shape)}")
 
 
 def _to_array(path: str | os.PathLike[str], name: str, tensor: _Tensor) -> Array:

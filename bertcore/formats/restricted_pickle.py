@@ -22,8 +22,10 @@ Opcodes: the standard library's `pickletools`.
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import IO, Any
+
+from bertcore.formats.bounds import DEEPEST, MOST_COPIED, MOST_INSTRUCTIONS
 
 
 class RefusedPickleError(Exception):
@@ -51,7 +53,7 @@ class Inert:
 
     def __init__(self, name: str, members: Collection[Any] = ()) -> None:
         self.name = name
-        self.members = tuple(members)
+        self.members = list(members)
         self.state: dict[Any, Any] = {}
 
 
@@ -81,11 +83,13 @@ def read_pickle(
 
     Raises:
         RefusedPickleError: it names or does anything else.
-        DamagedPickleError: it is truncated or makes no sense.
+        DamagedPickleError: it is truncated, makes no sense, or goes beyond a bound of :mod:`bertcore.formats.bounds`.
     """
     try:
         machine = _TolerantMachine if inert else _Machine
-        return machine(functions, other_globals, load_persistent).run(file)
+        value = machine(functions, other_globals, load_persistent).run(file)
+        _check_nesting(value)
+        return value
     except (ValueError, TypeError, LookupError, OverflowError, MemoryError) as error:
         raise DamagedPickleError(str(error) or type(error).__name__) from error
 
@@ -103,11 +107,14 @@ class _Machine:
         self.stack: list[Any] = []
         self.stacks_below_marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        self.copied = 0
 
     def run(self, file: IO[bytes]) -> Any:
-        for opcode, argument, _ in pickletools.genops(file):
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
             if opcode.name == "STOP":
                 break
+            if count == MOST_INSTRUCTIONS:
+                raise ValueError(f"it has more than {MOST_INSTRUCTIONS} instructions")
             self.step(opcode.name, argument)
         return self.stack.pop()
 
@@ -215,7 +222,14 @@ class _Machine:
             raise RefusedPickleError(f"it calls {_describe(function)}")
         if not isinstance(arguments, tuple):
             raise ValueError("a call has no tuple of arguments")
+        self.count_copies(arguments)
         return self.functions[function](*arguments)
+
+    def count_copies(self, arguments: tuple[Any, ...]) -> None:
+        """A few bytes can call for a copy of all that was made before, again and again."""
+        self.copied += sum(len(part) for part in arguments if isinstance(part, list | tuple | dict | str))
+        if self.copied > MOST_COPIED:
+            raise ValueError(f"its calls copy more than {MOST_COPIED} items")
 
 
 class _TolerantMachine(_Machine):
@@ -239,7 +253,7 @@ class _TolerantMachine(_Machine):
             case "ADDITEMS":
                 items = self.pop_to_mark()
                 if isinstance(self.stack[-1], Inert):
-                    self.stack[-1].members += tuple(items)
+                    self.stack[-1].members += items
             case "FROZENSET":
                 self.pop_to_mark()
                 self.stack.append(Inert("builtins.frozenset"))
@@ -278,11 +292,54 @@ class _TolerantMachine(_Machine):
         return super().call(function, arguments) if made is None else Inert(made.name)
 
 
+def _check_nesting(value: Any) -> None:
+    """Refuses containers that hold themselves, or that lie deeper in one another than what walks them can follow."""
+    # Each container is entered once, however often it is held, for two that hold each other twice are four one level
+    # below. Without recursion, which is what is at stake.
+    depths: dict[int, int] = {}
+    path: list[tuple[Any, Iterator[Any]]] = []
+    on_path: set[int] = set()
+
+    def enter(container: Any) -> None:
+        path.append((container, _held(container)))
+        on_path.add(id(container))
+        deepen(container, 1)
+
+    def deepen(container: Any, depth: int) -> None:
+        depths[id(container)] = max(depth, depths.get(id(container), 0))
+        if max(depth, len(path)) > DEEPEST:
+            raise ValueError(f"containers lie more than {DEEPEST} deep")
+
+    if isinstance(value, _CONTAINERS):
+        enter(value)
+    while path:
+        container, held = path[-1]
+        inner = next((part for part in held if isinstance(part, _CONTAINERS)), None)
+        if inner is None:
+            path.pop()
+            on_path.remove(id(container))
+            if path:
+                deepen(path[-1][0], depths[id(container)] + 1)
+        elif id(inner) in on_path:
+            raise ValueError("a container holds itself")
+        elif id(inner) in depths:
+            deepen(container, depths[id(inner)] + 1)
+        else:
+            enter(inner)
+
+
+def _held(container: Any) -> Iterator[Any]:
+    if isinstance(container, Inert):
+        return iter((container.members, container.state))
+    return iter(list(container.values()) if isinstance(container, dict) else container)
+
+
 def _inert(made_of: Any) -> Inert:
     """What stands for a new object of a class."""
     return Inert(made_of.name if isinstance(made_of, Inert) else _describe(made_of))
 
 
+_CONTAINERS = (list, tuple, dict, Inert)
 _SET = "builtins.set"
 _KEYS = (str, int, float, bytes, type(None))
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bertcore.files.writing import atomic_write
+from bertcore.formats.bounds import LARGEST_HEADER, LONGEST_NAME, MOST_TENSORS, shape_problem
 from bertcore.formats.number_types import Array, array_from_content, content_from_array, content_size
 from bertcore.formats.shards import is_shard_index, read_shards
 from bertcore.formats.weight_file import cut_short, damaged, map_weight_file
@@ -35,7 +36,6 @@ _NUMBER_TYPES = {
 }
 _CODES = {number_type: code for code, number_type in _NUMBER_TYPES.items()}
 _HEADER_LENGTH = struct.Struct("<Q")
-_LARGEST_HEADER = 100 * 1024 * 1024  # what safetensors itself allows
 
 
 def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Array]:
@@ -52,6 +52,8 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, Array]:
     content = map_weight_file(path)
     header, data = _split(path, content)
     header.pop("__metadata__", None)
+    if len(header) > MOST_TENSORS:
+        raise damaged(path, f"holds {len(header)} tensors, and no model has more than {MOST_TENSORS}")
     needed = max((_end(entry) for entry in header.values()), default=0)
     if needed > len(data):
         raise cut_short(path, len(content), len(content) - len(data) + needed)
@@ -106,7 +108,7 @@ def _split(path: str | os.PathLike[str], content: memoryview) -> tuple[dict[str,
     if len(content) < start:
         raise damaged(path, f"not a safetensors file: only {len(content)} bytes long")
     (header_length,) = _HEADER_LENGTH.unpack(content[:start])
-    if len(content) - start < header_length < _LARGEST_HEADER and content[start : start + 1].tobytes() == b"{":
+    if len(content) - start < header_length < LARGEST_HEADER and content[start : start + 1].tobytes() == b"{":
         raise cut_short(path, len(content), start + header_length)
     if header_length > len(content) - start:
         raise damaged(
@@ -114,6 +116,8 @@ def _split(path: str | os.PathLike[str], content: memoryview) -> tuple[dict[str,
             f"truncated or not a safetensors file: its header should be {header_length} bytes long, "
             f"but the file has only {len(content) - start} more",
         )
+    if header_length > LARGEST_HEADER:
+        raise damaged(path, f"its header has {header_length} bytes, and none has more than {LARGEST_HEADER}")
     try:
         header = json.loads(bytes(content[start : start + header_length]), object_pairs_hook=_object_without_duplicates)
     except (ValueError, RecursionError) as error:
@@ -141,6 +145,8 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _check_entry(path: str | os.PathLike[str], name: str, entry: Any) -> tuple[str, list[int], int, int]:
     """Number type, shape, and the first and last offset of one tensor."""
+    if len(name) > LONGEST_NAME:
+        raise damaged(path, f"the name of a tensor has {len(name)} characters: {name[:40]}...")
     match entry:
         case {"dtype": str(code), "shape": [*shape], "data_offsets": [int(begin), int(end)]} if all(
             type(size) is int and size >= 0 for size in shape
@@ -148,6 +154,9 @@ def _check_entry(path: str | os.PathLike[str], name: str, entry: Any) -> tuple[s
             pass
         case _:
             raise damaged(path, f"the header's entry for tensor {name} is not understood: {str(entry)[:200]}")
+    problem = shape_problem(shape)
+    if problem is not None:
+        raise damaged(path, f"tensor {name} has {problem}")
     if code not in _NUMBER_TYPES:
         raise damaged(path, f"tensor {name} has the type {code[:40]}, which is not among {', '.join(_NUMBER_TYPES)}")
     if not 0 <= begin <= end:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.errors import ModelError, Origin
+from bertcore.formats.bounds import LARGEST_HEADER, MOST_SHARDS
 from bertcore.formats.weight_file import damaged, map_weight_file
 
 
@@ -29,7 +30,12 @@ def read_shards(index_path: str | os.PathLike[str], read_file: Callable[[Path], 
     """
     shard_of = _weight_map(index_path)
     tensors: dict[str, Any] = {}
-    shards = sorted(set(shard_of.values()))
+    names_in: dict[str, list[str]] = {}
+    for name, shard in shard_of.items():
+        names_in.setdefault(shard, []).append(name)
+    if len(names_in) > MOST_SHARDS:
+        raise damaged(index_path, f"names {len(names_in)} files, and no model has more than {MOST_SHARDS}")
+    shards = sorted(names_in)
     missing = [shard for shard in shards if not os.path.exists(Path(index_path).parent / shard)]
     if missing:
         raise ModelError(
@@ -43,7 +49,7 @@ def read_shards(index_path: str | os.PathLike[str], read_file: Callable[[Path], 
         found = read_file(shard_path)
         if not isinstance(found, Mapping):
             raise damaged(shard_path, "holds no tensors by name")
-        for name in (name for name, file in shard_of.items() if file == shard):
+        for name in names_in[shard]:
             if name not in found:
                 raise ModelError(
                     f"lacks the tensor {name}, which {Path(index_path).name} says is there",
@@ -58,7 +64,10 @@ def read_shards(index_path: str | os.PathLike[str], read_file: Callable[[Path], 
 
 def _weight_map(index_path: str | os.PathLike[str]) -> dict[str, str]:
     try:
-        index = json.loads(bytes(map_weight_file(index_path)))
+        content = map_weight_file(index_path)
+        if len(content) > LARGEST_HEADER:
+            raise damaged(index_path, f"has {len(content)} bytes, and no index has more than {LARGEST_HEADER}")
+        index = json.loads(bytes(content))
     except (ValueError, RecursionError) as error:
         raise damaged(index_path, f"not valid JSON: {error}") from error
     weight_map = index.get("weight_map") if isinstance(index, dict) else None

@@ -29,9 +29,11 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from bertcore.errors import ModelError, Origin
+from bertcore.formats.bounds import MOST_TENSORS, shape_problem
 from bertcore.formats.crc32c import masked_crc32c
 from bertcore.formats.number_types import Array, array_from_content, content_size
 from bertcore.formats.protobuf import DamagedMessageError, fields, varint
@@ -144,7 +146,9 @@ def read_tensor_bundle(index: str | os.PathLike[str]) -> dict[str, Array]:
     """
     index = Path(index)
     try:
-        table = dict(_table(index, map_weight_file(index)))
+        table = dict(islice(_table(index, map_weight_file(index)), MOST_TENSORS + 1))
+        if len(table) > MOST_TENSORS:
+            raise damaged(index, f"names more than {MOST_TENSORS} variables, and no model does")
         shard_count = _shard_count(index, table.pop(b"", None))
         # The parts of partitioned variables have keys of their own, which begin with a zero byte.
         entries = {_name(key): _parse_entry(value) for key, value in table.items() if not key.startswith(b"\0")}
@@ -214,7 +218,7 @@ def _parse_entry(message: memoryview) -> _Entry:
             case 1, int():
                 entry.data_type = value
             case 2, memoryview():
-                entry.shape = [_dimension(dim) for kind, dim in fields(value) if kind == 2]
+                entry.shape = _shape(value)
             case 3, int():
                 entry.shard = value
             case 4, int():
@@ -228,6 +232,17 @@ def _parse_entry(message: memoryview) -> _Entry:
             case _:
                 raise DamagedMessageError(f"field {number} of an entry is unknown")
     return entry
+
+
+def _shape(message: memoryview) -> list[int]:
+    shape: list[int] = []
+    for kind, dimension in fields(message):
+        if kind == 2:
+            shape.append(_dimension(dimension))
+            problem = shape_problem(shape)
+            if problem is not None:
+                raise DamagedMessageError(f"a variable has {problem}")
+    return shape
 
 
 def _dimension(message: int | memoryview) -> int:

@@ -134,7 +134,7 @@ def test_a_type_that_numpy_lacks_is_refused_by_name(tmp_path: Path) -> None:
         (file_of({"a": entry(0, 4, "F32", [2])}, bytes(4)), "tensor a has 4 bytes, but F32 of shape [2] takes 8"),
         (
             file_of({"a": entry(0, 0, "U8", [2**63, 0])}),
-            "but U8 of shape [9223372036854775808, 0] takes",
+            "tensor a has a dimension that no tensor has",
         ),
         (file_of({"a": entry(0, 4), "b": entry(2, 6)}, bytes(6)), "tensor b overlaps the one before it"),
         (file_of({"a": entry(0, 2), "b": entry(4, 6)}, bytes(6)), "2 bytes before tensor b belong to no tensor"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import reprlib
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from bertcore.errors import ModelError, Origin
+from bertcore.formats.bounds import MOST_REPEATED, shape_problem
 from bertcore.formats.number_types import Array, array_from_content, item_size
 from bertcore.formats.restricted_pickle import DamagedPickleError, Global, RefusedPickleError, check_key, read_pickle
 from bertcore.formats.torch_file.storage_types import STORAGE_TYPES
@@ -173,6 +175,11 @@ def _window(numbers: Array, offset: Any, shape: Any, strides: Any, metadata: Any
         type(number) is not int or number < 0 for number in (*shape, *strides, offset)
     ):
         raise ValueError(f"a tensor has the shape, strides and offset {reprlib.repr((shape, strides, offset))}")
+    problem = shape_problem(shape)
+    if problem is not None:
+        raise ValueError(f"a tensor has {problem}")
+    if math.prod(shape) > len(numbers) + MOST_REPEATED:
+        raise ValueError(f"a tensor repeats the {len(numbers)} numbers of its storage beyond measure")
     if 0 in shape:
         return np.empty(shape, numbers.dtype)
     # as_strided checks nothing: a last number beyond the storage would be read from other memory.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.converter import KeyReport
 from bertcore.errors import ModelError, Origin, OutputError
+from bertcore.formats.bounds import DEEPEST, MOST_TENSORS
 from bertcore.formats.mindspore_ckpt import read_ckpt, write_ckpt
 from bertcore.formats.restricted_pickle import Inert
 from bertcore.formats.safetensors_file import read_safetensors, write_safetensors
@@ -23,7 +24,6 @@ TORCH_INDEX = ".bin.index.json"
 
 # Under which training scripts, Lightning and DeepSpeed put the weights beside an optimizer, an epoch and the like.
 _WRAPPERS = ("model_state_dict", "state_dict", "model_state", "model", "module", "net", "network", "weights")
-_DEEPEST = 100
 
 
 def read_tensors(file: Path) -> tuple[Tensors, list[KeyReport]]:
@@ -133,7 +133,7 @@ def _module_tensors(content: Any) -> Any:
     waiting = [("", content)]
     while waiting:
         prefix, module = waiting.pop()
-        if prefix.count(".") > _DEEPEST:
+        if prefix.count(".") > DEEPEST or len(tensors) > MOST_TENSORS:
             return content
         parts = {name: module.state.get(name) for name in ("_parameters", "_buffers", "_modules")}
         held = {name: part if isinstance(part, dict) else {} for name, part in parts.items()}
