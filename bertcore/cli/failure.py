@@ -120,7 +120,7 @@ def _failure_of_click(error: click.ClickException, arguments: Sequence[str]) -> 
 
 
 def _failure_of_interrupt(error: BaseException) -> Failure:
-    """Ctrl-C or SIGTERM."""
+    """Ctrl-C, SIGTERM or SIGUSR1."""
     from bertcore.engine.interrupt import Interrupted
 
     stop = error.__cause__ if isinstance(error, click.Abort) else error  # click puts its own error in front

@@ -28,7 +28,7 @@ def run(config: RunConfig, registry: Registry, rows: GivenRows | None = None) ->
 
     Raises:
         BertcoreError: the user's mistake, one subclass for each kind.
-        Interrupted: Ctrl-C or SIGTERM.
+        Interrupted: Ctrl-C, SIGTERM or SIGUSR1.
     """
     with kept_in_run_folder(rows, config) as (config, kept):
         return train_seed(prepare_run(config, registry, rows=kept), config.run.seed)

@@ -1,14 +1,17 @@
-"""Ctrl-C and SIGTERM: the first asks the loop to stop after its step, the second stops at once."""
+"""Ctrl-C, SIGTERM and SIGUSR1: the first asks the loop to stop after its step, another stops at once.
+
+SIGUSR1 is the notice that a scheduler gives some time before it kills (``sbatch --signal=USR1@120``). It asks for
+nothing more than the loop does at the first signal, so it never stops at once, and SIGTERM after it is a first one.
+"""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
-from typing import Any
 
 
 class Interrupted(KeyboardInterrupt):
@@ -17,8 +20,8 @@ class Interrupted(KeyboardInterrupt):
     Attributes:
         cause: one line.
         remedy: one line.
-        exit_code: 130 after Ctrl-C, 143 after SIGTERM, as shells have it.
-        code: ``interrupted`` after Ctrl-C, ``terminated`` after SIGTERM.
+        exit_code: 130 after Ctrl-C, 143 after SIGTERM, 138 after SIGUSR1, as shells have it.
+        code: ``interrupted`` after Ctrl-C, ``terminated`` after the others.
     """
 
     def __init__(self, cause: str, remedy: str, exit_code: int = 130) -> None:
@@ -31,21 +34,29 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def orderly_termination() -> Iterator[None]:
-    """Lets SIGTERM end a command as Ctrl-C does, with all that is half-written removed.
+    """Lets SIGTERM and SIGUSR1 end a command as Ctrl-C does, with all that is half-written removed.
 
     Does nothing outside the main thread.
 
     Raises:
-        Interrupted: SIGTERM came.
+        Interrupted: one of them came.
     """
+    with _handled((signal.SIGTERM, signal.SIGUSR1), _terminate):
+        yield
+
+
+@contextmanager
+def _handled(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Hands signals to a function; does nothing outside the main thread, where Python allows no handlers."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = signal.signal(signal.SIGTERM, _terminate)
+    previous = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, earlier in previous.items():
+            signal.signal(number, earlier)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -57,27 +68,29 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._previous: dict[int, Any] = {}
+        self._may_stop_at_once = False
+        self._handlers = ExitStack()
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._keep)
+        self._handlers.enter_context(_handled((signal.SIGINT, signal.SIGTERM, signal.SIGUSR1), self._keep))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        self._handlers.close()
 
     @property
     def exit_code(self) -> int:
-        """128 plus the number of the signal."""
+        """128 plus the number of the first signal."""
         return 128 + (self.signal or signal.SIGINT)
 
     def _keep(self, number: int, frame: FrameType | None) -> None:
-        if self.signal is not None:
-            raise Interrupted("stopped at once, the step in progress is lost", "start again, or --resume", 128 + number)
-        self.signal = number
-        print("\nstopping after this step; once more to stop at once", file=sys.stderr, flush=True)
+        if number != signal.SIGUSR1:
+            if self._may_stop_at_once:
+                problem = "stopped at once, the step in progress is lost"
+                raise Interrupted(problem, "start again, or --resume", 128 + number)
+            self._may_stop_at_once = True
+        if self.signal is None:
+            self.signal = number
+            print("\nstopping after this step; once more to stop at once", file=sys.stderr, flush=True)

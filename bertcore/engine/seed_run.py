@@ -58,7 +58,7 @@ def train_seed(prepared: PreparedRun, seed: int, suffix: str = "") -> RunResult:
 
     Raises:
         BertcoreError: the user's mistake, one subclass for each kind.
-        Interrupted: Ctrl-C or SIGTERM.
+        Interrupted: Ctrl-C, SIGTERM or SIGUSR1.
     """
     started = time.perf_counter()
     config = prepared.config.model_copy(update={"run": prepared.config.run.model_copy(update={"seed": seed})})

@@ -125,7 +125,7 @@ class Trainer:
 
         Raises:
             TrainingError: the loss or a gradient is not finite.
-            Interrupted: Ctrl-C or SIGTERM, after a complete checkpoint.
+            Interrupted: Ctrl-C, SIGTERM or SIGUSR1, after a complete checkpoint.
         """
         progress, options, total = self._progress, self._plan.options, self._plan.data.total_steps
         with StopRequest() as stop:

@@ -108,6 +108,7 @@ registry.Registry = Raising
     [
         ("raise KeyboardInterrupt", "interrupted", 130),
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", "terminated", 128 + signal.SIGTERM),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGUSR1)", "terminated", 128 + signal.SIGUSR1),
         ("raise PermissionError(13, 'Permission denied', 'a file')", "output-unwritable", 8),
     ],
 )

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at any moment: the exit code of shells, nothing half-written, and a run that can go on."""
+"""Ctrl-C, SIGTERM and SIGUSR1 at any moment: the exit code of shells, nothing half-written, and a run that can go on."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ def strays(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.name.startswith(".") or path.name.endswith((".tmp", ".old"))]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 128 + signal.SIGUSR1)]
+)
 def test_once_ends_after_a_complete_checkpoint(start: Start, tmp_path: Path, number: int, code: int) -> None:
     process = start()
     wait_for(process, "step 2/")
@@ -159,7 +161,33 @@ TorchSession.train_step = slow_step
     assert resume(tmp_path / "run", settings={"train.max_steps": 4}).finished
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_follows_the_notice_of_a_scheduler_does_not_cut_the_step_short(start: Start, tmp_path: Path) -> None:
+    slow = """
+import time
+from bertcore_torch.session import TorchSession
+train_step = TorchSession.train_step
+def slow_step(self, micro_batches, context):
+    if context.step == 3:
+        print("slow step", flush=True)
+        for _ in range(100):
+            time.sleep(0.01)
+    return train_step(self, micro_batches, context)
+TorchSession.train_step = slow_step
+"""
+    process = start(before=slow)
+    wait_for(process, "slow step")
+    for number in (signal.SIGUSR1, signal.SIGUSR1, signal.SIGTERM):
+        process.send_signal(number)
+        time.sleep(0.1)  # signals of different numbers that wait at the same time have no order
+    returned, errors = finish(process)
+    assert returned == 128 + signal.SIGUSR1
+    assert "error: stopped after step 4 of 100000" in errors
+    assert json.loads((tmp_path / "run" / "checkpoint" / "state.json").read_text())["progress"]["step"] == 4
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 128 + signal.SIGUSR1)]
+)
 @pytest.mark.parametrize(
     "place", ["bertcore.engine.prepared_run:open_data", "bertcore.engine.compute_target:ComputeTarget.open_session"]
 )

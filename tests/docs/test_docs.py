@@ -113,7 +113,7 @@ def test_every_exit_code_is_in_the_table() -> None:
         if isinstance(kind, type) and issubclass(kind, errors.BertcoreError) and kind is not errors.BertcoreError
     }
     assert {name: code for name, code in kinds.items() if f"`{name}`" in table.get(code, "")} == kinds
-    assert table.keys() == {0, 1, *kinds.values(), 130, 141, 143}
+    assert table.keys() == {0, 1, *kinds.values(), 130, 138, 141, 143}
 
 
 def test_every_file_of_a_run_folder_is_in_both_tables(finished_run: Path) -> None:
