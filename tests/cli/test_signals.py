@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGUSR1 at any moment: the exit code of shells, nothing half-written, and a run that can go on."""
+"""Ctrl-C, SIGTERM, SIGUSR1 at any moment: the exit code of shells, nothing half-written, and a run that can go on."""
 
 from __future__ import annotations
 
