@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
-import string
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tiny_run import write_tiny_task
 
 from bertcore.config import TrainConfig
 from bertcore.data.plans import plan_training
-from bertcore.formats.safetensors_file import write_safetensors
-from bertcore.heads import SequenceClassification
-from bertcore.plugins.registry import Registry
 
 LABELS = ("entailment", "not_entailment")
 LOSS_TOLERANCE = 1e-4
@@ -319,39 +315,4 @@ def compare_predictions() -> Callable[[list[dict[str, Any]], Any], None]:
 @pytest.fixture(scope="session")
 def tiny_task(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Arguments of a run of four steps of a model with one layer of eight, which takes a fraction of a second."""
-    folder = tmp_path_factory.mktemp("tiny")
-    letters = list(string.ascii_lowercase)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    config = {
-        "model_type": "bert",
-        "vocab_size": len(vocabulary),
-        "hidden_size": 8,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 16,
-        "max_position_embeddings": 32,
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    family = Registry().family("bert")
-    table = family.parameter_table(family.parse_config(config, "config.json"), SequenceClassification(("a", "b")))
-    generator = np.random.default_rng(0)
-    weights = {
-        name: generator.normal(0, 0.2, spec.shape).astype(np.float32) for name, spec in table.items() if "bert." in name
-    }
-    write_safetensors(folder / "model.safetensors", weights)
-    draw = random.Random(0)
-    for split, count in (("train", 8), ("dev", 6)):
-        lines = [f"{'ab'[row % 2]}\t{''.join(draw.choices(letters, k=6))} {'xyz'[row % 2]}" for row in range(count)]
-        (folder / f"{split}.tsv").write_text("\n".join(["label\ttext", *lines]) + "\n")
-    settings = {
-        "data.train": str(folder / "train.tsv"),
-        "data.dev": str(folder / "dev.tsv"),
-        "train.max_steps": 4,
-        "train.batch_size": 2,
-        "train.learning_rate": 1e-2,
-        "train.evaluate_steps": 2,
-        "train.save_steps": 1,
-        "train.log_steps": 1,
-    }
-    return {"task": "classification", "backend": "torch", "model": str(folder), "seed": 1, "settings": settings}
+    return write_tiny_task(tmp_path_factory.mktemp("tiny"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -16,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_run import content, go_on
 
 import bertcore
-from bertcore.api import resume
 from bertcore.engine import report, training
 from bertcore.engine.checkpoint import newest_checkpoint
 
@@ -26,8 +25,6 @@ pytest.importorskip("torch")
 
 CHANGING = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
 """Python's audit events of operations on files that change something (``open`` only where it is for writing)."""
-
-SPEEDS = {"examples_per_second", "compile_seconds"}
 
 
 @pytest.fixture(autouse=True)
@@ -49,38 +46,6 @@ def whole(tiny_task: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
         patch.setattr(training, "_better", lambda *arguments: True)
         result = bertcore.run(**tiny_task, output=tmp_path_factory.mktemp("whole") / "run")
     return content(result.folder)
-
-
-def content(folder: Path) -> dict[str, Any]:
-    """What a run leaves that does not depend on the time: every byte, and JSON without speeds."""
-    found: dict[str, Any] = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        name = str(path.relative_to(folder))
-        if name.startswith(("best", "checkpoint", "predictions")) and path.name not in (
-            "state.json",
-            "bertcore_manifest.json",  # has the checksum of state.json, which has speeds
-        ):
-            found[name] = path.read_bytes()
-        elif path.name == "state.json":
-            found[name] = without_speeds(json.loads(path.read_text()))
-        elif name == "metrics.jsonl":
-            found[name] = [without_speeds(json.loads(line)) for line in path.read_text().splitlines()]
-        elif not name.startswith("curves"):
-            found[name] = None  # that it is there
-    return found
-
-
-def without_speeds(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: without_speeds(item) for key, item in value.items() if key not in SPEEDS}
-    return [without_speeds(item) for item in value] if isinstance(value, list) else value
-
-
-def go_on(folder: Path, tiny_task: dict[str, Any]) -> Path:
-    """What a user does with a run that was killed: resume it; or start it again where it had not written anything."""
-    if not (folder / "config.toml").exists():
-        return bertcore.run(**tiny_task, output=folder).folder
-    return resume(folder).folder
 
 
 # Killed
