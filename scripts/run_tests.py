@@ -1,4 +1,4 @@
-"""Runs every test: one process for all that needs no MindSpore, and beside it one for each module that does.
+"""Runs every test: one process for all that needs no MindSpore, and beside it one for each module with tests that do.
 
 MindSpore keeps what it compiled for the life of a process, so that its modules do not share one, and takes much memory,
 so that they come one after the other. Arguments are handed to pytest: ``python scripts/run_tests.py -k plans``. The
@@ -64,10 +64,10 @@ def main() -> int:
     marked = sorted(
         file.relative_to(ROOT)
         for file in ROOT.glob("tests/**/test_*.py")
-        if "pytestmark = pytest.mark.mindspore" in file.read_text(encoding="utf-8")
+        if "pytest.mark.mindspore" in file.read_text(encoding="utf-8")
     )
     with ThreadPoolExecutor(1) as beside:
-        on_mindspore = beside.submit(run, [[str(file)] for file in marked], keep_output=True)
+        on_mindspore = beside.submit(run, [[str(file), "-m", "mindspore"] for file in marked], keep_output=True)
         others = run([["-m", "not mindspore"]], keep_output=False)
         outcome = on_mindspore.result()
     print(outcome.output)
