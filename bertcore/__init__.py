@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.adapter import Adapter as Adapter
     from bertcore.contracts.backend import Backend as Backend
     from bertcore.contracts.backend import CheckResult as CheckResult
+    from bertcore.contracts.backend import DeviceMemoryError as DeviceMemoryError
     from bertcore.contracts.backend import OptimizerState as OptimizerState
     from bertcore.contracts.backend import Outputs as Outputs
     from bertcore.contracts.backend import ParameterGroup as ParameterGroup
@@ -151,7 +152,7 @@ _NAMES = {
     "bertcore.config": "DataConfig HeadConfig",
     "bertcore.contracts.adapter": "Adapter",
     "bertcore.contracts.backend": (
-        "Backend CheckResult OptimizerState Outputs ParameterGroup Precision Session "
+        "Backend CheckResult DeviceMemoryError OptimizerState Outputs ParameterGroup Precision Session "
         "SessionSpecification StepContext StepResult TrainingSpecification"
     ),
     "bertcore.contracts.batch": "Batch Column Per from_rows",

@@ -166,7 +166,7 @@ class ModelError(BertcoreError):
 
 
 class DeviceError(BertcoreError):
-    """A backend, device or precision that this machine does not have (exit code 6)."""
+    """A backend, device, precision or memory that this machine does not have (exit code 6)."""
 
     exit_code = 6
     code = "device"
@@ -193,7 +193,7 @@ class OutputError(BertcoreError):
 
 
 class TrainingError(BertcoreError):
-    """Training cannot go on: the loss or a gradient is not finite, or the batch does not fit (exit code 9)."""
+    """Training cannot go on: the loss or a gradient is not finite (exit code 9)."""
 
     exit_code = 9
     code = "training"

@@ -2,6 +2,8 @@
 
 ``sections``
     what may be set, as pydantic models
+``method_options``
+    options of training methods
 ``parameter_rules``
     rules by which parameters get a learning rate and a decay
 ``resolution``
@@ -13,6 +15,15 @@
 from __future__ import annotations
 
 from bertcore.config.comma_lists import joined, words_of
+from bertcore.config.method_options import (
+    ADVERSARIES_OF_OPTION,
+    SCHEDULE_OF_OPTION,
+    AdversarialOptions,
+    DistillOptions,
+    LoraOptions,
+    Schedule,
+    ScheduleOptions,
+)
 from bertcore.config.parameter_rules import ParameterRule
 from bertcore.config.resolution import (
     ENVIRONMENT_PREFIX,
@@ -22,24 +33,17 @@ from bertcore.config.resolution import (
     gather_settings,
     resolve_config,
 )
+from bertcore.config.section import Section
 from bertcore.config.sections import (
-    ADVERSARIES_OF_OPTION,
     DIVISION_OPTIONS,
     FILE_OPTIONS,
     OPTIONS_BESIDE_ROWS,
-    SCHEDULE_OF_OPTION,
-    AdversarialOptions,
     DataConfig,
-    DistillOptions,
     EvaluateConfig,
     HeadConfig,
-    LoraOptions,
     ModelConfig,
     RunConfig,
     RunSection,
-    Schedule,
-    ScheduleOptions,
-    Section,
     TrainConfig,
     config_model,
 )

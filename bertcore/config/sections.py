@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator, model_validator
+from pydantic import Field, ValidationInfo, create_model, field_validator
 
 from bertcore.config.comma_lists import joined
+from bertcore.config.method_options import (
+    ADVERSARIES_OF_OPTION,
+    SCHEDULE_OF_OPTION,
+    AdversarialOptions,
+    Adversary,
+    DistillOptions,
+    LoraOptions,
+    Schedule,
+    ScheduleOptions,
+)
 from bertcore.config.parameter_rules import ParameterRule
+from bertcore.config.section import Section
 
 FILE_OPTIONS = ("path", "train", "dev", "test")
 """Data options that name files or folders; a task's own options of these names count, too."""
@@ -17,12 +28,6 @@ DIVISION_OPTIONS = ("dev_fraction", "division", "division_seed")
 
 OPTIONS_BESIDE_ROWS = frozenset({*FILE_OPTIONS, *DIVISION_OPTIONS, "cache", "stream_window"})
 """Data options that say where data lies or how it is held, and not what its rows are."""
-
-
-class Section(BaseModel):
-    """Base of all sections: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelConfig(Section):
@@ -75,99 +80,6 @@ class HeadConfig(Section):
         return not self.model_fields_set <= HeadConfig.model_fields.keys()
 
 
-Schedule = Literal[
-    "linear", "cosine", "constant", "polynomial", "cosine_with_restarts", "inverse_sqrt", "warmup_stable_decay"
-]
-
-SCHEDULE_OF_OPTION: dict[str, Schedule] = {
-    "minimum_rate": "cosine",
-    "power": "polynomial",
-    "end_rate": "polynomial",
-    "cycles": "cosine_with_restarts",
-    "timescale": "inverse_sqrt",
-    "decay_ratio": "warmup_stable_decay",
-    "decay_type": "warmup_stable_decay",
-}
-"""Which schedule takes an option of :class:`ScheduleOptions`."""
-
-
-class ScheduleOptions(Section):
-    """What shapes the decay; each option belongs to one schedule, and its default is that of transformers."""
-
-    minimum_rate: float = Field(0.0, ge=0, description="cosine: learning rate at the end")
-    power: float = Field(1.0, gt=0, description="polynomial: exponent of the part of the decay that remains")
-    end_rate: float = Field(1e-7, ge=0, description="polynomial: learning rate at the end")
-    cycles: int = Field(1, ge=1, description="cosine_with_restarts: half waves, each from the peak to 0")
-    timescale: int | None = Field(
-        None, ge=1, description="inverse_sqrt: steps; default: those of the warm-up, or 10000 without one"
-    )
-    decay_ratio: float = Field(
-        0.1, gt=0, le=1, description="warmup_stable_decay: part of all steps, the last ones, in which the rate falls"
-    )
-    decay_type: Literal["linear", "cosine", "1-sqrt"] = Field(
-        "cosine", description="warmup_stable_decay: how the rate falls to 0"
-    )
-
-
-Adversary = Literal["fgm", "pgd"]
-
-ADVERSARIES_OF_OPTION: dict[str, tuple[Adversary, ...]] = {
-    "epsilon": ("fgm", "pgd"),
-    "steps": ("pgd",),
-    "alpha": ("pgd",),
-}
-"""Which adversarial trainings take an option of :class:`AdversarialOptions`."""
-
-
-class AdversarialOptions(Section):
-    """How far the word embeddings are moved; the defaults are those of bert4torch's ``AdversarialTraining``."""
-
-    epsilon: float = Field(1.0, gt=0, description="fgm: how far the table is moved; pgd: how far at most")
-    steps: int = Field(3, ge=1, description="pgd: steps that the table is moved in, a pass each")
-    alpha: float = Field(0.3, gt=0, description="pgd: how far a step goes")
-
-
-class LoraOptions(Section):
-    """Low-rank adaptation: the encoder stays as it is, and narrow products beside some of its layers are trained."""
-
-    rank: int | None = Field(None, ge=1, description="columns of the narrow product; switches LoRA on")
-    alpha: float = Field(8.0, gt=0, description="the product is multiplied by alpha / rank; default: that of peft")
-    targets: str = Field(
-        "query,value",
-        description="layers beside which it stands: ends of their names as in peft, parts as in train.freeze, or "
-        "all-linear",
-    )
-    dropout: float = Field(0.0, ge=0, lt=1, description="rate at which the input of the product is dropped")
-
-    @field_validator("targets", mode="before")
-    @classmethod
-    def _join_targets(cls, value: object) -> object:
-        return joined(value)
-
-    @model_validator(mode="after")
-    def _check_rank(self) -> LoraOptions:
-        # By value and not by whether it was set: the file of a run names every option with its default.
-        changed = [name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default]
-        if self.rank is None and changed:
-            raise ValueError(f"{changed[0]} needs train.lora.rank, which switches LoRA on")
-        return self
-
-
-class DistillOptions(Section):
-    """From which model another one learns, and how."""
-
-    teacher: str | None = Field(None, description="run folder or fine-tuned model folder to learn from, too")
-    temperature: float = Field(2.0, gt=0, description="both logits are divided by it, which flattens them")
-    weight: float = Field(0.5, gt=0, le=1, description="of the teacher's outputs; the labels have the rest")
-
-    @model_validator(mode="after")
-    def _check_teacher(self) -> Self:
-        for name in ("temperature", "weight"):
-            if self.teacher is None and getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"{name} needs train.distill.teacher (--teacher)")
-        return self
-
-
 class TrainConfig(Section):
     """How the model is trained."""
 
@@ -175,6 +87,11 @@ class TrainConfig(Section):
     max_steps: int | None = Field(None, ge=1, description="optimizer steps, instead of epochs")
     batch_size: int = Field(32, ge=1, description="rows of a forward pass, or questions with all their choices")
     accumulation: int = Field(1, ge=1, description="forward passes of an optimizer step")
+    micro_batch: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
+        None,
+        description="rows that a forward pass has at most, where a batch is computed in parts; or 'auto': it is halved "
+        "whenever the device has no memory",
+    )
     learning_rate: float = Field(5e-5, ge=0, description="peak learning rate")
     head_learning_rate: float | None = Field(
         None, ge=0, description="peak learning rate of the head; default: learning_rate"

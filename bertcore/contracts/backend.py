@@ -194,6 +194,13 @@ class OptimizerState:
     missed: Mapping[str, int] = field(default_factory=dict)
 
 
+class DeviceMemoryError(Exception):
+    """A device has no memory for a batch; its message is what the framework says.
+
+    After it, the session is as it was before the call: the same rows may be tried again in smaller batches.
+    """
+
+
 class Session(ABC):
     """One model on one device."""
 
@@ -218,6 +225,9 @@ class Session(ABC):
 
         Adds the gradients of the loss sums, divides by ``context.loss_denominator``, unscales (fp16), clips by the
         global norm and updates with AdamW. An empty micro-batch adds nothing.
+
+        Raises:
+            DeviceMemoryError: the device has no memory for one of them.
         """
 
     @abstractmethod
@@ -225,6 +235,9 @@ class Session(ABC):
         """Returns the named outputs of the head, and ``loss`` if wanted, in row order, without dropout.
 
         A session that keeps averages predicts with them, from its first update on.
+
+        Raises:
+            DeviceMemoryError: the device has no memory for the batch.
         """
 
     @abstractmethod

@@ -52,6 +52,7 @@ class Progress:
         pending_loss: loss sum since the last log.
         pending_count: what that sum is divided by.
         history: everything logged so far, for the report.
+        micro_batch: rows of a forward pass at most, where the device had no memory for more.
     """
 
     step: int = 0
@@ -62,6 +63,7 @@ class Progress:
     pending_loss: float = 0.0
     pending_count: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
+    micro_batch: int | None = None
 
 
 @dataclass(frozen=True)

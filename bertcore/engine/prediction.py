@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from bertcore.contracts.backend import Session
+from bertcore.contracts.backend import DeviceMemoryError, Outputs, Session
+from bertcore.contracts.batch import Batch
 from bertcore.contracts.evaluation import Accumulator
 from bertcore.data.encoder import EncodedSplit
 from bertcore.data.plans import plan_prediction
-from bertcore.errors import PluginError
+from bertcore.errors import DeviceError, PluginError
 from bertcore.progress import about, work
 
 
@@ -41,6 +43,7 @@ def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulato
 
     Raises:
         PluginError: the task's encoding lost an example, or the backend returned another number of rows.
+        DeviceError: the device has no memory for a batch.
     """
     batch, examples = split.batch, len(split.examples)
     seen = np.zeros(examples, dtype=bool)
@@ -50,7 +53,7 @@ def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulato
     with about(split.name), work("predicting", batch.unit_count, unit, float(batch.lengths.sum())) as progress:
         for units in plan_prediction(batch.unit_lengths, batch_size):
             part = batch.select_units(units)
-            outputs = session.predict(part, accumulator.want)
+            outputs = predict_batch(session, part, accumulator.want)
             for name in accumulator.want:
                 if name not in outputs:
                     raise PluginError(
@@ -70,3 +73,21 @@ def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulato
     compile_seconds = session.compile_seconds - compiled
     seconds = max(time.perf_counter() - started - compile_seconds, 1e-9)
     return PredictionTiming(seconds, compile_seconds, batch.unit_count / seconds)
+
+
+def predict_batch(session: Session, batch: Batch, want: Sequence[str]) -> Outputs:
+    """Predicts one batch.
+
+    Raises:
+        DeviceError: the device has no memory for it.
+    """
+    try:
+        return session.predict(batch, want)
+    except DeviceMemoryError as error:
+        rows, longest = batch.unit_count, int(batch.lengths.max(initial=0))
+        size = f"--set evaluate.batch_size={rows // 2}, " if rows > 1 else ""
+        raise DeviceError(
+            f"no memory to predict {rows} rows of up to {longest} tokens: {error}",
+            f"{size}a smaller data.max_length, or evaluate.precision=bf16; the predictions of fewer rows are the same",
+            code="out-of-memory",
+        ) from None

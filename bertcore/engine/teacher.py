@@ -29,6 +29,7 @@ from bertcore.contracts.objective import TEACHER
 from bertcore.contracts.task import Task
 from bertcore.data.encoder import EncodedSplit, Encoder
 from bertcore.data.plans import plan_prediction
+from bertcore.engine.prediction import predict_batch
 from bertcore.engine.trained_model import TrainedModel, open_trained
 from bertcore.errors import DeviceError, ModelError, Origin, UsageError
 from bertcore.files.manifest import verified_facts, write_manifest
@@ -204,7 +205,7 @@ def _predict(session: Session, batch: Batch, head: Head, batch_size: int) -> dic
     with about("teacher"), work("predicting", batch.unit_count, unit, float(batch.lengths.sum())) as progress:
         for units in plan_prediction(batch.unit_lengths, batch_size):
             part = numbered.select_units(units)
-            outputs = session.predict(part.without(*places), tuple(pers))
+            outputs = predict_batch(session, part.without(*places), tuple(pers))
             for name, per in pers.items():
                 values = outputs[name]
                 if name not in found:

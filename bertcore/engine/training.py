@@ -13,6 +13,7 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.objective import Objective
 from bertcore.engine.checkpoint import Progress
 from bertcore.engine.interrupt import Interrupted, StopRequest
+from bertcore.engine.micro_batches import MicroBatches
 from bertcore.engine.prediction import PredictionTiming
 from bertcore.engine.schedule import learning_rate_factor
 from bertcore.engine.stopwatch import Lap, Stopwatch
@@ -113,6 +114,7 @@ class Trainer:
         self._progress = progress
         self._host = host
         self._unfetched: list[tuple[int, StepResult]] = []
+        self._micro_batches = MicroBatches(session, plan.options, progress, lambda text: host.send(Note(text)))
         self._watch = Stopwatch(lambda: session.compile_seconds)
 
     @property
@@ -125,6 +127,7 @@ class Trainer:
 
         Raises:
             TrainingError: the loss or a gradient is not finite.
+            DeviceError: the device has no memory for a step.
             Interrupted: Ctrl-C, SIGTERM or SIGUSR1, after a complete checkpoint.
         """
         progress, options, total = self._progress, self._plan.options, self._plan.data.total_steps
@@ -177,7 +180,7 @@ class Trainer:
             learning_rates=tuple(rates.values()),
             loss_denominator=count or 1.0,
         )
-        result = self._session.train_step(rows.micro_batches, context)
+        result = self._micro_batches.train_step(rows.micro_batches, context)
         progress.step += 1
         if not result.skipped:
             progress.updates += 1

@@ -13,6 +13,11 @@ DEVICE: dict[str, Kind] = {
     ),
     "device-missing": Kind("This machine does not have the device.", "Take one of those that are named."),
     "device-unknown": Kind("The backend knows no device of this name.", "Take one of those that are named."),
+    "out-of-memory": Kind(
+        "The device has no memory for a batch of rows.",
+        "Compute fewer rows at a time (`train.micro_batch=auto`, `evaluate.batch_size`), shorter rows "
+        "(`data.max_length`), or in bf16 (`run.precision`, `evaluate.precision`).",
+    ),
     "precision-unknown": Kind("The device does not compute in this precision.", "Take one of those that are named."),
 }
 

@@ -234,8 +234,12 @@ class AdamW:
         """Starts anew: moments, update count and loss scale."""
         zeros = {name: np.zeros(shape, dtype=np.float32) for name, shape in self._shapes.items()}
         self.restore(OptimizerState(zeros, zeros, 0, FIRST_LOSS_SCALE, 0))
+        self.drop_gradients()
+
+    def drop_gradients(self) -> None:
+        """Sets the accumulated gradients and losses to zero."""
         for name, accumulator in zip(self.trained, self.gradients, strict=True):
-            copy_into(accumulator, zeros[name])
+            copy_into(accumulator, np.zeros(self._shapes[name], dtype=np.float32))
         copy_into(self.loss_sum, np.zeros((), dtype=np.float32))
 
     def update(

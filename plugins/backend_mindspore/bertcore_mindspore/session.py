@@ -13,7 +13,15 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 from numpy.typing import NDArray
 
-from bertcore.contracts.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
+from bertcore.contracts.backend import (
+    DeviceMemoryError,
+    OptimizerState,
+    Outputs,
+    Precision,
+    Session,
+    SessionSpecification,
+    StepContext,
+)
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.objective import HeadLoss, Pass
 from bertcore.contracts.parameters import Parameters
@@ -22,6 +30,7 @@ from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan, MaskSource
 from bertcore_mindspore.encoder import Encoder
 from bertcore_mindspore.graphs import GradientGraph, MovedGradientGraph, PredictionGraph
+from bertcore_mindspore.memory import memory_errors
 from bertcore_mindspore.objectives import Forward
 from bertcore_mindspore.optimizer import AdamW
 from bertcore_mindspore.perturbation import WordPerturbation
@@ -139,7 +148,12 @@ class MindSporeSession(Session):
 
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> LazyStepResult:
         """One optimizer step; nothing waits for the device, except with fp16 and where embeddings are perturbed."""
-        self._accumulate(micro_batches, context)
+        try:
+            with memory_errors():
+                self._accumulate(micro_batches, context)
+        except DeviceMemoryError:
+            self._require_optimizer().drop_gradients()
+            raise
         assert self._specification.training is not None
         waiting = waiting_groups(self._specification.training.groups, context.step)
         return self._require_optimizer().update(context.loss_denominator, context.learning_rates, waiting)
@@ -147,7 +161,8 @@ class MindSporeSession(Session):
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """Returns the named outputs in row order, without dropout."""
         calls = pack(batch, self._shapes_for(batch, self._prediction_shapes))
-        results = [self._predict_call(rows) for rows in calls]
+        with memory_errors():
+            results = [self._predict_call(rows) for rows in calls]
         outputs: Outputs = {}
         for name in want:
             if name == "loss":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +22,7 @@ from bertcore_torch.encoder import PackedModel
 from bertcore_torch.flat_parameters import FlatParameters
 from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.heads import HeadModule
+from bertcore_torch.memory import memory_errors
 from bertcore_torch.objectives import Forward, LossOf, perturbed_loss_sum
 from bertcore_torch.optimizer import AdamW
 from bertcore_torch.perturbation import WordPerturbation, untrained
@@ -98,7 +100,8 @@ class TorchSession(Session):
 
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> LazyStepResult:
         """One optimizer step; nothing waits for the device, except with fp16."""
-        loss_sum = self._backward(micro_batches, context)
+        with self._gradients_dropped_on_failure(), memory_errors():
+            loss_sum = self._backward(micro_batches, context)
         result = self._require_optimizer().update(
             loss_sum, context.loss_denominator, context.learning_rates, self._waiting
         )
@@ -110,7 +113,7 @@ class TorchSession(Session):
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """Returns the named outputs in row order, without dropout."""
         forward = Forward(self._predicting_model(), self._device, mask_seed=None)
-        with torch.inference_mode():
+        with memory_errors(), torch.inference_mode():
             outputs = forward(batch)
             if "loss" in want:
                 outputs = {**outputs, "loss": forward.row_losses(outputs, batch)}
@@ -137,6 +140,16 @@ class TorchSession(Session):
         if self._optimizer is None:
             raise RuntimeError("this session was opened without a training specification")
         return self._optimizer
+
+    @contextmanager
+    def _gradients_dropped_on_failure(self) -> Iterator[None]:
+        """Leaves no gradient of a part of the step for the next one to add to."""
+        try:
+            yield
+        except BaseException:
+            for parameter in self._trained_parameters.values():
+                parameter.grad = None
+            raise
 
     def _backward(self, micro_batches: Sequence[Batch], context: StepContext) -> Tensor:
         """Leaves the gradient of the loss sum, times the loss scale, with the optimizer; returns the loss sum."""
