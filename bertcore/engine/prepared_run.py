@@ -29,6 +29,7 @@ from bertcore.engine.objectives import choose_objective
 from bertcore.engine.parameter_groups import parameter_groups
 from bertcore.engine.preparation import find_model, find_task, open_data, open_encoder, reading_notes, settle_options
 from bertcore.engine.run_folder import RunFolder, require_free
+from bertcore.engine.step_examples import numbered_windows
 from bertcore.engine.teacher import Student, TeacherOutputs, outputs_of_teacher, refuse_stream
 from bertcore.engine.training import training_specification
 from bertcore.engine.training_data import SizedTrainingData, StreamedTrainingData, TrainingData
@@ -288,4 +289,4 @@ def _training_data(encoder: Encoder, split: Split, encoded: EncodedSplit | None,
         raise UsageError(
             "the training split is a stream without end", "give --set train.max_steps=N", code="split-endless"
         )
-    return StreamedTrainingData(lambda: (window.batch for window in encoder.windows(split)), config.train)
+    return StreamedTrainingData(lambda: numbered_windows(encoder, split), config.train)

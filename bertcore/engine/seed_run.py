@@ -44,6 +44,7 @@ from bertcore.engine.run_folder import RunFolder
 from bertcore.engine.run_header import run_header, run_notes
 from bertcore.engine.run_report import RunOutcome, report_run
 from bertcore.engine.run_result import RunResult
+from bertcore.engine.step_examples import describe_rows
 from bertcore.engine.tracking import open_trackers
 from bertcore.engine.training import SplitEvaluation, Trainer, TrainingHost, TrainingPlan
 
@@ -224,6 +225,11 @@ class SeedRun(TrainingHost):
         )
         self._damaged = ()  # until now they were the last resort
         self.send(CheckpointSaved(progress.step, checkpoint))
+
+    def describe_rows(self, step: int) -> str:
+        """Says where the rows of a step stand, counted from 1."""
+        batches = next(self.prepared.data.steps(self.config.run.seed, step - 1)).micro_batches
+        return describe_rows(batches, self.prepared.training_split, self._session)
 
     def load_best(self) -> Head:
         """Loads the best checkpoint into the session, and returns its head, with what was tuned."""

@@ -90,6 +90,9 @@ class TrainingHost(Protocol):
     def save_checkpoint(self, progress: Progress) -> None:
         """Writes a complete checkpoint."""
 
+    def describe_rows(self, step: int) -> str:
+        """Says where the rows of a step stand, counted from 1."""
+
     def send(self, event: Event) -> None:
         """Hands an event to the trackers."""
 
@@ -203,7 +206,8 @@ class Trainer:
             if not (result.finite or result.skipped):
                 kept = "" if self._progress.best_value is None else "; best/ holds the best so far"
                 raise TrainingError(
-                    f"the loss or the gradient of step {step} is not finite (loss sum {result.loss_sum}, norm {norm})",
+                    f"the loss or the gradient of step {step} is not finite (loss sum {result.loss_sum}, norm {norm}); "
+                    f"{self._host.describe_rows(step)}",
                     f"lower --set train.learning_rate, or look for damaged weights{kept}",
                     code="loss-not-finite",
                 )
