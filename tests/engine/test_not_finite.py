@@ -117,4 +117,4 @@ def test_examples_of_a_stream_are_found_by_reading_it_again() -> None:
             return {"loss": np.where(batch.example_index == 1000, np.nan, 1.0)}
 
     expected = "its examples: train.tsv: line 8, 1000, 1001, 2401; alone without a finite loss: train.tsv: line 1001"
-    assert describe_rows(batches, stream, Losing())  # type: ignore[arg-type] == expected
+    assert describe_rows(batches, stream, Losing()) == expected
