@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 from bertcore.errors import ModelError, Origin
-
-_LARGEST_SIZE = 2**31
+from bertcore.files.bounds import LARGEST_SIZE
 
 
 def stated_architecture(config: Mapping[str, Any]) -> str:
@@ -19,9 +20,9 @@ def stated_architecture(config: Mapping[str, Any]) -> str:
 def whole_number(config: Mapping[str, Any], key: str, origin: str, least: int = 1) -> int:
     """An entry as a whole number of at least ``least``; raises ModelError where it is none."""
     value = config.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < _LARGEST_SIZE:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value < LARGEST_SIZE:
         raise ModelError(
-            f"{key} is {value!r}, not a whole number from {least} on that an array can have",
+            f"{key} is {reprlib.repr(value)}, not a whole number from {least} on that an array can have",
             "correct the model's config.json",
             origin=Origin(origin),
             code="model-config-wrong",
@@ -29,14 +30,15 @@ def whole_number(config: Mapping[str, Any], key: str, origin: str, least: int = 
     return value
 
 
-def number(config: Mapping[str, Any], key: str, origin: str) -> float:
-    """An entry that is there as a number; raises ModelError where it is none."""
+def number(config: Mapping[str, Any], key: str, origin: str, most: float | None = None) -> float:
+    """An entry that is there as a number from 0 on, and up to ``most``; raises ModelError where it is none."""
     value = config[key]
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= (sys.float_info.max if most is None else most):
         raise ModelError(
-            f"{key} is {value!r}, not a number",
+            f"{key} is {reprlib.repr(value)}, not a number from 0 {'on' if most is None else f'to {most:g}'}",
             "correct the model's config.json",
             origin=Origin(origin),
             code="model-config-wrong",
         )
-    return float(value)
+    return float(value) + 0.0  # a zero below zero becomes one above

@@ -18,6 +18,7 @@ from bertcore.contracts.head import NEW_HEAD, Head
 from bertcore.contracts.parameters import ParameterSpec, SkipRule
 from bertcore.contracts.tokenizer import BuiltTokenizer
 from bertcore.errors import ModelError, Origin
+from bertcore.files.bounds import MOST_LAYERS
 
 HIDDEN_ACTIVATIONS = ("gelu", "gelu_new", "relu")
 
@@ -29,8 +30,6 @@ _SAME_ACTIVATIONS = {
     "gelu_accurate": "gelu_new",
 }
 """Further names in transformers of the same functions, up to the order in which they round."""
-
-_MOST_LAYERS = 10_000
 
 # Patterns of canonical names.
 _KIND = r"\.(weight|bias)"
@@ -163,9 +162,9 @@ class ModelFamily:
         for key in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
             values[key] = whole_number(config, key, origin)
         layers = values["num_hidden_layers"]
-        if layers > _MOST_LAYERS:
+        if layers > MOST_LAYERS:
             raise ModelError(
-                f"num_hidden_layers is {layers}, and no encoder has more than {_MOST_LAYERS}",
+                f"num_hidden_layers is {layers}, and no encoder has more than {MOST_LAYERS}",
                 "correct the config.json of the model",
                 origin=Origin(origin),
                 code="model-config-wrong",
@@ -176,7 +175,7 @@ class ModelFamily:
         dropouts = ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout")
         for key in (*dropouts, "layer_norm_eps", "initializer_range"):
             if config.get(key) is not None:
-                values[key] = number(config, key, origin)
+                values[key] = number(config, key, origin, most=1.0 if key in dropouts else None)
         if config.get("pad_token_id") is not None:
             values["pad_token_id"] = whole_number(config, "pad_token_id", origin, least=0)
         if values["hidden_size"] % values["num_attention_heads"]:

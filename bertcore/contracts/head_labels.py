@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertcore.errors import ModelError, Origin
+from bertcore.files.bounds import MOST_LABELS
 
 LABEL_ENTRIES = ("id2label", "label2id", "num_labels")
 """All entries of a ``config.json`` that say what labels there are."""
@@ -44,6 +45,13 @@ def labels_from_config(config: Mapping[str, Any], origin: str, besides: str | No
             origin=Origin(origin),
             code="model-config-wrong",
         )
+    if len(names) > MOST_LABELS:
+        raise ModelError(
+            f"id2label has {len(names)} labels, and no model has more than {MOST_LABELS}",
+            "correct the model's config.json",
+            origin=Origin(origin),
+            code="model-config-wrong",
+        )
     try:
         labels = tuple(str(names[str(index)]) for index in range(len(names)))
     except KeyError as error:
@@ -58,10 +66,11 @@ def labels_from_config(config: Mapping[str, Any], origin: str, besides: str | No
 
 
 def _refuse_repeated(labels: Sequence[str], origin: str, besides: str | None) -> None:
+    first: dict[str, int] = {}
     for index, label in enumerate(labels):
-        if label in labels[:index] and label != besides:
+        if first.setdefault(label, index) != index and label != besides:
             raise RepeatedLabelError(
-                f"the labels {labels.index(label)} and {index} of id2label are both named {label!r}",
+                f"the labels {first[label]} and {index} of id2label are both named {label!r}",
                 "give each a name of its own in id2label, as its probabilities are shown by name",
                 origin=Origin(origin),
                 code="model-config-wrong",

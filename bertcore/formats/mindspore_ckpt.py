@@ -27,12 +27,13 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
 from bertcore.errors import ModelError, Origin
+from bertcore.files.bounds import MOST_DIMENSIONS, MOST_TENSORS, shape_problem
 from bertcore.files.writing import atomic_write
-from bertcore.formats.bounds import MOST_DIMENSIONS, MOST_TENSORS, shape_problem
 from bertcore.formats.number_types import Array, array_from_content, content_from_array, content_size
 from bertcore.formats.protobuf import (
     LENGTH_DELIMITED,
@@ -127,9 +128,10 @@ def ckpt_names(path: str | os.PathLike[str]) -> frozenset[str]:
     """The names in a `.ckpt` file as far as it can be read, without its numbers and without its checksum."""
     names = set()
     with suppress(DamagedMessageError):
-        for number, value in fields(map_weight_file(path)):
+        for number, value in islice(fields(map_weight_file(path)), MOST_TENSORS):
             if number == 1 and isinstance(value, memoryview):
-                names |= {_text(tag) for kind, tag in fields(value) if kind == 1 and isinstance(tag, memoryview)}
+                parts = islice(fields(value), 2)
+                names |= {_text(tag) for kind, tag in parts if kind == 1 and isinstance(tag, memoryview)}
     return frozenset(names)
 
 
@@ -177,14 +179,14 @@ def _parse_value(message: memoryview) -> tuple[str, _Tensor]:
     tensor = None
     for number, value in fields(message):
         match number, value:
-            case 1, memoryview():
+            case 1, memoryview() if name is None:
                 name = _text(value)
-            case 2, memoryview():
+            case 2, memoryview() if tensor is None:
                 tensor = _parse_tensor(value)
             case 3, _:
                 raise DamagedMessageError(f"{name} is a map parameter (a hash table), which is not read")
             case _:
-                raise DamagedMessageError(f"field {number} of a value is unknown")
+                raise DamagedMessageError(f"field {number} of a value is unknown, or stands twice")
     if name is None or tensor is None:
         raise DamagedMessageError("a value has no name or no tensor")
     return name, tensor
@@ -203,12 +205,12 @@ def _parse_tensor(message: memoryview) -> _Tensor:
                     size, position = varint(value, position)
                     tensor.shape.append(size)
                     _refuse_shape(tensor.shape)
-            case 2, memoryview():
+            case 2, memoryview() if not tensor.number_type:
                 tensor.number_type = _text(value)
-            case 3, memoryview():
+            case 3, memoryview() if not tensor.slices:
                 tensor.slices.append(value)
             case _:
-                raise DamagedMessageError(f"field {number} of a tensor is unknown")
+                raise DamagedMessageError(f"field {number} of a tensor is unknown, or stands twice")
     return tensor
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickletools
 import zipfile
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
+from bertcore.files.bounds import LARGEST_HEADER, MOST_INSTRUCTIONS
 from bertcore.formats.mindspore_ckpt import ckpt_names
 from bertcore.formats.torch_file import is_torch_file
 
-_LARGEST_HEADER = 100 * 1024 * 1024
 _LEGACY_PICKLES = 5
 """A file of torch before 1.6 is five pickles, the fourth of which is the object, and then the numbers."""
 
@@ -23,7 +25,8 @@ def tensor_names(path: Path) -> frozenset[str]:
     """
     try:
         if path.name.endswith(".index.json"):
-            return frozenset(map(str, json.loads(path.read_bytes())["weight_map"]))
+            with open(path, "rb") as file:
+                return frozenset(map(str, json.loads(_all_of(file))["weight_map"]))
         if path.suffix == ".safetensors":
             return _safetensors_names(path)
         if path.suffix == ".ckpt" and not is_torch_file(path):
@@ -36,7 +39,7 @@ def tensor_names(path: Path) -> frozenset[str]:
 def _safetensors_names(path: Path) -> frozenset[str]:
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length)) if length < _LARGEST_HEADER else {}
+        header = json.loads(file.read(length)) if length <= LARGEST_HEADER else {}
     return frozenset(header) - {"__metadata__"}
 
 
@@ -46,10 +49,19 @@ def _torch_names(path: Path) -> frozenset[str]:
             return frozenset().union(*(_texts(file) for _ in range(_LEGACY_PICKLES)))
     with zipfile.ZipFile(path) as archive:
         name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
-        with archive.open(name) as file:
-            return _texts(file)
+        with archive.open(name) as file:  # a member that is compressed may be a thousand times as long as the file
+            return _texts(io.BytesIO(_all_of(file)))
+
+
+def _all_of(file: IO[bytes]) -> bytes:
+    """The content of a file that is no larger than a header."""
+    content = file.read(LARGEST_HEADER + 1)
+    if len(content) > LARGEST_HEADER:
+        raise ValueError("larger than any header")
+    return content
 
 
 def _texts(file: IO[bytes]) -> frozenset[str]:
     """All texts in one pickle; it is taken apart and not run."""
-    return frozenset(argument for _, argument, _ in pickletools.genops(file) if isinstance(argument, str))
+    instructions = islice(pickletools.genops(file), MOST_INSTRUCTIONS)
+    return frozenset(argument for _, argument, _ in instructions if isinstance(argument, str))

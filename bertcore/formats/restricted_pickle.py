@@ -22,10 +22,11 @@ Opcodes: the standard library's `pickletools`.
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import IO, Any
 
-from bertcore.formats.bounds import DEEPEST, MOST_COPIED, MOST_INSTRUCTIONS
+from bertcore.files.bounds import MOST_COPIED, MOST_INSTRUCTIONS
+from bertcore.formats.nesting import check_nesting
 
 
 class RefusedPickleError(Exception):
@@ -83,12 +84,12 @@ def read_pickle(
 
     Raises:
         RefusedPickleError: it names or does anything else.
-        DamagedPickleError: it is truncated, makes no sense, or goes beyond a bound of :mod:`bertcore.formats.bounds`.
+        DamagedPickleError: it is truncated, makes no sense, or goes beyond a bound of :mod:`bertcore.files.bounds`.
     """
     try:
         machine = _TolerantMachine if inert else _Machine
         value = machine(functions, other_globals, load_persistent).run(file)
-        _check_nesting(value)
+        check_nesting(value, _held)
         return value
     except (ValueError, TypeError, LookupError, OverflowError, MemoryError) as error:
         raise DamagedPickleError(str(error) or type(error).__name__) from error
@@ -227,7 +228,7 @@ class _Machine:
 
     def count_copies(self, arguments: tuple[Any, ...]) -> None:
         """A few bytes can call for a copy of all that was made before, again and again."""
-        self.copied += sum(len(part) for part in arguments if isinstance(part, list | tuple | dict | str))
+        self.copied += len(arguments) + sum(len(part) for part in arguments if isinstance(part, _SIZED))
         if self.copied > MOST_COPIED:
             raise ValueError(f"its calls copy more than {MOST_COPIED} items")
 
@@ -261,8 +262,8 @@ class _TolerantMachine(_Machine):
                 state = stack.pop()
                 if isinstance(stack[-1], Inert) and isinstance(state, dict):
                     stack[-1].state = state
-            case "BINPERSID" if isinstance(stack[-1], tuple) and any(isinstance(part, Inert) for part in stack[-1]):
-                stack.append(next(part for part in stack.pop() if isinstance(part, Inert)))
+            case "BINPERSID" if (made := self.first_inert(stack[-1])) is not None:
+                stack[-1] = made
             case _:
                 super().step(opcode, argument)
 
@@ -285,53 +286,27 @@ class _TolerantMachine(_Machine):
             return Inert(f"{module}.{attribute}")
 
     def call(self, function: Any, arguments: Any) -> Any:
+        made = self.first_inert(arguments)
         if isinstance(function, Inert):
             is_set = function.name in (_SET, "__builtin__.set")
             return Inert(function.name, arguments[0] if is_set and arguments and type(arguments[0]) is list else ())
-        made = next((part for part in arguments if isinstance(part, Inert)), None) if type(arguments) is tuple else None
         return super().call(function, arguments) if made is None else Inert(made.name)
 
-
-def _check_nesting(value: Any) -> None:
-    """Refuses containers that hold themselves, or that lie deeper in one another than what walks them can follow."""
-    # Each container is entered once, however often it is held, for two that hold each other twice are four one level
-    # below. Without recursion, which is what is at stake.
-    depths: dict[int, int] = {}
-    path: list[tuple[Any, Iterator[Any]]] = []
-    on_path: set[int] = set()
-
-    def enter(container: Any) -> None:
-        path.append((container, _held(container)))
-        on_path.add(id(container))
-        deepen(container, 1)
-
-    def deepen(container: Any, depth: int) -> None:
-        depths[id(container)] = max(depth, depths.get(id(container), 0))
-        if max(depth, len(path)) > DEEPEST:
-            raise ValueError(f"containers lie more than {DEEPEST} deep")
-
-    if isinstance(value, _CONTAINERS):
-        enter(value)
-    while path:
-        container, held = path[-1]
-        inner = next((part for part in held if isinstance(part, _CONTAINERS)), None)
-        if inner is None:
-            path.pop()
-            on_path.remove(id(container))
-            if path:
-                deepen(path[-1][0], depths[id(container)] + 1)
-        elif id(inner) in on_path:
-            raise ValueError("a container holds itself")
-        elif id(inner) in depths:
-            deepen(container, depths[id(inner)] + 1)
-        else:
-            enter(inner)
+    def first_inert(self, arguments: Any) -> Inert | None:
+        """The first of some arguments that was not made; looking through them counts as copying them does."""
+        if type(arguments) is not tuple:
+            return None
+        self.count_copies(arguments)
+        return next((part for part in arguments if isinstance(part, Inert)), None)
 
 
-def _held(container: Any) -> Iterator[Any]:
-    if isinstance(container, Inert):
-        return iter((container.members, container.state))
-    return iter(list(container.values()) if isinstance(container, dict) else container)
+def _held(value: Any) -> Iterable[Any] | None:
+    """What a container holds; None for what is none."""
+    if isinstance(value, list | tuple):
+        return value
+    if isinstance(value, dict):
+        return value.values()
+    return (value.members, value.state) if isinstance(value, Inert) else None
 
 
 def _inert(made_of: Any) -> Inert:
@@ -339,7 +314,7 @@ def _inert(made_of: Any) -> Inert:
     return Inert(made_of.name if isinstance(made_of, Inert) else _describe(made_of))
 
 
-_CONTAINERS = (list, tuple, dict, Inert)
+_SIZED = (list, tuple, dict, str, bytes)
 _SET = "builtins.set"
 _KEYS = (str, int, float, bytes, type(None))
 

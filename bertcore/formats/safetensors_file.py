@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from bertcore.files.bounds import LARGEST_HEADER, LONGEST_NAME, MOST_TENSORS, shape_problem
 from bertcore.files.writing import atomic_write
-from bertcore.formats.bounds import LARGEST_HEADER, LONGEST_NAME, MOST_TENSORS, shape_problem
 from bertcore.formats.number_types import Array, array_from_content, content_from_array, content_size
 from bertcore.formats.shards import is_shard_index, read_shards
 from bertcore.formats.weight_file import cut_short, damaged, map_weight_file
@@ -138,8 +140,8 @@ def _end(entry: Any) -> int:
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)} appears twice")
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"{name[:LONGEST_NAME]} appears twice")
     return result
 
 
@@ -153,7 +155,7 @@ def _check_entry(path: str | os.PathLike[str], name: str, entry: Any) -> tuple[s
         ):
             pass
         case _:
-            raise damaged(path, f"the header's entry for tensor {name} is not understood: {str(entry)[:200]}")
+            raise damaged(path, f"the header's entry for tensor {name} is not understood: {reprlib.repr(entry)}")
     problem = shape_problem(shape)
     if problem is not None:
         raise damaged(path, f"tensor {name} has {problem}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bertcore.errors import ModelError, Origin
-from bertcore.formats.bounds import LARGEST_HEADER, MOST_SHARDS
+from bertcore.files.bounds import LARGEST_HEADER, MOST_SHARDS
+from bertcore.files.foreign_json import parse_json
 from bertcore.formats.weight_file import damaged, map_weight_file
 
 
@@ -67,8 +67,8 @@ def _weight_map(index_path: str | os.PathLike[str]) -> dict[str, str]:
         content = map_weight_file(index_path)
         if len(content) > LARGEST_HEADER:
             raise damaged(index_path, f"has {len(content)} bytes, and no index has more than {LARGEST_HEADER}")
-        index = json.loads(bytes(content))
-    except (ValueError, RecursionError) as error:
+        index = parse_json(bytes(content))
+    except ValueError as error:
         raise damaged(index_path, f"not valid JSON: {error}") from error
     weight_map = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(weight_map, dict):

@@ -27,13 +27,14 @@ from __future__ import annotations
 import os
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from bertcore.errors import ModelError, Origin
-from bertcore.formats.bounds import MOST_TENSORS, shape_problem
+from bertcore.files.bounds import LONGEST_NAME, MOST_TENSORS, shape_problem
 from bertcore.formats.crc32c import masked_crc32c
 from bertcore.formats.number_types import Array, array_from_content, content_size
 from bertcore.formats.protobuf import DamagedMessageError, fields, varint
@@ -174,6 +175,7 @@ def read_tensor_bundle(index: str | os.PathLike[str]) -> dict[str, Array]:
 
 def _read_variables(index: Path, entries: Mapping[str, _Entry], shard_count: int) -> dict[str, Array]:
     shards: dict[int, memoryview] = {}
+    bytes_read: Counter[int] = Counter()
     tensors = {}
     for name, entry in entries.items():
         if entry.data_type not in _NUMBER_TYPES:
@@ -186,6 +188,10 @@ def _read_variables(index: Path, entries: Mapping[str, _Entry], shard_count: int
         number_type = _NUMBER_TYPES[entry.data_type]
         if entry.size != content_size(number_type, entry.shape):
             raise damaged(index, f"{name} has {entry.size} bytes, but {number_type} of shape {entry.shape}")
+        # Variables that lie on each other would be compared with their checksums again and again.
+        bytes_read[entry.shard] += entry.size
+        if bytes_read[entry.shard] > len(shards[entry.shard]):
+            raise damaged(shard, "truncated: its variables are longer together than the file")
         content = shards[entry.shard][entry.offset : entry.offset + entry.size]
         if len(content) != entry.size:
             raise damaged(shard, f"truncated: {name} ends at byte {entry.offset + entry.size}")
@@ -266,8 +272,12 @@ def _table(path: Path, content: memoryview) -> Iterator[tuple[bytes, memoryview]
     footer = content[-_FOOTER_SIZE:]
     _, position = _handle(footer, 0)  # the block of metadata, which TensorFlow leaves empty
     (offset, size), _ = _handle(footer, position)
+    bytes_read = 0
     for _, value in _block(path, content, offset, size):
         (offset, size), _ = _handle(value, 0)
+        bytes_read += size
+        if bytes_read > len(content):
+            raise DamagedMessageError("its blocks are longer together than the file")
         yield from _block(path, content, offset, size)
 
 
@@ -303,6 +313,8 @@ def _block(path: Path, content: memoryview, offset: int, size: int) -> Iterator[
         value_size, position = varint(block, position)
         if shared > len(key) or position + own + value_size > end:
             raise DamagedMessageError(f"an entry of the block at byte {offset} goes beyond its end")
+        if shared + own > LONGEST_NAME:
+            raise DamagedMessageError(f"a name has {shared + own} bytes")
         key = key[:shared] + bytes(block[position : position + own])
         position += own
         yield key, block[position : position + value_size]

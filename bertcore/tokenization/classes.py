@@ -9,13 +9,16 @@ Source: https://github.com/huggingface/transformers, release 5.23, `tokenization
 
 from __future__ import annotations
 
+import base64
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tokenizers import AddedToken, Tokenizer
 
 from bertcore.contracts.tokenizer import BuiltTokenizer
 from bertcore.errors import ModelError, Origin
+from bertcore.files.bounds import MOST_TOKENS
 from bertcore.tokenization.files import GENERIC_CLASS, SPECIAL_TOKENS, TOKENIZER_FILE, TokenizerFiles
 from bertcore.tokenization.kinds import PYTHON_CLASSES, TOKENIZER_KINDS, Named, TokenizerKind, no_vocabulary
 
@@ -38,6 +41,7 @@ def build_tokenizer(files: TokenizerFiles, embeddings: int | None = None) -> Bui
             origin=Origin(str(files.folder)),
             code="tokenizer-unsupported",
         )
+    _check_character_map((files.serialized or {}).get("normalizer"))
     kind = TOKENIZER_KINDS.get(files.class_name)
     notes: list[str] = []
     if files.guessed and files.serialized is None:
@@ -54,7 +58,7 @@ def build_tokenizer(files: TokenizerFiles, embeddings: int | None = None) -> Bui
             f"tokenizer_class {files.class_name} is none that bertcore builds: {TOKENIZER_FILE} is taken as it stands"
         )
     if kind is None:
-        inner = _as_it_stands(files)
+        inner = _bounded(_as_it_stands(files), files)
         named = dict(files.named)
         if inner.padding is not None:
             named.setdefault("pad_token", inner.padding["pad_token"])
@@ -63,7 +67,7 @@ def build_tokenizer(files: TokenizerFiles, embeddings: int | None = None) -> Bui
             notes.append(f"{TOKENIZER_FILE} has no post-processor: no [CLS] and no [SEP] are put around texts")
         return BuiltTokenizer(inner, files.class_name, segments, tuple(notes))
     named = _named(files, kind)
-    inner = kind.build(files, named)
+    inner = _bounded(kind.build(files, named), files)
     _check_special(files, named, inner, kind)
     notes += _add_tokens(inner, files, list(named.values()), files.extra or kind.extra, embeddings)
     first, last = (str(named[name]) for name in kind.framing)
@@ -77,6 +81,33 @@ def _as_it_stands(files: TokenizerFiles) -> Tokenizer:
     if not file.is_file():
         raise no_vocabulary(files, f"a vocabulary for {files.class_name}")
     return Tokenizer.from_file(str(file))
+
+
+def _bounded(inner: Tokenizer, files: TokenizerFiles) -> Tokenizer:
+    """The tokenizer, whose ids the library counts through when it copies or writes it."""
+    largest = max(inner.get_vocab().values(), default=0)
+    if largest > MOST_TOKENS:
+        raise ModelError(
+            f"a token has the id {largest}, and no vocabulary has more than {MOST_TOKENS}",
+            "get the tokenizer's files again",
+            origin=Origin(str(files.folder)),
+            code="tokenizer-damaged",
+        )
+    return inner
+
+
+def _check_character_map(normalizer: Any) -> None:
+    """Refuses a table of SentencePiece that is said to be longer than it is: the library reserves what it says."""
+    if not isinstance(normalizer, Mapping):
+        return
+    encoded = normalizer.get("precompiled_charsmap")
+    if isinstance(encoded, str):
+        table = base64.b64decode(encoded)
+        if int.from_bytes(table[:4], "little") > len(table):
+            raise ValueError("its precompiled_charsmap is cut short")
+    parts = normalizer.get("normalizers")
+    for part in parts if isinstance(parts, list) else ():
+        _check_character_map(part)
 
 
 def _named(files: TokenizerFiles, kind: TokenizerKind) -> dict[str, str | AddedToken]:

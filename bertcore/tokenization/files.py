@@ -6,7 +6,7 @@ Source: https://github.com/huggingface/transformers, release 5.23, `tokenization
 
 from __future__ import annotations
 
-import json
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Any
 from tokenizers import AddedToken
 
 from bertcore.errors import ModelError, Origin
+from bertcore.files.bounds import LARGEST_TOKENIZER_FILE
+from bertcore.files.foreign_json import read_json
 
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
@@ -110,10 +112,11 @@ def read_files(folder: Path, model_type: str | None = None) -> TokenizerFiles:
         name = _class_name(model_type, named_class, serialized)
         guessed = named_class is None and model_type not in _CLASSES
         settings = _merged(config, special_tokens)
+        _check_side(settings.get("truncation_side") or "right")
         extra = _extra_tokens(settings)
         added = _added_tokens(config, settings, extra, added_tokens, serialized)
         named = _named_tokens(settings, added)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise ModelError(
             f"its special or added tokens cannot be read: {error}",
             "compare the file with that of the model's author",
@@ -129,8 +132,8 @@ def _read_object(file: Path) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        value = read_json(file, LARGEST_TOKENIZER_FILE)
+    except (OSError, ValueError) as error:
         remedy = "get the file again" if file.name == TOKENIZER_FILE else "correct the file, or delete it"
         raise ModelError(str(error), remedy, origin=Origin(str(file)), code="tokenizer-damaged") from None
     if not isinstance(value, dict):
@@ -141,6 +144,11 @@ def _read_object(file: Path) -> dict[str, Any]:
             code="tokenizer-damaged",
         )
     return value
+
+
+def _check_side(side: Any) -> None:
+    if str(side).lower() not in ("left", "right"):
+        raise ValueError(f"truncation_side is {reprlib.repr(side)}, neither left nor right")
 
 
 def _class_name(model_type: Any, named: Any, serialized: Mapping[str, Any] | None) -> str:

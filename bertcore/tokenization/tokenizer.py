@@ -20,6 +20,7 @@ from bertcore.tokenization.classes import build_tokenizer
 from bertcore.tokenization.files import GENERIC_CLASS, VOCABULARY_FILES, TokenizerFiles, read_files
 from bertcore.tokenization.kinds import bert_normalizer
 from bertcore.tokenization.notes import disagreements
+from bertcore.tokenization.panics import panics_as_errors
 from bertcore.tokenization.saving import kept_files, save_tokenizer
 
 # What encode_batch holds at a time; the texts of a split are encoded in pieces so that memory stays bounded.
@@ -81,13 +82,14 @@ class Tokenizer:
         """
         files = read_files(folder, model_type)
         try:
-            if built is None:
-                built = build_tokenizer(files, embeddings)
-            if lowercase is not None:
-                _set_case(built.inner, files, lowercase)
-            _try(built.inner)
-            notes = disagreements(files, built, lowercase)
-            kept = kept_files(folder, built.inner)
+            with panics_as_errors():
+                if built is None:
+                    built = build_tokenizer(files, embeddings)
+                if lowercase is not None:
+                    _set_case(built.inner, files, lowercase)
+                _try(built.inner)
+                notes = disagreements(files, built, lowercase)
+                kept = kept_files(folder, built.inner)
         except ModelError:
             raise
         except Exception as error:  # the library raises plain Exception
@@ -112,7 +114,7 @@ class Tokenizer:
                 chunk: Sequence[Any] = (
                     first if pairs is None else list(zip(first, pairs[start : start + CHUNK], strict=True))
                 )
-                for index, encoding in enumerate(self._inner.encode_batch(chunk), start):
+                for index, encoding in enumerate(self._encoded(chunk), start):
                     ids.append(encoding.ids)
                     types.append(encoding.type_ids if self._token_types else [0] * len(encoding.ids))
                     if encoding.overflowing:
@@ -134,7 +136,7 @@ class Tokenizer:
         ids: list[NDArray[np.int32]] = []
         spans: list[NDArray[np.int32]] = []
         for _, chunk in _chunks(texts):
-            for encoding in self._inner.encode_batch(chunk, add_special_tokens=False):
+            for encoding in self._encoded(chunk, add_special_tokens=False):
                 counts.append(len(encoding))
                 ids.append(np.array(encoding.ids, dtype=np.int32))
                 spans.append(np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2))
@@ -143,6 +145,18 @@ class Tokenizer:
         none = np.zeros((0, 2), dtype=np.int32)
         starts, ends = np.concatenate([none, *spans]).T
         return TextTokens(offsets, np.concatenate([none[:, 0], *ids]), starts.copy(), ends.copy())
+
+    def _encoded(self, texts: Sequence[Any], add_special_tokens: bool = True) -> list[tokenizers.Encoding]:
+        """The texts encoded by the library, which may find only here that its files do not fit together."""
+        try:
+            with panics_as_errors():
+                return self._inner.encode_batch(texts, add_special_tokens=add_special_tokens)
+        except Exception as error:  # the library raises plain Exception
+            raise ModelError(
+                f"the tokenizer cannot encode a text: {error}",
+                "get the tokenizer's files again",
+                code="tokenizer-damaged",
+            ) from None
 
     def pair_template(self) -> PairTemplate:
         """See :meth:`bertcore.contracts.tokenizer.Tokenizer.pair_template`."""
@@ -174,7 +188,7 @@ class Tokenizer:
         distinct = list(dict.fromkeys(units))
         for start in range(0, len(distinct), CHUNK):
             chunk = distinct[start : start + CHUNK]
-            for unit, encoding in zip(chunk, self._inner.encode_batch(chunk, add_special_tokens=False), strict=True):
+            for unit, encoding in zip(chunk, self._encoded(chunk, add_special_tokens=False), strict=True):
                 known[unit] = encoding.ids or [self._unknown_id]
         return [known[unit] for unit in units]
 
@@ -241,15 +255,8 @@ def _set_case(inner: tokenizers.Tokenizer, files: TokenizerFiles, lowercase: boo
 
 
 def _try(inner: tokenizers.Tokenizer) -> None:
-    """Encodes what every tokenizer must encode, so that files that do not fit together are found here.
-
-    Raises:
-        ValueError: they do not.
-    """
-    try:
-        inner.encode("a")
-        inner.encode("a", "\U0010fffd")  # a character of no vocabulary: the unknown token must be there
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # the library panics
-        raise ValueError(f"its parts do not fit together: {error}") from None
+    """Encodes what every tokenizer must encode, so that files that do not fit together are found here."""
+    inner.no_truncation()
+    inner.no_padding()  # which may be to any length
+    inner.encode("a")
+    inner.encode("a", "\U0010fffd \U00012000")  # characters of no vocabulary: the unknown token must be there

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +13,8 @@ from bertcore.config import OPTIONS_BESIDE_ROWS, DataConfig, Setting
 from bertcore.contracts.dataset import LeftOut
 from bertcore.data.records.layout import ColumnLayout, RecordLayout, StoredPer
 from bertcore.errors import DataError, Origin
+from bertcore.files.bounds import LARGEST_CONFIG
+from bertcore.files.foreign_json import read_json
 
 DESCRIPTION = "records.json"
 VERSION = 1
@@ -128,7 +130,7 @@ def read_description(folder: Path) -> FolderDescription | None:
     if not file.is_file():
         return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file, LARGEST_CONFIG)
         version = content.get("version", VERSION) if isinstance(content, dict) else VERSION
         if version != VERSION:
             raise DataError(
@@ -147,11 +149,11 @@ def read_description(folder: Path) -> FolderDescription | None:
             origin=Origin(str(file), part=field),
             code="records-description-wrong",
         ) from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(str(error), CONVERT_ANEW, origin=Origin(str(file)), code="records-description-wrong") from None
     # Scores and predictions go by the names of labels: two classes of one name would be counted as one.
     for field, labels in (("labels", description.labels), ("head_labels", description.head_labels)):
-        twice = next((label for number, label in enumerate(labels) if label in labels[:number]), None)
+        twice = next((label for label, count in Counter(labels).items() if count > 1), None)
         if twice is not None:
             raise DataError(
                 f"two labels are named {twice!r}",

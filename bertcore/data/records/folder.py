@@ -12,6 +12,7 @@ stand in a ``records.json`` with nothing but ``{"labels": [...]}``.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -114,7 +115,7 @@ def _open_own(
     def read(name: str) -> Split:
         split, (file, examples_file) = description.splits[name], files[name]
         for path in files[name]:
-            if not path.is_file():
+            if not os.path.isfile(path):  # unlike the method, it takes a name that no system has
                 raise DataError(
                     f"no such file, though {DESCRIPTION} names it",
                     CONVERT_ANEW,

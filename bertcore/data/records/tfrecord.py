@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from bertcore.contracts.record_format import Feature, FeatureRecord, RecordFormat
 from bertcore.data.tables import unreadable
 from bertcore.errors import DataError, Origin
+from bertcore.files.bounds import LARGEST_RECORD
 from bertcore.formats.crc32c import masked_crc32c
 from bertcore.formats.protobuf import delimited, fields
 
@@ -112,6 +113,13 @@ def _read_records(source: BinaryIO, size: int, name: str) -> Iterator[bytes]:
         # A length beyond the end is found before anything of that size is asked for.
         if position + _HEADER.size + length + _CHECKSUM_SIZE > size:
             raise _cut_off(name, number)
+        if length > LARGEST_RECORD:
+            raise DataError(
+                f"it has {length} bytes, and no row of a model has more than {LARGEST_RECORD}",
+                "write one Example per row",
+                origin=Origin(name, part=f"record {number}"),
+                code="record-wrong",
+            )
         data = source.read(length)
         if source.read(_CHECKSUM_SIZE) != _checksum(data):
             raise DataError(
@@ -195,12 +203,26 @@ def _decode_entry(entry: memoryview) -> tuple[str, Feature]:
 
 def _decode_int64(content: memoryview) -> NDArray[np.int64]:
     parts: list[NDArray[np.int64]] = []
+    single: list[int] = []  # an array of each would take fifty times as much memory as the file
     for number, value in fields(content):
-        if number == 1 and isinstance(value, int):
-            parts.append(np.array([value & 0xFFFF_FFFF_FFFF_FFFF], dtype=np.uint64).view(np.int64))
-        elif number == 1:
-            parts.append(_from_varints(_message(value)))
+        if number != 1:
+            continue
+        if isinstance(value, int):
+            single.append(value & 0xFFFF_FFFF_FFFF_FFFF)
+            continue
+        if single:
+            parts.append(_of_unsigned(single))
+            single = []
+        packed = _message(value)
+        if len(packed):
+            parts.append(_from_varints(packed))
+    if single:
+        parts.append(_of_unsigned(single))
     return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, dtype=np.int64), *parts])
+
+
+def _of_unsigned(numbers: list[int]) -> NDArray[np.int64]:
+    return np.array(numbers, dtype=np.uint64).view(np.int64)
 
 
 def _decode_floats(content: memoryview) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import reprlib
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from bertcore.errors import ModelError, Origin
-from bertcore.formats.bounds import MOST_REPEATED, shape_problem
+from bertcore.files.bounds import MOST_DIMENSIONS, MOST_REPEATED, MOST_VIEWS, shape_problem
 from bertcore.formats.number_types import Array, array_from_content, item_size
 from bertcore.formats.restricted_pickle import DamagedPickleError, Global, RefusedPickleError, check_key, read_pickle
 from bertcore.formats.torch_file.storage_types import STORAGE_TYPES
@@ -20,6 +19,7 @@ from bertcore.formats.weight_file import damaged
 
 _NUMBER_TYPES = frozenset(f"torch.{name}" for name in [*STORAGE_TYPES.values(), "uint16", "uint32", "uint64"])
 _TENSOR_CLASSES = frozenset({"torch.Tensor", "torch.nn.parameter.Parameter"})
+_MOST_ARGUMENTS = 16
 _OTHER_GLOBALS = STORAGE_TYPES.keys() | _NUMBER_TYPES | _TENSOR_CLASSES
 
 
@@ -49,10 +49,11 @@ class TorchReader:
         self.content = content
         self.inert = inert
         self.storages: dict[str, Storage] = {}
+        self.shown = 0
         # All that a pickle may call, by the name that it uses; none of them is torch's own.
         self.functions: dict[str, Callable[..., Any]] = {
             "collections.OrderedDict": _ordered_dict,
-            "torch.Size": tuple,
+            "torch.Size": _size,
             "torch.device": _device_name,
             "torch._utils._rebuild_tensor": self.rebuild_tensor,
             "torch._utils._rebuild_tensor_v2": self.rebuild_tensor,
@@ -113,7 +114,7 @@ class TorchReader:
         """torch._utils._rebuild_tensor_v2: a tensor is a window on its storage."""
         if not isinstance(storage, Storage):
             raise ValueError("a tensor has no storage")
-        return _window(storage.array(storage.number_type), offset, shape, strides, metadata)
+        return self.counted(_window(storage.array(storage.number_type), offset, shape, strides, metadata))
 
     def rebuild_tensor_of_type(
         self,
@@ -131,7 +132,8 @@ class TorchReader:
             raise ValueError("a tensor has no storage or no number type")
         if number_type not in _NUMBER_TYPES:
             raise RefusedPickleError(f"it holds a tensor of type {number_type}")
-        return _window(storage.array(number_type.removeprefix("torch.")), offset, shape, strides, metadata)
+        numbers = storage.array(number_type.removeprefix("torch."))
+        return self.counted(_window(numbers, offset, shape, strides, metadata))
 
     def rebuild_from_type(self, function: Any, tensor_class: Any, arguments: Any, _state: Any) -> Any:
         """torch._tensor._rebuild_from_type_v2: a tensor to which someone had given attributes."""
@@ -139,7 +141,16 @@ class TorchReader:
             raise ValueError("a tensor has no class, or no function that makes it")
         if tensor_class not in _TENSOR_CLASSES or not function.startswith("torch._utils._rebuild_"):
             raise RefusedPickleError(f"it makes an object of {tensor_class} by {function}")
+        if not isinstance(arguments, tuple) or len(arguments) > _MOST_ARGUMENTS:
+            raise ValueError("a tensor is made of no tuple of a few arguments")
         return self.functions[function](*arguments)
+
+    def counted(self, tensor: Array) -> Array:
+        """The tensor, unless all together show far more numbers than the file has: whoever uses them, copies them."""
+        self.shown += tensor.size
+        if self.shown > MOST_VIEWS * len(self.content) + MOST_REPEATED:
+            raise ValueError(f"its tensors show {self.shown} numbers, and the file has {len(self.content)} bytes")
+        return tensor
 
 
 def refused(path: str | os.PathLike[str], what: str) -> ModelError:
@@ -171,15 +182,16 @@ def _window(numbers: Array, offset: Any, shape: Any, strides: Any, metadata: Any
     """
     if metadata:
         raise RefusedPickleError(f"it holds a tensor marked {reprlib.repr(metadata)}")
-    if len(shape) != len(strides) or any(
-        type(number) is not int or number < 0 for number in (*shape, *strides, offset)
+    if not isinstance(shape, tuple | list) or not isinstance(strides, tuple | list):
+        raise ValueError("a tensor has no shape or no strides")
+    if len(shape) <= MOST_DIMENSIONS and (
+        len(shape) != len(strides)
+        or any(type(number) is not int or number < 0 for number in (*shape, *strides, offset))
     ):
         raise ValueError(f"a tensor has the shape, strides and offset {reprlib.repr((shape, strides, offset))}")
     problem = shape_problem(shape)
     if problem is not None:
         raise ValueError(f"a tensor has {problem}")
-    if math.prod(shape) > len(numbers) + MOST_REPEATED:
-        raise ValueError(f"a tensor repeats the {len(numbers)} numbers of its storage beyond measure")
     if 0 in shape:
         return np.empty(shape, numbers.dtype)
     # as_strided checks nothing: a last number beyond the storage would be read from other memory.
@@ -195,5 +207,13 @@ def _device_name(kind: Any, index: Any = None) -> str:
     return kind if index is None else f"{kind}:{index}"
 
 
+def _size(sizes: Any = ()) -> tuple[Any, ...]:
+    if not isinstance(sizes, list | tuple):
+        raise ValueError("a size is made of no list")
+    return tuple(sizes)
+
+
 def _ordered_dict(pairs: Any = ()) -> dict[Any, Any]:
+    if not isinstance(pairs, list | tuple):
+        raise ValueError("a dict is made of no list of pairs")
     return {check_key(key): value for key, value in pairs}

@@ -29,6 +29,7 @@ class ZipReader(TorchReader):
                 self.records = {record.filename: record for record in archive.infolist()}
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, OSError) as error:
             raise damaged(self.path, f"truncated or damaged: not a whole zip archive ({error})") from error
+        self.bytes_read = 0
         pickles = [name for name in self.records if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(pickles) != 1:
             raise damaged(self.path, "a zip archive, but not one of torch.save: it has no data.pkl")
@@ -50,6 +51,10 @@ class ZipReader(TorchReader):
         record = self.records[f"{self.folder}{name}"]
         if record.compress_type != zipfile.ZIP_STORED or record.flag_bits & 0x1:
             raise damaged(self.path, f"{name} is compressed or encrypted, which torch.save does not do")
+        # Members that lie on each other would be read, and compared with their checksums, again and again.
+        self.bytes_read += record.file_size
+        if self.bytes_read > len(self.content):
+            raise damaged(self.path, "its members are longer together than the file")
         header = self.content[record.header_offset : record.header_offset + 30]
         if len(header) < 30 or header[:4].tobytes() != b"PK\x03\x04":
             raise damaged(self.path, f"{name} has no header where the archive's directory says")

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bertcore.errors import ModelError, Origin
+from bertcore.files.bounds import LARGEST_CONFIG
+from bertcore.files.foreign_json import read_json
 from bertcore.files.writing import atomic_write
 from bertcore.formats.mistaken import mistaken
 from bertcore.near_misses import did_you_mean, nearest_path
@@ -41,7 +43,7 @@ def read_config(file: Path) -> dict[str, Any]:
         ModelError: it is missing, unreadable, or no JSON object.
     """
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        config = read_json(file, LARGEST_CONFIG)
     except FileNotFoundError:
         raise ModelError(
             "no such file",
@@ -56,7 +58,7 @@ def read_config(file: Path) -> dict[str, Any]:
             origin=Origin(str(file)),
             code="weights-unreadable",
         ) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         known = mistaken(file)
         if known is not None:
             raise ModelError(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bertcore.contracts.converter import KeyReport
 from bertcore.errors import ModelError, Origin, OutputError
-from bertcore.formats.bounds import DEEPEST, MOST_TENSORS
+from bertcore.files.bounds import DEEPEST, MOST_TENSORS
 from bertcore.formats.mindspore_ckpt import read_ckpt, write_ckpt
 from bertcore.formats.restricted_pickle import Inert
 from bertcore.formats.safetensors_file import read_safetensors, write_safetensors

@@ -22,6 +22,7 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import ParameterSpec, SkipRule
 from bertcore.contracts.tokenizer import BuiltTokenizer
 from bertcore.errors import ModelError, Origin
+from bertcore.tokenization.panics import panics_as_errors
 
 from bertcore_torch.foreign_module import ForeignModule, build, look_at, names_beside_encoder, read_config
 
@@ -126,7 +127,8 @@ class ForeignFamily(ModelFamily):
         import transformers
 
         try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+            with panics_as_errors():
+                tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
         except Exception as error:
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise ModelError(

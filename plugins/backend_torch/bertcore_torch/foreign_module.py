@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from bertcore.errors import ModelError, Origin
+from bertcore.files.bounds import LARGEST_SIZE, MOST_LAYERS
 
 _TASKS = (
     "PRETRAINING",
@@ -19,7 +20,7 @@ _TASKS = (
     "MULTIPLE_CHOICE",
     "NEXT_SENTENCE_PREDICTION",
 )
-_MOST_LAYERS = 10_000
+_MOST_PARAMETERS = 5000
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Name of each parameter, as the module gives it, to its shape."""
@@ -115,9 +116,13 @@ def read_config(config: Mapping[str, Any], origin: str) -> Any:
             origin=Origin(origin),
             code="family-unknown",
         )
+    sizes = (value for value in config.values() if isinstance(value, int))
+    if any(abs(size) > LARGEST_SIZE for size in sizes):
+        problem = f"holds a number beyond {LARGEST_SIZE}"
+        raise ModelError(problem, remedy, origin=Origin(origin), code="model-config-wrong")
     for key in ("num_hidden_layers", "n_layers", "num_layers", "n_layer"):
-        if isinstance(config.get(key), int) and config[key] > _MOST_LAYERS:
-            problem = f"{key} is {config[key]}, and no encoder has more than {_MOST_LAYERS}"
+        if isinstance(config.get(key), int) and config[key] > MOST_LAYERS:
+            problem = f"{key} is {config[key]}, and no encoder has more than {MOST_LAYERS}"
             raise ModelError(problem, remedy, origin=Origin(origin), code="model-config-wrong")
     try:
         parsed = transformers.CONFIG_MAPPING[model_type].from_dict(dict(config))
@@ -156,8 +161,28 @@ def build(config: Any, pooler: bool) -> Any:
 def _on_meta(config: Any, pooler: bool) -> Any:
     import torch
 
-    with torch.device("meta"):
+    with torch.device("meta"), _few_parameters():
         return build(config, pooler)
+
+
+@contextmanager
+def _few_parameters() -> Iterator[None]:
+    """Ends the building of a model that would have more parameters than any has: a configuration may ask for them."""
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    count = 0
+
+    def notice(*_: Any) -> None:
+        nonlocal count
+        count += 1
+        if count > _MOST_PARAMETERS:
+            raise ValueError(f"it has more than {_MOST_PARAMETERS} parameters, as no encoder has")
+
+    handle = register_module_parameter_registration_hook(notice)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def _shapes(module: Any) -> dict[str, tuple[int, ...]]:
