@@ -13,6 +13,7 @@ import click
 
 from bertcore import __version__
 from bertcore.cli.groups import HelpfulGroup
+from bertcore.cli.output import say
 
 # Name of a command, the module that holds it, and its line in --help: listing them must import nothing.
 COMMANDS = {
@@ -94,7 +95,7 @@ def bertcore(context: click.Context, blocked: tuple[str, ...]) -> None:
         from bertcore.plugins.discovery import GROUP
 
         for name in sorted(set(names) - metadata.entry_points(group=GROUP).names):
-            click.echo(f"note: there is no plugin {name!r} to switch off, see bertcore plugins", err=True)
+            say(f"note: there is no plugin {name!r} to switch off, see bertcore plugins", err=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -8,6 +8,7 @@ import click
 
 from bertcore.cli.groups import HelpfulGroup
 from bertcore.cli.options import GivenSettings, backend_option, json_option, settings_options, task_option_of
+from bertcore.cli.output import say
 
 
 @click.group(cls=HelpfulGroup)
@@ -40,7 +41,7 @@ def show(
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        click.echo(f"{row['key']} = {json.dumps(row['value'], ensure_ascii=False)}  # {row['origin']}")
+        say(f"{row['key']} = {json.dumps(row['value'], ensure_ascii=False)}  # {row['origin']}")
 
 
 @config.command()
@@ -62,4 +63,4 @@ def schema(blocked: tuple[str, ...], task: str | None, as_json: bool) -> None:
     defaults = config_values(model())
     descriptions = key_descriptions(model)
     for key, kind in known_keys(model):
-        click.echo(f"{key} = {json.dumps(defaults[key])}  # {descriptions[key]} ({kind})")
+        say(f"{key} = {json.dumps(defaults[key])}  # {descriptions[key]} ({kind})")

@@ -10,6 +10,7 @@ import click
 
 from bertcore.cli.completion import registered
 from bertcore.cli.options import json_option, shown_work
+from bertcore.cli.output import say
 
 
 @click.command()
@@ -52,9 +53,9 @@ def convert(blocked: tuple[str, ...], /, as_json: bool, **wanted: Any) -> None:
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2, default=str))
         return
-    click.echo(report.table())
+    say(report.table())
     for note in report.notes:
-        click.echo(note)
-    click.echo(report.summary)
+        say(note)
+    say(report.summary)
     if report.verification is not None:
-        click.echo(report.verification.summary)
+        say(report.verification.summary)

@@ -21,6 +21,7 @@ from bertcore.cli.options import (
     shown_work,
     task_option,
 )
+from bertcore.cli.output import say
 
 if TYPE_CHECKING:
     from bertcore.config import RunConfig
@@ -67,7 +68,10 @@ def check(
         report = check_data(_config(registry, given), registry)
     if picture is not None:
         report = replace(report, notes=(*report.notes, *draw_report(report, picture)))
-    click.echo(json_text(report_json(report), indent=2) if as_json else "\n".join(report_lines(report)))
+    if as_json:
+        click.echo(json_text(report_json(report), indent=2))
+    else:
+        say("\n".join(report_lines(report)))
     return DataError.exit_code if report.errors else 0
 
 
@@ -109,11 +113,11 @@ def convert(
         click.echo(json.dumps(asdict(result), indent=2, default=str))
         return
     for text in result.notes:
-        click.echo(text)
+        say(text)
     for name, split in result.splits.items():
         cut = f", {split.truncated} truncated" if split.truncated else ""
-        click.echo(f"{name}: {split.examples} examples, {split.records} records{cut}: {split.file}")
-    click.echo(f"{result.format}, rows of at most {result.max_length} tokens: {result.folder}")
+        say(f"{name}: {split.examples} examples, {split.records} records{cut}: {split.file}")
+    say(f"{result.format}, rows of at most {result.max_length} tokens: {result.folder}")
 
 
 def _config(registry: Registry, given: GivenSettings) -> RunConfig:

@@ -11,6 +11,7 @@ import click
 
 from bertcore import __version__
 from bertcore.cli.options import json_option
+from bertcore.cli.output import say
 
 if TYPE_CHECKING:
     from bertcore.contracts.backend import Backend
@@ -46,7 +47,7 @@ def doctor(blocked: tuple[str, ...], as_json: bool) -> int:
         click.echo(json.dumps({**report, "healthy": healthy}, indent=2))
     else:
         _print(report)
-        click.echo("everything works" if healthy else "something needs repair, see above")
+        say("everything works" if healthy else "something needs repair, see above")
     return 0 if healthy else 1
 
 
@@ -81,23 +82,21 @@ def _examine(backend: Backend) -> dict[str, Any]:
 
 
 def _print(report: dict[str, Any]) -> None:
-    click.echo(f"bertcore {report['bertcore']}, Python {report['python']}, {report['system']}")
-    click.echo(", ".join(f"{name} {version or 'missing'}" for name, version in report["packages"].items()))
+    say(f"bertcore {report['bertcore']}, Python {report['python']}, {report['system']}")
+    say(", ".join(f"{name} {version or 'missing'}" for name, version in report["packages"].items()))
     if not report["backends"]:
-        click.echo("no backend installed: pip install bertcore-torch or bertcore-mindspore")
+        say("no backend installed: pip install bertcore-torch or bertcore-mindspore")
     for name, entry in report["backends"].items():
         versions = ", ".join(f"{package} {version}" for package, version in entry["versions"].items())
-        click.echo(f"backend {name}: {versions}" if versions else f"backend {name}")
+        say(f"backend {name}: {versions}" if versions else f"backend {name}")
         if entry["devices"]:
-            click.echo(f"  devices: {', '.join(entry['devices'])}")
+            say(f"  devices: {', '.join(entry['devices'])}")
         for check in entry["checks"]:
             outcome = "ok" if check["passed"] else "wrong"
-            click.echo(f"  {check['operation']} on {check['device']}: {outcome}, {check['detail']}")
+            say(f"  {check['operation']} on {check['device']}: {outcome}, {check['detail']}")
         if entry["problem"]:
-            click.echo(f"  problem: {entry['problem']}")
-            click.echo(f"  remedy: {entry['remedy']}")
+            say(f"  problem: {entry['problem']}")
+            say(f"  remedy: {entry['remedy']}")
     for plugin in report["plugins"]:
-        click.echo(f"plugin {plugin['name']} ({plugin['distribution']}): {plugin['status']}: {plugin['error']}")
-        click.echo(
-            f"  remedy: repair or uninstall {plugin['distribution']}, or switch it off by -p no:{plugin['name']}"
-        )
+        say(f"plugin {plugin['name']} ({plugin['distribution']}): {plugin['status']}: {plugin['error']}")
+        say(f"  remedy: repair or uninstall {plugin['distribution']}, or switch it off by -p no:{plugin['name']}")

@@ -20,6 +20,7 @@ from bertcore.cli.options import (
     shown_work,
     task_option_of,
 )
+from bertcore.cli.output import say
 
 if TYPE_CHECKING:
     from bertcore.commands.evaluate import EvaluationResult
@@ -55,15 +56,15 @@ def evaluate(
 
     trained = open_trained(run, Registry(blocked=blocked), given.gather({}))
     with shown_work():
-        result = evaluation.evaluate(trained, split, note=click.echo)
+        result = evaluation.evaluate(trained, split, note=say)
     shown = list(result.evaluation.baseline.items())[:SHOWN_METRICS]
     baseline = ", ".join(f"{name} {value:.4f}" for name, value in shown)
-    click.echo(f"{result.examples_per_second:.1f} examples/s{', baseline: ' + baseline if baseline else ''}")
+    say(f"{result.examples_per_second:.1f} examples/s{', baseline: ' + baseline if baseline else ''}")
     if result.folder is not None:
-        click.echo(f"report and predictions: {result.folder}")
+        say(f"report and predictions: {result.folder}")
     else:
         print_classes(result.evaluation.per_class)  # there is no report that holds them
     if result.evaluation.notes:
-        click.echo("; ".join(result.evaluation.notes))
-    click.echo(result.summary)
+        say("; ".join(result.evaluation.notes))
+    say(result.summary)
     return result

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
+from bertcore.cli.output import say
 from bertcore.error_codes import DOCUMENTATION, error_json
 from bertcore.errors import BertcoreError, OutputError, UsageError
 
@@ -50,9 +51,9 @@ class Failure:
 
     def show(self, as_json: bool) -> None:
         """Says it on standard error, and where JSON was asked for also on standard output."""
-        click.echo(f"error: {self.cause}", err=True)
+        say(f"error: {self.cause}", err=True)
         if self.remedy:
-            click.echo(f"remedy: {self.remedy}", err=True)
+            say(f"remedy: {self.remedy}", err=True)
         if as_json:
             self.print_json()
 

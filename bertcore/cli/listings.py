@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bertcore.cli.options import json_option
+from bertcore.cli.output import say
 
 
 @click.command()
@@ -83,8 +84,8 @@ def _print(rows: Sequence[dict[str, Any]], as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     if not rows:
-        click.echo("none installed")
+        say("none installed")
         return
     widths = {name: max(len(name), *(len(str(row[name])) for row in rows)) for name in rows[0]}
     for row in ({name: name for name in rows[0]}, *rows):
-        click.echo("  ".join(f"{row[name]!s:<{widths[name]}}" for name in widths).rstrip())
+        say("  ".join(f"{row[name]!s:<{widths[name]}}" for name in widths).rstrip())

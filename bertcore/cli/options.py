@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bertcore.cli.completion import devices, paths, registered, setting_keys
+from bertcore.cli.output import say
 
 if TYPE_CHECKING:
     from bertcore.config import Setting
@@ -204,7 +205,7 @@ def shown_work(*, stdout_is_data: bool = False) -> Iterator[None]:
             width = max(HEADER_WIDTH, *map(len, event.header))
             for name, value in event.header.items():
                 if value:
-                    click.echo(f"{name:<{width}}  {value}", err=stdout_is_data)
+                    say(f"{name:<{width}}  {value}", err=stdout_is_data)
 
     try:
         with listening(show):
@@ -224,9 +225,9 @@ def print_classes(per_class: Mapping[str, ClassScore]) -> None:
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[1:]]
     for name, *values in rows:
         cells = (f"{value:>{width}}" for value, width in zip(values, widths, strict=True))
-        click.echo(f"{name}{' ' * (widest - _columns(name))}  {'  '.join(cells)}")
+        say(f"{name}{' ' * (widest - _columns(name))}  {'  '.join(cells)}")
     if len(per_class) > SHOWN_CLASSES:
-        click.echo(f"... {len(per_class) - SHOWN_CLASSES} more classes")
+        say(f"... {len(per_class) - SHOWN_CLASSES} more classes")
 
 
 def _columns(text: str) -> int:

@@ -20,6 +20,7 @@ from bertcore.cli.options import (
     shown_work,
     task_option_of,
 )
+from bertcore.cli.output import say
 
 if TYPE_CHECKING:
     from bertcore.data.tables import Record
@@ -84,7 +85,7 @@ def predict(
     file_of_predictions = None if output is None else PredictionFile(output, force)
     trained = open_trained(run, Registry(blocked=blocked), given.gather({}))
     for note in trained.tokenizer.notes:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     from_standard_input = not texts and source in (None, "-")
     if from_standard_input and output is None and standard_input.is_conversation():
         _answer(trained)
@@ -103,7 +104,7 @@ def predict(
     if as_json:
         click.echo(json_text({"output": str(output), "predictions": len(predictions)}))
         return
-    click.echo(f"{len(predictions)} prediction{'s' * (len(predictions) != 1)} written to {output}")
+    say(f"{len(predictions)} prediction{'s' * (len(predictions) != 1)} written to {output}")
 
 
 def _inputs(trained: TrainedModel, texts: Sequence[str], source: str | None) -> Inputs:
@@ -119,7 +120,7 @@ def _inputs(trained: TrainedModel, texts: Sequence[str], source: str | None) -> 
     if source is not None:
         inputs = read_input(Path(source), trained.task, trained.config.data)
         for note in inputs.notes:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
         return inputs
     return Inputs.of(LineParser(fields).parse(whole_input()))
 
@@ -134,7 +135,7 @@ def _answer(trained: TrainedModel) -> None:
     is_person = sys.stdin.isatty()
     if is_person:
         what = "a text" if len(fields) == 1 else f"{' and '.join(fields)} with a tab between them"
-        click.echo(f"type {what} and press Enter; Ctrl-D ends", err=True)
+        say(f"type {what} and press Enter; Ctrl-D ends", err=True)
     parser, numbers = LineParser(fields), itertools.count()
     with open_model(trained) as model:
 
@@ -149,7 +150,7 @@ def _answer(trained: TrainedModel) -> None:
                 try:
                     answer([line])
                 except (DataError, UsageError) as error:
-                    click.echo(f"error: {error.cause}\nremedy: {error.remedy}", err=True)
+                    say(f"error: {error.cause}\nremedy: {error.remedy}", err=True)
 
 
 def _numbered(records: Iterable[Record], name: str, numbers: Iterator[int]) -> Iterator[Record]:

@@ -20,6 +20,7 @@ from bertcore.cli.options import (
     task_option,
     training_options,
 )
+from bertcore.cli.output import say
 
 if TYPE_CHECKING:
     from bertcore.commands.run_folds import FoldsResult
@@ -119,7 +120,7 @@ def run(
             result = cross_validation.run_folds(config, registry, folds)
         else:
             result = repeats.run_seeds(config, registry, _parse_seeds(seeds or ""))
-        click.echo(result.summary)
+        say(result.summary)
     return result
 
 

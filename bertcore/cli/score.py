@@ -16,6 +16,7 @@ from bertcore.cli.options import (
     shown_work,
     task_option_of,
 )
+from bertcore.cli.output import say
 
 
 @click.command()
@@ -61,12 +62,12 @@ def score(
         click.echo(json_text(content, indent=2))
         return
     for text in notes:
-        click.echo(text)
+        say(text)
     width = max(map(len, evaluation.metrics), default=0)
     for name, value in evaluation.metrics.items():
         baseline = evaluation.baseline.get(name)
-        click.echo(f"{name:<{width}}  {value:.6f}{'' if baseline is None else f'  (baseline {baseline:.6f})'}")
+        say(f"{name:<{width}}  {value:.6f}{'' if baseline is None else f'  (baseline {baseline:.6f})'}")
     print_classes(evaluation.per_class)
     if evaluation.notes:
-        click.echo("; ".join(evaluation.notes))
-    click.echo(evaluation.summary)
+        say("; ".join(evaluation.notes))
+    say(evaluation.summary)

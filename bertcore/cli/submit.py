@@ -15,6 +15,7 @@ from bertcore.cli.options import (
     settings_options,
     shown_work,
 )
+from bertcore.cli.output import say
 
 if TYPE_CHECKING:
     from bertcore.commands.submit import SubmissionArchive, SubmissionResult
@@ -44,11 +45,9 @@ def submit(
     from bertcore.plugins.registry import Registry
 
     with shown_work():
-        result = submission.submit(
-            runs, output, Registry(blocked=blocked), given.gather({}), note=click.echo, archive=archive
-        )
+        result = submission.submit(runs, output, Registry(blocked=blocked), given.gather({}), note=say, archive=archive)
     for one in result.files:
-        click.echo(f"{one.path}: {one.predictions} predictions of {one.split} by {one.run}")
+        say(f"{one.path}: {one.predictions} predictions of {one.split} by {one.run}")
     if result.archive is not None:
         _print_archive(result.archive, len(result.files))
     return result
@@ -56,10 +55,10 @@ def submit(
 
 def _print_archive(archive: SubmissionArchive, files: int) -> None:
     missing, wanted = archive.missing, len(archive.benchmark.files)
-    click.echo(f"{archive.path}: {files} files, {wanted - len(missing)} of the {wanted} of {archive.benchmark.name}")
+    say(f"{archive.path}: {files} files, {wanted - len(missing)} of the {wanted} of {archive.benchmark.name}")
     from_runs = [f"{file} ({task})" for file, task in missing.items() if task]
     from_elsewhere = [file for file, task in missing.items() if not task]
     if from_runs:
-        click.echo(f"missing, from a run of the task: {', '.join(from_runs)}")
+        say(f"missing, from a run of the task: {', '.join(from_runs)}")
     if from_elsewhere:
-        click.echo(f"missing, and made by no task here: {', '.join(from_elsewhere)}")
+        say(f"missing, and made by no task here: {', '.join(from_elsewhere)}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.engine.report import evaluation_content, write_json
-from bertcore.engine.report_text import cell, details, notes_of, score_table
+from bertcore.engine.report_text import cell, code, details, notes_of, score_table, text
 from bertcore.files.writing import atomic_write
 
 
@@ -49,17 +49,17 @@ def write_repeats_report(folder: Path, report: RepeatsReport) -> None:
 
 def _lines(report: RepeatsReport) -> Iterator[str]:
     runs = report.content["runs"]
-    yield from (f"# {report.title}", "", f"`{report.summary}`")
+    yield from (f"# {text(report.title)}", "", code(report.summary))
     for run in runs:
         if run["notes"]:
-            yield from ("", f"**Note** on {run['folder']}: {'; '.join(run['notes'])}.")
+            yield from ("", f"**Note** on {text(run['folder'])}: {text('; '.join(run['notes']))}.")
     yield from _table(report.content, [run["metrics"] for run in runs], runs)
     if report.content["test"] is not None:
         scored = [run for run in runs if run["test"] is not None]
         yield from ("", "## Test")
         yield from _table(report.content["test"], [run["test"] for run in scored], scored)
     if report.together is not None:
-        yield from ("", "## All folds together", "", f"`{report.together.summary}`")
+        yield from ("", "## All folds together", "", code(report.together.summary))
         yield from notes_of(report.together)
         yield from score_table(report.together, "all examples")
         yield from details(report.together, "###")

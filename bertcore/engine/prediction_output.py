@@ -105,13 +105,13 @@ def table_rows(predictions: Sequence[Prediction], inputs: Inputs, fields: Sequen
     """The header and a row for each prediction: the input's columns, and behind them what was predicted.
 
     ``probabilities`` become a column each; what is no text and no number is JSON. Where the input has a column of the
-    same name, the new one has a number behind it.
+    same name, the new one has a number behind it. A text that a spreadsheet would run has an apostrophe in front.
     """
     repeated = {"id", "label", *fields, *_repeated_names(predictions, inputs.records)}
     flat = [_flat({name: value for name, value in entry.items() if name not in repeated}) for entry in predictions]
     added = list(dict.fromkeys(name for entry in flat for name in entry))
     names = _new_names(added, inputs.columns)
-    rows = [[*inputs.columns, *(names[name] for name in added)]]
+    rows = [[_cell(name) for name in (*inputs.columns, *(names[name] for name in added))]]
     for (record, _), entry in zip(inputs.records, flat, strict=True):
         kept = (_cell(record.get(name)) for name in inputs.columns)
         rows.append([*kept, *(_cell(entry.get(name)) for name in added)])
@@ -153,7 +153,14 @@ def _new_names(added: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return value if isinstance(value, str) else json_text(value)
+    if not isinstance(value, str):
+        return json_text(value)
+    # Spreadsheets would run a text that begins as a formula does; they show what stands behind an apostrophe.
+    return f"'{value}" if _FORMULA.match(value) and not _NUMBER.fullmatch(value) else value
+
+
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def _as_csv(rows: Iterable[Sequence[str]]) -> str:

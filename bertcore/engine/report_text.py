@@ -11,6 +11,7 @@ import numpy as np
 
 from bertcore.contracts.class_score import ClassScore
 from bertcore.contracts.evaluation import Confusion, Evaluation
+from bertcore.errors import printable
 
 if TYPE_CHECKING:
     from bertcore.engine.report import Report, ReportedTest
@@ -25,7 +26,7 @@ LARGEST_MATRIX = 20
 def markdown(report: Report, has_curves: bool) -> str:
     """The whole report; ``has_curves`` says whether ``curves.png`` lies beside it."""
     evaluation = report.evaluation
-    lines = [f"# {report.title}", "", f"`{evaluation.summary}`", *notes_of(evaluation)]
+    lines = [f"# {text(report.title)}", "", code(evaluation.summary), *notes_of(evaluation)]
     lines += score_table(evaluation, report.split)
     evaluations = sum(1 for entry in report.history if entry.get("kind") == "evaluation")
     if evaluations:
@@ -56,13 +57,13 @@ def class_table(per_class: Mapping[str, ClassScore]) -> list[list[str]]:
 
 def _test(test: ReportedTest) -> list[str]:
     lines = ["", "## Test", ""]
-    where = f"Predictions: `{test.predictions}`."
+    where = f"Predictions: {code(test.predictions)}."
     if test.evaluation is None:
         labeled = f"{test.labeled} of {test.examples}" if test.labeled else f"None of {test.examples}"
         return [*lines, f"{labeled} examples have a label, so that nothing is scored. {where}"]
     evaluation = test.evaluation
     return [
-        *(*lines, f"`{evaluation.summary}`", *notes_of(evaluation)),
+        *(*lines, code(evaluation.summary), *notes_of(evaluation)),
         *score_table(evaluation, "test"),
         *("", f"Of the best checkpoint; nothing was chosen on this split. {where}"),
         *details(evaluation, "###"),
@@ -71,7 +72,7 @@ def _test(test: ReportedTest) -> list[str]:
 
 def notes_of(evaluation: Evaluation) -> list[str]:
     """What must be known beside the scores, where there is something."""
-    return ["", f"**Note:** {_text('; '.join(evaluation.notes))}."] if evaluation.notes else []
+    return ["", f"**Note:** {text('; '.join(evaluation.notes))}."] if evaluation.notes else []
 
 
 def score_table(evaluation: Evaluation, split: str) -> Iterator[str]:
@@ -131,11 +132,11 @@ def _error(error: Mapping[str, Any]) -> Iterator[str]:
     """One error: where it stands and what was wrong in a line, each text in a line of its own."""
     facts = {name: value for name, value in error.items() if name in _FACTS and value not in (None, [])}
     where = PurePath(str(error.get("origin", ""))).name or error.get("id", "")
-    named = ", ".join(f"{name} {_text(_value(value))}" for name, value in facts.items())
-    yield f"- **{_text(where)}**: {named}"
+    named = ", ".join(f"{name} {text(_value(value))}" for name, value in facts.items())
+    yield f"- **{text(where)}**: {named}"
     for name, value in error.items():
         if name not in _FACTS and name not in ("id", "origin"):
-            yield f"    - {_text(name)}: {_text(value)}"
+            yield f"    - {text(name)}: {text(value)}"
 
 
 _FACTS = ("label", "prediction", "probability", "f1", "missed", "made up")
@@ -148,18 +149,25 @@ def _value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value) or "none"
 
 
-def _text(value: object) -> str:
+def text(value: object) -> str:
     """A text that markdown shall show as it is, cut to what a line has room for."""
     shown = " ".join(str(value).split())
     if len(shown) > SHOWN_CHARACTERS:
         shown = shown[:SHOWN_CHARACTERS] + " ..."
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", re.sub(r"([\\`*\[\]<|])", r"\\\1", shown))
+    return _literal(shown)
 
 
 def cell(value: object) -> str:
     """A value as a cell of a table shows it."""
-    shown = " ".join(str(value).splitlines()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "\\<")
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", shown)
+    return _literal(" ".join(str(value).splitlines()))
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+def code(text: str) -> str:
+    """A line of text as code."""
+    shown = printable(text).replace("`", "'")
+    return f"`{shown}`"
+
+
+def _literal(text: str) -> str:
+    """A text of which neither Markdown nor HTML makes anything, and which hides nothing."""
+    return re.sub(r"([\\`*\[\]<>|&~$])", r"\\\1", printable(text))

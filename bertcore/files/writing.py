@@ -167,8 +167,18 @@ def remove(path: Path) -> None:
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
-    """Return strict JSON, for other programs to read: what is no number, or no finite one, becomes null."""
-    return json.dumps(_json_value(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    """Return strict JSON, for other programs to read: what is no number, or no finite one, becomes null.
+
+    Characters that hide or turn text, or that steer a terminal, are escaped, which changes no value.
+    """
+    text = json.dumps(_json_value(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+
+_UNSEEN = re.compile(
+    "[\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
 
 
 def _json_value(value: Any) -> Any:

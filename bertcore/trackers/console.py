@@ -21,6 +21,7 @@ from bertcore.contracts.events import (
     TrackerFactory,
     WorkProgress,
 )
+from bertcore.errors import printable
 from bertcore.trackers.progress_display import ProgressDisplay
 
 
@@ -91,6 +92,7 @@ class ConsoleTracker:
             self._bar = None
 
     def _print(self, line: str) -> None:
+        line = _shown(line)
         if self._bar is not None:
             self._bar.write(line, file=sys.stdout)
         else:
@@ -99,7 +101,12 @@ class ConsoleTracker:
 
     def _write_log(self, text: str) -> None:
         now = datetime.now()
-        self._log.write("".join(f"{now:%Y-%m-%d %H:%M:%S} {line}\n" for line in text.splitlines()))
+        self._log.write("".join(f"{now:%Y-%m-%d %H:%M:%S} {line}\n" for line in _shown(text).split("\n")))
+
+
+def _shown(text: str) -> str:
+    """Names and texts from files as they are, but for what would steer the terminal."""
+    return printable(text, longest=len(text) + 1, keep="\n\t")
 
 
 FACTORY = TrackerFactory("console", "the terminal and run.log", ConsoleTracker)

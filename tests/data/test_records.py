@@ -705,7 +705,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
         "records.json: head_labels: two labels are named 'O'",
     ),
     "a list": (lambda folder: (folder / "records.json").write_text("[]"), "records.json: the file: "),
-    "endless nesting": (lambda folder: (folder / "records.json").write_text("[" * 100_000), "records.json: maximum"),
+    "endless nesting": (
+        lambda folder: (folder / "records.json").write_text("[" * 100_000),
+        "100 deep",
+    ),
     "a wrong place": (lambda folder: change_column(folder, per="page"), "records.json: splits.dev.columns.0.per: "),
     "no type": (lambda folder: change_column(folder, dtype="papyrus"), "'papyrus' is no type of numbers"),
     "texts": (lambda folder: change_column(folder, dtype="S8"), "'S8' is no type of numbers"),
