@@ -87,9 +87,7 @@ class TokenizerFiles:
     @property
     def truncation_side(self) -> str:
         """Where a text that is too long is cut: ``right`` or ``left``."""
-        truncation = (self.serialized or {}).get("truncation") or {}
-        side = self.settings.get("truncation_side") or truncation.get("direction") or "right"
-        return str(side).lower()
+        return _truncation_side(self.settings, self.serialized)
 
 
 def read_files(folder: Path, model_type: str | None = None) -> TokenizerFiles:
@@ -112,7 +110,7 @@ def read_files(folder: Path, model_type: str | None = None) -> TokenizerFiles:
         name = _class_name(model_type, named_class, serialized)
         guessed = named_class is None and model_type not in _CLASSES
         settings = _merged(config, special_tokens)
-        _check_side(settings.get("truncation_side") or "right")
+        _check_side(_truncation_side(settings, serialized))
         extra = _extra_tokens(settings)
         added = _added_tokens(config, settings, extra, added_tokens, serialized)
         named = _named_tokens(settings, added)
@@ -146,8 +144,13 @@ def _read_object(file: Path) -> dict[str, Any]:
     return value
 
 
-def _check_side(side: Any) -> None:
-    if str(side).lower() not in ("left", "right"):
+def _truncation_side(settings: Mapping[str, Any], serialized: Mapping[str, Any] | None) -> str:
+    truncation = (serialized or {}).get("truncation") or {}
+    return str(settings.get("truncation_side") or truncation.get("direction") or "right").lower()
+
+
+def _check_side(side: str) -> None:
+    if side not in ("left", "right"):
         raise ValueError(f"truncation_side is {reprlib.repr(side)}, neither left nor right")
 
 

@@ -181,6 +181,11 @@ def tokenizer_folder(folder: Path, settings: dict[str, Any] | None = None, **ent
         ({}, {"normalizer": {"type": "Precompiled"}}, "do not fit together"),
         ({}, {"post_processor": {**TEMPLATE, "special_tokens": {}}}, "."),
         ({"truncation_side": "up"}, {}, "truncation_side is 'up'"),
+        (
+            {"tokenizer_class": "BertTokenizer"},
+            {"truncation": {"direction": 10**400}},
+            "truncation_side is '1000",
+        ),
         ({"added_tokens_decoder": {"Infinity": {"content": "x"}}}, {}, "cannot be read"),
         ({"added_tokens_decoder": {"0": {"content": nested(80)}}}, {}, "cannot be read"),
         ({}, {"added_tokens": [{"id": float("inf"), "content": "x"}]}, "cannot be read"),
