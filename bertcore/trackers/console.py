@@ -101,7 +101,7 @@ class ConsoleTracker:
 
     def _write_log(self, text: str) -> None:
         now = datetime.now()
-        self._log.write("".join(f"{now:%Y-%m-%d %H:%M:%S} {line}\n" for line in _shown(text).split("\n")))
+        self._log.write("".join(f"{now:%Y-%m-%d %H:%M:%S} {line}\n" for line in _shown(text).splitlines()))
 
 
 def _shown(text: str) -> str:

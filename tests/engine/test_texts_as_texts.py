@@ -88,7 +88,7 @@ def test_json_for_programs_shows_no_control_character_and_has_the_same_value(tex
     assert json.loads(shown) == {"text": text}
 
 
-FORMULAS = ("=1+1", '=HYPERLINK("http://example.org";"x")', "+cmd|' /C calc'!A0", "@SUM(1)", "-2+3", "＝1+1")
+FORMULAS = ("=1+1", '=HYPERLINK("http://example.org";"x")', "+cmd|' /C calc'!A0", "@SUM(1)", "-2+3", "＝1+1", " =1")
 NO_FORMULAS = ("a=b", "-1.5", "+3", "-.5e-3", "1+1", "'quoted'", "")
 
 
