@@ -290,7 +290,8 @@ def _output_errors(target: Path, temporary: Path) -> Iterator[None]:
         if named and not any(path in own or temporary in path.parents for path in named):
             raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason, remedy = "no space left on device", "free some space, or choose another place"
+            reason = "no space left on device" if error.errno == errno.ENOSPC else "disk quota exceeded"
+            remedy = "free some space, or choose another place"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             reason, remedy = "permission denied", "choose a place that you may write to"
         else:
