@@ -128,7 +128,11 @@ class ForeignFamily(ModelFamily):
 
         try:
             with panics_as_errors():
-                tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+                tokenizer = transformers.AutoTokenizer.from_pretrained(
+                    str(folder),
+                    local_files_only=True,
+                    trust_remote_code=False,  # or it asks on the terminal, and waits, where the folder has code
+                )
         except Exception as error:
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise ModelError(
