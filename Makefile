@@ -1,5 +1,6 @@
 # make demo: install, then train the same model on both backends with what the packages bring
 # make test: install where it is missing, then every test
+# make audit: ask for known vulnerabilities of what is installed, which needs the network
 # make bench: one training step of each backend on GLUE's RTE, and one sentence; make bench RTE=FOLDER where it lies elsewhere
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -10,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 PROJECTS := pyproject.toml plugins/backend_torch/pyproject.toml plugins/backend_mindspore/pyproject.toml \
 	plugins/tasks/pyproject.toml
 
-.PHONY: setup demo test lint docs bench clean
+.PHONY: setup demo test lint docs bench audit clean
 
 setup: $(INSTALLED)
 
@@ -45,5 +46,9 @@ bench: setup
 	$(BIN)/python benchmarks/training_step_mindspore.py $(RTE)
 	$(BIN)/python benchmarks/one_sentence.py --model $(MODEL)
 
+audit: setup
+	test -x .audit/bin/pip-audit || ($(PYTHON) -m venv .audit && .audit/bin/python -m pip install --quiet pip-audit)
+	$(BIN)/python scripts/audit.py .audit/bin/pip-audit
+
 clean:
-	rm -rf $(VENV) build dist site
+	rm -rf $(VENV) .audit build dist site
