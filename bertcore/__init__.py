@@ -92,6 +92,7 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.head_labels import label_entries as label_entries
     from bertcore.contracts.head_labels import labels_from_config as labels_from_config
     from bertcore.contracts.implementations import Implementation as Implementation
+    from bertcore.contracts.launcher import Launcher as Launcher
     from bertcore.contracts.loss_options import LOSS_OPTIONS as LOSS_OPTIONS
     from bertcore.contracts.loss_options import LossOptions as LossOptions
     from bertcore.contracts.loss_options import balanced_weights as balanced_weights
@@ -101,6 +102,8 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.parameters import Parameters as Parameters
     from bertcore.contracts.parameters import ParameterSpec as ParameterSpec
     from bertcore.contracts.parameters import SkipRule as SkipRule
+    from bertcore.contracts.ranks import ALONE as ALONE
+    from bertcore.contracts.ranks import Ranks as Ranks
     from bertcore.contracts.record_format import Feature as Feature
     from bertcore.contracts.record_format import FeatureRecord as FeatureRecord
     from bertcore.contracts.record_format import RecordFormat as RecordFormat
@@ -170,6 +173,8 @@ _NAMES = {
     "bertcore.contracts.head": "Head RowProblem linear_parameters",
     "bertcore.contracts.head_labels": "LABEL_ENTRIES label_entries labels_from_config",
     "bertcore.contracts.implementations": "Implementation",
+    "bertcore.contracts.launcher": "Launcher",
+    "bertcore.contracts.ranks": "ALONE Ranks",
     "bertcore.contracts.loss_options": "LOSS_OPTIONS LossOptions balanced_weights",
     "bertcore.contracts.objective": "HeadLoss Objective Pass",
     "bertcore.contracts.parameters": "ParameterSpec Parameters SkipRule",

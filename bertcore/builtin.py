@@ -37,3 +37,8 @@ jsonl = LazyPlugin("bertcore_register_record_formats", "bertcore.data.records.js
 console = _tracker("console:FACTORY")
 metrics_jsonl = _tracker("metrics:FACTORY")
 tensorboard = _tracker("tensorboard:FACTORY")
+
+launchers = LazyPlugin(
+    "bertcore_register_launchers",
+    *(f"bertcore.launch.launchers:{name}" for name in ("LOCAL", "SSH", "OPEN_MPI", "SLURM")),
+)

@@ -33,6 +33,10 @@ COMMANDS = {
 }
 
 
+ARGUMENTS = "bertcore.arguments"
+"""Key of a context's ``meta`` under which stand the words that the command was given."""
+
+
 class LazyGroup(HelpfulGroup):
     """A group whose commands are imported when they are called."""
 
@@ -88,6 +92,7 @@ def bertcore(context: click.Context, blocked: tuple[str, ...]) -> None:
         if prefix != "no" or not name:
             raise click.BadParameter(f"{entry!r} is not no:NAME", context, param_hint="-p")
         names.append(name)
+    context.meta[ARGUMENTS] = context.obj
     context.obj = tuple(names)
     if names:
         from importlib import metadata
@@ -109,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 args=_plugin_options_first(given),
                 prog_name="bertcore",
                 standalone_mode=False,
+                obj=tuple(given),
             )
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import platform
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bertcore import __version__
+from bertcore.cli.completion import registered
 from bertcore.cli.options import json_option
 from bertcore.cli.output import say
 
@@ -20,9 +22,13 @@ CORE_PACKAGES = ("numpy", "tokenizers", "safetensors", "huggingface_hub", "pydan
 
 
 @click.command()
+@click.option(
+    "--hostfile", type=click.Path(path_type=Path), help="Check the hosts of a job instead, and the net between them."
+)
+@click.option("--launcher", metavar="NAME", shell_complete=registered("launchers"), help="As in bertcore run.")
 @json_option
 @click.pass_obj
-def doctor(blocked: tuple[str, ...], as_json: bool) -> int:
+def doctor(blocked: tuple[str, ...], hostfile: Path | None, launcher: str | None, as_json: bool) -> int:
     """Check this machine: versions, plugins, devices, and one tested operation per backend.
 
     Exits with 1 where something needs repair.
@@ -30,6 +36,14 @@ def doctor(blocked: tuple[str, ...], as_json: bool) -> int:
     from bertcore.plugins.registry import Registry
 
     registry = Registry(blocked=blocked)
+    if hostfile is not None:
+        from bertcore.launch.examination import examine_hosts
+        from bertcore.launch.job import LaunchOptions
+
+        options = LaunchOptions(hostfile=hostfile, launcher=None if launcher is None else registry.launcher(launcher))
+        healthy = examine_hosts(options, click.echo)
+        click.echo("everything works" if healthy else "something needs repair, see above")
+        return 0 if healthy else 1
     registry.gather_all()
     report: dict[str, Any] = {
         "bertcore": __version__,

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from bertcore.cli.output import say
+from bertcore.contracts.ranks import JOB_VARIABLE, LOST_OTHERS
 from bertcore.error_codes import DOCUMENTATION, error_json
 from bertcore.errors import BertcoreError, OutputError, UsageError
 
@@ -78,8 +79,15 @@ def end(error: Exception | KeyboardInterrupt, arguments: Sequence[str]) -> NoRet
         if as_json:
             _defect(error).print_json()
         raise error
+    if _is_said_by_launcher(error):
+        sys.exit(LOST_OTHERS)
     found.show(as_json)
     sys.exit(found.exit_code)
+
+
+def _is_said_by_launcher(error: BaseException) -> bool:
+    """Whether this process only lost the others: whoever started all of them knows which one failed first, and why."""
+    return isinstance(error, BertcoreError) and error.code == "ranks-lost" and JOB_VARIABLE in os.environ
 
 
 def _failure(error: BaseException, arguments: Sequence[str]) -> Failure | None:

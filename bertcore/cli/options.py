@@ -175,6 +175,8 @@ def json_result(function: Callable[..., Any]) -> Callable[..., None]:
 
         with redirect_stdout(sys.stderr):
             result = function(*arguments, **options)
+        if result is None:  # another rank prints it
+            return
         click.echo(json_text(result_content(result), indent=2))
 
     return command

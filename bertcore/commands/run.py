@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from bertcore.config import (
@@ -11,6 +12,7 @@ from bertcore.config import (
 )
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
 from bertcore.engine.prepared_run import prepare_run
+from bertcore.engine.ranks import this_rank
 from bertcore.engine.run_folder import RunFolder
 from bertcore.engine.run_result import RunResult
 from bertcore.engine.seed_run import train_seed
@@ -51,6 +53,7 @@ def resume(path: Path, registry: Registry, changes: Sequence[Setting] = (), trac
         OutputError: another process works on the run.
     """
     folder = RunFolder.open(path)
-    with folder.go_on() as notes:
+    # The lock is the first rank's: it alone writes.
+    with folder.go_on() if this_rank().is_first else nullcontext(list[str]()) as notes:
         config = changed_config(folder, registry, changes, trackers)
         return train_seed(prepare_run(config, registry, resumed=folder, notes=notes), config.run.seed)

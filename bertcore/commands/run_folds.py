@@ -21,6 +21,7 @@ from bertcore.engine.given_rows import GivenRows, RowFiles, kept_in_run_folder
 from bertcore.engine.judgement import judged
 from bertcore.engine.preparation import find_task, open_undivided, settle_options
 from bertcore.engine.prepared_run import prepare_run
+from bertcore.engine.ranks import this_rank
 from bertcore.engine.report import write_json_lines
 from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.engine.run_result import RunResult
@@ -70,6 +71,12 @@ def run_folds(config: RunConfig, registry: Registry, folds: int, rows: GivenRows
         raise UsageError(
             "folds and data.dev_fraction both divide the training examples",
             "leave one of them out",
+            code="arguments-conflict",
+        )
+    if not this_rank().is_alone:
+        raise UsageError(
+            "folds are trained one after the other by one process, and this is one of several",
+            "train them in processes of their own, each with a division of its own, or use --seeds",
             code="arguments-conflict",
         )
     if config.train.stop_after is not None:

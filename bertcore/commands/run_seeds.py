@@ -15,6 +15,7 @@ from bertcore.config import RunConfig
 from bertcore.contracts.events import SHOWN_METRICS
 from bertcore.engine.given_rows import GivenRows, kept_in_run_folder
 from bertcore.engine.prepared_run import prepare_run
+from bertcore.engine.ranks import this_rank
 from bertcore.engine.run_folder import RunFolder
 from bertcore.engine.run_result import RunResult
 from bertcore.engine.seed_run import train_seed
@@ -69,7 +70,8 @@ def run_seeds(
     summary = f"{outcome.scores}, seeds {len(seeds)}"
     runs = [{"seed": result.seed, **entry} for result, entry in zip(results, outcome.entries, strict=True)]
     title = f"{config.task} on {config.backend}, {len(seeds)} seeds"
-    write_repeats_report(parent, RepeatsReport(title, "seed", summary, {**outcome.content, "runs": runs}))
+    if prepared.ranks.is_first:
+        write_repeats_report(parent, RepeatsReport(title, "seed", summary, {**outcome.content, "runs": runs}))
     return SeedsResult(parent, tuple(results), outcome.mean, outcome.standard_deviation, summary)
 
 
@@ -137,6 +139,6 @@ def removed_if_empty(config: RunConfig) -> Iterator[Path]:
     try:
         yield parent
     except BaseException:
-        if parent.is_dir() and not any(parent.iterdir()):
+        if this_rank().is_first and parent.is_dir() and not any(parent.iterdir()):
             parent.rmdir()
         raise

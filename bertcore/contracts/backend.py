@@ -4,9 +4,8 @@ A backend builds a model for a configuration and a head on one device, runs trai
 batches, and hands parameters and optimizer state out and in as numpy arrays. It knows no task, no file and no
 schedule; the engine knows no framework.
 
-One process trains. The engine refuses launchers that start several (error ``processes-several``), and no session talks
-to another one. Only :attr:`StepContext.rank` is there for the day when they do, and is 0 until then: masks must differ
-between ranks, and what a mask depends on cannot change without changing every run.
+Several processes may train one run (:mod:`bertcore.contracts.ranks`): each has a session of its own, is given its part
+of the rows of every step, and the sessions add up their gradients before each of them makes the same update.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.implementations import CodeOf
 from bertcore.contracts.objective import HeadLoss, Objective
 from bertcore.contracts.parameters import Parameters, ParameterSpec
+from bertcore.contracts.ranks import ALONE, Ranks
+from bertcore.errors import DeviceError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
@@ -116,6 +117,7 @@ class SessionSpecification:
             asked for.
         training: None for a session that only predicts.
         adapter: what is trained instead of weights of the encoder; None where the table is the model's own.
+        ranks: which of several processes this one is; a session joins the others when it is opened.
     """
 
     config: BertConfig
@@ -128,6 +130,7 @@ class SessionSpecification:
     code_of: CodeOf
     training: TrainingSpecification | None = None
     adapter: Adapter | None = None
+    ranks: Ranks = ALONE
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,11 @@ class StepContext:
         step: optimizer steps done before this one, from 0.
         seed: the run's seed; with step, micro-batch, rank and site it determines every dropout mask.
         learning_rates: the current rate of each group, in the order of the groups.
-        loss_denominator: the loss sums of all micro-batches are divided by it, once.
-        rank: 0, see above.
+        loss_denominator: the loss sums of all micro-batches of all ranks are divided by it, once.
+        rank: of this process.
+        step_ids: int64, rising: the token ids of all rows of all ranks in this step. No other row of the word
+            embeddings has a gradient, so that only these need to be added up between ranks. None of a process alone.
+        wants_to_stop: whether this process was asked to end; the others learn of it with the step's sums.
     """
 
     step: int
@@ -147,6 +153,8 @@ class StepContext:
     learning_rates: tuple[float, ...]
     loss_denominator: float
     rank: int = 0
+    step_ids: NDArray[np.int64] | None = None
+    wants_to_stop: bool = False
 
 
 class StepResult(Protocol):
@@ -154,7 +162,7 @@ class StepResult(Protocol):
 
     @property
     def loss_sum(self) -> float:
-        """Sum of the losses of all micro-batches, before the division."""
+        """Sum of the losses of all micro-batches of all ranks, before the division."""
 
     @property
     def gradient_norm(self) -> float:
@@ -167,6 +175,10 @@ class StepResult(Protocol):
     @property
     def skipped(self) -> bool:
         """Whether fp16 loss scaling skipped the update; the schedule then does not advance."""
+
+    @property
+    def stop_wanted(self) -> bool:
+        """Whether any rank was asked to end."""
 
 
 @dataclass(frozen=True)
@@ -223,8 +235,12 @@ class Session(ABC):
     def train_step(self, micro_batches: Sequence[Batch], context: StepContext) -> StepResult:
         """One optimizer step over the gradient of all micro-batches.
 
-        Adds the gradients of the loss sums, divides by ``context.loss_denominator``, unscales (fp16), clips by the
-        global norm and updates with AdamW. An empty micro-batch adds nothing.
+        Adds the gradients of the loss sums, those of the other ranks too, divides by ``context.loss_denominator``,
+        unscales (fp16), clips by the global norm and updates with AdamW. An empty micro-batch adds nothing.
+
+        Args:
+            micro_batches: what this rank computes.
+            context: of the step, for all ranks.
 
         Raises:
             DeviceMemoryError: the device has no memory for one of them.
@@ -247,6 +263,13 @@ class Session(ABC):
     @abstractmethod
     def restore(self, state: OptimizerState) -> None:
         """Continues from a state of any backend; call :meth:`load` first."""
+
+    def exchange(self, content: bytes) -> list[bytes]:
+        """Gives something to all ranks, and returns what each of them gave, in the order of the ranks.
+
+        Every rank must call it at the same point. A session that was opened alone returns its own.
+        """
+        return [content]
 
     @property
     def compile_seconds(self) -> float:
@@ -311,6 +334,18 @@ class Backend(ABC):
     @abstractmethod
     def check(self, device: str) -> CheckResult:
         """Computes one small operation on a device and compares it with numpy."""
+
+    def sum_over_ranks(self, ranks: Ranks, device: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Adds up an array over all ranks, each of which must call it; for ``bertcore doctor --hostfile``.
+
+        Raises:
+            DeviceError: the backend cannot, or the other ranks are lost.
+        """
+        raise DeviceError(
+            f"the backend {self.name} trains in one process alone",
+            "take another backend, or leave out --nproc and --hostfile",
+            code="ranks-impossible",
+        )
 
     @abstractmethod
     def open(self, specification: SessionSpecification) -> Session:

@@ -51,6 +51,9 @@ class Objective:
 
     kind: ClassVar[str] = "objective"
     name: ClassVar[str]
+    keeps_tokens: ClassVar[bool] = False
+    """Whether its code shows the model the tokens of the batch and no others, as that of a masked language model does:
+    only then ranks can add up the gradient of the word embeddings for these tokens alone."""
 
     @property
     def clean(self) -> Objective:
@@ -109,6 +112,7 @@ class HeadLoss(Objective):
     temperature: float = 1.0
 
     name: ClassVar[str] = "head_loss"
+    keeps_tokens: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not self.clean_passes or self.passes[: len(self.clean_passes)] != self.clean_passes:

@@ -12,6 +12,8 @@ the choices of a question, are planned as one: what is called a row here is then
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +50,38 @@ def plan_prediction(lengths: NDArray[np.int64], batch_size: int) -> list[NDArray
     # Sorted, since nothing is learned from the order, and rows of one length leave no padding. Stable, so that two
     # backends and two runs put the same rows together.
     return _split(np.argsort(-lengths, kind="stable"), batch_size)
+
+
+def plan_ranks(
+    micro_batches: Sequence[NDArray[np.int64]], lengths: NDArray[np.int64], ranks: int
+) -> list[list[NDArray[np.int64]]]:
+    """Divides the rows of a step among ranks, as evenly in tokens as the longest-first rule makes it.
+
+    ::
+
+        lengths of a step     9 2 4 3 | 5 1 7 1        rank 0: 9 5 1 1 in one micro-batch
+                                                       rank 1: 2 4 3 7 in one micro-batch
+
+    With n ranks a step has 1/n of its micro-batches in each, and at least one: none is larger than without ranks, and
+    where the rows of a step fit in fewer passes, fewer are made.
+
+    Args:
+        micro_batches: rows of each micro-batch of the step.
+        lengths: int64 ``[rows of the step]``, tokens of each, in the order of the micro-batches.
+        ranks: how many there are.
+
+    Returns:
+        The micro-batches of each rank; empty ones where there are fewer rows than ranks.
+    """
+    rows = np.concatenate(micro_batches)
+    passes = -(-len(micro_batches) // ranks)
+    parts: list[list[int]] = [[] for _ in range(ranks)]
+    tokens = [0] * ranks
+    for place in np.argsort(-lengths, kind="stable"):
+        least = tokens.index(min(tokens))
+        parts[least].append(int(place))
+        tokens[least] += int(lengths[place])
+    return [np.array_split(rows[sorted(part)], passes) for part in parts]
 
 
 def _split(order: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:

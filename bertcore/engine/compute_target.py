@@ -18,6 +18,7 @@ from bertcore.contracts.backend import (
     Workload,
 )
 from bertcore.contracts.head import Head
+from bertcore.contracts.ranks import ALONE, Ranks
 from bertcore.engine.backend_choice import no_backend
 from bertcore.errors import DeviceError
 from bertcore.plugins.registry import Registry
@@ -36,12 +37,14 @@ class ComputeTarget:
         device: one of its devices on this machine, as ``cuda:0``.
         precision: of training.
         prediction_precision: of evaluations and predictions.
+        ranks: which of several processes this one is.
     """
 
     backend: Backend
     device: str
     precision: Precision
     prediction_precision: Precision
+    ranks: Ranks = ALONE
 
     def describe(self) -> str:
         """Backend with the version of its framework."""
@@ -83,12 +86,18 @@ class ComputeTarget:
                 code_of=partial(registry.code_of, self.backend.name),
                 training=training,
                 adapter=adapter,
+                ranks=self.ranks,
             )
         )
 
 
-def choose_target(config: RunConfig, registry: Registry) -> ComputeTarget:
+def choose_target(config: RunConfig, registry: Registry, ranks: Ranks = ALONE) -> ComputeTarget:
     """Finds the backend and a device of this machine.
+
+    Args:
+        config: names both.
+        registry: the plugins.
+        ranks: which of several processes this one is; each gets a device of its own, where there are several.
 
     Raises:
         UsageError: no backend is named, or there is none of this name.
@@ -100,7 +109,7 @@ def choose_target(config: RunConfig, registry: Registry) -> ComputeTarget:
     problem = backend.problem()
     if problem:
         raise DeviceError(*problem, code="backend-unusable")
-    device = _choose_device(backend, config.run.device)
+    device = _choose_device(backend, config.run.device, ranks)
     kind = device.partition(":")[0]
     for precision in (config.run.precision, config.evaluate.precision):
         if precision not in backend.devices[kind]:
@@ -109,11 +118,11 @@ def choose_target(config: RunConfig, registry: Registry) -> ComputeTarget:
                 f"it has {', '.join(backend.devices[kind])} (--precision)",
                 code="precision-unknown",
             )
-    return ComputeTarget(backend, device, config.run.precision, config.evaluate.precision)
+    return ComputeTarget(backend, device, config.run.precision, config.evaluate.precision, ranks)
 
 
-def _choose_device(backend: Backend, wanted: str) -> str:
-    """The device that is wanted, the first of its kind, or the best one for ``auto``."""
+def _choose_device(backend: Backend, wanted: str, ranks: Ranks) -> str:
+    """The device that is wanted, or the first of its kind or of the best kind; of several ranks each has its own."""
     available = backend.available_devices()
     of_kind = available if wanted == "auto" else [name for name in available if name.partition(":")[0] == wanted]
     if wanted in available:
@@ -124,4 +133,14 @@ def _choose_device(backend: Backend, wanted: str) -> str:
             f"available: {', '.join(available)} (--device)",
             code="device-missing",
         )
-    return of_kind[0]
+    kind = of_kind[0].partition(":")[0]
+    of_kind = [name for name in of_kind if name.partition(":")[0] == kind]
+    if ranks.is_alone or kind == "cpu":
+        return of_kind[0]
+    if f"{kind}:{ranks.device}" not in of_kind:
+        raise DeviceError(
+            f"rank {ranks.rank} is to compute on {kind}:{ranks.device}, and this machine has {', '.join(of_kind)}",
+            "start as many processes a machine as it has devices, or give --device cpu",
+            code="device-missing",
+        )
+    return f"{kind}:{ranks.device}"

@@ -16,6 +16,7 @@ from typing import Any
 
 from bertcore.config import RunConfig, Setting
 from bertcore.data.memory import write_rows
+from bertcore.engine.ranks import this_rank
 from bertcore.engine.run_folder import KEPT_DATA, RunFolder, remove_early_data, require_free
 from bertcore.errors import BertcoreError, shown_as_rows
 
@@ -120,6 +121,10 @@ def kept_in_run_folder(rows: GivenRows | None, config: RunConfig) -> Iterator[tu
     if rows is None:
         yield config, None
         return
+    if not this_rank().is_first:  # the first rank keeps them
+        with in_temporary_folder(rows) as written:
+            yield _with_rows(config, written), written
+        return
     path = RunFolder.planned(config)
     require_free(path)
     remove_early_data(path)
@@ -127,18 +132,18 @@ def kept_in_run_folder(rows: GivenRows | None, config: RunConfig) -> Iterator[tu
         with rows.written_to(path / KEPT_DATA) as written:
             names = ", ".join(written.files)
             kept = f"the rows of {names} are kept in {path / KEPT_DATA}, for --resume and evaluate"
-            options = {setting.key.partition(".")[2]: setting.value for setting in written.settings()}
-            changed = config.model_copy(
-                update={
-                    "data": config.data.model_copy(update=options),
-                    "run": config.run.model_copy(update={"output": str(path)}),
-                }
-            )
+            changed = _with_rows(config, written)
+            changed = changed.model_copy(update={"run": changed.run.model_copy(update={"output": str(path)})})
             yield changed, replace(written, notes=(*written.notes, kept))
     except BaseException:
         if path.is_dir() and [item.name for item in path.iterdir()] == [KEPT_DATA]:
             shutil.rmtree(path, ignore_errors=True)
         raise
+
+
+def _with_rows(config: RunConfig, written: RowFiles) -> RunConfig:
+    options = {setting.key.partition(".")[2]: setting.value for setting in written.settings()}
+    return config.model_copy(update={"data": config.data.model_copy(update=options)})
 
 
 @contextmanager

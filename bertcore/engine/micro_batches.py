@@ -30,10 +30,19 @@ class MicroBatches:
         options: ``micro_batch`` says how many rows a forward pass has at most, or that it is found out.
         progress: remembers what was found out, so that a resumed run draws the same masks.
         note: told when it becomes less.
+        may_repeat: whether a step may be taken again; not where other ranks have met this one in the middle of it.
     """
 
-    def __init__(self, session: Session, options: TrainConfig, progress: Progress, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        options: TrainConfig,
+        progress: Progress,
+        note: Callable[[str], None],
+        may_repeat: bool = True,
+    ) -> None:
         self._session = session
+        self._may_repeat = may_repeat
         self._options = options
         self._progress = progress
         self._note = note
@@ -65,7 +74,7 @@ class MicroBatches:
         rows = largest.unit_count
         longest = int(largest.lengths.max(initial=0))
         size = f"in step {step} for a forward pass of {rows} rows of up to {longest} tokens"
-        if self._options.micro_batch != "auto" or rows <= 1:
+        if self._options.micro_batch != "auto" or rows <= 1 or not self._may_repeat:
             settings = ["a smaller data.max_length", "run.precision=bf16"]
             settings.insert(0, "--set train.micro_batch=auto" if rows > 1 else "train.lora.rank")
             raise DeviceError(

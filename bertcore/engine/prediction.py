@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
 
 from bertcore.contracts.backend import DeviceMemoryError, Outputs, Session
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.evaluation import Accumulator
+from bertcore.contracts.ranks import ALONE, Ranks
 from bertcore.data.encoder import EncodedSplit
 from bertcore.data.plans import plan_prediction
 from bertcore.errors import DeviceError, PluginError
@@ -32,14 +34,20 @@ class PredictionTiming:
     examples_per_second: float
 
 
-def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulator, batch_size: int) -> PredictionTiming:
+def predict_split(
+    session: Session, split: EncodedSplit, accumulator: Accumulator, batch_size: int, ranks: Ranks = ALONE
+) -> PredictionTiming:
     """Predicts all rows of a split, the longest first, and hands the outputs to the accumulator.
+
+    Several ranks each predict a part, and all of them get all outputs, in the same order: what is decided by them is
+    then decided alike, and nothing else needs to be told.
 
     Args:
         session: with its parameters loaded.
         split: its rows.
         accumulator: made for its examples.
         batch_size: rows of a forward pass, or groups where rows belong together.
+        ranks: that the session was opened with.
 
     Raises:
         PluginError: the task's encoding lost an example, or the backend returned another number of rows.
@@ -51,16 +59,7 @@ def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulato
     # The longest rows come first and cost most: the end is foretold by tokens.
     unit = "examples" if batch.unit_count == examples else "rows"
     with about(split.name), work("predicting", batch.unit_count, unit, float(batch.lengths.sum())) as progress:
-        for units in plan_prediction(batch.unit_lengths, batch_size):
-            part = batch.select_units(units)
-            outputs = predict_batch(session, part, accumulator.want)
-            for name in accumulator.want:
-                if name not in outputs:
-                    raise PluginError(
-                        f"the backend gave no output {name!r}",
-                        "report this to the authors of the backend",
-                        code="contract-broken",
-                    )
+        for part, outputs in predictions(session, batch, accumulator.want, batch_size, ranks):
             seen[part.example_index] = True
             accumulator.add(part, outputs)
             progress.advance(part.unit_count, float(part.lengths.sum()))
@@ -73,6 +72,54 @@ def predict_split(session: Session, split: EncodedSplit, accumulator: Accumulato
     compile_seconds = session.compile_seconds - compiled
     seconds = max(time.perf_counter() - started - compile_seconds, 1e-9)
     return PredictionTiming(seconds, compile_seconds, batch.unit_count / seconds)
+
+
+def predictions(
+    session: Session, batch: Batch, want: Sequence[str], batch_size: int, ranks: Ranks = ALONE
+) -> Iterator[tuple[Batch, Outputs]]:
+    """Predicts the parts of a plan one after the other; with several ranks as many at once, each by one of them.
+
+    Args:
+        session: with its parameters loaded.
+        batch: all rows.
+        want: names of outputs.
+        batch_size: rows of a forward pass, or groups where rows belong together.
+        ranks: that the session was opened with.
+
+    Yields:
+        Each part with its outputs, in the same order on every rank.
+
+    Raises:
+        PluginError: the backend gave no such output.
+        DeviceError: the device has no memory for a batch.
+    """
+    plan = plan_prediction(batch.unit_lengths, batch_size)
+    for first in range(0, len(plan), ranks.size):
+        parts = [batch.select_units(units) for units in plan[first : first + ranks.size]]
+        own: Outputs = {}
+        if ranks.rank < len(parts):
+            own = predict_batch(session, parts[ranks.rank], want)
+        received = [own] if ranks.is_alone else [_unpacked(content) for content in session.exchange(_packed(own))]
+        for part, outputs in zip(parts, received, strict=False):
+            for name in want:
+                if name not in outputs:
+                    raise PluginError(
+                        f"the backend gave no output {name!r}",
+                        "report this to the authors of the backend",
+                        code="contract-broken",
+                    )
+            yield part, outputs
+
+
+def _packed(outputs: Outputs) -> bytes:
+    content = BytesIO()
+    np.savez(content, **outputs)
+    return content.getvalue()
+
+
+def _unpacked(content: bytes) -> Outputs:
+    with np.load(BytesIO(content), allow_pickle=False) as outputs:
+        return dict(outputs)
 
 
 def predict_batch(session: Session, batch: Batch, want: Sequence[str]) -> Outputs:

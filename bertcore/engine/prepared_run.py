@@ -15,6 +15,7 @@ from bertcore.contracts.dataset import TRAINING_SPLIT, Dataset, Example, Split
 from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters, ParameterSpec
+from bertcore.contracts.ranks import Ranks
 from bertcore.contracts.task import Task
 from bertcore.data.encoder import EncodedSplit, Encoder
 from bertcore.engine.adapters import choose_adapter, new_names, own_names
@@ -23,11 +24,11 @@ from bertcore.engine.choice import choose_metric
 from bertcore.engine.compute_target import ComputeTarget, choose_target
 from bertcore.engine.given_rows import RowFiles
 from bertcore.engine.judgement import judged, learned_baseline
-from bertcore.engine.launchers import refuse_launchers
 from bertcore.engine.loss_options import settle_weights, with_loss
 from bertcore.engine.objectives import choose_objective
 from bertcore.engine.parameter_groups import parameter_groups
 from bertcore.engine.preparation import find_model, find_task, open_data, open_encoder, reading_notes, settle_options
+from bertcore.engine.ranks import this_rank
 from bertcore.engine.run_folder import RunFolder, require_free
 from bertcore.engine.step_examples import numbered_windows
 from bertcore.engine.teacher import Student, TeacherOutputs, outputs_of_teacher, refuse_stream
@@ -93,6 +94,11 @@ class PreparedRun:
     begun_adapter: Parameters = field(default_factory=dict)
     teacher: TeacherOutputs | None = None
 
+    @property
+    def ranks(self) -> Ranks:
+        """Which of several processes this one is."""
+        return self.target.ranks
+
     @cached_property
     def table(self) -> Mapping[str, ParameterSpec]:
         """What the session holds: the model's own, and the adapter's."""
@@ -132,15 +138,15 @@ def prepare_run(
     Raises:
         BertcoreError: the user's mistake, one subclass for each kind.
     """
-    refuse_launchers()
+    ranks = this_rank()
     noted = [*notes, *(() if rows is None else rows.notes)]
-    checkpoint = None if resumed is None else _last_checkpoint(resumed, config.train.keep_checkpoints, noted)
-    if resumed is None and rows is None and config.run.output is not None:
+    checkpoint = None if resumed is None else _last_checkpoint(resumed, config.train.keep_checkpoints, noted, ranks)
+    if resumed is None and rows is None and config.run.output is not None and ranks.is_first:
         require_free(Path(config.run.output))
     for name in config.run.trackers or ():
         registry.tracker(name)
     task = find_task(config, registry)
-    target = choose_target(config, registry)
+    target = choose_target(config, registry, ranks)
     objective = choose_objective(config.train, registry, target.backend.name)
     dataset = open_data(task, config, registry)
     config = settle_options(config, dataset)
@@ -178,7 +184,7 @@ def prepare_run(
         kept = None if checkpoint is None or resumed is None else resumed.path
         teacher = outputs_of_teacher(config, registry, student, kept, noted.append)
         training = teacher.beside(training)
-    data = _training_data(encoder, training_split, training, config)
+    data = _training_data(encoder, training_split, training, config, ranks)
     if config.train.unfreeze_epochs is not None:
         groups = unfrozen_by_epochs(groups, table, source.config.prefix, config.train.unfreeze_epochs, data)
         specification = replace(specification, groups=groups)
@@ -215,7 +221,7 @@ def prepare_run(
     )
 
 
-def _last_checkpoint(resumed: RunFolder, keep: int, notes: list[str]) -> Checkpoint | None:
+def _last_checkpoint(resumed: RunFolder, keep: int, notes: list[str], ranks: Ranks) -> Checkpoint | None:
     if resumed.has_just_begun:
         notes.append("the run has no checkpoint yet: it begins again with its first step")
         return None
@@ -227,7 +233,7 @@ def _last_checkpoint(resumed: RunFolder, keep: int, notes: list[str]) -> Checkpo
             origin=Origin(str(resumed.path)),
             code="checkpoint-missing",
         )
-    if not checkpoint.damaged:  # those stay until there is a new one
+    if ranks.is_first and not checkpoint.damaged:  # those stay until there is a new one
         remove_checkpoints(resumed.path, keep)
     return checkpoint
 
@@ -282,11 +288,13 @@ def _encode_training(encoder: Encoder, split: Split, dataset: Dataset) -> Encode
     return encoder.whole(split)
 
 
-def _training_data(encoder: Encoder, split: Split, encoded: EncodedSplit | None, config: RunConfig) -> TrainingData:
+def _training_data(
+    encoder: Encoder, split: Split, encoded: EncodedSplit | None, config: RunConfig, ranks: Ranks
+) -> TrainingData:
     if encoded is not None:
-        return SizedTrainingData(encoded.batch, config.train)
+        return SizedTrainingData(encoded.batch, config.train, ranks)
     if config.train.max_steps is None:
         raise UsageError(
             "the training split is a stream without end", "give --set train.max_steps=N", code="split-endless"
         )
-    return StreamedTrainingData(lambda: numbered_windows(encoder, split), config.train)
+    return StreamedTrainingData(lambda: numbered_windows(encoder, split), config.train, ranks)

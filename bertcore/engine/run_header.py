@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bertcore.config import RunConfig, TrainConfig
 from bertcore.contracts.parameters import FitReport
+from bertcore.contracts.ranks import Ranks
 from bertcore.engine.adapters import describe_adapter
 from bertcore.engine.choice import describe
 from bertcore.engine.loss_options import describe_loss
@@ -34,6 +35,7 @@ def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[s
         "task": prepared.task.name,
         "backend": prepared.target.describe(),
         "device": prepared.target.device,
+        **({} if prepared.ranks.is_alone else {"ranks": _ranks(prepared.ranks)}),
         "precision": f"{config.run.precision}, evaluation {config.evaluate.precision}",
         "model": f"{config.model.path} ({source.family.name}, {source.config.num_hidden_layers} layers, "
         f"hidden size {source.config.hidden_size})",
@@ -47,6 +49,11 @@ def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[s
         **({"best by": describe(prepared.metric)} if train.metric is not None else {}),
         "output": str(folder),
     }
+
+
+def _ranks(ranks: Ranks) -> str:
+    here = "" if ranks.local_size == ranks.size else f", {ranks.local_size} of them on this host"
+    return f"{ranks.size} processes{here}, each on its part of every step"
 
 
 def _teacher(teacher: TeacherOutputs, train: TrainConfig) -> str:

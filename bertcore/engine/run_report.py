@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bertcore.contracts.evaluation import Evaluation
 from bertcore.contracts.events import Note, RunStarted
 from bertcore.engine.prediction import predict_split
-from bertcore.engine.report import Report, ReportedTest, environment, peak_memory, write_json_lines, write_report
+from bertcore.engine.report import Report, ReportedTest, environment, peak_memory
 from bertcore.engine.run_result import RunResult
 from bertcore.engine.stopwatch import Lap
 
@@ -52,10 +52,10 @@ def report_run(run: SeedRun, outcome: RunOutcome) -> RunResult:
         best = run.evaluate().evaluation
     report = _report(run, outcome, best)
     # Once without and once with the test file: predicting it may fail, and the run's own scores are there by then.
-    write_report(run.folder.path, report)
+    run.write_report(report)
     test = _predict_test(run)
     if test is not None:
-        write_report(run.folder.path, replace(report, test=test))
+        run.write_report(replace(report, test=test))
     if run.prepared.adapter is not None:  # what LoRA is for
         run.send(Note(f"peak memory: {report.environment['peak memory']}"))
     if best.notes:
@@ -89,9 +89,8 @@ def _predict_test(run: SeedRun) -> ReportedTest | None:
         return None
     accumulator = prepared.task.accumulator(split.examples, run.load_best(), run.config.data)
     accumulator.read_parameters(prepared.session.parameters())
-    predict_split(prepared.session, split, accumulator, run.config.evaluate.batch_size)
-    file = run.folder.path / "test_predictions.jsonl"
-    write_json_lines(file, accumulator.predictions())
+    predict_split(prepared.session, split, accumulator, run.config.evaluate.batch_size, prepared.ranks)
+    file = run.write_test_predictions(accumulator.predictions())
     count, labeled = len(split.examples), sum(example.label is not None for example in split.examples)
     run.send(Note(f"predictions of {count} examples of the test file: {file}"))
     if labeled < count:

@@ -18,6 +18,7 @@ So a run that goes on from step 50 takes step 51 as if it had never stopped, on 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,13 @@ from bertcore.contracts.events import CheckpointSaved, Event, Note, RunFinished,
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import FitReport, Parameters, initial_value
 from bertcore.engine.adapters import own_names
+from bertcore.engine.agreement import (
+    digest_of_batch,
+    digest_of_parameters,
+    require_agreement,
+    told_by_first,
+    wait_for_all,
+)
 from bertcore.engine.best_model import BestModel, ModelAdapter
 from bertcore.engine.checkpoint import Progress, complete_state, save_checkpoint
 from bertcore.engine.choice import open_accumulator
@@ -40,6 +48,7 @@ from bertcore.engine.model_settings import remembered_settings
 from bertcore.engine.prediction import predict_split
 from bertcore.engine.preparation import absolute, absolute_files
 from bertcore.engine.prepared_run import PreparedRun
+from bertcore.engine.report import Report, write_json_lines, write_report
 from bertcore.engine.run_folder import RunFolder
 from bertcore.engine.run_header import run_header, run_notes
 from bertcore.engine.run_report import RunOutcome, report_run
@@ -47,6 +56,7 @@ from bertcore.engine.run_result import RunResult
 from bertcore.engine.step_examples import describe_rows
 from bertcore.engine.tracking import open_trackers
 from bertcore.engine.training import SplitEvaluation, Trainer, TrainingHost, TrainingPlan
+from bertcore.version import __version__
 
 
 def train_seed(prepared: PreparedRun, seed: int, suffix: str = "") -> RunResult:
@@ -64,7 +74,11 @@ def train_seed(prepared: PreparedRun, seed: int, suffix: str = "") -> RunResult:
     started = time.perf_counter()
     config = prepared.config.model_copy(update={"run": prepared.config.run.model_copy(update={"seed": seed})})
     fit = _load(prepared, config)
+    require_agreement(prepared.session, prepared.ranks, _facts(prepared, config))
+    if not prepared.ranks.is_first:
+        return _follow(prepared, config, started)
     with _folder_of(prepared, config, suffix) as (folder, notes):
+        told_by_first(prepared.session, prepared.ranks, str(folder.path))
         config = keep_division(config, folder, prepared.training_split)
         if prepared.teacher is not None:
             prepared.teacher.keep(folder.path)
@@ -87,7 +101,41 @@ def train_seed(prepared: PreparedRun, seed: int, suffix: str = "") -> RunResult:
             outcome = RunOutcome(begun, trainer.best, finished, trainer.time, time.perf_counter() - started)
             result = report_run(run, outcome)
             send(RunFinished(result.summary, result.metrics, result.seconds))
+            wait_for_all(prepared.session)
             return result
+
+
+def _follow(prepared: PreparedRun, config: RunConfig, started: float) -> RunResult:
+    """Trains on a rank that is not the first: with the others, and without a trace."""
+    folder = Path(told_by_first(prepared.session, prepared.ranks, None))
+    progress = Progress() if prepared.checkpoint is None else prepared.checkpoint.progress
+    run = FollowingRun(prepared, config, RunFolder(folder), progress, lambda event: None)
+    trainer = Trainer(prepared.session, run.plan, progress, run, run.make_best_again())
+    begun = RunStarted(folder, {}, prepared.data.total_steps, progress.step, {}, ())
+    finished = trainer.train()
+    result = report_run(run, RunOutcome(begun, trainer.best, finished, trainer.time, time.perf_counter() - started))
+    wait_for_all(prepared.session)
+    return result
+
+
+def _facts(prepared: PreparedRun, config: RunConfig) -> Mapping[str, Any]:
+    """What must be the same on all ranks."""
+    if prepared.ranks.is_alone:
+        return {}
+    # Paths may differ between hosts, and what they lead to is compared as such.
+    options = {key: value for key, value in config_values(config).items() if key.startswith(("train.", "head."))}
+    training = prepared.training
+    checkpoint = prepared.checkpoint
+    return {
+        "version of bertcore": __version__,
+        "backend": prepared.target.describe(),
+        "seed": config.run.seed,
+        "configuration": json.dumps(options, default=str, sort_keys=True),
+        "training split": "a stream" if training is None else digest_of_batch(training.batch),
+        "evaluation split": digest_of_batch(prepared.evaluation.batch),
+        "model": digest_of_parameters(prepared.session.parameters()),
+        "checkpoint": None if checkpoint is None else checkpoint.progress.step,
+    }
 
 
 def _load(prepared: PreparedRun, config: RunConfig) -> FitReport:
@@ -189,7 +237,13 @@ class SeedRun(TrainingHost):
         """What the loop is told before its first step."""
         prepared, config = self.prepared, self.config
         return TrainingPlan(
-            prepared.data, prepared.specification, prepared.head, prepared.metric, config.train, config.run.seed
+            prepared.data,
+            prepared.specification,
+            prepared.head,
+            prepared.metric,
+            config.train,
+            config.run.seed,
+            prepared.ranks,
         )
 
     def send(self, event: Event) -> None:
@@ -200,7 +254,7 @@ class SeedRun(TrainingHost):
         """Evaluates the session as it is, and tunes what is chosen on the evaluation split."""
         prepared, split = self.prepared, self.prepared.evaluation
         accumulator = open_accumulator(self.config, prepared.task, split.examples, prepared.head)
-        timing = predict_split(self._session, split, accumulator, self.config.evaluate.batch_size)
+        timing = predict_split(self._session, split, accumulator, self.config.evaluate.batch_size, prepared.ranks)
         # A threshold is chosen before anything is scored, and goes into best/ with the weights it was chosen for.
         self._tuned_head = accumulator.tune() or prepared.head
         self._accumulator = accumulator
@@ -228,8 +282,18 @@ class SeedRun(TrainingHost):
 
     def describe_rows(self, step: int) -> str:
         """Says where the rows of a step stand, counted from 1."""
-        batches = next(self.prepared.data.steps(self.config.run.seed, step - 1)).micro_batches
+        batches = next(self.prepared.data.steps(self.config.run.seed, step - 1)).whole
         return describe_rows(batches, self.prepared.training_split, self._session)
+
+    def write_report(self, report: Report) -> None:
+        """Writes the report of the run."""
+        write_report(self.folder.path, report)
+
+    def write_test_predictions(self, rows: Sequence[Mapping[str, Any]]) -> Path:
+        """Writes the predictions of the test file; returns where."""
+        file = self.folder.path / "test_predictions.jsonl"
+        write_json_lines(file, rows)
+        return file
 
     def load_best(self) -> Head:
         """Loads the best checkpoint into the session, and returns its head, with what was tuned."""
@@ -243,11 +307,14 @@ class SeedRun(TrainingHost):
 
     def make_best_again(self) -> Evaluation | None:
         """The best evaluation of a resumed run whose best model is damaged, or of a step after the checkpoint."""
-        missing = self._best.is_missing(self.progress)
+        ranks = self.prepared.ranks
+        missing = self._best.is_missing(self.progress) if ranks.is_first else None
+        has_other = self.folder.best.exists() if ranks.is_first else None
+        missing, has_other = told_by_first(self._session, ranks, (missing, has_other))
         if missing is None:
             return None
         if self.progress.step != self.progress.best_step:
-            if not self.folder.best.exists():
+            if not has_other:
                 self.progress.best_value = None
             self.send(Note(f"{missing}: so it will be until the next evaluation that is the best"))
             return None
@@ -262,3 +329,31 @@ class SeedRun(TrainingHost):
         if accumulator is not None and accumulator.read_parameters(parameters):
             return accumulator.predictions()
         return evaluation.predictions
+
+
+class FollowingRun(SeedRun):
+    """The same on a rank that is not the first: it computes what all compute, and writes nothing."""
+
+    _kept: tuple[Parameters, Head] | None = None
+
+    def save_best(self, evaluation: Evaluation) -> None:
+        """Keeps the best model in memory: the folder may be on another host."""
+        self._kept = self._session.predicting_parameters(), self._tuned_head
+
+    def save_checkpoint(self, progress: Progress) -> None:
+        """Leaves it to the first rank."""
+
+    def write_report(self, report: Report) -> None:
+        """Leaves it to the first rank."""
+
+    def write_test_predictions(self, rows: Sequence[Mapping[str, Any]]) -> Path:
+        """Leaves it to the first rank."""
+        return self.folder.path
+
+    def load_best(self) -> Head:
+        """Loads what was the best since the run began or was resumed, or what lies in the folder of a resumed run."""
+        if self._kept is None:
+            return super().load_best()
+        parameters, head = self._kept
+        self._session.load(parameters)
+        return head

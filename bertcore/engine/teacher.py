@@ -28,8 +28,7 @@ from bertcore.contracts.head import Head
 from bertcore.contracts.objective import TEACHER
 from bertcore.contracts.task import Task
 from bertcore.data.encoder import EncodedSplit, Encoder
-from bertcore.data.plans import plan_prediction
-from bertcore.engine.prediction import predict_batch
+from bertcore.engine.prediction import predictions
 from bertcore.engine.trained_model import TrainedModel, open_trained
 from bertcore.errors import DeviceError, ModelError, Origin, UsageError
 from bertcore.files.manifest import verified_facts, write_manifest
@@ -203,9 +202,7 @@ def _predict(session: Session, batch: Batch, head: Head, batch_size: int) -> dic
     numbered = replace(batch, columns=places)
     unit = "rows" if batch.groups is None else "examples"
     with about("teacher"), work("predicting", batch.unit_count, unit, float(batch.lengths.sum())) as progress:
-        for units in plan_prediction(batch.unit_lengths, batch_size):
-            part = numbered.select_units(units)
-            outputs = predict_batch(session, part.without(*places), tuple(pers))
+        for part, outputs in predictions(session, numbered, tuple(pers), batch_size):
             for name, per in pers.items():
                 values = outputs[name]
                 if name not in found:

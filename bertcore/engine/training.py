@@ -11,6 +11,7 @@ from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.events import Evaluated, Event, Note, StepDone, StepLogged
 from bertcore.contracts.head import Head
 from bertcore.contracts.objective import Objective
+from bertcore.contracts.ranks import ALONE, Ranks
 from bertcore.engine.checkpoint import Progress
 from bertcore.engine.interrupt import Interrupted, StopRequest
 from bertcore.engine.micro_batches import MicroBatches
@@ -53,6 +54,7 @@ class TrainingPlan:
         metric: by which the best evaluation is chosen.
         options: the configuration.
         seed: of the order of the rows, and of dropout.
+        ranks: which of several processes this one is.
     """
 
     data: TrainingData
@@ -61,6 +63,7 @@ class TrainingPlan:
     metric: Metric
     options: TrainConfig
     seed: int
+    ranks: Ranks = ALONE
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,15 @@ class Trainer:
         self._progress = progress
         self._host = host
         self._unfetched: list[tuple[int, StepResult]] = []
-        self._micro_batches = MicroBatches(session, plan.options, progress, lambda text: host.send(Note(text)))
+        self._micro_batches = MicroBatches(
+            session,
+            plan.options,
+            progress,
+            lambda text: host.send(Note(text)),
+            # Ranks meet within a step where embeddings are perturbed.
+            may_repeat=plan.ranks.is_alone or not plan.specification.objective.perturbed_passes,
+        )
+        self._results: list[StepResult] = []  # of the last two steps
         self._watch = Stopwatch(lambda: session.compile_seconds)
 
     @property
@@ -139,7 +150,7 @@ class Trainer:
             for rows in self._plan.data.steps(self._plan.seed, progress.step):
                 if progress.step >= total or self._gave_up:
                     break
-                rates = self._step(rows)
+                rates = self._step(rows, stop)
                 last = progress.step == total
                 if progress.step % options.log_steps == 0 or last:
                     self._log(rows.epoch, rates)
@@ -149,11 +160,12 @@ class Trainer:
                 if evaluates:
                     self._evaluate(rows.epoch)
                 planned_stop = progress.step == options.stop_after and not last
-                if self._due(options.save_steps, rows, last) or evaluates or planned_stop or stop.signal:
+                stops = self._is_to_stop(stop)
+                if self._due(options.save_steps, rows, last) or evaluates or planned_stop or stops:
                     self._save_checkpoint()
                 if last or self._gave_up:
                     break
-                if stop.signal is not None:
+                if stops:
                     raise Interrupted(
                         f"stopped after step {progress.step} of {total}", "go on with --resume", stop.exit_code
                     )
@@ -164,7 +176,7 @@ class Trainer:
     def _due(self, every: int | None, rows: StepRows, last: bool) -> bool:
         return last or (rows.last_of_epoch if every is None else self._progress.step % every == 0)
 
-    def _step(self, rows: StepRows) -> dict[str, float]:
+    def _step(self, rows: StepRows, stop: StopRequest) -> dict[str, float]:
         """One update; returns the rates that it was made with."""
         progress, plan = self._progress, self._plan
         # Skipped updates take no part in the schedule, as GradScaler's do not in transformers.
@@ -174,7 +186,7 @@ class Trainer:
             for group in plan.specification.groups
         }
         objective = plan.specification.objective
-        count = sum(objective.loss_count(plan.head, batch) for batch in rows.micro_batches)
+        count = sum(objective.loss_count(plan.head, batch) for batch in rows.whole)
         # No state of a random generator is kept anywhere: seed and step say every dropout mask, as they say the order
         # of the rows, so that a resumed run continues with the masks that it would have had.
         context = StepContext(
@@ -182,18 +194,31 @@ class Trainer:
             seed=plan.seed,
             learning_rates=tuple(rates.values()),
             loss_denominator=count or 1.0,
+            rank=plan.ranks.rank,
+            step_ids=None if plan.ranks.is_alone else rows.ids,
+            wants_to_stop=stop.signal is not None,
         )
         result = self._micro_batches.train_step(rows.micro_batches, context)
+        self._results = [*self._results[-1:], result]
         progress.step += 1
         if not result.skipped:
             progress.updates += 1
             progress.pending_count += count
         # The result stays on the device: fetching its loss here would wait for the step to end.
         self._unfetched.append((progress.step, result))
-        examples = sum(batch.unit_count for batch in rows.micro_batches)
+        examples = sum(batch.unit_count for batch in rows.whole)
         self._watch.count(examples)
         self._host.send(StepDone(progress.step, rows.epoch, examples))
         return rates
+
+    def _is_to_stop(self, stop: StopRequest) -> bool:
+        """Whether the run ends with this step, which all ranks must find alike.
+
+        They know it of the step before: asking for this one would wait for the device.
+        """
+        if self._plan.ranks.is_alone:
+            return stop.signal is not None
+        return len(self._results) == 2 and self._results[0].stop_wanted
 
     def _fetch(self) -> float:
         """Fetches the losses of the steps since the last fetch; returns the last gradient norm.

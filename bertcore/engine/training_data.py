@@ -6,7 +6,7 @@ So a run goes on after a stop without any state of the data order being kept.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from bertcore.config import TrainConfig
 from bertcore.contracts.batch import Batch
-from bertcore.data.plans import plan_training
+from bertcore.contracts.ranks import ALONE, Ranks
+from bertcore.data.plans import plan_ranks, plan_training
 from bertcore.errors import DataError
 
 
@@ -23,14 +24,22 @@ class StepRows:
     """The rows of one optimizer step.
 
     Attributes:
-        micro_batches: one batch per forward pass.
+        micro_batches: one batch per forward pass of this rank.
+        whole: the same of all ranks.
         epoch: epochs done after this step, with a fraction.
         last_of_epoch: whether the epoch ends with this step.
     """
 
     micro_batches: list[Batch]
+    whole: list[Batch]
     epoch: float
     last_of_epoch: bool
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """All token ids of the step, each once, rising."""
+        ids: NDArray[np.int64] = np.unique(np.concatenate([batch.input_ids for batch in self.whole])).astype(np.int64)
+        return ids
 
 
 class SizedTrainingData:
@@ -39,11 +48,13 @@ class SizedTrainingData:
     Args:
         batch: all rows.
         options: the configuration.
+        ranks: which of them this process is.
     """
 
-    def __init__(self, batch: Batch, options: TrainConfig) -> None:
+    def __init__(self, batch: Batch, options: TrainConfig, ranks: Ranks = ALONE) -> None:
         self._batch = batch
         self._options = options
+        self._ranks = ranks
         batches = math.ceil(batch.unit_count / options.batch_size)
         self.steps_per_epoch: int = math.ceil(batches / options.accumulation)
         self.total_steps: int = options.max_steps or math.ceil(options.epochs * self.steps_per_epoch)
@@ -55,8 +66,8 @@ class SizedTrainingData:
 
     @property
     def micro_batch_rows(self) -> int:
-        """Rows of a micro-batch, on average where they come in groups."""
-        return _micro_batch_rows(self._batch, self._options)
+        """Rows of a micro-batch, on average where they come in groups or are divided among ranks."""
+        return _micro_batch_rows(self._batch, self._options, self._ranks)
 
     def steps(self, seed: int, start: int) -> Iterator[StepRows]:
         """Yields the rows of step ``start`` and of all steps after it, without end."""
@@ -65,11 +76,8 @@ class SizedTrainingData:
         while True:
             steps = _steps(self._batch, self._options, seed, epoch)
             for step in range(first, self.steps_per_epoch):
-                yield StepRows(
-                    [self._batch.select_units(units) for units in steps[step]],
-                    epoch + (step + 1) / self.steps_per_epoch,
-                    step + 1 == self.steps_per_epoch,
-                )
+                done, is_last = epoch + (step + 1) / self.steps_per_epoch, step + 1 == self.steps_per_epoch
+                yield _step_rows(self._batch, steps[step], self._ranks, done, is_last)
             epoch, first = epoch + 1, 0
 
 
@@ -84,13 +92,15 @@ class StreamedTrainingData:
     Args:
         windows: opens the stream anew, and gives the rows of one window after the other.
         options: the configuration, which says how many steps there are.
+        ranks: which of them this process is; each reads the whole stream.
 
     Raises:
         DataError: the stream holds no examples.
     """
 
-    def __init__(self, windows: Callable[[], Iterator[Batch]], options: TrainConfig) -> None:
+    def __init__(self, windows: Callable[[], Iterator[Batch]], options: TrainConfig, ranks: Ranks = ALONE) -> None:
         assert options.max_steps is not None
+        self._ranks = ranks
         self._open = windows
         self._options = options
         self.total_steps: int = options.max_steps
@@ -101,8 +111,8 @@ class StreamedTrainingData:
             )
         self.lengths: NDArray[np.int64] = first.lengths
         """Tokens of the rows of the first window."""
-        self.micro_batch_rows: int = _micro_batch_rows(first, options)
-        """Rows of a micro-batch, on average where they come in groups."""
+        self.micro_batch_rows: int = _micro_batch_rows(first, options, ranks)
+        """Rows of a micro-batch, on average where they come in groups or are divided among ranks."""
 
     def steps(self, seed: int, start: int) -> Iterator[StepRows]:
         """Yields the rows of step ``start`` and of all steps after it; what lies before is read again and passed."""
@@ -112,8 +122,7 @@ class StreamedTrainingData:
             for micro_batches in steps:
                 if step >= start:
                     last = window.is_last and micro_batches is steps[-1]
-                    rows = [window.rows.select_units(units) for units in micro_batches]
-                    yield StepRows(rows, float(window.epoch + last), last)
+                    yield _step_rows(window.rows, micro_batches, self._ranks, float(window.epoch + last), last)
                 step += 1
 
     def _windows(self) -> Iterator[_Window]:
@@ -145,8 +154,21 @@ class _Window:
     is_last: bool
 
 
-def _micro_batch_rows(batch: Batch, options: TrainConfig) -> int:
-    return max(1, round(options.batch_size * len(batch) / max(1, batch.unit_count)))
+def _micro_batch_rows(batch: Batch, options: TrainConfig, ranks: Ranks) -> int:
+    of_rank = options.batch_size * options.accumulation / ranks.size
+    units = of_rank / math.ceil(options.accumulation / ranks.size)
+    return max(1, math.ceil(units * len(batch) / max(1, batch.unit_count) - 0.5))
+
+
+def _step_rows(
+    batch: Batch, micro_batches: Sequence[NDArray[np.int64]], ranks: Ranks, epoch: float, last: bool
+) -> StepRows:
+    whole = [batch.select_units(units) for units in micro_batches]
+    if ranks.is_alone:
+        return StepRows(whole, whole, epoch, last)
+    lengths = np.concatenate([of_pass.unit_lengths for of_pass in whole])
+    own = plan_ranks(micro_batches, lengths, ranks.size)[ranks.rank]
+    return StepRows([batch.select_units(units) for units in own], whole, epoch, last)
 
 
 def _steps(batch: Batch, options: TrainConfig, seed: int, epoch: int) -> list[list[NDArray[np.int64]]]:

@@ -28,6 +28,7 @@ DATA: dict[str, Kind] = {
     ),
     "file-missing": Kind("A data file or folder does not exist.", "Check the path."),
     "file-unreadable": Kind("The system refuses to read a file.", "Check the path and its permissions."),
+    "hostfile-wrong": Kind("A line of a hostfile names no host and its slots.", "Write `HOST slots=N`."),
     "json-form-unknown": Kind("The JSON of a file is valid, but of another form.", "Write the form that is shown."),
     "line-too-long": Kind("A line is longer than any example.", "Check that the file is a table of text."),
     "not-json": Kind("A line or a file is no valid JSON.", "Correct it where the message says."),

@@ -13,12 +13,25 @@ DEVICE: dict[str, Kind] = {
     ),
     "device-missing": Kind("This machine does not have the device.", "Take one of those that are named."),
     "device-unknown": Kind("The backend knows no device of this name.", "Take one of those that are named."),
+    "host-differs": Kind(
+        "A host of a run has another version of bertcore, or other files, than the first one.",
+        "Make them the same everywhere.",
+    ),
+    "host-unreachable": Kind(
+        "A command cannot be run on a host of the hostfile.", "Reach it by ssh without a password, with bertcore there."
+    ),
     "out-of-memory": Kind(
         "The device has no memory for a batch of rows.",
         "Compute fewer rows at a time (`train.micro_batch=auto`, `evaluate.batch_size`), shorter rows "
         "(`data.max_length`), or in bf16 (`run.precision`, `evaluate.precision`).",
     ),
     "precision-unknown": Kind("The device does not compute in this precision.", "Take one of those that are named."),
+    "ranks-impossible": Kind(
+        "A backend computes in one process alone, and is one of several.", "Take another backend, or one process."
+    ),
+    "ranks-lost": Kind(
+        "A process of a run, or its host, was lost: killed, cut off, or stuck.", "Go on with `--resume`."
+    ),
 }
 
 PLUGIN: dict[str, Kind] = {

@@ -23,6 +23,9 @@ USAGE: dict[str, Kind] = {
         "The training examples cannot be divided into as many parts, or not at all.",
         "Divide into fewer, or name files.",
     ),
+    "hosts-wrong": Kind(
+        "A host or a device is chosen that the hostfile does not have, or none is left.", "Choose among those in it."
+    ),
     "implementation-missing": Kind(
         "The backend has no code for this head, encoder or objective.",
         "Take another backend, or let a plugin register the code.",
@@ -41,8 +44,9 @@ USAGE: dict[str, Kind] = {
     ),
     "package-missing": Kind("An optional package is not installed.", "Install it as the remedy says."),
     "plugin-switched-off": Kind("`-p no:NAME` switches off what is asked for.", "Leave that option out."),
-    "processes-several": Kind(
-        "A launcher started several processes, each of which would train alone.", "Start bertcore without it."
+    "processes-wrong": Kind(
+        "A launcher started several processes and does not tell them all that they need to find each other.",
+        "Set what is named.",
     ),
     "run-missing": Kind(
         "A path is no folder of a run, or that run has no best model yet.", "Give the `--output` of an earlier run."

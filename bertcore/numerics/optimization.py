@@ -77,12 +77,14 @@ class LazyStepResult:
         norm: global norm of the gradient, after the division and before clipping.
         is_finite: whether the step was taken; None where that follows from the other two.
         skipped: whether fp16 loss scaling skipped the update.
+        stop: above zero where a rank was asked to end.
     """
 
     loss: SupportsFloat
     norm: SupportsFloat
     is_finite: SupportsFloat | None = None
     skipped: bool = False
+    stop: SupportsFloat = 0.0
     _fetched: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -101,6 +103,11 @@ class LazyStepResult:
         if self.is_finite is not None:
             return bool(self._fetch("is_finite", self.is_finite))
         return math.isfinite(self.loss_sum) and math.isfinite(self.gradient_norm)
+
+    @property
+    def stop_wanted(self) -> bool:
+        """Whether any rank was asked to end."""
+        return self._fetch("stop", self.stop) > 0
 
     def _fetch(self, name: str, value: SupportsFloat) -> float:
         if name not in self._fetched:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bertcore.contracts.events import TrackerFactory
     from bertcore.contracts.family import ModelFamily
     from bertcore.contracts.implementations import Implementation
+    from bertcore.contracts.launcher import Launcher
     from bertcore.contracts.record_format import RecordFormat
     from bertcore.contracts.task import Task
 
@@ -57,3 +58,8 @@ def bertcore_register_trackers() -> list[TrackerFactory]:  # type: ignore[empty-
 @hookspec
 def bertcore_register_record_formats() -> list[RecordFormat]:  # type: ignore[empty-body]
     """Returns record formats: how encoded rows are stored in files."""
+
+
+@hookspec
+def bertcore_register_launchers() -> list[Launcher]:  # type: ignore[empty-body]
+    """Returns launchers: how a command is started on another host."""

@@ -13,6 +13,7 @@ from bertcore.contracts.events import TrackerFactory
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
 from bertcore.contracts.implementations import Description, Implementation, implementation_name
+from bertcore.contracts.launcher import Launcher
 from bertcore.contracts.objective import Objective
 from bertcore.contracts.record_format import RecordFormat
 from bertcore.contracts.task import Task
@@ -68,6 +69,11 @@ class Registry:
         return self._gather("bertcore_register_trackers", TrackerFactory, "tracker")
 
     @cached_property
+    def launchers(self) -> Mapping[str, Entry[Launcher]]:
+        """Launchers by name."""
+        return self._gather("bertcore_register_launchers", Launcher, "launcher")
+
+    @cached_property
     def record_formats(self) -> Mapping[str, Entry[RecordFormat]]:
         """Formats of record files by name."""
         return self._gather("bertcore_register_record_formats", RecordFormat, "record format")
@@ -109,6 +115,10 @@ class Registry:
         """Returns a tracker; raises as :meth:`task` does."""
         return self._find(self.trackers, name, "tracker")
 
+    def launcher(self, name: str) -> Launcher:
+        """Returns a launcher; raises as :meth:`task` does."""
+        return self._find(self.launchers, name, "launcher")
+
     def record_format(self, name: str) -> RecordFormat:
         """Returns a format of record files; raises as :meth:`task` does."""
         return self._find(self.record_formats, name, "record format")
@@ -148,7 +158,7 @@ class Registry:
     def gather_all(self) -> None:
         """Asks every plugin for everything, so that each record says what it provides and whether it failed."""
         kinds = ("families", "backends", "tasks", "converters", "implementations", "trackers", "record_formats")
-        for kind in kinds:
+        for kind in (*kinds, "launchers"):
             getattr(self, kind)
 
     def _gather(self, hook: str, kind: type[Item], noun: str) -> dict[str, Entry[Item]]:

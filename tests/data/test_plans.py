@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcore.data.plans import GROUPED_BATCHES, plan_prediction, plan_training
+from bertcore.data.plans import GROUPED_BATCHES, plan_prediction, plan_ranks, plan_training
 
 LENGTHS = st.lists(st.integers(1, 512), max_size=300).map(lambda values: np.array(values, dtype=np.int64))
 SIZES = st.integers(1, 40)
@@ -69,3 +69,20 @@ def test_rows_of_a_grouped_batch_are_alike_and_batches_are_not_sorted():
     assert padding(grouped) < padding(plain) / 10
     longest = [int(lengths[batch].max()) for batch in grouped]
     assert longest != sorted(longest, reverse=True)
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 512), min_size=0, max_size=40), min_size=1, max_size=9).filter(any),
+    st.integers(1, 12),
+)
+def test_ranks_share_a_step_without_loss_and_evenly(step: list[list[int]], ranks: int) -> None:
+    lengths = np.array([length for micro_batch in step for length in micro_batch], dtype=np.int64)
+    numbers = iter(range(100, 100 + len(lengths)))
+    micro_batches = [np.array([next(numbers) for _ in micro_batch], dtype=np.int64) for micro_batch in step]
+    parts = plan_ranks(micro_batches, lengths, ranks)
+    assert sorted(int(row) for part in parts for rows in part for row in rows) == [*range(100, 100 + len(lengths))]
+    passes = {len(part) for part in parts}
+    assert passes == {-(-len(step) // ranks)}
+    tokens = [sum(int(lengths[row - 100]) for rows in part for row in rows) for part in parts]
+    # The longest-first rule: no rank has more than the least one and one row besides.
+    assert max(tokens) - min(tokens) <= lengths.max()

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bertcore.contracts.backend import Backend, CheckResult, Precision, Session, SessionSpecification
+from bertcore.contracts.ranks import Ranks
 from bertcore.errors import DeviceError
 from bertcore_mindspore import devices
 
@@ -62,6 +66,19 @@ class MindSporeBackend(Backend):
         except Exception as error:
             return CheckResult(operation, False, f"{type(error).__name__}: {error}".splitlines()[0])
         return CheckResult(operation, difference < 1e-4, f"largest difference from numpy {difference:.1e}")
+
+    def sum_over_ranks(  # noqa: D102
+        self, ranks: Ranks, device: str, values: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        self._refuse_problem()
+        import mindspore
+
+        row = devices.check_device(mindspore, device)
+        devices.configure(mindspore, device)
+        from bertcore_mindspore.ranks import join
+
+        communicator = join(ranks, row.target)
+        return values if communicator is None else communicator.sum(values)
 
     def open(self, specification: SessionSpecification) -> Session:  # noqa: D102
         self._refuse_problem()

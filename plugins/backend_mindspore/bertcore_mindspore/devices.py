@@ -62,6 +62,7 @@ def quiet_framework() -> None:
     # Level 3 is errors only. The compile cache matches graphs by the order of compilation and may return another
     # graph's result, so it stays off whatever the environment says.
     os.environ.setdefault("GLOG_v", "3")
+    os.environ.setdefault("MS_SUBMODULE_LOG_v", "{DISTRIBUTED:3}")  # which else tells of every connection
     os.environ["MS_COMPILER_CACHE_ENABLE"] = "0"
 
 

@@ -1,8 +1,9 @@
-"""The two graphs that are compiled for each static shape: one that adds a gradient, and one that predicts.
+"""The graphs that are compiled for each static shape: one that adds a gradient, and one that predicts.
 
 A call of either takes its arrays one by one and in a fixed order, since a compiled graph knows positions and no names:
 those of ``rows.INPUT_NAMES``, the head's columns, and for the gradient the dropout masks; inside, they have their names
-again. The third graph, the update, is :mod:`bertcore_mindspore.optimizer`'s.
+again. Between gradient and update, which is :mod:`bertcore_mindspore.optimizer`'s, stands a graph that adds up the
+gradients of several ranks.
 """
 
 from __future__ import annotations
@@ -98,6 +99,64 @@ class MovedGradientGraph(GradientGraph):
             self.map(self.partial(add_part_to, kept), self.accumulators, others)
         self.add(self.loss_sum, loss * kept)
         return of_words
+
+
+class SumGraph(nn.Cell):
+    """Adds up the accumulated gradients and loss sums of all ranks, in one message.
+
+    ::
+
+        accumulators    query.weight | key.weight | ... | rows of the step's ids | loss sum | wishes to stop
+                        |<- flat, one AllReduce ------------------------------------------------------------>|
+
+    Args:
+        optimizer: whose accumulators they are.
+        word_embeddings: canonical name of the table of which only the rows of a step have a gradient; None where
+            others may have one.
+    """
+
+    def __init__(self, optimizer: AdamW, word_embeddings: str | None) -> None:
+        super().__init__(auto_prefix=False)
+        accumulators = dict(zip(optimizer.trained, optimizer.gradients, strict=True))
+        self.has_words = word_embeddings in accumulators
+        self.words = accumulators.pop(word_embeddings) if self.has_words else optimizer.loss_sum
+        self.accumulators = ParameterTuple(list(accumulators.values()))
+        self.loss_sum = optimizer.loss_sum
+        self.sizes = [int(accumulator.size) for accumulator in accumulators.values()]
+        self.shapes = tuple(tuple(accumulator.shape) for accumulator in accumulators.values())
+        self.width = int(self.words.shape[-1]) if self.has_words else 0
+        self.all_reduce = ops.AllReduce()
+        self.concat = ops.Concat()
+        self.reshape = ops.Reshape()
+        self.assign = ops.Assign()
+        self.gather = ops.Gather()
+        self.scatter_update = ops.ScatterUpdate()
+
+    def construct(self, wish: Tensor, ids: Tensor) -> Tensor:
+        """Leaves the sums in the accumulators of every rank.
+
+        Args:
+            wish: 1 where this rank was asked to end, 0 else, ``[1]``.
+            ids: of all rows of all ranks; one may occur more than once.
+
+        Returns:
+            How many ranks were asked to end, ``[1]``.
+        """
+        parts = ()
+        for accumulator in self.accumulators:
+            parts = (*parts, self.reshape(accumulator, (-1,)))
+        if self.has_words:
+            parts = (*parts, self.reshape(self.gather(self.words, ids, 0), (-1,)))
+        parts = (*parts, self.reshape(self.loss_sum, (1,)), wish)
+        count = ids.shape[0] * self.width
+        sizes = [*self.sizes, count, 1, 1] if self.has_words else [*self.sizes, 1, 1]
+        sums = ops.split(self.all_reduce(self.concat(parts)), sizes)
+        for index in range(len(self.shapes)):
+            self.assign(self.accumulators[index], self.reshape(sums[index], self.shapes[index]))
+        if self.has_words:
+            self.scatter_update(self.words, ids, self.reshape(sums[-3], (-1, self.width)))
+        self.assign(self.loss_sum, self.reshape(sums[-2], ()))
+        return sums[-1]
 
 
 class PredictionGraph(nn.Cell):

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.contracts.batch import Batch
+from bertcore_mindspore.ranks import Communicator
 from bertcore_mindspore.rows import PackedRows
 
 
@@ -27,12 +28,22 @@ class WordPerturbation:
     """What is added to the word embeddings of a step, and the gradient there.
 
     Args:
-        micro_batches: all rows of the step.
+        micro_batches: all rows of the step that this rank computes.
         width: of the embeddings.
+        communicator: to the other ranks, if there are any.
+        step_ids: the ids of all rows of all ranks, where there are others.
     """
 
-    def __init__(self, micro_batches: Sequence[Batch], width: int) -> None:
-        self._ids = np.unique(np.concatenate([batch.input_ids for batch in micro_batches]))
+    def __init__(
+        self,
+        micro_batches: Sequence[Batch],
+        width: int,
+        communicator: Communicator | None = None,
+        step_ids: NDArray[np.int64] | None = None,
+    ) -> None:
+        own = [batch.input_ids for batch in micro_batches]
+        self._ids = np.unique(np.concatenate(own)) if step_ids is None else step_ids
+        self._communicator = communicator
         self._rows = np.zeros((len(self._ids), width))
         self._gradient = np.zeros_like(self._rows)
 
@@ -52,6 +63,8 @@ class WordPerturbation:
 
     def move(self, distance: float, radius: float | None) -> None:
         """Goes on by a distance along the gradient, and back to the radius; the gradient begins anew."""
+        if self._communicator is not None and distance:
+            self._gradient = self._communicator.sum(self._gradient.astype(np.float32)).astype(np.float64)
         norm = np.linalg.norm(self._gradient)
         if norm > 0:  # the loss scale of fp16, by which the gradient is too large, cancels
             self._rows += distance * self._gradient / norm

@@ -29,11 +29,12 @@ from bertcore.numerics.optimization import LazyStepResult, waiting_groups
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan, MaskSource
 from bertcore_mindspore.encoder import Encoder
-from bertcore_mindspore.graphs import GradientGraph, MovedGradientGraph, PredictionGraph
+from bertcore_mindspore.graphs import GradientGraph, MovedGradientGraph, PredictionGraph, SumGraph
 from bertcore_mindspore.memory import memory_errors
 from bertcore_mindspore.objectives import Forward
 from bertcore_mindspore.optimizer import AdamW
 from bertcore_mindspore.perturbation import WordPerturbation
+from bertcore_mindspore.ranks import join
 from bertcore_mindspore.rows import INPUT_NAMES, PackedRows, in_row_order, pack
 from bertcore_mindspore.shapes import (
     PREDICTION_SHAPES,
@@ -44,6 +45,9 @@ from bertcore_mindspore.shapes import (
     with_room,
 )
 from bertcore_mindspore.values import copy_into, to_numpy
+
+FEWEST_IDS = 256
+"""Token ids of a step are counted in powers of two from here, so that few graphs are compiled for them."""
 
 DTYPES: Mapping[Precision, mindspore.Type] = MappingProxyType(
     {"fp32": mindspore.float32, "bf16": mindspore.bfloat16, "fp16": mindspore.float16}
@@ -88,6 +92,7 @@ class MindSporeSession(Session):
     def __init__(self, specification: SessionSpecification, device: DeviceKind) -> None:
         self._specification = specification
         self._device = device
+        self._communicator = join(specification.ranks, device.target)
         self._config = specification.config
         self._compile_seconds = 0.0
         self._compiled: set[tuple[str, Shape]] = set()
@@ -128,6 +133,10 @@ class MindSporeSession(Session):
             # Else the one graph serves all passes, which differ in masks and offsets alone.
             one_pass = specification.code_of(HeadLoss())(HeadLoss())
             name, graph = "perturbed", self._gradient_graph(forward, one_pass, perturbed)
+        if self._communicator is not None:
+            words = self._words if training.objective.keeps_tokens else None
+            self._sum = self._jit(SumGraph(self._optimizer, words))
+            self._most_ids = FEWEST_IDS
         self._stages += [Stage(name, graph, (one.dropout,), one.perturbed, one.radius, one.weight) for one in perturbed]
 
     def load(self, parameters: Parameters) -> None:
@@ -154,9 +163,12 @@ class MindSporeSession(Session):
         except DeviceMemoryError:
             self._require_optimizer().drop_gradients()
             raise
+        stop = self._sum_over_ranks(context)
         assert self._specification.training is not None
         waiting = waiting_groups(self._specification.training.groups, context.step)
-        return self._require_optimizer().update(context.loss_denominator, context.learning_rates, waiting)
+        result = self._require_optimizer().update(context.loss_denominator, context.learning_rates, waiting)
+        result.stop = stop
+        return result
 
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """Returns the named outputs in row order, without dropout."""
@@ -179,6 +191,10 @@ class MindSporeSession(Session):
                 self._head.empty_output(name),
             )
         return outputs
+
+    def exchange(self, content: bytes) -> list[bytes]:
+        """Gives something to all ranks, and returns what each of them gave."""
+        return [content] if self._communicator is None else self._communicator.exchange(content)
 
     def state(self) -> OptimizerState:
         """Returns copies of the moments, the update count, the loss scale and the averages."""
@@ -253,10 +269,24 @@ class MindSporeSession(Session):
         if not perturbed:
             self._accumulate_stage(first, micro_batches, context, None)
             return
-        words = WordPerturbation(micro_batches, self._config.embedding_width)
+        words = WordPerturbation(micro_batches, self._config.embedding_width, self._communicator, context.step_ids)
         for stage in self._stages:
             words.move(stage.perturbed, stage.radius)
             self._accumulate_stage(stage, micro_batches, context, words)
+
+    def _sum_over_ranks(self, context: StepContext) -> Tensor | float:
+        """Adds up what all ranks accumulated; returns whether any of them was asked to end."""
+        if self._communicator is None or context.step_ids is None:
+            return float(context.wants_to_stop)
+        while self._most_ids < len(context.step_ids):
+            self._most_ids *= 2
+        # The last one again, which gives the same row the same sum.
+        ids = np.pad(context.step_ids, (0, self._most_ids - len(context.step_ids)), mode="edge").astype(np.int32)
+        wish = np.array([context.wants_to_stop], dtype=np.float32)
+        with self._communicator.meeting("were lost"):
+            shape = Shape(1, self._most_ids)
+            wishes: Tensor = self._call("sum", shape, self._sum, Tensor(wish), Tensor(ids))
+        return wishes
 
     def _accumulate_stage(
         self, stage: Stage, micro_batches: Sequence[Batch], context: StepContext, words: WordPerturbation | None

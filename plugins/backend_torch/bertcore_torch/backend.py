@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+import numpy as np
 from bertcore.contracts.backend import Backend, CheckResult, Precision, Session, SessionSpecification
+from bertcore.contracts.ranks import Ranks
+from numpy.typing import NDArray
 
 from bertcore_torch.devices import KINDS, available_devices, resolve_device
 
@@ -76,6 +79,21 @@ class TorchBackend(Backend):
         expected = [z * normal, x.T @ (normal + z * density)]
         difference = max(float(np.abs(a - b).max()) for a, b in zip(computed, expected, strict=True))
         return CheckResult(operation, difference < 1e-4, f"largest difference from numpy {difference:.1e}")
+
+    def sum_over_ranks(self, ranks: Ranks, device: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Adds up an array over all ranks."""
+        import torch
+
+        from bertcore_torch.ranks import join
+
+        place = resolve_device(device, ("fp32",))
+        communicator = join(ranks, place)
+        if communicator is None:
+            return values
+        tensor = torch.from_numpy(values.copy()).to(place)
+        communicator.sum([tensor])
+        total: NDArray[np.float32] = tensor.cpu().numpy()
+        return total
 
     def open(self, specification: SessionSpecification) -> Session:
         """Opens a session.

@@ -149,6 +149,12 @@ class FlatParameters:
         """Fills the rest of it, which no update changes."""
         buffer[self.trained_size :].copy_(self.values[self.trained_size :])
 
+    def trained_place(self, name: str) -> slice | None:
+        """Where a parameter lies in the buffers; None where it is not trained, or is none of the table."""
+        if name not in self.trained:
+            return None
+        return slice(self._starts[name], self._starts[name] + int(np.prod(self._table[name].shape)))
+
     def joined_view(self, buffer: Tensor, name: str) -> Tensor:
         """Returns the part of a buffer that belongs to a parameter of the model, flat."""
         size = sum(int(np.prod(self._table[part].shape)) for part in self._joined[name])

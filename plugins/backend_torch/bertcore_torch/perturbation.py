@@ -20,23 +20,37 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from bertcore.contracts.batch import Batch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from bertcore_torch.ranks import Communicator
 
 
 class WordPerturbation:
     """What is added to the word embeddings of a step, and the gradient there.
 
     Args:
-        micro_batches: all rows of the step.
+        micro_batches: all rows of the step that this rank computes.
         width: of the embeddings.
         device: where the tokens are.
+        communicator: to the other ranks, if there are any.
+        step_ids: the ids of all rows of all ranks, where there are others.
 
     Attributes:
         rows: float32 ``[ids, width]``; its gradient is added up until :meth:`move`.
     """
 
-    def __init__(self, micro_batches: Sequence[Batch], width: int, device: torch.device) -> None:
-        self._ids = np.unique(np.concatenate([batch.input_ids for batch in micro_batches]))
+    def __init__(
+        self,
+        micro_batches: Sequence[Batch],
+        width: int,
+        device: torch.device,
+        communicator: Communicator | None = None,
+        step_ids: NDArray[np.int64] | None = None,
+    ) -> None:
+        own = [batch.input_ids for batch in micro_batches]
+        self._ids = np.unique(np.concatenate(own)) if step_ids is None else step_ids
+        self._communicator = communicator
         self.rows = torch.zeros(len(self._ids), width, device=device, requires_grad=True)
 
     def of(self, batch: Batch) -> Tensor:
@@ -49,6 +63,9 @@ class WordPerturbation:
     def move(self, distance: float, radius: float | None) -> None:
         """Goes on by a distance along the gradient, and back to the radius; the gradient begins anew."""
         gradient, rows = self.rows.grad, self.rows.detach()
+        if self._communicator is not None:  # a rank without rows has none
+            gradient = torch.zeros_like(rows) if gradient is None else gradient
+            self._communicator.sum([gradient])
         if gradient is not None:
             # Nothing here asks the device for a number. The loss scale of fp16, by which the gradient is too large,
             # cancels.

@@ -26,6 +26,7 @@ from bertcore_torch.memory import memory_errors
 from bertcore_torch.objectives import Forward, LossOf, perturbed_loss_sum
 from bertcore_torch.optimizer import AdamW
 from bertcore_torch.perturbation import WordPerturbation, untrained
+from bertcore_torch.ranks import join
 from bertcore_torch.values import from_numpy, to_numpy
 
 DTYPES: Mapping[Precision, torch.dtype] = MappingProxyType(
@@ -48,12 +49,14 @@ class TorchSession(Session):
 
     def __init__(self, specification: SessionSpecification) -> None:
         self._specification = specification
+        self._word_embeddings = f"{specification.config.prefix}embeddings.word_embeddings.weight"
         training = specification.training
         precisions: tuple[Precision, ...] = (specification.prediction_precision,)
         if training is not None:
             precisions = (specification.precision, *precisions)
         self._device = resolve_device(specification.device, precisions)
         self._kind = KINDS[self._device.type]
+        self._communicator = join(specification.ranks, self._device)
         self._model_class: type[PackedModel | ForeignModel] = specification.code_of(specification.config)
         self._head_class: type[HeadModule] = specification.code_of(specification.head)
         names = self._build_model(META)[1]
@@ -102,9 +105,11 @@ class TorchSession(Session):
         """One optimizer step; nothing waits for the device, except with fp16."""
         with self._gradients_dropped_on_failure(), memory_errors():
             loss_sum = self._backward(micro_batches, context)
+        loss_sum, stop = self._sum_over_ranks(loss_sum, context)
         result = self._require_optimizer().update(
             loss_sum, context.loss_denominator, context.learning_rates, self._waiting
         )
+        result.stop = stop
         if self._averages is not None:
             self._averages.update(result.loss, result.norm)
         self._current.clear()
@@ -118,6 +123,10 @@ class TorchSession(Session):
             if "loss" in want:
                 outputs = {**outputs, "loss": forward.row_losses(outputs, batch)}
             return {name: outputs[name].cpu().numpy() for name in want}
+
+    def exchange(self, content: bytes) -> list[bytes]:
+        """Gives something to all ranks, and returns what each of them gave."""
+        return [content] if self._communicator is None else self._communicator.exchange(content)
 
     def state(self) -> OptimizerState:
         """Returns copies of the moments, the update count, the loss scale and the averages."""
@@ -159,7 +168,9 @@ class TorchSession(Session):
         optimizer.gradient.zero_()
         perturbed = training.objective.perturbed_passes
         width = self._trained_model.embedding_width
-        words = WordPerturbation(micro_batches, width, self._device) if perturbed else None
+        words = None
+        if perturbed:
+            words = WordPerturbation(micro_batches, width, self._device, self._communicator, context.step_ids)
         loss_sum = self._add_gradients(self._objective.loss_sum, micro_batches, context, words)
         for one in perturbed:
             assert words is not None
@@ -172,6 +183,31 @@ class TorchSession(Session):
         for part in self._parameters.still_parts(self._waiting):
             optimizer.gradient[part].zero_()
         return loss_sum
+
+    def _sum_over_ranks(self, loss_sum: Tensor, context: StepContext) -> tuple[Tensor, Tensor | float]:
+        """Adds up the gradient, the loss sum and the wishes to stop over all ranks.
+
+        ::
+
+            gradient    | ... | word embeddings [vocabulary, width] | ... |
+            summed      | ... |   only the rows of the step's ids   | ... |     the others are zero on every rank
+        """
+        training = self._specification.training
+        if self._communicator is None or training is None:
+            return loss_sum, float(context.wants_to_stop)
+        gradient = self._require_optimizer().gradient
+        wishes = torch.full_like(loss_sum, context.wants_to_stop)
+        scalars = torch.stack([loss_sum, wishes])
+        place = self._parameters.trained_place(self._word_embeddings)
+        if place is None or context.step_ids is None or not training.objective.keeps_tokens:
+            self._communicator.sum([gradient, scalars])
+        else:
+            table = gradient[place].view(-1, self._trained_model.embedding_width)
+            ids = torch.from_numpy(context.step_ids).to(self._device)
+            rows = table[ids]
+            self._communicator.sum([gradient[: place.start], gradient[place.stop :], rows, scalars])
+            table[ids] = rows
+        return scalars[0], scalars[1]
 
     def _add_gradients(
         self,

@@ -21,6 +21,7 @@ example_bert = LazyPlugin("bertcore_register_families", "bertcore_example.family
 """A model family: the same encoder under other names, for ``"model_type": "example_bert"`` in ``config.json``."""
 npz = LazyPlugin("bertcore_register_converters", "bertcore_example.npz:NpzConverter")
 """A weight converter: files with the suffix ``.npz``, for ``bertcore convert`` and as a model."""
+kubectl = LazyPlugin("bertcore_register_launchers", "bertcore_example.kubectl:KUBECTL")
 npy = LazyPlugin("bertcore_register_record_formats", "bertcore_example.npy_records:NpyRecords")
 """A record format: each row an array of numpy behind the other, ``npy`` of ``bertcore data convert``."""
 

@@ -88,6 +88,7 @@ class ReferenceStep:
     gradient_norm: float
     finite: bool
     skipped: bool = False
+    stop_wanted: bool = False
 
 
 class ReferenceSession(Session):
