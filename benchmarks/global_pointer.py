@@ -26,17 +26,12 @@ import torch
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.rows import head_batch
 
-from bertcore.contracts.backend import (
-    ParameterGroup,
-    SessionSpecification,
-    StepContext,
-    TrainingSpecification,
-    Workload,
-)
+from bertcore.contracts.backend import ParameterGroup, SessionSpecification, TrainingSpecification, Workload
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.head import Head
 from bertcore.contracts.tagging import Span, scheme_tags, spans_to_tags
+from bertcore.contracts.training_step import StepContext
 from bertcore.families.bert import BertFamily
 from bertcore.heads import GlobalPointer, TokenClassification
 from bertcore.plugins.registry import Registry

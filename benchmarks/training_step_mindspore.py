@@ -24,14 +24,9 @@ import torch
 import transformers
 from bertcore_mindspore.backend import MindSporeBackend
 
-from bertcore.contracts.backend import (
-    ParameterGroup,
-    SessionSpecification,
-    StepContext,
-    TrainingSpecification,
-    Workload,
-)
+from bertcore.contracts.backend import ParameterGroup, SessionSpecification, TrainingSpecification, Workload
 from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.training_step import StepContext
 from bertcore.families.bert import BertFamily
 from bertcore.heads import SequenceClassification
 from bertcore.plugins.registry import Registry

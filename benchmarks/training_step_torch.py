@@ -23,15 +23,9 @@ import torch
 import transformers
 from bertcore_torch.session import TorchSession
 
-from bertcore.contracts.backend import (
-    ParameterGroup,
-    Precision,
-    SessionSpecification,
-    StepContext,
-    TrainingSpecification,
-    Workload,
-)
+from bertcore.contracts.backend import ParameterGroup, Precision, SessionSpecification, TrainingSpecification, Workload
 from bertcore.contracts.batch import Batch, Column, from_rows
+from bertcore.contracts.training_step import StepContext
 from bertcore.data.plans import plan_training
 from bertcore.families.bert import BertFamily
 from bertcore.heads import SequenceClassification

@@ -42,15 +42,11 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.adapter import Adapter as Adapter
     from bertcore.contracts.backend import Backend as Backend
     from bertcore.contracts.backend import CheckResult as CheckResult
-    from bertcore.contracts.backend import DeviceMemoryError as DeviceMemoryError
-    from bertcore.contracts.backend import OptimizerState as OptimizerState
     from bertcore.contracts.backend import Outputs as Outputs
     from bertcore.contracts.backend import ParameterGroup as ParameterGroup
     from bertcore.contracts.backend import Precision as Precision
     from bertcore.contracts.backend import Session as Session
     from bertcore.contracts.backend import SessionSpecification as SessionSpecification
-    from bertcore.contracts.backend import StepContext as StepContext
-    from bertcore.contracts.backend import StepResult as StepResult
     from bertcore.contracts.backend import TrainingSpecification as TrainingSpecification
     from bertcore.contracts.batch import Batch as Batch
     from bertcore.contracts.batch import Column as Column
@@ -112,6 +108,10 @@ if TYPE_CHECKING:  # the same names as in the table below; a test compares them
     from bertcore.contracts.task import Task as Task
     from bertcore.contracts.tokenizer import TextTokens as TextTokens
     from bertcore.contracts.tokenizer import Tokenizer as Tokenizer
+    from bertcore.contracts.training_step import DeviceMemoryError as DeviceMemoryError
+    from bertcore.contracts.training_step import OptimizerState as OptimizerState
+    from bertcore.contracts.training_step import StepContext as StepContext
+    from bertcore.contracts.training_step import StepResult as StepResult
     from bertcore.data.bad_examples import one_example as one_example
     from bertcore.data.bad_examples import unknown_label as unknown_label
     from bertcore.data.tables import Record as Record
@@ -155,8 +155,7 @@ _NAMES = {
     "bertcore.config": "DataConfig HeadConfig",
     "bertcore.contracts.adapter": "Adapter",
     "bertcore.contracts.backend": (
-        "Backend CheckResult DeviceMemoryError OptimizerState Outputs ParameterGroup Precision Session "
-        "SessionSpecification StepContext StepResult TrainingSpecification"
+        "Backend CheckResult Outputs ParameterGroup Precision Session SessionSpecification TrainingSpecification"
     ),
     "bertcore.contracts.batch": "Batch Column Per from_rows",
     "bertcore.contracts.benchmark": "Benchmark",
@@ -181,6 +180,7 @@ _NAMES = {
     "bertcore.contracts.record_format": "Feature FeatureRecord RecordFormat",
     "bertcore.contracts.tagging": "Span",
     "bertcore.contracts.task": "Encoding Task",
+    "bertcore.contracts.training_step": "DeviceMemoryError OptimizerState StepContext StepResult",
     "bertcore.contracts.tokenizer": "TextTokens Tokenizer",
     "bertcore.data.bad_examples": "one_example unknown_label",
     "bertcore.data.tables": "Record Row read_json_lines read_lines read_tsv",

@@ -6,15 +6,21 @@ import json
 import socket
 import zlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bertcore.config import config_values
 from bertcore.contracts.backend import Session
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.ranks import Ranks
 from bertcore.errors import DeviceError
+from bertcore.version import __version__
+
+if TYPE_CHECKING:
+    from bertcore.config import RunConfig
+    from bertcore.engine.prepared_run import PreparedRun
 
 
 def told_by_first(session: Session, ranks: Ranks, value: Any) -> Any:
@@ -53,6 +59,26 @@ def require_agreement(session: Session, ranks: Ranks, facts: Mapping[str, Any]) 
                     "give all hosts the same files and versions",
                     code="host-differs",
                 )
+
+
+def facts_of(prepared: PreparedRun, config: RunConfig) -> Mapping[str, Any]:
+    """What must be the same on all ranks of a run."""
+    if prepared.ranks.is_alone:
+        return {}
+    # Paths may differ between hosts, and what they lead to is compared as such.
+    options = {key: value for key, value in config_values(config).items() if key.startswith(("train.", "head."))}
+    training = prepared.training
+    checkpoint = prepared.checkpoint
+    return {
+        "version of bertcore": __version__,
+        "backend": prepared.target.describe(),
+        "seed": config.run.seed,
+        "configuration": json.dumps(options, default=str, sort_keys=True),
+        "training split": "a stream" if training is None else digest_of_batch(training.batch),
+        "evaluation split": digest_of_batch(prepared.evaluation.batch),
+        "model": digest_of_parameters(prepared.session.parameters()),
+        "checkpoint": None if checkpoint is None else checkpoint.progress.step,
+    }
 
 
 def digest_of_batch(batch: Batch) -> str:

@@ -25,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from bertcore.contracts.backend import OptimizerState
 from bertcore.contracts.parameters import Parameters, ParameterSpec
+from bertcore.contracts.training_step import OptimizerState
 from bertcore.errors import BertcoreError, ModelError, Origin
 from bertcore.files.manifest import verified_facts, write_manifest
 from bertcore.files.writing import atomic_folder, remove

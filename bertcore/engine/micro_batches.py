@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bertcore.config import TrainConfig
-from bertcore.contracts.backend import DeviceMemoryError, Session, StepContext, StepResult
+from bertcore.contracts.backend import Session
 from bertcore.contracts.batch import Batch
+from bertcore.contracts.training_step import DeviceMemoryError, StepContext, StepResult
 from bertcore.engine.checkpoint import Progress
 from bertcore.errors import DeviceError
 

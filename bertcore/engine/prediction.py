@@ -9,10 +9,11 @@ from io import BytesIO
 
 import numpy as np
 
-from bertcore.contracts.backend import DeviceMemoryError, Outputs, Session
+from bertcore.contracts.backend import Outputs, Session
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.evaluation import Accumulator
 from bertcore.contracts.ranks import ALONE, Ranks
+from bertcore.contracts.training_step import DeviceMemoryError
 from bertcore.data.encoder import EncodedSplit
 from bertcore.data.plans import plan_prediction
 from bertcore.errors import DeviceError, PluginError

@@ -14,7 +14,7 @@ from bertcore.engine.run_result import RunResult
 from bertcore.engine.stopwatch import Lap
 
 if TYPE_CHECKING:
-    from bertcore.engine.seed_run import SeedRun
+    from bertcore.engine.run_host import SeedRun
 
 
 @dataclass(frozen=True)

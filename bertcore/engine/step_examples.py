@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from bertcore.contracts.backend import DeviceMemoryError, Session
+from bertcore.contracts.backend import Session
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.dataset import Example, Split
+from bertcore.contracts.training_step import DeviceMemoryError
 from bertcore.data.encoder import Encoder
 
 _SHOWN = 40

@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from bertcore.config import TrainConfig
-from bertcore.contracts.backend import ParameterGroup, Session, StepContext, StepResult, TrainingSpecification
+from bertcore.contracts.backend import ParameterGroup, Session, TrainingSpecification
 from bertcore.contracts.evaluation import Evaluation, Metric
 from bertcore.contracts.events import Evaluated, Event, Note, StepDone, StepLogged
 from bertcore.contracts.head import Head
 from bertcore.contracts.objective import Objective
 from bertcore.contracts.ranks import ALONE, Ranks
+from bertcore.contracts.training_step import StepContext, StepResult
 from bertcore.engine.checkpoint import Progress
 from bertcore.engine.interrupt import Interrupted, StopRequest
 from bertcore.engine.micro_batches import MicroBatches

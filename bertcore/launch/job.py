@@ -25,12 +25,13 @@ from bertcore.engine.interrupt import Interrupted
 from bertcore.engine.ranks import TIMEOUT
 from bertcore.engine.run_folder import RunFolder
 from bertcore.errors import BertcoreError, DeviceError, UsageError, printable
+from bertcore.launch.failures import FIRST, Failure, Outcome
 from bertcore.launch.hostfile import Host, chosen_hosts, read_hostfile
 from bertcore.launch.launchers import LOCAL, SSH
 from bertcore.launch.messages import Job, Process
 from bertcore.launch.placement import MeetingPoint, environment, placements
 from bertcore.launch.preflight import HostFacts, facts_of
-from bertcore.launch.supervisor import FIRST, AgentCommand, Failure, Outcome, Supervisor
+from bertcore.launch.supervisor import AgentCommand, Supervisor
 from bertcore.launch.transports import (
     AGENT_MODULE,
     Transport,

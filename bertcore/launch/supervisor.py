@@ -12,13 +12,15 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import IO, Any
 
 from bertcore.contracts.ranks import LOST_OTHERS
+from bertcore.launch.attendance import Attendance
+from bertcore.launch.failures import TO_BLAME, Failure, Outcome, first_failure
 from bertcore.launch.messages import (
     BEAT,
     SILENCE,
@@ -34,12 +36,6 @@ from bertcore.launch.messages import (
 
 AFTER_A_FAILURE = 1.0
 """Seconds that the other processes have to end; they wait for one that is gone, and cannot go on."""
-
-TO_BLAME = 0.5
-"""Seconds in which failures count as of one moment."""
-
-FIRST = "rank 0"
-"""Name of the process that speaks to the user."""
 
 _TICK = 0.2
 
@@ -59,42 +55,6 @@ class AgentCommand:
     job: Job
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a job did not end well.
-
-    Attributes:
-        host: on which.
-        process: as ``rank 3``; empty where the host as a whole was lost.
-        code: exit code, negative for a signal; None where the host was lost, or the process did not come.
-        last_lines: what it said last.
-        seconds: since the start of the job.
-    """
-
-    host: str
-    process: str
-    code: int | None
-    last_lines: tuple[str, ...]
-    seconds: float
-    absent: float | None = None
-    """Seconds for which all other processes waited for this one, where that is why."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a job ended.
-
-    Attributes:
-        failure: the first one; None where all went well, or where the user stopped it.
-        signal: with which the user stopped it; None where nobody did.
-        codes: exit code of each process that ended, by its name.
-    """
-
-    failure: Failure | None
-    signal: int | None
-    codes: Mapping[str, int]
-
-
 @dataclass
 class _Connection:
     """An agent, while it works."""
@@ -111,71 +71,6 @@ class _Connection:
         with suppress(OSError):  # its end is noticed by its silence, and told of with its reason
             self.process.stdin.write(encode(message))
             self.process.stdin.flush()
-
-
-class Attendance:
-    """Finds the process that all others wait for.
-
-    Every process counts the meetings that it comes to and leaves (:mod:`bertcore.files.arrivals`). Whoever has a lower
-    count than one that waits is waited for::
-
-        rank 0    17        waits            rank 2 has not come to the meeting: for as long as 10 meetings took
-        rank 1    17        waits            at the most so far, that may be a long evaluation or a compilation;
-        rank 2    16        computes         then it hangs
-
-    Where all wait and none goes on, one of them was halted within the meeting.
-
-    Args:
-        limit: seconds that a process may be waited for; None for what the meetings so far tell.
-    """
-
-    def __init__(self, limit: float | None) -> None:
-        self._limit = limit
-        self._counts: dict[str, int] = {}
-        self._stopped: set[str] = set()
-        self._most = 0
-        self._since = time.monotonic()
-        self._longest = 0.0
-
-    def saw(self, counts: Mapping[str, int], stopped: Collection[str] = ()) -> None:
-        """Takes what an agent has seen: the counts of its processes, and those that are halted."""
-        self._counts.update(counts)
-        self._stopped = (self._stopped - set(counts)) | set(stopped)
-        most = max(self._counts.values(), default=0)
-        if most > self._most:
-            now = time.monotonic()
-            if self._most > 0:
-                self._longest = max(self._longest, now - self._since)
-            self._most, self._since = most, now
-
-    @property
-    def limit(self) -> float:
-        """Seconds that a process may be waited for."""
-        if self._limit is not None:
-            return self._limit
-        return BEFORE_STEPS if self._most < STEADY else max(SHORTEST_LIMIT, 10 * self._longest)
-
-    def absent(self, running: Collection[str]) -> tuple[str, float] | None:
-        """The process that has been waited for too long, and for how long.
-
-        Args:
-            running: names of those that have not ended.
-        """
-        waited = time.monotonic() - self._since
-        if not self._most % 2 or waited <= self.limit:
-            return None
-        behind = [name for name in running if self._counts.get(name, 0) < self._most]
-        halted = [name for name in running if name in self._stopped]
-        # All in one meeting, and none halted: a device or the network hangs, and any of them is as good as another.
-        return min(behind or halted or running, default=""), waited
-
-
-BEFORE_STEPS = 600.0
-"""Seconds that a process may be waited for before the steps have begun: it reads data and compiles."""
-
-SHORTEST_LIMIT = 60.0
-STEADY = 16
-"""Meetings after which the time between them tells something."""
 
 
 class Supervisor:
@@ -226,7 +121,7 @@ class Supervisor:
                         self._look_for_absent()
             finally:
                 self._leave_nothing()
-        failure = None if self._stopped is not None else _first(self._failures)
+        failure = None if self._stopped is not None else first_failure(self._failures)
         return Outcome(failure, self._stopped, self._codes)
 
     def _connect(self, agent: AgentCommand) -> _Connection:
@@ -354,22 +249,6 @@ class Supervisor:
             patience = self._patience if self._stopped is None else 0.0
             self._stopped = self._stopped or number
             self._send_all(Stop(number, patience))
-
-
-def _first(failures: Sequence[Failure]) -> Failure | None:
-    if not failures:
-        return None
-    failures = [failure for failure in failures if failure.code != LOST_OTHERS] or failures
-    at_once = [failure for failure in failures if failure.seconds - failures[0].seconds <= TO_BLAME]
-    # SIGTERM is what this side sends to the others.
-    killed = [failure for failure in at_once if failure.code is not None and failure.code < 0]
-    own = [failure for failure in killed if failure.code != -signal.SIGTERM]
-    if own:
-        return own[0]
-    # The first rank has shown its error to the user: where others had the same one, it need not be told again.
-    return next(
-        (failure for failure in at_once if (failure.process, failure.code) == (FIRST, at_once[0].code)), at_once[0]
-    )
 
 
 def _keep_lines(connection: _Connection, pipe: IO[bytes]) -> None:

@@ -22,7 +22,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import SupportsFloat
 
-from bertcore.contracts.backend import OptimizerState, ParameterGroup, StepResult
+from bertcore.contracts.backend import ParameterGroup
+from bertcore.contracts.training_step import OptimizerState, StepResult
 from bertcore.errors import ConfigError
 
 # fp16 holds nothing below 6e-8, so small gradients would become zero: the loss is scaled up before the backward pass

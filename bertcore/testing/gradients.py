@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bertcore.contracts.backend import Session, StepContext, TrainingSpecification
+from bertcore.contracts.backend import Session, TrainingSpecification
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.training_step import StepContext
 
 
 def showing_gradients(training: TrainingSpecification) -> TrainingSpecification:

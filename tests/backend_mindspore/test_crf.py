@@ -17,15 +17,10 @@ from bertcore_mindspore.shapes import Shape
 from bertcore_mindspore.values import copy_into
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
-from bertcore.contracts.backend import (
-    ParameterGroup,
-    SessionSpecification,
-    StepContext,
-    TrainingSpecification,
-    Workload,
-)
+from bertcore.contracts.backend import ParameterGroup, SessionSpecification, TrainingSpecification, Workload
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.training_step import StepContext
 from bertcore.families.bert import BertFamily
 from bertcore.heads import TokenClassification
 from bertcore.numerics.crf import host, reference

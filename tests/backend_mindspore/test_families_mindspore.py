@@ -20,15 +20,10 @@ import torch
 from bertcore_mindspore.backend import MindSporeBackend
 
 import bertcore
-from bertcore.contracts.backend import (
-    ParameterGroup,
-    SessionSpecification,
-    StepContext,
-    TrainingSpecification,
-    Workload,
-)
+from bertcore.contracts.backend import ParameterGroup, SessionSpecification, TrainingSpecification, Workload
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.head import Head
+from bertcore.contracts.training_step import StepContext
 from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.numerics import randomness
 from bertcore.plugins.registry import Registry

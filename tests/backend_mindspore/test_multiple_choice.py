@@ -11,13 +11,8 @@ import pytest
 from bertcore_mindspore.backend import MindSporeBackend
 from questions import FAMILIES, assert_as_transformers, questions, session_parts
 
-from bertcore.contracts.backend import (
-    ParameterGroup,
-    SessionSpecification,
-    StepContext,
-    TrainingSpecification,
-    Workload,
-)
+from bertcore.contracts.backend import ParameterGroup, SessionSpecification, TrainingSpecification, Workload
+from bertcore.contracts.training_step import StepContext
 from bertcore.heads import MultipleChoice
 from bertcore.plugins.registry import Registry
 from bertcore.testing.gradients import gradients_of, showing_gradients

@@ -14,10 +14,11 @@ from bertcore_mindspore.rows import pack
 from bertcore_mindspore.shapes import Shape
 from bertcore_torch.backend import TorchBackend
 
-from bertcore.contracts.backend import SessionSpecification, StepContext, TrainingSpecification, Workload
+from bertcore.contracts.backend import SessionSpecification, TrainingSpecification, Workload
 from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.head import Head
 from bertcore.contracts.objective import HeadLoss, Pass
+from bertcore.contracts.training_step import StepContext
 from bertcore.families.bert import BertFamily
 from bertcore.heads import SequenceClassification, TokenClassification
 from bertcore.plugins.registry import Registry

@@ -21,17 +21,11 @@ import transformers
 from bertcore_mindspore.backend import MindSporeBackend
 from mindspore import nn
 
-from bertcore.contracts.backend import (
-    ParameterGroup,
-    Session,
-    SessionSpecification,
-    StepContext,
-    TrainingSpecification,
-    Workload,
-)
+from bertcore.contracts.backend import ParameterGroup, Session, SessionSpecification, TrainingSpecification, Workload
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.training_step import StepContext
 from bertcore.errors import ConfigError
 from bertcore.families.bert import BertFamily
 from bertcore.heads import SequenceClassification, TokenClassification

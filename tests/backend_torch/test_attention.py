@@ -14,9 +14,10 @@ from bertcore_torch.attention import bucket_attention, first_token_attention
 from bertcore_torch.dropout import Dropout, MaskSeed
 from bertcore_torch.rows import pack
 
-from bertcore.contracts.backend import StepContext, TrainingSpecification
+from bertcore.contracts.backend import TrainingSpecification
 from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.training_step import StepContext
 from bertcore.heads import SequenceClassification
 from bertcore.numerics import randomness
 from bertcore.testing.gradients import gradients_of, showing_gradients

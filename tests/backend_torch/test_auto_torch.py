@@ -22,9 +22,10 @@ from bertcore_torch.objectives import Forward
 from bertcore_torch.session import TorchSession
 
 import bertcore
-from bertcore.contracts.backend import StepContext, TrainingSpecification
+from bertcore.contracts.backend import TrainingSpecification
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.head import Head
+from bertcore.contracts.training_step import StepContext
 from bertcore.errors import ModelError
 from bertcore.formats.safetensors_file import read_safetensors
 from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassification

@@ -15,9 +15,10 @@ import transformers
 from bertcore_torch import crf
 
 import bertcore
-from bertcore.contracts.backend import ParameterGroup, StepContext, TrainingSpecification
+from bertcore.contracts.backend import ParameterGroup, TrainingSpecification
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.tagging import LegalTransitions, legal_transitions, transition_scores
+from bertcore.contracts.training_step import StepContext
 from bertcore.families.bert import BertFamily
 from bertcore.formats.safetensors_file import read_safetensors
 from bertcore.heads import TokenClassification

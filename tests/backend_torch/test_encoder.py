@@ -12,9 +12,10 @@ from bertcore_torch.heads import SequenceClassificationHead, SpanExtractionHead,
 from plain_encoder import PlainModel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bertcore.contracts.backend import StepContext, TrainingSpecification
+from bertcore.contracts.backend import TrainingSpecification
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.training_step import StepContext
 from bertcore.heads import SequenceClassification, SpanExtraction, TokenClassification
 
 TINY = BertConfig(

@@ -25,10 +25,11 @@ from bertcore_torch.session import TorchSession
 from solvable_choices import SETTINGS, write_solvable
 
 import bertcore
-from bertcore.contracts.backend import StepContext, TrainingSpecification
+from bertcore.contracts.backend import TrainingSpecification
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.family import ModelFamily
 from bertcore.contracts.head import Head
+from bertcore.contracts.training_step import StepContext
 from bertcore.errors import ModelError
 from bertcore.heads import Regression, SequenceClassification, SpanExtraction, TokenClassification
 from bertcore.numerics import randomness

@@ -12,9 +12,10 @@ import torch
 from bertcore_torch.rows import head_batch
 from questions import FAMILIES, assert_as_transformers, questions, session_parts
 
-from bertcore.contracts.backend import StepContext, TrainingSpecification
+from bertcore.contracts.backend import TrainingSpecification
 from bertcore.contracts.batch import Batch, Column
 from bertcore.contracts.loss_options import LossOptions
+from bertcore.contracts.training_step import StepContext
 from bertcore.heads import MultipleChoice
 from bertcore.plugins.registry import Registry
 from bertcore.testing.backend_suite.samples import CONFIG

@@ -18,9 +18,10 @@ import transformers
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bertcore.contracts.backend import StepContext, TrainingSpecification
+from bertcore.contracts.backend import TrainingSpecification
 from bertcore.contracts.batch import Column, from_rows
 from bertcore.contracts.objective import HeadLoss, Pass
+from bertcore.contracts.training_step import StepContext
 from bertcore.heads import SequenceClassification
 from bertcore.numerics import randomness
 from bertcore.plugins.registry import Registry

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from bertcore.contracts.backend import ParameterGroup, StepContext, TrainingSpecification
+from bertcore.contracts.backend import ParameterGroup, TrainingSpecification
 from bertcore.contracts.batch import Batch, Column, from_rows
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.objective import HeadLoss, Pass
+from bertcore.contracts.training_step import StepContext
 from bertcore.heads import SequenceClassification, TokenClassification
 from bertcore.testing.gradients import gradients_of, showing_gradients
 

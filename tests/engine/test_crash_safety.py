@@ -253,7 +253,7 @@ def disks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
     Each comes with the step of the last checkpoint that the run had called complete by then.
     """
-    from bertcore.engine import seed_run as run
+    from bertcore.engine import run_host as run
     from bertcore.files import durable
     from bertcore.files import writing as files
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bertcore.contracts.ranks import Ranks
-from bertcore.launch.supervisor import Attendance
+from bertcore.launch.attendance import Attendance
 from tests.launch.conftest import Ran, bertcore, start, weights
 
 LONG = [

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.contracts.backend import OptimizerState, Outputs
+from bertcore.contracts.backend import Outputs
 from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.training_step import OptimizerState
 from bertcore.errors import BertcoreError
 from bertcore.testing.reference import Array
 

@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from bertcore.contracts.backend import Precision, Session, StepResult
+from bertcore.contracts.backend import Precision, Session
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.training_step import StepResult
 from bertcore.testing.backend_suite.asserts import assert_equal, assert_outputs, assert_same_state
 from bertcore.testing.backend_suite.bench import BackendSuite, Bench
 from bertcore.testing.backend_suite.samples import UPDATES, context_of, random_parameters, rows_of

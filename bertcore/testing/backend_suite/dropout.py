@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
-from bertcore.contracts.backend import StepContext, TrainingSpecification
+from bertcore.contracts.backend import TrainingSpecification
 from bertcore.contracts.head import Head
+from bertcore.contracts.training_step import StepContext
 from bertcore.testing.backend_suite.asserts import assert_outputs
 from bertcore.testing.backend_suite.bench import BackendSuite, Bench
 from bertcore.testing.backend_suite.samples import context_of, rows_of

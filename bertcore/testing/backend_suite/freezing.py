@@ -8,9 +8,10 @@ import re
 import numpy as np
 import pytest
 
-from bertcore.contracts.backend import OptimizerState, ParameterGroup, Session
+from bertcore.contracts.backend import ParameterGroup, Session
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.training_step import OptimizerState
 from bertcore.testing.backend_suite.asserts import assert_equal, assert_same_state, norm_of
 from bertcore.testing.backend_suite.bench import BackendSuite, Bench
 from bertcore.testing.backend_suite.samples import GRADIENTS, UPDATES, context_of, random_state, rows_of

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bertcore.contracts.backend import OptimizerState, Session, TrainingSpecification
+from bertcore.contracts.backend import Session, TrainingSpecification
 from bertcore.contracts.head import Head
+from bertcore.contracts.training_step import OptimizerState
 from bertcore.testing.backend_suite.asserts import assert_equal, assert_same_state
 from bertcore.testing.backend_suite.bench import BackendSuite, Bench
 from bertcore.testing.backend_suite.samples import GRADIENTS, UPDATES, context_of, random_state, rows_of

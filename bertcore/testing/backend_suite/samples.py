@@ -7,17 +7,12 @@ import re
 
 import numpy as np
 
-from bertcore.contracts.backend import (
-    OptimizerState,
-    ParameterGroup,
-    SessionSpecification,
-    StepContext,
-    TrainingSpecification,
-)
+from bertcore.contracts.backend import ParameterGroup, SessionSpecification, TrainingSpecification
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.contracts.head import Head
 from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.training_step import OptimizerState, StepContext
 from bertcore.testing.gradients import showing_gradients
 from bertcore.testing.heads import reference_of
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bertcore.contracts.backend import StepResult
 from bertcore.contracts.head import Head
+from bertcore.contracts.training_step import StepResult
 from bertcore.testing.backend_suite.asserts import assert_equal, assert_same_state
 from bertcore.testing.backend_suite.bench import BackendSuite, Bench
 from bertcore.testing.backend_suite.samples import (

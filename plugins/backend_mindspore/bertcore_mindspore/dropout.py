@@ -22,9 +22,9 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from numpy.typing import NDArray
 
-from bertcore.contracts.backend import StepContext
 from bertcore.contracts.batch import Per
 from bertcore.contracts.bert_config import BertConfig
+from bertcore.contracts.training_step import StepContext
 from bertcore.numerics.randomness import (
     EMBEDDINGS,
     HEAD,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bertcore.contracts.backend import DeviceMemoryError
+from bertcore.contracts.training_step import DeviceMemoryError
 
 # Its own pool, those of Ascend and CUDA, and C++ on a CPU; it has no class of its own for them.
 _WORDS = re.compile(

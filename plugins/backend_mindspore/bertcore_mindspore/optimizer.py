@@ -9,7 +9,8 @@ import mindspore
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from bertcore.contracts.backend import OptimizerState, TrainingSpecification
+from bertcore.contracts.backend import TrainingSpecification
+from bertcore.contracts.training_step import OptimizerState
 from bertcore.numerics.optimization import (
     FIRST_LOSS_SCALE,
     LazyStepResult,

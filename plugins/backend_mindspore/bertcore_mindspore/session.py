@@ -13,18 +13,11 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 from numpy.typing import NDArray
 
-from bertcore.contracts.backend import (
-    DeviceMemoryError,
-    OptimizerState,
-    Outputs,
-    Precision,
-    Session,
-    SessionSpecification,
-    StepContext,
-)
+from bertcore.contracts.backend import Outputs, Precision, Session, SessionSpecification
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.objective import HeadLoss, Pass
 from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.training_step import DeviceMemoryError, OptimizerState, StepContext
 from bertcore.numerics.optimization import LazyStepResult, waiting_groups
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan, MaskSource

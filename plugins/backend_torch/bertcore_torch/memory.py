@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from bertcore.contracts.backend import DeviceMemoryError
+from bertcore.contracts.training_step import DeviceMemoryError
 
 # What is no OutOfMemoryError: the allocator of the CPU, Apple's MPS, and the libraries of CUDA for their own buffers.
 _WORDS = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc|_ALLOC_FAILED", re.IGNORECASE)

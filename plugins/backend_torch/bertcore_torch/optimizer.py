@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
-from bertcore.contracts.backend import OptimizerState, TrainingSpecification
+from bertcore.contracts.backend import TrainingSpecification
 from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.training_step import OptimizerState
 from bertcore.numerics.optimization import (
     FIRST_LOSS_SCALE,
     LazyStepResult,

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from bertcore.contracts.backend import OptimizerState, Outputs, Precision, Session, SessionSpecification, StepContext
+from bertcore.contracts.backend import Outputs, Precision, Session, SessionSpecification
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.parameters import Parameters
+from bertcore.contracts.training_step import OptimizerState, StepContext
 from bertcore.numerics.optimization import LazyStepResult, waiting_groups
 from torch import Tensor
 

@@ -19,13 +19,13 @@ from bertcore_example.plugins import ReferenceNumpy
 from bertcore_example.reference_backend import ReferenceBackend, ReferenceSession
 
 from bertcore import hookimpl
-from bertcore.contracts.backend import OptimizerState
 from bertcore.contracts.converter import ModelParts, WeightSet
 from bertcore.contracts.dataset import LeftOut
 from bertcore.contracts.implementations import Implementation
 from bertcore.contracts.objective import HeadLoss
 from bertcore.contracts.record_format import FeatureRecord
 from bertcore.contracts.task import Encoding
+from bertcore.contracts.training_step import OptimizerState
 from bertcore.errors import DataError
 from bertcore.heads import GlobalPointer, MultipleChoice
 from bertcore.numerics.lora import Lora
