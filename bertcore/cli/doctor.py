@@ -41,7 +41,7 @@ def doctor(blocked: tuple[str, ...], hostfile: Path | None, launcher: str | None
         from bertcore.launch.job import LaunchOptions
 
         options = LaunchOptions(hostfile=hostfile, launcher=None if launcher is None else registry.launcher(launcher))
-        healthy = examine_hosts(options, click.echo)
+        healthy = examine_hosts(options, say)
         click.echo("everything works" if healthy else "something needs repair, see above")
         return 0 if healthy else 1
     registry.gather_all()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bertcore.cli.completion import registered
+from bertcore.cli.output import say
 
 if TYPE_CHECKING:
     from bertcore.config import RunConfig
@@ -120,4 +121,4 @@ def files_of(config: RunConfig) -> list[str]:
 
 
 def _say(line: str) -> None:
-    click.echo(line, err=True)
+    say(line, err=True)
