@@ -131,8 +131,7 @@ class _UpdateGraph(nn.Cell):
         self.wide_dtype = wide_dtype
         self.clip_norm = specification.clip_norm
         self.ones = tuple(Tensor(np.ones((parameter.shape[-1], 1), np.float32)) for parameter in parameters)
-        self.map = ops.HyperMap()
-        self.partial = ops.Partial()
+        self.map, self.partial = ops.HyperMap(), ops.Partial()
         self.product = ops.MatMul()
         self.stack = ops.Stack()
         self.sum = ops.ReduceSum()
