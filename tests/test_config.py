@@ -331,6 +331,7 @@ def values_for(model: type[Section]) -> st.SearchStrategy[Section]:
     bounded = {
         "warmup_ratio": st.floats(0, 1),
         "layer_decay": st.none() | st.floats(0.001, 1),
+        "micro_batch": st.none() | st.just("auto") | st.integers(1, 2**40),
         "parameters": st.lists(RULES, max_size=3).map(tuple),
         "dev_fraction": st.none() | st.floats(0.001, 0.999),
         "betas": st.tuples(st.floats(0, 0.999), st.floats(0, 0.999)),
