@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, create_model, field_validator
 
@@ -87,7 +87,7 @@ class TrainConfig(Section):
     max_steps: int | None = Field(None, ge=1, description="optimizer steps, instead of epochs")
     batch_size: int = Field(32, ge=1, description="rows of a forward pass, or questions with all their choices")
     accumulation: int = Field(1, ge=1, description="forward passes of an optimizer step")
-    micro_batch: Annotated[int, Field(ge=1)] | Literal["auto"] | None = Field(
+    micro_batch: int | Literal["auto"] | None = Field(
         None,
         description="rows that a forward pass has at most, where a batch is computed in parts; or 'auto': it is halved "
         "whenever the device has no memory",
@@ -163,6 +163,13 @@ class TrainConfig(Section):
     @classmethod
     def _join_freeze(cls, value: object) -> object:
         return joined(value)
+
+    @field_validator("micro_batch")
+    @classmethod
+    def _check_micro_batch(cls, rows: int | Literal["auto"] | None) -> int | Literal["auto"] | None:
+        if isinstance(rows, int) and rows < 1:
+            raise ValueError("a number of rows, at least 1, or 'auto'")
+        return rows
 
     @field_validator("betas")
     @classmethod
