@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,25 @@ def test_a_damaged_index_is_a_data_error(tmp_path: Path, damage: str) -> None:
     assert "dev.mindrecord" in caught.value.cause
     assert "\n" not in caught.value.cause + caught.value.remedy
     assert caught.value.remedy
+
+
+def test_an_index_that_lies_ends_another_process_and_not_this_one(tmp_path: Path) -> None:
+    """MindSpore's own reader ends with a segmentation fault there."""
+    records = [FeatureRecord({"input_ids": np.array([101, 7, 102]), "label_ids": np.array([1])}) for _ in range(3)]
+    record_format = Registry().record_format("mindrecord")
+    good, bad = tmp_path / "good.mindrecord", tmp_path / "bad.mindrecord"
+    for file in (good, bad):
+        record_format.write(file, records)
+    with sqlite3.connect(tmp_path / "bad.mindrecord.db") as index:
+        index.execute("UPDATE INDEXES SET PAGE_OFFSET_BLOB = -1")
+    index.close()
+    with pytest.raises(DataError, match=r"does not survive it \(signal 11\)"):
+        list(record_format.read(bad))
+    assert len(list(record_format.read(good))) == 3
+    stopped = record_format.read(good)  # of which nobody wants the rest
+    next(stopped)
+    stopped.close()
+    assert len(list(record_format.read(good))) == 3
 
 
 def test_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -694,6 +694,13 @@ def change_column(folder: Path, **changes: Any) -> None:
     change_description(folder, splits=splits)
 
 
+def change_file(folder: Path, name: str) -> None:
+    """Of the records of the dev split."""
+    splits = json.loads((folder / "records.json").read_text(encoding="utf-8"))["splits"]
+    splits["dev"]["file"] = name
+    change_description(folder, splits=splits)
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no JSON": (lambda folder: (folder / "records.json").write_text("{"), "records.json: Expecting"),
     "another version": (lambda folder: change_description(folder, version=2), "version 2 is not known"),
@@ -712,6 +719,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "a wrong place": (lambda folder: change_column(folder, per="page"), "records.json: splits.dev.columns.0.per: "),
     "no type": (lambda folder: change_column(folder, dtype="papyrus"), "'papyrus' is no type of numbers"),
     "texts": (lambda folder: change_column(folder, dtype="S8"), "'S8' is no type of numbers"),
+    "a shape that no array has": (lambda folder: change_column(folder, shape=[2**40, 2**40]), "so many numbers"),
+    "too many dimensions": (lambda folder: change_column(folder, shape=[1] * 40), "40 dimensions"),
+    "a file as no system has": (lambda folder: change_file(folder, "x" * 300), "no such file, though records.json"),
+    "a file of no name": (lambda folder: change_file(folder, "a\0b"), "no such file, though records.json"),
     "a wrong shape": (lambda folder: change_column(folder, shape=[-1]), "splits.dev.columns.0.shape.0: "),
     "labels without positions": (lambda folder: change_column(folder, per="label"), "and label_positions is false"),
     "another encoding": (lambda folder: change_description(folder, encoding_version=99), "makes other rows today"),

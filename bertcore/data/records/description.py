@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from bertcore.config import OPTIONS_BESIDE_ROWS, DataConfig, Setting
 from bertcore.contracts.dataset import LeftOut
 from bertcore.data.records.layout import ColumnLayout, RecordLayout, StoredPer
 from bertcore.errors import DataError, Origin
-from bertcore.files.bounds import LARGEST_CONFIG
+from bertcore.files.bounds import LARGEST_CONFIG, LARGEST_RECORD, shape_problem
 from bertcore.files.foreign_json import read_json
 
 DESCRIPTION = "records.json"
@@ -40,6 +41,13 @@ def _number_type(name: str) -> str:
     return name
 
 
+def _small_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    problem = shape_problem(shape)
+    if problem is not None or math.prod(max(size, 1) for size in shape) > LARGEST_RECORD:
+        raise ValueError(f"no value has {problem or 'so many numbers'}")
+    return shape
+
+
 class ColumnDescription(_Part):
     """See :class:`bertcore.data.records.layout.ColumnLayout`."""
 
@@ -47,7 +55,7 @@ class ColumnDescription(_Part):
     feature: str
     per: StoredPer
     dtype: Annotated[str, AfterValidator(_number_type)]
-    shape: tuple[NonNegativeInt, ...] = ()
+    shape: Annotated[tuple[NonNegativeInt, ...], AfterValidator(_small_shape)] = ()
     ignore: float | None = None
 
 

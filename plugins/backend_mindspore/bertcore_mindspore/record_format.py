@@ -12,6 +12,7 @@ from bertcore.contracts.record_format import Feature, FeatureRecord, RecordForma
 from bertcore.errors import DataError, Origin, OutputError
 from bertcore_mindspore import devices
 from bertcore_mindspore.backend import MindSporeBackend
+from bertcore_mindspore.record_reader import read_mindrecord, reason_of
 
 # Rows that are handed to the writer at a time.
 _CHUNK = 256
@@ -57,26 +58,11 @@ class MindRecordFormat(RecordFormat):
         return count
 
     def read(self, file: Path) -> Iterator[FeatureRecord]:  # noqa: D102
-        devices.quiet_framework()
-        from mindspore.mindrecord import FileReader
-
         for needed in (file, _index_of(file)):
             if not needed.is_file():
                 remedy = "a MindRecord file and its index FILE.db belong together"
                 raise DataError("no such file", remedy, origin=Origin(str(needed)), code="records-incomplete")
-        number = 0
-        try:
-            reader = FileReader(str(file))
-            try:
-                for features in reader.get_next():
-                    number += 1
-                    yield FeatureRecord({name: _feature(values) for name, values in features.items()})
-            finally:
-                reader.close()
-        except RuntimeError as error:
-            origin = Origin(str(file), part=f"behind record {number}" if number else None)
-            remedy = "get or write the file again"
-            raise DataError(_reason(error), remedy, origin=origin, code="record-damaged") from None
+        yield from map(FeatureRecord, read_mindrecord(file))
 
 
 def _index_of(file: Path) -> Path:
@@ -92,22 +78,7 @@ def _schema(features: dict[str, Feature]) -> dict[str, dict[str, object]]:
     return schema
 
 
-def _feature(values: object) -> Feature:
-    """A field as a vector: other programs write int32, and single numbers without a shape."""
-    if isinstance(values, str | bytes):
-        return [values.encode() if isinstance(values, str) else values]
-    array = np.atleast_1d(np.asarray(values)).reshape(-1)
-    return array.astype(np.float32 if np.issubdtype(array.dtype, np.floating) else np.int64)
-
-
 def _output_error(file: Path, error: RuntimeError) -> OutputError:
-    problem = f"cannot be written: {_reason(error)}"
+    problem = f"cannot be written: {reason_of(error)}"
     remedy = "free some space, or choose another place"
     return OutputError(problem, remedy, origin=Origin(str(file)), code="output-unwritable")
-
-
-def _reason(error: RuntimeError) -> str:
-    """The line that says what is wrong, of the many that MindSpore prints around it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    marked = [line.removeprefix("[ERROR]").strip() for line in lines if line.startswith("[ERROR]")]
-    return (marked or lines or ["MindSpore gives no reason"])[0]

@@ -99,7 +99,14 @@ def folder_files(chance: Chance) -> Files:
     kind = chance.choice(("tfrecord", "jsonl"))
     suffix = {"tfrecord": ".tf_record", "jsonl": ".jsonl"}[kind]
     count = chance.randrange(3)
-    column = {"name": "labels", "feature": "label_ids", "per": "row", "dtype": "int32", "shape": [], "ignore": None}
+    column = {
+        "name": "labels",
+        "feature": "label_ids",
+        "per": "row",
+        "dtype": "int32",
+        "shape": [] if not chance.lies() else [2**40, 0],
+        "ignore": None,
+    }
     split = {
         "file": f"train{suffix}",
         "examples": "train.examples.jsonl",
