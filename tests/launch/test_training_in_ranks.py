@@ -61,3 +61,26 @@ def test_there_may_be_fewer_examples_than_ranks(tmp_path, tiny_en, small_tasks) 
         done = bertcore(*run, *EXACT, "--output", tmp_path / name, *several)
         assert done.code == 0, done.err
     compare(tmp_path / "one", tmp_path / "many")
+
+
+@pytest.mark.parametrize("backend", ["torch", "mindspore"])
+def test_two_ranks_stopped_and_resumed_end_to_the_bit(tmp_path, tiny_en, small_tasks, backend) -> None:
+    methods = [*FGM, *LORA, *CRF, "--set", "train.accumulation=2"]  # and dropout, over several epochs
+    place = ["--backend", backend, "--model", tiny_en, "--batch-size", "4", "--epochs", "3", "--nproc", "2"]
+    run = ["run", *small_tasks("ner", 29), *place, *methods]
+    assert bertcore(*run, "--output", tmp_path / "whole").code == 0
+    assert bertcore(*run, "--output", tmp_path / "parts", "--set", "train.stop_after=6").code == 0
+    done = bertcore("run", "--resume", tmp_path / "parts", "--nproc", "2")
+    assert done.code == 0, done.err
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    assert furthest(tmp_path / "parts", tmp_path / "whole") == 0
+
+
+def test_several_seeds_are_trained_in_ranks(tmp_path, tiny_en, small_tasks) -> None:
+    run = ["run", *small_tasks("classification", 24), "--backend", "torch", "--model", tiny_en, "--epochs", "1"]
+    done = bertcore(*run, "--seeds", "1,2", "--output", tmp_path / "many", "--nproc", "2", "--json")
+    assert done.code == 0, done.err
+    result = json.loads(done.out)  # one object, though two processes have one
+    assert [one["seed"] for one in result["runs"]] == [1, 2]
+    assert (tmp_path / "many" / "report.json").exists()
+    assert bertcore(*run, "--folds", "2", "--output", tmp_path / "folds", "--nproc", "2").code == 2
