@@ -182,10 +182,10 @@ def test_a_data_file_that_vanishes_meanwhile_is_not_missed(own_task: dict[str, A
     expected = content(bertcore.run(**own_task, output=tmp_path / "whole").folder)
     step = training.Trainer._step
 
-    def step_without_data(trainer: Any, rows: Any) -> Any:
+    def step_without_data(trainer: Any, *arguments: Any) -> Any:
         for split in ("train", "dev"):
             Path(own_task["settings"][f"data.{split}"]).unlink(missing_ok=True)
-        return step(trainer, rows)
+        return step(trainer, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training.Trainer, "_step", step_without_data)
