@@ -77,7 +77,8 @@ class MicroBatches:
         size = f"in step {step} for a forward pass of {rows} rows of up to {longest} tokens"
         if self._options.micro_batch != "auto" or rows <= 1 or not self._may_repeat:
             settings = ["a smaller data.max_length", "run.precision=bf16"]
-            settings.insert(0, "--set train.micro_batch=auto" if rows > 1 else "train.lora.rank")
+            smaller = "auto" if self._may_repeat else str(rows // 2)
+            settings.insert(0, f"--set train.micro_batch={smaller}" if rows > 1 else "train.lora.rank")
             raise DeviceError(
                 f"no memory {size}: {problem}",
                 f"{', '.join(settings[:2])}, or {settings[2]}; --resume goes on where there is a checkpoint",

@@ -15,8 +15,12 @@ import pytest
 from tiny_run import write_tiny_task
 
 import bertcore
+from bertcore import StepContext
 from bertcore.api import resume
+from bertcore.config import TrainConfig
 from bertcore.engine import report
+from bertcore.engine.checkpoint import Progress
+from bertcore.engine.micro_batches import MicroBatches
 from bertcore.errors import DeviceError
 from bertcore.formats.safetensors_file import read_safetensors
 
@@ -227,3 +231,18 @@ def test_memory_that_really_ends_is_recognized_and_halved(tiny_with_head: Path, 
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert outcome.stdout.splitlines()[-1] == "2"
     assert "no memory in step 1 for a forward pass of 32 rows" in (tmp_path / "run" / "run.log").read_text()
+
+
+def test_where_a_step_cannot_be_taken_again_a_number_of_rows_is_named() -> None:
+    """As in ranks, where the others have taken part of the step: there ``auto`` helps nobody."""
+
+    class Full:
+        def train_step(self, batches: Any, context: Any) -> Any:
+            raise bertcore.DeviceMemoryError("full")
+
+    batch = bertcore.from_rows([[1, 2]] * 8, [[0, 0]] * 8)
+    options = TrainConfig(batch_size=8, micro_batch="auto")
+    micro_batches = MicroBatches(Full(), options, Progress(), pytest.fail, may_repeat=False)
+    with pytest.raises(DeviceError) as caught:
+        micro_batches.train_step([batch], StepContext(0, 1, (0.1,), 8.0))
+    assert "--set train.micro_batch=4," in caught.value.remedy
