@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
+from safetensors.numpy import load, save
 
 from bertcore.contracts.backend import Outputs, Session
 from bertcore.contracts.batch import Batch
@@ -100,7 +100,7 @@ def predictions(
         own: Outputs = {}
         if ranks.rank < len(parts):
             own = predict_batch(session, parts[ranks.rank], want)
-        received = [own] if ranks.is_alone else [_unpacked(content) for content in session.exchange(_packed(own))]
+        received = [own] if ranks.is_alone else [load(content) for content in session.exchange(_packed(own))]
         for part, outputs in zip(parts, received, strict=False):
             for name in want:
                 if name not in outputs:
@@ -113,14 +113,8 @@ def predictions(
 
 
 def _packed(outputs: Outputs) -> bytes:
-    content = BytesIO()
-    np.savez(content, **outputs)
-    return content.getvalue()
-
-
-def _unpacked(content: bytes) -> Outputs:
-    with np.load(BytesIO(content), allow_pickle=False) as outputs:
-        return dict(outputs)
+    # safetensors writes the memory of an array as it lies there, whatever its strides say.
+    return save({name: np.ascontiguousarray(values) for name, values in outputs.items()})
 
 
 def predict_batch(session: Session, batch: Batch, want: Sequence[str]) -> Outputs:

@@ -43,9 +43,10 @@ def test_others_take_the_words_as_they_are(launcher, tmp_path: Path) -> None:
     assert any("node-1" in word for word in command)
 
 
-def test_a_third_partys_launcher_is_found_by_its_name() -> None:
+def test_a_third_partys_launcher_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.plugins.test_registry import registry_of
 
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "plugin_example")
     registry = registry_of(pods=LazyPlugin("bertcore_register_launchers", "bertcore_example.kubectl:KUBECTL"))
     assert registry.launcher("kubectl").command("pod-0", "/work", ["true"])[:4] == ["kubectl", "exec", "-i", "pod-0"]
 
