@@ -14,6 +14,7 @@ import click
 
 from bertcore.cli.output import say
 from bertcore.contracts.ranks import JOB_VARIABLE, LOST_OTHERS
+from bertcore.engine.ranks import this_rank
 from bertcore.error_codes import DOCUMENTATION, error_json
 from bertcore.errors import BertcoreError, OutputError, UsageError
 
@@ -79,10 +80,10 @@ def end(error: Exception | KeyboardInterrupt, arguments: Sequence[str]) -> NoRet
         if as_json:
             _defect(error).print_json()
         raise error
-    if _is_said_by_launcher(error):
-        sys.exit(LOST_OTHERS)
-    found.show(as_json)
-    sys.exit(found.exit_code)
+    lost_others = _is_said_by_launcher(error)
+    if not lost_others or not this_rank().is_first:  # the first rank speaks to the user, the others into their logs
+        found.show(as_json)
+    sys.exit(LOST_OTHERS if lost_others else found.exit_code)
 
 
 def _is_said_by_launcher(error: BaseException) -> bool:

@@ -55,7 +55,9 @@ def first_failure(failures: Sequence[Failure]) -> Failure | None:
     """The one that the user reads: the others are what came of it."""
     if not failures:
         return None
-    failures = [failure for failure in failures if failure.code != LOST_OTHERS] or failures
+    own_reasons = [failure for failure in failures if failure.code != LOST_OTHERS]
+    # Where each only lost the others, one that has a log tells what its framework said.
+    failures = own_reasons or sorted(failures, key=lambda failure: failure.process == FIRST)
     at_once = [failure for failure in failures if failure.seconds - failures[0].seconds <= TO_BLAME]
     # SIGTERM is what this side sends to the others.
     killed = [failure for failure in at_once if failure.code is not None and failure.code < 0]

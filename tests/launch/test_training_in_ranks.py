@@ -63,6 +63,15 @@ def test_there_may_be_fewer_examples_than_ranks(tmp_path, tiny_en, small_tasks) 
     compare(tmp_path / "one", tmp_path / "many")
 
 
+def test_a_model_of_twelve_layers_is_summed_in_one_graph(tmp_path, chinese_l12, small_tasks) -> None:
+    """MindSpore compiles a loop over parameters as nested calls, of which two layers hide that there are too many."""
+    run = ["run", *small_tasks("classification", 16), "--backend", "mindspore", "--model", chinese_l12, *EXACT]
+    for name, several in (("one", []), ("many", ["--nproc", "2"])):
+        done = bertcore(*run, "--batch-size", "8", "--epochs", "1", "--output", tmp_path / name, *several)
+        assert done.code == 0, done.err
+    compare(tmp_path / "one", tmp_path / "many", steps=2)
+
+
 @pytest.mark.parametrize("backend", ["torch", "mindspore"])
 def test_two_ranks_stopped_and_resumed_end_to_the_bit(tmp_path, tiny_en, small_tasks, backend) -> None:
     methods = [*FGM, *LORA, *CRF, "--set", "train.accumulation=2"]  # and dropout, over several epochs

@@ -18,6 +18,19 @@ from bertcore_mindspore.objectives import Forward
 from bertcore_mindspore.optimizer import AdamW, add_part_to, add_to
 from bertcore_mindspore.rows import INPUT_NAMES
 
+_flat = ops.MultitypeFuncGraph("flat")
+_set_to = ops.MultitypeFuncGraph("set_to")
+
+
+@_flat.register("Tensor")
+def _flat_tensor(accumulator: Tensor) -> Tensor:
+    return ops.reshape(accumulator, (-1,))
+
+
+@_set_to.register("Tensor", "Tensor")
+def _set_tensor_to(accumulator: Tensor, values: Tensor) -> Tensor:
+    return ops.assign(accumulator, ops.reshape(values, accumulator.shape))
+
 
 class GradientGraph(nn.Cell):
     """Adds the gradient of one call's loss sum, and the loss sum, to their accumulators."""
@@ -122,11 +135,14 @@ class SumGraph(nn.Cell):
         self.words = accumulators.pop(word_embeddings) if self.has_words else optimizer.loss_sum
         self.accumulators = ParameterTuple(list(accumulators.values()))
         self.loss_sum = optimizer.loss_sum
-        self.sizes = [int(accumulator.size) for accumulator in accumulators.values()]
-        self.shapes = tuple(tuple(accumulator.shape) for accumulator in accumulators.values())
+        self.sizes = tuple(int(accumulator.size) for accumulator in accumulators.values())
+        self.count = len(self.sizes)
         self.width = int(self.words.shape[-1]) if self.has_words else 0
         self.all_reduce = ops.AllReduce()
         self.concat = ops.Concat()
+        # Not ops.split, which is a loop: see optimizer.py.
+        self.split = ops.auto_generate.SplitWithSize()
+        self.map = ops.HyperMap()
         self.reshape = ops.Reshape()
         self.assign = ops.Assign()
         self.gather = ops.Gather()
@@ -142,17 +158,14 @@ class SumGraph(nn.Cell):
         Returns:
             How many ranks were asked to end, ``[1]``.
         """
-        parts = ()
-        for accumulator in self.accumulators:
-            parts = (*parts, self.reshape(accumulator, (-1,)))
+        parts = self.map(_flat, self.accumulators)
         if self.has_words:
             parts = (*parts, self.reshape(self.gather(self.words, ids, 0), (-1,)))
         parts = (*parts, self.reshape(self.loss_sum, (1,)), wish)
-        count = ids.shape[0] * self.width
-        sizes = [*self.sizes, count, 1, 1] if self.has_words else [*self.sizes, 1, 1]
-        sums = ops.split(self.all_reduce(self.concat(parts)), sizes)
-        for index in range(len(self.shapes)):
-            self.assign(self.accumulators[index], self.reshape(sums[index], self.shapes[index]))
+        of_words = ids.shape[0] * self.width
+        sizes = (*self.sizes, of_words, 1, 1) if self.has_words else (*self.sizes, 1, 1)
+        sums = self.split(self.all_reduce(self.concat(parts)), sizes, 0)
+        self.map(_set_to, self.accumulators, sums[: self.count])
         if self.has_words:
             self.scatter_update(self.words, ids, self.reshape(sums[-3], (-1, self.width)))
         self.assign(self.loss_sum, self.reshape(sums[-2], ()))
