@@ -1,0 +1,165 @@
+"""Where the compiled kernels lie, and how they are called.
+
+A wheel brings one library for each level of the instruction set; where there is only the source, the one that this
+processor can use is compiled once and kept in the user's cache, if there is a compiler.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-fno-plt")
+"""What every library is compiled with; not ``-ffast-math``, which changes the rounding of the whole process."""
+
+LEVELS = {
+    "x86_64": {
+        "avx512_bf16": (
+            ("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", "avx512_bf16"),
+            ("-march=x86-64-v4", "-mavx512bf16"),
+        ),
+        "avx512": (("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma"), ("-march=x86-64-v4",)),
+        "avx2": (("avx2", "fma", "bmi2"), ("-march=x86-64-v3",)),
+        "baseline": ((), ()),
+    },
+    "aarch64": {"baseline": ((), ())},
+}
+"""Machine to the levels of its instruction set, the best first: what a processor must have, and how to compile."""
+
+ERRORS = {1: "number of arrays", 2: "type", 3: "shape", 4: "oneDNN is absent or refuses"}
+
+_COMPILE_SECONDS = 300
+
+
+class KernelsMissing(Exception):
+    """There are no compiled kernels here; the text says why."""
+
+
+class KernelError(ValueError):
+    """A kernel refuses its arguments."""
+
+
+@dataclass(frozen=True)
+class Array:
+    """Dense, row-major memory.
+
+    Attributes:
+        pointer: address of the first value.
+        shape: its axes.
+        dtype: name of its type as numpy has it, or ``bfloat16``.
+    """
+
+    pointer: int
+    shape: tuple[int, ...]
+    dtype: str
+
+
+class Kernels:
+    """One loaded library.
+
+    Args:
+        path: its file.
+        level: for which level of the instruction set it was compiled.
+    """
+
+    def __init__(self, path: Path, level: str) -> None:
+        self.path = path
+        self.level = level
+        self._library = ctypes.CDLL(str(path))
+
+    def call(self, name: str, arrays: Sequence[Array]) -> None:
+        """Calls a kernel with its inputs and outputs, in this order.
+
+        Raises:
+            KernelError: the arrays are none of this kernel.
+        """
+        count = len(arrays)
+        status = self._library[f"bertcore_{name}"](
+            count,
+            (ctypes.c_void_p * count)(*[array.pointer for array in arrays]),
+            (ctypes.c_int * count)(*[len(array.shape) for array in arrays]),
+            (ctypes.POINTER(ctypes.c_int64) * count)(*[_shape(array.shape) for array in arrays]),
+            (ctypes.c_char_p * count)(*[array.dtype.encode() for array in arrays]),
+            None,
+            None,
+        )
+        if status:
+            raise KernelError(f"the kernel {name} refuses its arguments: {ERRORS.get(status, status)}")
+
+    def use_onednn(self, path: Path) -> bool:
+        """Takes the products of large matrices from a file of oneDNN's; returns whether it has them."""
+        return bool(self._library.bertcore_use_onednn(str(path).encode()) == 0)
+
+
+@cache
+def kernels() -> Kernels:
+    """Loads the kernels for this processor, compiled before if need be.
+
+    Raises:
+        KernelsMissing: there is no library for this machine and no compiler, or it fails.
+    """
+    try:
+        level, path = _find()
+        return Kernels(path, level)
+    except OSError as error:
+        raise KernelsMissing(f"the library of the kernels cannot be loaded: {error}") from None
+
+
+@cache
+def _shape(shape: tuple[int, ...]) -> ctypes.Array[ctypes.c_int64]:
+    return (ctypes.c_int64 * max(len(shape), 1))(*shape)
+
+
+def _find() -> tuple[str, Path]:
+    levels = LEVELS.get(platform.machine(), {})
+    if not levels or platform.system() != "Linux":
+        raise KernelsMissing(f"there are no kernels for {platform.system()} on {platform.machine()}")
+    flags = _processor_flags()
+    level = next(name for name, (needed, _) in levels.items() if flags.issuperset(needed))
+    shipped = Path(__file__).with_name("lib") / f"libbertcore_kernels_{level}.so"
+    return level, shipped if shipped.exists() else _compiled(level, levels[level][1])
+
+
+def _processor_flags() -> set[str]:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("flags"):
+            return set(line.partition(":")[2].split())
+    return set()
+
+
+def _compiled(level: str, options: tuple[str, ...]) -> Path:
+    """The library in the user's cache, which is compiled where it is missing or of another source."""
+    folder = Path(__file__).with_name("source")
+    sources = sorted(folder.glob("*.cpp"))
+    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    if compiler is None:
+        raise KernelsMissing("there is no C++ compiler (g++) to compile them with")
+    text = b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
+    key = hashlib.sha256(text + " ".join([compiler, *FLAGS, *options]).encode()).hexdigest()[:16]
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    target = caches / "bertcore" / "kernels" / f"libbertcore_kernels_{level}-{key}.so"
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Under another name until it is whole: several processes may begin at once.
+    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+        library = Path(temporary) / target.name
+        command = [compiler, *FLAGS, *options, *map(str, sources), "-ldl", "-o", str(library)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_SECONDS, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise KernelsMissing(f"{compiler} fails: {error}") from None
+        if done.returncode or not library.exists():
+            lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
+            raise KernelsMissing(f"{compiler} cannot compile them: {lines[0] if lines else done.returncode}")
+        library.replace(target)
+    return target

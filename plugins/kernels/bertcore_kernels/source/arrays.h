@@ -1,0 +1,64 @@
+// How a kernel is called: the form that MindSpore's ops.Custom(func_type="aot") asks for, and any language can build.
+//
+//     int bertcore_NAME(int count, void **data, int *dimensions, int64_t **shapes, const char **types, void *, void *)
+//
+// All arrays are dense and row-major, inputs first, outputs last; types are numpy's names. An input that a kernel can do
+// without is absent where it has one element. The result is 0, or says what is wrong with the call.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "vectors.h"
+
+#define KERNEL(name)                                                                                             \
+    extern "C" int bertcore_##name(int count, void **data, int *dimensions, int64_t **shapes, const char **types, \
+                                   void *, void *)
+#define ARRAYS Arrays{count, data, dimensions, shapes, types}
+
+enum CallError { FITS = 0, WRONG_COUNT = 1, WRONG_TYPE = 2, WRONG_SHAPE = 3, NO_PRODUCTS = 4 };
+
+struct Arrays {
+    int count;
+    void **data;
+    int *dimensions;
+    int64_t **shapes;
+    const char **types;
+
+    int64_t size(int index) const {
+        int64_t product = 1;
+        for (int axis = 0; axis < dimensions[index]; axis++) product *= shapes[index][axis];
+        return product;
+    }
+    int64_t rows(int index) const { return shapes[index][0]; }
+    int64_t width(int index) const { return shapes[index][dimensions[index] - 1]; }
+    bool present(int index) const { return size(index) != 1; }
+    bool is(int index, const char *type) const { return std::strcmp(types[index], type) == 0; }
+    bool is_matrix(int index) const { return dimensions[index] == 2; }
+    template <class T> T *at(int index) const { return static_cast<T *>(data[index]); }
+
+    // The values of a vector in float32, of either type; zeros where it is absent.
+    std::vector<float> floats(int index, int64_t width) const {
+        std::vector<float> values(width, 0.f);
+        if (!present(index)) return values;
+        if (is(index, "bfloat16"))
+            for (int64_t column = 0; column < width; column++) values[column] = widen(at<bfloat16>(index)[column]);
+        else
+            std::memcpy(values.data(), data[index], width * sizeof(float));
+        return values;
+    }
+    void set_floats(int index, const float *values, int64_t width) const {
+        if (is(index, "bfloat16"))
+            for (int64_t column = 0; column < width; column++) at<bfloat16>(index)[column] = narrow(values[column]);
+        else
+            std::memcpy(data[index], values, width * sizeof(float));
+    }
+};
+
+// Calls body(T{}) with the type of an array.
+template <class Body> int with_type(const Arrays &arrays, int index, Body body) {
+    if (arrays.is(index, "float32")) return body(float{});
+    if (arrays.is(index, "bfloat16")) return body(bfloat16{});
+    return WRONG_TYPE;
+}

@@ -1,0 +1,77 @@
+// GeLU (Hendrycks and Gimpel, arXiv 1606.08415) in its exact form, x Phi(x), of values and a bias.
+#include "arrays.h"
+#include "rows.h"
+
+struct Normal {
+    Floats distribution, density;
+};
+
+// Both with an error below 1e-7: 1 - erf(z) as a polynomial of 1 / (1 + p z) times exp(-z^2) (Abramowitz and Stegun,
+// Handbook of Mathematical Functions, 7.1.26), whose power of e is the density's, too.
+static inline Normal normal(Floats values) {
+    const Floats absolute = select(values < 0.f, -values, values);
+    const Floats magnitude = select(absolute > 1e4f, splat(1e4f), absolute) * 0.70710678118654752f;
+    const Floats power = exponential(-magnitude * magnitude);
+    const Floats part = reciprocal(magnitude * 0.3275911f + 1.f);
+    Floats polynomial = part * (0.5f * 1.061405429f) + (0.5f * -1.453152027f);
+    polynomial = polynomial * part + (0.5f * 1.421413741f);
+    polynomial = polynomial * part + (0.5f * -0.284496736f);
+    polynomial = polynomial * part + (0.5f * 0.254829592f);
+    const Floats beyond = polynomial * part * power;
+    return {select(values < 0.f, beyond, 1.f - beyond), power * 0.3989422804014327f};
+}
+
+// values [rows, width], bias [width] or absent -> output [rows, width]
+KERNEL(gelu_forward) {
+    const Arrays arrays = ARRAYS;
+    if (count != 3) return WRONG_COUNT;
+    if (!arrays.is_matrix(0) || arrays.size(2) != arrays.size(0)) return WRONG_SHAPE;
+    const int64_t rows = arrays.rows(0), width = arrays.width(0);
+    const std::vector<float> bias = arrays.floats(1, width);
+    return with_type(arrays, 0, [&](auto kind) {
+        typedef decltype(kind) T;
+        const T *values = arrays.at<T>(0);
+        T *output = arrays.at<T>(2);
+#pragma omp parallel for schedule(static) if (rows * width > VALUES_OF_A_THREAD)
+        for (int64_t row = 0; row < rows; row++)
+            each_vector(width, [&](int64_t column, auto left) {
+                const int64_t at = row * width + column;
+                const Floats value = load(values + at, left) + load(bias.data() + column, left);
+                store(output + at, value * normal(value).distribution, left);
+            });
+        return FITS;
+    });
+}
+
+// values [rows, width], bias [width] or absent, gradient [rows, width] -> of the values, of the bias [width]
+KERNEL(gelu_backward) {
+    const Arrays arrays = ARRAYS;
+    if (count != 5) return WRONG_COUNT;
+    if (!arrays.is_matrix(0) || arrays.size(2) != arrays.size(0)) return WRONG_SHAPE;
+    const int64_t rows = arrays.rows(0), width = arrays.width(0);
+    const std::vector<float> bias = arrays.floats(1, width);
+    ColumnSums of_bias(rows, width);
+    const int status = with_type(arrays, 0, [&](auto kind) {
+        typedef decltype(kind) T;
+        const T *values = arrays.at<T>(0), *gradient = arrays.at<T>(2);
+        T *of_values = arrays.at<T>(3);
+#pragma omp parallel for schedule(static) if (rows * width > VALUES_OF_A_THREAD)
+        for (int64_t block = 0; block < of_bias.blocks(); block++) {
+            float *sums = of_bias.of_block(block);
+            const int64_t end = std::min(rows, (block + 1) * ROWS_OF_A_BLOCK);
+            for (int64_t row = block * ROWS_OF_A_BLOCK; row < end; row++)
+                each_vector(width, [&](int64_t column, auto left) {
+                    const int64_t at = row * width + column;
+                    const Floats value = load(values + at, left) + load(bias.data() + column, left);
+                    const Normal of_value = normal(value);
+                    const Floats slope = of_value.distribution + value * of_value.density;
+                    const Floats result = load(gradient + at, left) * slope;
+                    store(of_values + at, result, left);
+                    accumulate(sums + column, result, left);
+                });
+        }
+        return FITS;
+    });
+    if (status == FITS) arrays.set_floats(4, of_bias.total().data(), arrays.size(4));
+    return status;
+}
