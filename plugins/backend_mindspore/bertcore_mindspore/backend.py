@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcore.contracts.backend import Backend, CheckResult, Precision, Session, SessionSpecification
+from bertcore.contracts.backend import Backend, CheckResult, KernelChoice, Precision, Session, SessionSpecification
 from bertcore.contracts.ranks import Ranks
 from bertcore.errors import DeviceError
 from bertcore_mindspore import devices
@@ -66,6 +66,11 @@ class MindSporeBackend(Backend):
         except Exception as error:
             return CheckResult(operation, False, f"{type(error).__name__}: {error}".splitlines()[0])
         return CheckResult(operation, difference < 1e-4, f"largest difference from numpy {difference:.1e}")
+
+    def describe_kernels(self, device: str, choice: KernelChoice) -> str | None:  # noqa: D102
+        from bertcore.numerics.kernels import describe_kernels
+
+        return describe_kernels(choice) if device.partition(":")[0] == "cpu" else None
 
     def sum_over_ranks(  # noqa: D102
         self, ranks: Ranks, device: str, values: NDArray[np.float32]

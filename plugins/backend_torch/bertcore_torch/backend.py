@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
-from bertcore.contracts.backend import Backend, CheckResult, Precision, Session, SessionSpecification
+from bertcore.contracts.backend import Backend, CheckResult, KernelChoice, Precision, Session, SessionSpecification
 from bertcore.contracts.ranks import Ranks
 from numpy.typing import NDArray
 
@@ -79,6 +79,12 @@ class TorchBackend(Backend):
         expected = [z * normal, x.T @ (normal + z * density)]
         difference = max(float(np.abs(a - b).max()) for a, b in zip(computed, expected, strict=True))
         return CheckResult(operation, difference < 1e-4, f"largest difference from numpy {difference:.1e}")
+
+    def describe_kernels(self, device: str, choice: KernelChoice) -> str | None:
+        """Which kernels a session computes with, where there is a choice: on a CPU."""
+        from bertcore.numerics.kernels import describe_kernels
+
+        return describe_kernels(choice) if device.partition(":")[0] == "cpu" else None
 
     def sum_over_ranks(self, ranks: Ranks, device: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Adds up an array over all ranks."""

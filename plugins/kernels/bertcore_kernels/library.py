@@ -40,7 +40,7 @@ ERRORS = {1: "number of arrays", 2: "type", 3: "shape", 4: "oneDNN is absent or 
 _COMPILE_SECONDS = 300
 
 
-class KernelsMissing(Exception):
+class MissingKernelsError(Exception):
     """There are no compiled kernels here; the text says why."""
 
 
@@ -105,13 +105,13 @@ def kernels() -> Kernels:
     """Loads the kernels for this processor, compiled before if need be.
 
     Raises:
-        KernelsMissing: there is no library for this machine and no compiler, or it fails.
+        MissingKernelsError: there is no library for this machine and no compiler, or it fails.
     """
     try:
         level, path = _find()
         return Kernels(path, level)
     except OSError as error:
-        raise KernelsMissing(f"the library of the kernels cannot be loaded: {error}") from None
+        raise MissingKernelsError(f"the library of the kernels cannot be loaded: {error}") from None
 
 
 @cache
@@ -122,7 +122,7 @@ def _shape(shape: tuple[int, ...]) -> ctypes.Array[ctypes.c_int64]:
 def _find() -> tuple[str, Path]:
     levels = LEVELS.get(platform.machine(), {})
     if not levels or platform.system() != "Linux":
-        raise KernelsMissing(f"there are no kernels for {platform.system()} on {platform.machine()}")
+        raise MissingKernelsError(f"there are no kernels for {platform.system()} on {platform.machine()}")
     flags = _processor_flags()
     level = next(name for name, (needed, _) in levels.items() if flags.issuperset(needed))
     shipped = Path(__file__).with_name("lib") / f"libbertcore_kernels_{level}.so"
@@ -142,7 +142,7 @@ def _compiled(level: str, options: tuple[str, ...]) -> Path:
     sources = sorted(folder.glob("*.cpp"))
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     if compiler is None:
-        raise KernelsMissing("there is no C++ compiler (g++) to compile them with")
+        raise MissingKernelsError("there is no C++ compiler (g++) to compile them with")
     text = b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
     key = hashlib.sha256(text + " ".join([compiler, *FLAGS, *options]).encode()).hexdigest()[:16]
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -157,9 +157,9 @@ def _compiled(level: str, options: tuple[str, ...]) -> Path:
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise KernelsMissing(f"{compiler} fails: {error}") from None
+            raise MissingKernelsError(f"{compiler} fails: {error}") from None
         if done.returncode or not library.exists():
             lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-            raise KernelsMissing(f"{compiler} cannot compile them: {lines[0] if lines else done.returncode}")
+            raise MissingKernelsError(f"{compiler} cannot compile them: {lines[0] if lines else done.returncode}")
         library.replace(target)
     return target
