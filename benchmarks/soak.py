@@ -5,12 +5,16 @@ a leak of any step, evaluation or checkpoint shows. The first third of the time 
 their size and MindSpore compiles. The slope is that of a straight line through what came later, by Theil and Sen (the
 median of the slopes between all pairs of samples), which single peaks do not move.
 
+What is resident is what the C library has given out and what it keeps: only the first can leak, the second moves with
+the sizes of the batches.
+
     python benchmarks/soak.py --backend torch --data GLUE_DIR/RTE --model MODEL --minutes 60
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import itertools
 import os
 import signal
@@ -35,33 +39,66 @@ class Sample:
 
     Attributes:
         seconds: since the beginning.
-        memory: bytes that are resident.
+        resident: bytes in memory.
+        given_out: bytes that malloc has given out and not taken back.
+        kept: bytes that malloc has taken back and not returned to the system.
         files: open file handles.
         threads: threads.
     """
 
     seconds: float
-    memory: int
+    resident: int
+    given_out: int
+    kept: int
     files: int
     threads: int
+
+
+class _Mallinfo2(ctypes.Structure):
+    """That of glibc."""
+
+    _names = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    _fields_ = [(name, ctypes.c_size_t) for name in _names]
+
+
+def look(started: float) -> Sample:
+    """Takes a sample of this process."""
+    resident = int(Path("/proc/self/statm").read_text().split()[1])
+    files, threads = (len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task"))
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = _Mallinfo2
+    malloc = mallinfo2()
+    given_out = malloc.uordblks + malloc.hblkhd
+    return Sample(time.monotonic() - started, resident * PAGE, given_out, malloc.fordblks, files, threads)
 
 
 def watch(minutes: float, samples: list[Sample]) -> None:
     """Samples this process until the time is over, and asks it to stop then."""
     started = time.monotonic()
-    while (seconds := time.monotonic() - started) < 60 * minutes:
-        resident = int(Path("/proc/self/statm").read_text().split()[1])
-        files, threads = (len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task"))
-        samples.append(Sample(seconds, resident * PAGE, files, threads))
+    while time.monotonic() - started < 60 * minutes:
+        samples.append(look(started))
         time.sleep(INTERVAL)
     os.kill(os.getpid(), signal.SIGUSR1)
 
 
-def slope(samples: list[Sample]) -> float:
-    """Bytes an hour."""
-    thinned = samples[:: max(1, len(samples) // 200)]
+def slope(samples: list[Sample], name: str) -> float:
+    """Of one of the values, an hour."""
+    thinned = samples[:: max(1, len(samples) // 400)]
     pairs = itertools.combinations(thinned, 2)
-    return 3600 * statistics.median((b.memory - a.memory) / (b.seconds - a.seconds) for a, b in pairs)
+    return 3600 * statistics.median((getattr(b, name) - getattr(a, name)) / (b.seconds - a.seconds) for a, b in pairs)
+
+
+def describe(samples: list[Sample]) -> None:
+    """Prints the medians of each sixth of the time, and the slopes without the first two."""
+    later = samples[len(samples) // 3 :]
+    for name in ("resident", "given_out", "kept"):
+        values = [getattr(sample, name) / 2**20 for sample in samples]
+        sixths = [values[len(values) * part // 6 : len(values) * (part + 1) // 6] for part in range(6)]
+        medians = " ".join(f"{statistics.median(part):.0f}" for part in sixths)
+        print(f"{name}: {medians} MiB, slope {slope(later, name) / 2**20:+.1f} MiB an hour")
+    for name in ("files", "threads"):
+        values = [getattr(sample, name) for sample in later]
+        print(f"{name}: {values[0]} after a third of the time, {values[-1]} at the end, at most {max(values)}")
 
 
 def main() -> None:
@@ -90,14 +127,8 @@ def main() -> None:
         except Interrupted as stop:
             print(stop.cause)
         evaluations = (Path(folder) / "run" / "run.log").read_text().count("dev at step")
-    later = samples[len(samples) // 3 :]
-    mebibytes = [sample.memory / 2**20 for sample in later]
     print(f"{arguments.minutes:g} minutes on {arguments.backend}, {evaluations} evaluations, as many checkpoints")
-    print(f"memory {mebibytes[0]:.0f} MiB after a third of the time, {mebibytes[-1]:.0f} at the end, slope", end=" ")
-    print(f"{slope(later) / 2**20:+.1f} MiB an hour")
-    for name in ("files", "threads"):
-        values = [getattr(sample, name) for sample in later]
-        print(f"{name}: {values[0]} after a third of the time, {values[-1]} at the end, at most {max(values)}")
+    describe(samples)
 
 
 if __name__ == "__main__":

@@ -117,6 +117,21 @@ def test_a_signal_to_the_launcher_ends_with_a_checkpoint_and_one_line(arguments,
         resumed_as_undisturbed(arguments, tmp_path)
 
 
+def test_mindspores_ranks_stop_without_a_word_of_the_framework(arguments, tmp_path) -> None:
+    """Its scheduler is no rank: it stays until both have left, which else wait for it and report an error."""
+    process = began([*arguments, "--backend", "mindspore"], tmp_path)
+    scheduler = Path(f"bertcore_mindspore.scheduler {number_of(0, tmp_path / 'run')}")
+    assert processes_of(scheduler)
+    os.kill(process.pid, signal.SIGTERM)
+    outcome = ended(process, tmp_path, within=15)
+    assert outcome.code == 143
+    log = (tmp_path / "run-ranks" / "rank-1.log").read_text()
+    for said in (outcome.err, log):
+        assert "stopped after step" in said
+        assert not re.findall(r"\[(?:INFO|WARNING|ERROR)\]|Traceback", said)
+    wait_until(lambda: not processes_of(scheduler), 5)
+
+
 def test_without_its_launcher_a_run_ends_by_itself_and_can_be_gone_on_with(arguments, tmp_path) -> None:
     process = began(arguments, tmp_path)
     process.kill()

@@ -18,7 +18,7 @@ Files of one name do the same in ``bertcore_torch``, so that both can be held si
 Only here: ``shapes`` (a compiled graph keeps its buffers for the life of the process, so its shapes are a budget),
 ``graphs`` (what is compiled for each shape; torch compiles nothing), ``normalization`` and ``activation`` (torch's are
 fast and exact on every device), ``lanes`` (what the update graph treats alike),
-``record_format`` and ``record_reader`` (MindRecord).
+``scheduler`` (the process at which ranks meet), ``record_format`` and ``record_reader`` (MindRecord).
 Only in torch: the ``foreign_*`` files, since transformers computes on torch, ``pairs``
 and ``flat_parameters``.
 """

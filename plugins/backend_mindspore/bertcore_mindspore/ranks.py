@@ -6,9 +6,7 @@ A process joins once, whatever the number of its sessions. MindSpore's processes
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,8 +23,6 @@ from bertcore.errors import DeviceError
 from bertcore.files.arrivals import Arrivals
 
 _LIBRARIES = {"CPU": "mccl", "GPU": "nccl", "Ascend": "hccl"}
-_SCHEDULER = "import mindspore.communication as communication; communication.init('mccl')"
-_PR_SET_PDEATHSIG = 1
 
 
 class Communicator:
@@ -116,16 +112,11 @@ def _scheduler_place(ranks: Ranks) -> dict[str, str]:
 
 
 def _start_scheduler(place: Mapping[str, str]) -> None:
-    """Starts the process at which all others meet; it ends when they have left, and with this one."""
+    """Starts the process at which all others meet; it ends when they have left, and soon after this one."""
     subprocess.Popen(
-        [sys.executable, "-c", _SCHEDULER],
+        [sys.executable, "-m", "bertcore_mindspore.scheduler", str(os.getpid())],
         env={**os.environ, **place, "MS_ROLE": "MS_SCHED"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        preexec_fn=_die_with_parent,
+        start_new_session=True,
     )
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

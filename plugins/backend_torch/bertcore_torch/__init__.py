@@ -19,6 +19,6 @@ Only here: ``flat_parameters`` (one buffer of all of them), ``foreign_family``, 
 ``foreign_encoder`` and ``foreign_probe`` (every other encoder of transformers, which computes on torch alone),
 ``pairs`` (of label positions without padding; MindSpore has the matrices of its bins). Only in MindSpore: ``shapes``
 and ``graphs`` (torch takes any shape and compiles nothing), ``normalization`` and ``activation`` (torch's own are
-fast and exact), ``lanes`` (torch has parts of its buffer for these), ``record_format``,
-``record_reader``.
+fast and exact), ``lanes`` (torch has parts of its buffer for these), ``scheduler``,
+``record_format``, ``record_reader``.
 """
