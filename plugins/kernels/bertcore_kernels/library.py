@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -107,8 +108,30 @@ def kernels() -> Kernels:
     Raises:
         MissingKernelsError: there is no library for this machine and no compiler, or it fails.
     """
+    levels = usable_levels()
+    if not levels:
+        raise MissingKernelsError(f"there are no kernels for {platform.system()} on {platform.machine()}")
+    return load(levels[0])
+
+
+def usable_levels() -> tuple[str, ...]:
+    """The levels of the instruction set that this processor has, the best first; none on an unknown machine."""
+    if platform.system() != "Linux":
+        return ()
+    levels = LEVELS.get(platform.machine(), {})
+    flags = _processor_flags()
+    return tuple(name for name, (needed, _) in levels.items() if flags.issuperset(needed))
+
+
+def load(level: str) -> Kernels:
+    """Loads the kernels of one of :func:`usable_levels`, compiled before if need be.
+
+    Raises:
+        MissingKernelsError: there is no library and no compiler, or it fails.
+    """
+    shipped = Path(__file__).with_name("lib") / f"libbertcore_kernels_{level}.so"
+    path = shipped if shipped.exists() else _compiled(level, LEVELS[platform.machine()][level][1])
     try:
-        level, path = _find()
         return Kernels(path, level)
     except OSError as error:
         raise MissingKernelsError(f"the library of the kernels cannot be loaded: {error}") from None
@@ -117,16 +140,6 @@ def kernels() -> Kernels:
 @cache
 def _shape(shape: tuple[int, ...]) -> ctypes.Array[ctypes.c_int64]:
     return (ctypes.c_int64 * max(len(shape), 1))(*shape)
-
-
-def _find() -> tuple[str, Path]:
-    levels = LEVELS.get(platform.machine(), {})
-    if not levels or platform.system() != "Linux":
-        raise MissingKernelsError(f"there are no kernels for {platform.system()} on {platform.machine()}")
-    flags = _processor_flags()
-    level = next(name for name, (needed, _) in levels.items() if flags.issuperset(needed))
-    shipped = Path(__file__).with_name("lib") / f"libbertcore_kernels_{level}.so"
-    return level, shipped if shipped.exists() else _compiled(level, levels[level][1])
 
 
 def _processor_flags() -> set[str]:
@@ -139,27 +152,39 @@ def _processor_flags() -> set[str]:
 def _compiled(level: str, options: tuple[str, ...]) -> Path:
     """The library in the user's cache, which is compiled where it is missing or of another source."""
     folder = Path(__file__).with_name("source")
-    sources = sorted(folder.glob("*.cpp"))
-    compiler = shutil.which(os.environ.get("CXX", "g++"))
+    name, *compiler_options = shlex.split(os.environ.get("CXX") or "g++")
+    compiler = shutil.which(name)
     if compiler is None:
-        raise MissingKernelsError("there is no C++ compiler (g++) to compile them with")
+        raise MissingKernelsError(f"there is no C++ compiler ({name}) to compile them with")
+    command = [compiler, *compiler_options, *FLAGS, *options]
     text = b"".join(path.read_bytes() for path in sorted(folder.iterdir()))
-    key = hashlib.sha256(text + " ".join([compiler, *FLAGS, *options]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(text + " ".join(command).encode()).hexdigest()[:16]
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     target = caches / "bertcore" / "kernels" / f"libbertcore_kernels_{level}-{key}.so"
     if target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Under another name until it is whole: several processes may begin at once.
-    with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
-        library = Path(temporary) / target.name
-        command = [compiler, *FLAGS, *options, *map(str, sources), "-ldl", "-o", str(library)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_SECONDS, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise MissingKernelsError(f"{compiler} fails: {error}") from None
-        if done.returncode or not library.exists():
-            lines = [line for line in done.stderr.splitlines() if "error" in line] or done.stderr.splitlines()
-            raise MissingKernelsError(f"{compiler} cannot compile them: {lines[0] if lines else done.returncode}")
-        library.replace(target)
+    command += [*map(str, sorted(folder.glob("*.cpp"))), "-ldl"]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Under another name until it is whole: several processes may begin at once.
+        with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
+            library = Path(temporary) / target.name
+            _compile([*command, "-o", str(library)])
+            library.replace(target)
+    except OSError as error:
+        raise MissingKernelsError(
+            f"the compiled kernels cannot be kept in {target.parent} ({error.strerror}; XDG_CACHE_HOME names another)"
+        ) from None
     return target
+
+
+def _compile(command: list[str]) -> None:
+    compiler = command[0]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMPILE_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MissingKernelsError(f"{compiler} fails: {error}") from None
+    if done.returncode or not Path(command[-1]).exists():
+        lines = done.stderr.splitlines()
+        first = next((line for line in lines if "error" in line), lines[0] if lines else f"exit code {done.returncode}")
+        raise MissingKernelsError(f"{compiler} cannot compile them: {first}")

@@ -14,6 +14,7 @@ constexpr int64_t BLOCK = 4096;
 KERNEL(sum_of_squares) {
     const Arrays arrays = ARRAYS;
     if (count != 2) return WRONG_COUNT;
+    if (const int status = arrays.check({{0, FLOAT32, arrays.size(0)}, {1, FLOAT64, 1}})) return status;
     const int64_t size = arrays.size(0), blocks = (size + BLOCK - 1) / BLOCK;
     const float *values = arrays.at<float>(0);
     std::vector<double> sums(blocks);
@@ -48,8 +49,13 @@ KERNEL(adamw) {
     const Arrays arrays = ARRAYS;
     if (count != 6) return WRONG_COUNT;
     const int64_t size = arrays.size(0);
-    for (int index = 1; index < 4; index++)
-        if (arrays.size(index) != size) return WRONG_SHAPE;
+    if (const int status = arrays.check({{0, FLOAT32, size},
+                                         {1, FLOAT32, size},
+                                         {2, FLOAT32, size},
+                                         {3, FLOAT32, size},
+                                         {4, BFLOAT16, size, true},
+                                         {5, FLOAT64, 8}}))
+        return status;
     const double *constants = arrays.at<double>(5);
     const double rate = constants[0], beta1 = constants[2], beta2 = constants[3], updates = constants[5];
     const float decay = static_cast<float>(1 - rate * constants[1]), eps = static_cast<float>(constants[4]);

@@ -11,11 +11,22 @@
 KERNEL(add_norm_forward) {
     const Arrays arrays = ARRAYS;
     if (count != 11) return WRONG_COUNT;
-    if (!arrays.is_matrix(0) || arrays.size(7) != arrays.size(0)) return WRONG_SHAPE;
-    const int64_t rows = arrays.rows(0), width = arrays.width(0);
+    if (!arrays.is_matrix(0)) return WRONG_SHAPE;
+    const int64_t rows = arrays.rows(0), width = arrays.width(0), size = rows * width;
+    if (const int status = arrays.check({{1, FLOAT_OR_BFLOAT16, width, true},
+                                         {2, BYTES, size, true},
+                                         {3, AS_FIRST, size, true},
+                                         {4, FLOAT_OR_BFLOAT16, width},
+                                         {5, FLOAT_OR_BFLOAT16, width},
+                                         {6, FLOAT32, 2},
+                                         {7, AS_FIRST, size},
+                                         {8, AS_FIRST, size},
+                                         {9, FLOAT32, rows},
+                                         {10, FLOAT32, rows}}))
+        return status;
     const std::vector<float> bias = arrays.floats(1, width), weight = arrays.floats(4, width),
                              shift = arrays.floats(5, width);
-    const bool biased = arrays.present(1), dropped = arrays.present(2), added = arrays.present(3);
+    const bool biased = arrays.size(1) == width, dropped = arrays.present(2), added = arrays.present(3);
     const float eps = arrays.at<float>(6)[0], scale = arrays.at<float>(6)[1];
     return with_type(arrays, 0, [&](auto kind) {
         typedef decltype(kind) T;
@@ -69,8 +80,20 @@ KERNEL(add_norm_forward) {
 KERNEL(add_norm_backward) {
     const Arrays arrays = ARRAYS;
     if (count != 12) return WRONG_COUNT;
-    if (!arrays.is_matrix(0) || arrays.size(6) != arrays.size(0)) return WRONG_SHAPE;
-    const int64_t rows = arrays.rows(0), width = arrays.width(0);
+    if (!arrays.is_matrix(0)) return WRONG_SHAPE;
+    const int64_t rows = arrays.rows(0), width = arrays.width(0), size = rows * width;
+    if (const int status = arrays.check({{1, FLOAT32, rows},
+                                         {2, FLOAT32, rows},
+                                         {3, BYTES, size, true},
+                                         {4, FLOAT_OR_BFLOAT16, width},
+                                         {5, FLOAT32, 2},
+                                         {6, AS_FIRST, size},
+                                         {7, AS_FIRST, size},
+                                         {8, AS_FIRST, size},
+                                         {9, FLOAT_OR_BFLOAT16, width},
+                                         {10, FLOAT_OR_BFLOAT16, width},
+                                         {11, FLOAT_OR_BFLOAT16, width}}))
+        return status;
     const std::vector<float> weight = arrays.floats(4, width);
     const bool dropped = arrays.present(3);
     const float scale = arrays.at<float>(5)[1];

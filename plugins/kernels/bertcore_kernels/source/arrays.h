@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <vector>
 
 #include "vectors.h"
@@ -18,6 +19,16 @@
 #define ARRAYS Arrays{count, data, dimensions, shapes, types}
 
 enum CallError { FITS = 0, WRONG_COUNT = 1, WRONG_TYPE = 2, WRONG_SHAPE = 3, NO_PRODUCTS = 4 };
+
+// What an array may hold: values as the first array does, or of a type of its own.
+enum Kind { AS_FIRST, FLOAT_OR_BFLOAT16, FLOAT32, FLOAT64, BFLOAT16, INT32, INT64, UINT64, BYTES };
+
+struct Wanted {
+    int index;
+    Kind kind;
+    int64_t size;
+    bool optional = false;
+};
 
 struct Arrays {
     int count;
@@ -35,13 +46,37 @@ struct Arrays {
     int64_t width(int index) const { return shapes[index][dimensions[index] - 1]; }
     bool present(int index) const { return size(index) != 1; }
     bool is(int index, const char *type) const { return std::strcmp(types[index], type) == 0; }
-    bool is_matrix(int index) const { return dimensions[index] == 2; }
+    bool is_matrix(int index) const { return dimensions[index] == 2 && shapes[index][1] > 0; }
     template <class T> T *at(int index) const { return static_cast<T *>(data[index]); }
+
+    bool holds(int index, Kind kind) const {
+        switch (kind) {
+            case AS_FIRST: return is(index, types[0]);
+            case FLOAT_OR_BFLOAT16: return is(index, "float32") || is(index, "bfloat16");
+            case FLOAT32: return is(index, "float32");
+            case FLOAT64: return is(index, "float64");
+            case BFLOAT16: return is(index, "bfloat16");
+            case INT32: return is(index, "int32");
+            case INT64: return is(index, "int64");
+            case UINT64: return is(index, "uint64");
+            case BYTES: return is(index, "uint8") || is(index, "bool");
+        }
+        return false;
+    }
+    // What is wrong with some of the arrays, or FITS.
+    int check(std::initializer_list<Wanted> all) const {
+        for (const Wanted &wanted : all) {
+            if (wanted.optional && !present(wanted.index)) continue;
+            if (!holds(wanted.index, wanted.kind)) return WRONG_TYPE;
+            if (size(wanted.index) != wanted.size) return WRONG_SHAPE;
+        }
+        return FITS;
+    }
 
     // The values of a vector in float32, of either type; zeros where it is absent.
     std::vector<float> floats(int index, int64_t width) const {
         std::vector<float> values(width, 0.f);
-        if (!present(index)) return values;
+        if (size(index) != width) return values;
         if (is(index, "bfloat16"))
             for (int64_t column = 0; column < width; column++) values[column] = widen(at<bfloat16>(index)[column]);
         else

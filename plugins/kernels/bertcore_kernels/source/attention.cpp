@@ -118,12 +118,16 @@ bool covers_all(const Shape &shape) {
 
 int read_shape(const Arrays &arrays, int64_t heads, Shape &shape) {
     if (!arrays.is_matrix(0) || !arrays.is_matrix(2) || arrays.width(2) != 5 || heads < 1) return WRONG_SHAPE;
+    if (!arrays.holds(2, INT64) || (arrays.present(3) && !arrays.holds(3, BYTES))) return WRONG_TYPE;
     shape = {arrays.rows(0), arrays.width(0) / 3, heads, arrays.width(0) / 3 / heads, arrays.rows(2), arrays.at<Row>(2)};
     if (3 * shape.heads * shape.size != arrays.width(0)) return WRONG_SHAPE;
-    for (int64_t row = 0; row < shape.rows; row++)
-        if (shape.row[row].tokens < 0 || shape.row[row].first < 0 ||
-            shape.row[row].first + shape.row[row].tokens > shape.tokens)
-            return WRONG_SHAPE;
+    for (int64_t index = 0; index < shape.rows; index++) {
+        const Row &row = shape.row[index];
+        if (row.tokens < 0 || row.first < 0 || row.first + row.tokens > shape.tokens) return WRONG_SHAPE;
+        if (!arrays.present(3) || row.tokens == 0) continue;
+        const int64_t last = row.mask + (heads - 1) * row.mask_head + (row.tokens - 1) * row.mask_query + row.tokens;
+        if (row.mask < 0 || row.mask_head < 0 || row.mask_query < 0 || last > arrays.size(3)) return WRONG_SHAPE;
+    }
     return FITS;
 }
 
@@ -257,9 +261,13 @@ void backward_head(const Arrays &arrays, const Shape &shape, const std::vector<f
 KERNEL(attention_forward) {
     const Arrays arrays = ARRAYS;
     if (count != 7) return WRONG_COUNT;
+    if (const int status = arrays.check({{4, FLOAT32, 2}})) return status;
     Shape shape;
     if (const int status = read_shape(arrays, static_cast<int64_t>(arrays.at<float>(4)[0]), shape)) return status;
-    if (arrays.size(5) != shape.tokens * shape.hidden) return WRONG_SHAPE;
+    if (const int status = arrays.check({{1, FLOAT_OR_BFLOAT16, 3 * shape.hidden, true},
+                                         {5, AS_FIRST, shape.tokens * shape.hidden},
+                                         {6, FLOAT32, shape.heads * shape.tokens}}))
+        return status;
     const float scale = arrays.at<float>(4)[1];
     const std::vector<float> bias = arrays.floats(1, 3 * shape.hidden);
     return with_type(arrays, 0, [&](auto kind) {
@@ -283,9 +291,15 @@ KERNEL(attention_forward) {
 KERNEL(attention_backward) {
     const Arrays arrays = ARRAYS;
     if (count != 9) return WRONG_COUNT;
+    if (const int status = arrays.check({{4, FLOAT32, 2}})) return status;
     Shape shape;
     if (const int status = read_shape(arrays, static_cast<int64_t>(arrays.at<float>(4)[0]), shape)) return status;
-    if (arrays.size(6) != shape.tokens * shape.hidden || arrays.size(7) != arrays.size(0)) return WRONG_SHAPE;
+    if (const int status = arrays.check({{1, FLOAT_OR_BFLOAT16, 3 * shape.hidden, true},
+                                         {5, FLOAT32, shape.heads * shape.tokens},
+                                         {6, AS_FIRST, shape.tokens * shape.hidden},
+                                         {7, AS_FIRST, arrays.size(0)},
+                                         {8, FLOAT_OR_BFLOAT16, 3 * shape.hidden, true}}))
+        return status;
     const float scale = arrays.at<float>(4)[1];
     const int64_t width = 3 * shape.hidden;
     const std::vector<float> bias = arrays.floats(1, width);

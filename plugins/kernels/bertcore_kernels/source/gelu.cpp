@@ -25,8 +25,9 @@ static inline Normal normal(Floats values) {
 KERNEL(gelu_forward) {
     const Arrays arrays = ARRAYS;
     if (count != 3) return WRONG_COUNT;
-    if (!arrays.is_matrix(0) || arrays.size(2) != arrays.size(0)) return WRONG_SHAPE;
+    if (!arrays.is_matrix(0)) return WRONG_SHAPE;
     const int64_t rows = arrays.rows(0), width = arrays.width(0);
+    if (const int status = arrays.check({{1, FLOAT_OR_BFLOAT16, width, true}, {2, AS_FIRST, rows * width}})) return status;
     const std::vector<float> bias = arrays.floats(1, width);
     return with_type(arrays, 0, [&](auto kind) {
         typedef decltype(kind) T;
@@ -47,8 +48,13 @@ KERNEL(gelu_forward) {
 KERNEL(gelu_backward) {
     const Arrays arrays = ARRAYS;
     if (count != 5) return WRONG_COUNT;
-    if (!arrays.is_matrix(0) || arrays.size(2) != arrays.size(0)) return WRONG_SHAPE;
+    if (!arrays.is_matrix(0)) return WRONG_SHAPE;
     const int64_t rows = arrays.rows(0), width = arrays.width(0);
+    if (const int wrong = arrays.check({{1, FLOAT_OR_BFLOAT16, width, true},
+                                        {2, AS_FIRST, rows * width},
+                                        {3, AS_FIRST, rows * width},
+                                        {4, FLOAT_OR_BFLOAT16, width, true}}))
+        return wrong;
     const std::vector<float> bias = arrays.floats(1, width);
     ColumnSums of_bias(rows, width);
     const int status = with_type(arrays, 0, [&](auto kind) {

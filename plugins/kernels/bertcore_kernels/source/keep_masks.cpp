@@ -9,10 +9,14 @@ KERNEL(keep_masks) {
     if (count != 4) return WRONG_COUNT;
     if (!arrays.is_matrix(0) || arrays.width(0) != 4) return WRONG_SHAPE;
     const int64_t sites = arrays.rows(0);
+    if (const int status = arrays.check({{0, UINT64, 4 * sites}, {1, INT64, sites}, {2, INT64, sites}})) return status;
     const int64_t *levels = arrays.at<int64_t>(1), *sizes = arrays.at<int64_t>(2);
     std::vector<int64_t> starts(sites + 1, 0);
-    for (int64_t site = 0; site < sites; site++) starts[site + 1] = starts[site] + sizes[site];
-    if (starts[sites] != arrays.size(3)) return WRONG_SHAPE;
+    for (int64_t site = 0; site < sites; site++) {
+        if (sizes[site] < 0) return WRONG_SHAPE;
+        starts[site + 1] = starts[site] + sizes[site];
+    }
+    if (const int status = arrays.check({{3, BYTES, starts[sites]}})) return status;
 #pragma omp parallel for schedule(dynamic, 1)
     for (int64_t site = 0; site < sites; site++) {
         uint64_t *state = arrays.at<uint64_t>(0) + 4 * site;

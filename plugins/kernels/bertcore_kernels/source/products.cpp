@@ -93,9 +93,11 @@ KERNEL(product_forward) {
     const Arrays arrays = ARRAYS;
     if (count != 4) return WRONG_COUNT;
     if (!float_product) return NO_PRODUCTS;
-    if (!arrays.is(0, "float32")) return WRONG_TYPE;
+    if (!arrays.is_matrix(0) || !arrays.is_matrix(1)) return WRONG_SHAPE;
     const int64_t rows = arrays.rows(0), depth = arrays.width(0), width = arrays.rows(1);
-    if (arrays.width(1) != depth || arrays.size(3) != rows * width) return WRONG_SHAPE;
+    if (const int status = arrays.check(
+            {{0, FLOAT32, rows * depth}, {1, FLOAT32, width * depth}, {2, FLOAT32, 2}, {3, FLOAT32, rows * width}}))
+        return status;
     if (arrays.at<float>(2)[0] == 0) return forward(arrays, arrays.at<float>(0), arrays.at<float>(1), rows, depth, width);
     round_to(arrays.at<float>(0), rows * depth, rounded[0]);
     round_to(arrays.at<float>(1), width * depth, rounded[1]);
@@ -107,9 +109,15 @@ KERNEL(product_backward) {
     const Arrays arrays = ARRAYS;
     if (count != 6) return WRONG_COUNT;
     if (!float_product) return NO_PRODUCTS;
-    if (!arrays.is(0, "float32")) return WRONG_TYPE;
+    if (!arrays.is_matrix(0) || !arrays.is_matrix(1)) return WRONG_SHAPE;
     const int64_t rows = arrays.rows(0), depth = arrays.width(0), width = arrays.rows(1);
-    if (arrays.width(1) != depth || arrays.size(2) != rows * width || arrays.size(4) != rows * depth) return WRONG_SHAPE;
+    if (const int status = arrays.check({{0, FLOAT32, rows * depth},
+                                         {1, FLOAT32, width * depth},
+                                         {2, FLOAT32, rows * width},
+                                         {3, FLOAT32, 2},
+                                         {4, FLOAT32, rows * depth},
+                                         {5, FLOAT32, width * depth}}))
+        return status;
     if (arrays.at<float>(3)[0] == 0)
         return backward(arrays, arrays.at<float>(0), arrays.at<float>(1), arrays.at<float>(2), rows, depth, width);
     round_to(arrays.at<float>(0), rows * depth, rounded[0]);
