@@ -26,8 +26,15 @@ many = settings(deadline=None, max_examples=25, suppress_health_check=[HealthChe
     seed=st.integers(0, 2**32 - 1),
 )
 def test_three_updates(
-    kernels: Kernels, size: int, rates: tuple[float, float], factor: float, scale: float, copies: bool, clears: bool, seed: int
-) -> None:  # fmt: skip
+    kernels: Kernels,
+    size: int,
+    rates: tuple[float, float],
+    factor: float,
+    scale: float,
+    copies: bool,
+    clears: bool,
+    seed: int,
+) -> None:
     generator = torch.Generator().manual_seed(seed)
     parameters = torch.randn(size, generator=generator)
     first, second = torch.zeros(2, size)
