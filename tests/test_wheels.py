@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import bertcore_kernels.library
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECTS = (".", "plugins/backend_torch", "plugins/backend_mindspore", "plugins/tasks")
+COMPILED = "plugins/kernels"
+"""Which is built by other tools than the rest; pip brings them."""
 
 pytestmark = pytest.mark.slow
 
 
 def call(*command: str | Path, folder: Path | None = None) -> str:
-    result = subprocess.run([str(part) for part in command], cwd=folder, capture_output=True, text=True, check=False)
+    # Not the source tree, where the tests were told to import from it.
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    result = subprocess.run(
+        [str(part) for part in command], cwd=folder, env=variables, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
     return result.stdout
 
@@ -27,10 +37,11 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for project in PROJECTS:
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
         call(*command, "--wheel-dir", folder, ROOT / project)
+    call(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT / COMPILED)
     return folder
 
 
-def test_all_four_distributions_build_and_hold_their_code_alone(wheels: Path) -> None:
+def test_all_five_distributions_build_and_hold_their_code_alone(wheels: Path) -> None:
     names = {}
     for file in wheels.glob("*.whl"):
         with zipfile.ZipFile(file) as archive:
@@ -40,6 +51,7 @@ def test_all_four_distributions_build_and_hold_their_code_alone(wheels: Path) ->
         "bertcore_torch": "bertcore_torch",
         "bertcore_mindspore": "bertcore_mindspore",
         "bertcore_tasks": "bertcore_tasks",
+        "bertcore_kernels": "bertcore_kernels",
     }
     assert names.keys() == packages.keys()
     for distribution, package in packages.items():
@@ -55,14 +67,23 @@ def test_bertcore_alone_needs_no_framework(wheels: Path) -> None:
     assert not [line for line in needed if any(name in line for name in ("torch", "mindspore", "transformers"))]
 
 
-def test_wheels_with_an_extra_run_rte_in_a_fresh_environment(
+def test_the_wheel_of_the_kernels_has_a_library_for_each_level(wheels: Path) -> None:
+    (file,) = wheels.glob("bertcore_kernels-*.whl")
+    assert file.stem.endswith(f"-py3-none-linux_{platform.machine()}")
+    with zipfile.ZipFile(file) as archive:
+        libraries = {Path(name).name for name in archive.namelist() if name.endswith(".so")}
+    levels = bertcore_kernels.library.LEVELS[platform.machine()]
+    assert libraries == {f"libbertcore_kernels_{level}.so" for level in levels}
+
+
+def test_wheels_with_extras_run_rte_in_a_fresh_environment(
     wheels: Path, tiny_en: Path, rte_dir: Path, tmp_path: Path
 ) -> None:
     environment = tmp_path / "environment"
     call(sys.executable, "-m", "venv", environment)
     python = environment / "bin" / "python"
     install = ["install", "--quiet", "--find-links", wheels, "--constraint", ROOT / "constraints.txt"]
-    call(python, "-m", "pip", *install, "bertcore[torch,tasks]")
+    call(python, "-m", "pip", *install, "bertcore[torch,tasks,kernels]")
     data = tmp_path / "RTE"
     data.mkdir()
     for split, lines in (("train", 65), ("dev", 278)):
@@ -76,5 +97,9 @@ def test_wheels_with_an_extra_run_rte_in_a_fresh_environment(
     )
     assert output.splitlines()[-1].startswith("acc_num ")
     assert "total_num 277" in output
+    (kernels,) = re.findall(r"^kernels +(.*)$", output, re.MULTILINE)
+    assert kernels == f"fused ({bertcore_kernels.library.usable_levels()[0]})"
+    library = call(python, "-c", "from bertcore_kernels import kernels; print(kernels().path)", folder=tmp_path).strip()
+    assert Path(library).is_relative_to(environment)
     location = call(python, "-c", "import bertcore; print(bertcore.__file__)", folder=tmp_path).strip()
     assert Path(location).is_relative_to(environment)

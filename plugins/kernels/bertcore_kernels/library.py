@@ -22,7 +22,7 @@ from pathlib import Path
 FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-fno-plt")
 """What every library is compiled with; not ``-ffast-math``, which changes the rounding of the whole process."""
 
-LEVELS = {
+LEVELS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "x86_64": {
         "avx512_bf16": (
             ("avx512f", "avx512bw", "avx512dq", "avx512vl", "fma", "avx512_bf16"),
