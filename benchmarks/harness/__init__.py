@@ -1,0 +1,1 @@
+"""What all benchmarks of speed and memory share."""
