@@ -11,7 +11,11 @@ by chance is a function of the seed.
 
 from __future__ import annotations
 
+import os
+import socket
 from dataclasses import dataclass
+
+from bertcore.errors import DeviceError
 
 JOB_VARIABLE = "BERTCORE_JOB"
 """Environment variable that is set in every process of a job that bertcore launched."""
@@ -58,6 +62,30 @@ class Ranks:
     def is_first(self) -> bool:
         """Whether this process writes the run folder and speaks to the user."""
         return self.rank == 0
+
+    def refuse_taken_port(self, port: int) -> None:
+        """Called by the first process before it listens, since frameworks wait long or blame the other processes.
+
+        Args:
+            port: of this host.
+
+        Raises:
+            DeviceError: another program listens there.
+        """
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that were closed take nothing
+            try:
+                trial.bind(("", port))
+                return
+            except OSError as error:
+                reason = error.strerror
+        raise DeviceError(
+            f"the processes cannot meet at port {port} of {self.address}: {reason}",
+            "start again, which takes another one"
+            if JOB_VARIABLE in os.environ
+            else "set MASTER_PORT (msrun: --master_port) to another one",
+            code="port-taken",
+        )
 
 
 ALONE = Ranks()

@@ -25,6 +25,10 @@ DEVICE: dict[str, Kind] = {
         "Compute fewer rows at a time (`train.micro_batch=auto`, `evaluate.batch_size`), shorter rows "
         "(`data.max_length`), or in bf16 (`run.precision`, `evaluate.precision`).",
     ),
+    "port-taken": Kind(
+        "Another program listens at the port where the processes of a run meet.",
+        "Start again: bertcore's own launcher takes another one. For that of others name one with `MASTER_PORT`.",
+    ),
     "precision-unknown": Kind("The device does not compute in this precision.", "Take one of those that are named."),
     "ranks-impossible": Kind(
         "A backend computes in one process alone, and is one of several.", "Take another backend, or one process."

@@ -172,6 +172,76 @@ def test_a_host_that_is_cut_off_is_named_and_nothing_is_left_or_lost(hosts, argu
     _goes_on_to_the_bit(hosts, arguments, tmp_path)
 
 
+def test_after_a_lost_host_restarts_go_on_with_it_where_it_is_back(hosts, arguments, tmp_path) -> None:
+    last = ["--set", "train.max_steps=40"]
+    process = subprocess.Popen(
+        hosts.command(*arguments, *LONG, *last, "--backend", "torch", "--restarts", "1"),
+        env=hosts.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=(tmp_path / "said").open("w"),
+    )
+    wait_until(lambda: (tmp_path / "run" / "checkpoint").exists())
+    hosts.link("down")
+    try:
+        wait_until(lambda: "started again" in (tmp_path / "said").read_text(), 30)
+    finally:
+        hosts.link("up")
+    code = process.wait(timeout=120)
+    text = (tmp_path / "said").read_text()
+    assert code == 0, text
+    assert f"the host {ADDRESSES[1]} is lost: no sign of life for 15 s: started again, 0 more times at most" in text
+    assert "goes on without it" not in text
+    assert "Traceback" not in text
+    log = (tmp_path / "run" / "run.log").read_text()
+    assert re.search(r"going on from step \d+", log)
+    other = [str(tmp_path / "other") if word == str(tmp_path / "run") else word for word in arguments]
+    assert hosts.run(*other, *LONG, *last, "--backend", "torch").code == 0
+    mine, theirs = weights(tmp_path / "run"), weights(tmp_path / "other")
+    assert all((mine[name] == theirs[name]).all() for name in theirs)
+
+
+def test_a_port_that_another_program_took_is_named_and_the_next_start_takes_another(hosts, arguments, tmp_path) -> None:
+    port = 29777
+    listening = f"import socket, time; s = socket.create_server(('', {port})); print(flush=True); time.sleep(300)"
+    holder = subprocess.Popen(
+        ["ip", "netns", "exec", hosts.names[0], sys.executable, "-c", listening], stdout=subprocess.PIPE
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    # A host finds its port free and loses it before the first rank listens: here it finds a taken one, once.
+    patch = tmp_path / "patch"
+    patch.mkdir()
+    (patch / "sitecustomize.py").write_text(
+        "import pathlib, socket\n"
+        "from bertcore.launch import transports\n"
+        f"once, right = pathlib.Path({str(tmp_path / 'once')!r}), transports.free_port\n"
+        "def free_port(neighbours=2):\n"
+        "    with socket.socket() as trial:\n"
+        f"        if once.exists() or trial.connect_ex(('127.0.0.1', {port})):\n"
+        "            return right(neighbours)\n"
+        "    once.touch()\n"
+        f"    return {port}\n"
+        "transports.free_port = free_port\n"
+    )
+    path = f"{patch}:{os.environ.get('PYTHONPATH', '')}"
+    try:
+        done = subprocess.run(
+            hosts.command(*arguments, "--epochs", "1", "--backend", "torch", "--restarts", "1"),
+            env={**hosts.environment, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+    finally:
+        holder.kill()
+        holder.wait()
+    assert done.returncode == 0, done.stderr
+    assert f"error: the processes cannot meet at port {port} of {ADDRESSES[0]}: Address already in use" in done.stderr
+    assert "remedy: start again, which takes another one" in done.stderr
+    assert "started again, 0 more times at most" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def _goes_on_to_the_bit(hosts: Hosts, arguments: list[str], folder: Path) -> None:
     state = (folder / "run" / "checkpoint" / "state.json").read_text()
     match = re.search(r'"step": (\d+)', state)

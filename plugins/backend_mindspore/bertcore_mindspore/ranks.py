@@ -33,7 +33,7 @@ class Communicator:
         target: the device as ``mindspore.set_device`` knows it.
 
     Raises:
-        DeviceError: the others did not come.
+        DeviceError: the others did not come, or the port where they meet is taken.
     """
 
     def __init__(self, ranks: Ranks, target: str) -> None:
@@ -42,6 +42,7 @@ class Communicator:
         if "MS_ROLE" not in os.environ:  # msrun has started a scheduler, and told where
             place = _scheduler_place(ranks)
             if ranks.is_first:
+                ranks.refuse_taken_port(ranks.port + 1)
                 _start_scheduler(place)
             os.environ.update({**place, "MS_ROLE": "MS_WORKER", "MS_NODE_ID": str(ranks.rank)})
         with self.meeting("did not all come"):

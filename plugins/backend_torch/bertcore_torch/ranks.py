@@ -31,7 +31,7 @@ class Communicator:
         device: what it computes on.
 
     Raises:
-        DeviceError: the others did not come.
+        DeviceError: the others did not come, or the port where they meet is taken.
     """
 
     def __init__(self, ranks: Ranks, device: torch.device) -> None:
@@ -46,6 +46,9 @@ class Communicator:
             os.environ.setdefault("NCCL_SOCKET_IFNAME", ranks.interface)
         if device.type == "cuda":
             torch.cuda.set_device(device)
+        # torchrun keeps a store of its own at this port.
+        if ranks.is_first and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+            ranks.refuse_taken_port(ranks.port)
         with self._meeting("did not all come"):
             distributed.init_process_group(
                 _LIBRARIES.get(device.type, "gloo"),
