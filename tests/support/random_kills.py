@@ -161,12 +161,14 @@ class Runs:
 
     def wait(self, process: int) -> int:
         """The exit code of a run, negative for a signal."""
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
+        waited, now = 0.0, time.monotonic()
+        while waited < PATIENCE:
             found, status = os.waitpid(process, os.WNOHANG)
             if found:
                 return os.waitstatus_to_exitcode(status)
             time.sleep(0.002)
+            before, now = now, time.monotonic()
+            waited += min(now - before, 1.0)  # more only where this process was halted itself, and the run with it
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         raise TimeoutError(f"did not end within {PATIENCE:.0f} s")
