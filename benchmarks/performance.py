@@ -221,7 +221,7 @@ def training(pages: Pages) -> None:
         "Steps on RTE's pairs, at most 128 tokens, with dropout, AdamW and clipping, by `python -m benchmarks.training`. "
         "Weights are random in the size that is named. What grouping by length, bf16 and `torch.compile` bring to "
         "transformers is beside its defaults; what its Trainer costs beside a step is left out, in its favour.",
-        "在 RTE 句对上的训练步，最长 128 个词元，带 dropout、AdamW 和梯度裁剪，由 `python -m benchmarks.training` 测量。"
+        "在 RTE 句对上的训练步，最长 128 个token，带 dropout、AdamW 和梯度裁剪，由 `python -m benchmarks.training` 测量。"
         "权重是指定规模的随机权重。transformers 除默认设置外，还列出按长度分组、bf16 和 `torch.compile` 的效果；"
         "它的 Trainer 在训练步之外的开销没有计入，这对它有利。",
     )
@@ -247,7 +247,7 @@ def products_of(pages: Pages, case: Case) -> None:
     pages.say(
         f"Batches of {settings['batch_size']} rows, {settings['tokens']} tokens a row, {settings['rounds']} rounds. "
         f"Products of these shapes: {number(rates['fp32'][0])} GFLOP/s in fp32, {number(rates['bf16'][0])} in bf16.",
-        f"每批 {settings['batch_size']} 行，平均每行 {settings['tokens']} 个词元，共 {settings['rounds']} 轮。"
+        f"每批 {settings['batch_size']} 行，平均每行 {settings['tokens']} 个token，共 {settings['rounds']} 轮。"
         f"这些形状的矩阵乘法：fp32 为 {number(rates['fp32'][0])} GFLOP/s，bf16 为 {number(rates['bf16'][0])}。",
     )
 
@@ -281,7 +281,7 @@ def inference(pages: Pages) -> None:
         "MiniLM, fine-tuned for a few steps, predicts rows of token ids, sorted by length, by "
         "`python -m benchmarks.inference`. onnxruntime has its fused graph and its own dynamic int8, OpenVINO its hints "
         "of precision and NNCF's int8. Labels are compared with transformers' in fp32.",
-        "微调了若干步的 MiniLM 对按长度排序的词元行做预测，由 `python -m benchmarks.inference` 测量。onnxruntime 使用融合后的图和自带的动态 int8，"
+        "微调了若干步的 MiniLM 对按长度排序的token行做预测，由 `python -m benchmarks.inference` 测量。onnxruntime 使用融合后的图和自带的动态 int8，"
         "OpenVINO 使用精度提示和 NNCF 的 int8。标签与 transformers 的 fp32 结果比较。",
     )
     titles = {"rte": ("Pairs of RTE", "RTE 句对"), "sst2": ("Short phrases of SST-2", "SST-2 短语")}
@@ -313,7 +313,7 @@ def latency(pages: Pages) -> None:
         pages.say(
             f"A sentence of {case['settings']['tokens']} tokens, from text to probabilities, through a model that stays "
             f"open (`bertcore.open`), by `python -m benchmarks.latency`; {case['settings']['rounds']} rounds.",
-            f"一个 {case['settings']['tokens']} 个词元的句子，从文本到概率，使用保持打开的模型（`bertcore.open`），"
+            f"一个 {case['settings']['tokens']} 个token的句子，从文本到概率，使用保持打开的模型（`bertcore.open`），"
             f"由 `python -m benchmarks.latency` 测量，共 {case['settings']['rounds']} 轮。",
         )
         pages.plot("latency", case, "time", "Milliseconds of one sentence", "一个句子的毫秒数")
@@ -336,8 +336,37 @@ def crf(pages: Pages) -> None:
     operations = {"loss and gradients": "损失和梯度", "decoding": "解码"}
     for case in cases:
         operation, tags = case["case"].removesuffix(" tags").split(", ")
-        pages.say(f"### {operation.capitalize()}, {tags} tags", f"### {operations[operation]}，{tags} 个标签")
+        pages.say(f"### {operation.capitalize()}, {tags} tags", f"### {operations[operation]}，{tags} 个标注")
         times(pages, case, ("ms", "毫秒"))
+
+
+def ner(pages: Pages) -> None:
+    """Named entities."""
+    cases = results.read("ner")
+    if not cases:
+        return
+    settings = cases[0]["settings"]
+    pages.say("## Named entities with a CRF", "## 带 CRF 的命名实体识别")
+    pages.say(
+        f"An encoder of L12/H384 with random weights on sentences as long as CLUENER's, {settings['tags']} tags, beside "
+        "the way of bert4torch's script, by `python -m benchmarks.ner`.",
+        f"L12/H384 的编码器，随机权重，句子长度与 CLUENER 相同，{settings['tags']} 个标注，与 bert4torch 脚本的做法对比，"
+        "由 `python -m benchmarks.ner` 测量。",
+    )
+    titles = {"training": "训练", "tagging": "标注"}
+    for case in cases:
+        batch_size, rounds = case["settings"]["batch_size"], case["settings"]["rounds"]
+        pages.say(f"### {case['case'].capitalize()}", f"### {titles[case['case']]}")
+        pages.say(f"Batches of {batch_size}, {rounds} rounds.", f"每批 {batch_size} 句，共 {rounds} 轮。")
+        pages.table(
+            [
+                ("contender", "参与者"),
+                ("sentences/s", "句/秒"),
+                (f"over {case['reference']}", f"相对于 {case['reference']}"),
+            ],
+            ((one["name"], spread(one["speed"]), spread(one["ratio"])) for one in case["contenders"]),
+            translated=(0,),
+        )
 
 
 def startup(pages: Pages) -> None:
@@ -408,9 +437,9 @@ def memory(pages: Pages) -> None:
 
 GROWING = {
     "examples": ("examples, read, encoded and planned", "样本数：读取、编码、安排批次"),
-    "tokens": ("tokens of a row, 2048 in a batch", "每行词元数，每批共 2048 个"),
-    "rows": ("rows of a batch, 32 tokens each", "每批行数，每行 32 个词元"),
-    "labels": ("labels, 32 rows of 32 tokens", "标签数，32 行，每行 32 个词元"),
+    "tokens": ("tokens of a row, 2048 in a batch", "每行token数，每批共 2048 个"),
+    "rows": ("rows of a batch, 32 tokens each", "每批行数，每行 32 个token"),
+    "labels": ("labels, 32 rows of 32 tokens", "标签数，32 行，每行 32 个token"),
 }
 
 
@@ -425,7 +454,7 @@ def scaling(pages: Pages) -> None:
         "`python -m benchmarks.scaling`. Steps are in fp32, L6/H384, on torch. Only attention may grow faster, with the "
         "tokens of a row.",
         "每种规模下一个单位的成本与最小规模之比：1 表示成正比，越小越好，由 `python -m benchmarks.scaling` 测量。"
-        "训练步为 fp32、L6/H384、torch。只有注意力允许随每行词元数更快增长。",
+        "训练步为 fp32、L6/H384、torch。只有注意力允许随每行token数更快增长。",
     )
     for case in cases:
         english, chinese = GROWING[case["case"]]
@@ -482,8 +511,8 @@ def left_out(pages: Pages, cases: Sequence[Case]) -> None:
     )
 
 
-SECTIONS = (training, inference, latency, crf, startup, encoding, memory, scaling, gpu)
-BENCHMARKS = ("training", "inference", "latency", "crf", "startup", "encoding", "memory", "scaling", "gpu")
+SECTIONS = (training, inference, latency, ner, crf, startup, encoding, memory, scaling, gpu)
+BENCHMARKS = ("training", "inference", "latency", "ner", "crf", "startup", "encoding", "memory", "scaling", "gpu")
 
 
 def written() -> dict[Path, str]:

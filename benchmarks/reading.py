@@ -1,7 +1,7 @@
 """Speed and memory of reading large tables, this tree against another checkout.
 
     git worktree add /tmp/before COMMIT
-    .venv/bin/python benchmarks/reading.py /tmp/before --rows 400000 --repeat 5
+    python -m benchmarks.reading /tmp/before --rows 400000 --repeat 5
 
 The files hold real sentences of ../shared where they are there, else made ones. Each read is a process of its own, the
 trees take turns, and medians are shown. A read is what a run does with a training file: examples with their labels.

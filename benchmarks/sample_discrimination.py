@@ -1,6 +1,6 @@
 """Does the embedded entailment sample tell a healthy model from a damaged one?
 
-    python benchmarks/sample_discrimination.py --models healthy,shuffled,transposed --seeds 1,2,3,4,5
+    python -m benchmarks.sample_discrimination --models healthy,shuffled,transposed --seeds 1,2,3,4,5
 
 Fine-tunes transformers' `BertForSequenceClassification` on the sample, once per model and seed, and prints a table of
 accuracies on its development split:

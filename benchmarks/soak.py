@@ -8,7 +8,7 @@ median of the slopes between all pairs of samples), which single peaks do not mo
 What is resident is what the C library has given out and what it keeps: only the first can leak, the second moves with
 the sizes of the batches.
 
-    python benchmarks/soak.py --backend torch --data GLUE_DIR/RTE --model MODEL --minutes 60
+    python -m benchmarks.soak --backend torch --data GLUE_DIR/RTE --model MODEL --minutes 60
 """
 
 from __future__ import annotations

@@ -173,8 +173,8 @@ def _markdown(docstring: str) -> str:
 
 def accuracy() -> str:
     """The table of ``benchmarks/accuracy/results.jsonl``."""
-    sys.path.append(str(DOCS.parent / "benchmarks" / "accuracy"))
-    results = import_module("results")
+    sys.path.append(str(DOCS.parent))
+    results = import_module("benchmarks.accuracy.results")
     return str(results.table(results.read(results.RESULTS)))
 
 

@@ -3,8 +3,8 @@
 Both sides train with each seed in turn, evaluate after each epoch and keep the best epoch; the table at the end has
 mean and standard deviation over the seeds, since small sets swing with the seed.
 
-    python benchmarks/accuracy/compare.py --task cola --data GLUE_DIR/CoLA --model sample --seeds 1,2,3
-    python benchmarks/accuracy/compare.py --task cluener --data CLUENER_DIR --model FOLDER --crf --sides torch,mindspore
+    python -m benchmarks.accuracy.compare --task cola --data GLUE_DIR/CoLA --model sample --seeds 1,2,3
+    python -m benchmarks.accuracy.compare --task cluener --data CLUENER_DIR --model FOLDER --crf --sides torch,mindspore
 
 A side is ``torch`` or ``mindspore`` (bertcore on that backend), ``transformers`` (its Trainer) or ``bert4torch``
 (with ``--bert4torch-python``, an interpreter that has it). ``--train-examples`` takes a subset, the same for all.
@@ -22,10 +22,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import results
-from official_files import LAYOUTS, write_subset
+from benchmarks.accuracy import results
+from benchmarks.accuracy.official_files import LAYOUTS, write_subset
 
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
 BERTCORE = str(Path(sys.executable).with_name("bertcore"))
 KEPT = (
     *("train_examples", "dev_examples", "epochs", "batch_size", "learning_rate", "crf", "crf_learning_rate"),
@@ -58,8 +58,10 @@ def train_bertcore(job: dict[str, Any], backend: str, settings: dict[str, Any]) 
 
 
 def train_peer(job: dict[str, Any], script: str, python: str) -> dict[str, Any]:
-    command = [python, str(HERE / script), json.dumps(job)]
-    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment(job))
+    command = [python, "-m", f"benchmarks.accuracy.{script}", json.dumps(job)]
+    environment_of = environment(job)
+    environment_of["PYTHONPATH"] = os.pathsep.join([str(ROOT), environment_of.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment_of)
     return json.loads(result.stdout.splitlines()[-1])
 
 
@@ -130,10 +132,10 @@ def main() -> None:
             for side in sides:
                 started = time.perf_counter()
                 if side == "transformers":
-                    result = train_peer({**job, "seed": seed}, "peer_transformers.py", sys.executable)
+                    result = train_peer({**job, "seed": seed}, "peer_transformers", sys.executable)
                 elif side == "bert4torch":
                     python = arguments.bert4torch_python
-                    result = train_peer({**job, "seed": seed}, "peer_bert4torch.py", python)
+                    result = train_peer({**job, "seed": seed}, "peer_bert4torch", python)
                 else:
                     result = train_bertcore({**job, "seed": seed}, side, crf)
                 run = {

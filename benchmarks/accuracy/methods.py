@@ -1,7 +1,7 @@
 """What a training method changes: the same work with and without it, over seeds, each seed with every method in turn.
 
-    python benchmarks/accuracy/methods.py --task rte --data GLUE_DIR/RTE --methods fgm,r_drop,ema --precision bf16
-    python benchmarks/accuracy/methods.py --task cluener --data CLUENER_DIR --model FOLDER --train-examples 2000 \
+    python -m benchmarks.accuracy.methods --task rte --data GLUE_DIR/RTE --methods fgm,r_drop,ema --precision bf16
+    python -m benchmarks.accuracy.methods --task cluener --data CLUENER_DIR --model FOLDER --train-examples 2000 \
         --methods fgm,ema --crf --bert4torch-python PYTHON
 
 The baseline is always among them. The table has the mean of the best epoch's score, the difference from the baseline
@@ -21,10 +21,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import results
-from compare import METRICS, make_bert4torch_files, train_bertcore, train_peer
-from official_files import LAYOUTS, write_subset
 from scipy import stats
+
+from benchmarks.accuracy import results
+from benchmarks.accuracy.compare import METRICS, make_bert4torch_files, train_bertcore, train_peer
+from benchmarks.accuracy.official_files import LAYOUTS, write_subset
 
 METHODS: dict[str, dict[str, Any]] = {
     "baseline": {},
@@ -116,7 +117,7 @@ def measure(arguments: argparse.Namespace) -> None:
                     facts = _facts(arguments, folder, BESIDE[method], seed, {}) | {"precision": "fp32"}
                     if not _is_done(facts, done):
                         beside = {**job, "seed": seed, "fgm": method == "fgm"}
-                        found = train_peer(beside, "peer_bert4torch.py", arguments.bert4torch_python)
+                        found = train_peer(beside, "peer_bert4torch", arguments.bert4torch_python)
                         _keep(arguments.output, facts, found)
 
 

@@ -19,11 +19,12 @@ import torch
 from bert4torch.callbacks import FGM
 from bert4torch.layers import CRF
 from bert4torch.models import build_transformer_model
-from official_files import read_tagged
 from seqeval.metrics import f1_score as entity_f1
 from seqeval.scheme import IOB2
 from torch import nn
 from transformers import AutoTokenizer, get_linear_schedule_with_warmup
+
+from benchmarks.accuracy.official_files import read_tagged
 
 
 class Tagger(nn.Module):

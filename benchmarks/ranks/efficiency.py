@@ -1,6 +1,6 @@
 """How much faster N processes with one core each are than one process with one core, on the same run.
 
-    python benchmarks/ranks/efficiency.py --model MODEL --backend torch --ranks 1,2 --rounds 3
+    python -m benchmarks.ranks.efficiency --model MODEL --backend torch --ranks 1,2 --rounds 3
 
 Runs are interleaved, each process is bound to a core of its own, and what counts is the time of a training step in the
 steady part of a run, as its log says: the median over the steps, then over the rounds. A model of the step is printed

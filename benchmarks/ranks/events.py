@@ -1,6 +1,6 @@
 """What three launchers make of the same events: msrun, torchrun and ``bertcore run --nproc``.
 
-    python benchmarks/ranks/events.py --model MODEL
+    python -m benchmarks.ranks.events --model MODEL
 
 Each starts the same run of two processes on the sample of RTE. When its first checkpoint is there, something happens;
 measured are the seconds until the launcher has ended, its exit code, how many processes are left then and 20 seconds

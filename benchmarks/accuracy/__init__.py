@@ -1,0 +1,1 @@
+"""Accuracy of bertcore beside its peers, over seeds."""
