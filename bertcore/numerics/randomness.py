@@ -28,6 +28,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcore.numerics.kernels import find_kernels
+
 EMBEDDINGS = 0
 HEAD = 1
 HEAD_DENSE = 2
@@ -106,6 +108,39 @@ def keep_mask(generator: np.random.Generator, shape: Sequence[int], rate: float)
     count = math.prod(shape)
     words = generator.integers(0, 1 << 64, size=(count + 3) // 4, dtype=np.uint64)
     return (words.view(np.uint16)[:count] >= _dropped_levels(rate)).reshape(tuple(shape))
+
+
+class KeepMasks:
+    """The masks of several sites at once, on all threads where the compiled kernels are.
+
+    Args:
+        streams: of each site its generator, which is not used elsewhere any more, and the probability of dropping.
+    """
+
+    def __init__(self, streams: Sequence[tuple[np.random.Generator, float]]) -> None:
+        self._streams = streams
+        self._kernels, _ = find_kernels()
+        self._levels = np.array([_dropped_levels(rate) for _, rate in streams], dtype=np.int64)
+        if self._kernels is not None and streams:
+            states = [generator.bit_generator.state["state"]["state"] for generator, _ in streams]
+            self._states = np.array(states, dtype=np.uint64)
+
+    def draw(self, shapes: Sequence[Sequence[int]]) -> list[NDArray[np.bool_]]:
+        """Draws a mask for each site: the values that :func:`keep_mask` draws, and a further call continues them.
+
+        Args:
+            shapes: of the masks, in the order of the streams.
+        """
+        if self._kernels is None or not self._streams:
+            return [
+                keep_mask(generator, shape, rate)
+                for (generator, rate), shape in zip(self._streams, shapes, strict=True)
+            ]
+        sizes = np.array([math.prod(shape) for shape in shapes], dtype=np.int64)
+        masks = np.empty(sizes.sum(), dtype=np.bool_)
+        self._kernels.call_arrays("keep_masks", [self._states, self._levels, sizes, masks])
+        pieces = np.split(masks, np.cumsum(sizes)[:-1])
+        return [piece.reshape(tuple(shape)) for piece, shape in zip(pieces, shapes, strict=True)]
 
 
 def keep_scale(rate: float) -> float:

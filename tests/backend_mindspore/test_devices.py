@@ -61,7 +61,8 @@ def test_an_index_beyond_the_last_device_is_refused() -> None:
 
 def test_precisions_are_those_of_the_device() -> None:
     machine = Machine(Ascend=1, GPU=1)
-    for device, precisions in (("cpu", ("fp32",)), ("gpu:0", ("fp32", "fp16")), ("ascend:0", ("fp32", "bf16", "fp16"))):
+    precisions_of = {"cpu": ("fp32", "bf16"), "gpu:0": ("fp32", "fp16"), "ascend:0": ("fp32", "bf16", "fp16")}
+    for device, precisions in precisions_of.items():
         for precision in ("fp32", "bf16", "fp16"):
             if precision in precisions:
                 devices.check_device(machine, device, precision)

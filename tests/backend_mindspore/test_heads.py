@@ -31,6 +31,7 @@ pytestmark = pytest.mark.mindspore
 
 CONFIG = BertConfig(20, 16, 1, 2, 16, max_position_embeddings=24, classifier_dropout=0.3)
 SHAPE = Shape(length=24, bins=2)
+ROWS = pack(rows_of((3, 5)), [SHAPE])[0]
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,8 @@ SHAPE = Shape(length=24, bins=2)
 )
 def test_a_step_takes_the_masks_that_its_head_applies(head: Any, variant: Any, sites: dict[int, Any]) -> None:
     plan = DropoutPlan(dataclasses.replace(CONFIG, head_variant=variant), head.dropout_per, active=True)
-    assert {site: plan.mask_shape(site, SHAPE) for site in plan.rates if site in (HEAD, HEAD_DENSE)} == sites
-    assert plan.mask_shape(EMBEDDINGS, SHAPE) == (SHAPE.tokens, 16)
+    assert {site: plan.mask_shape(site, ROWS) for site in plan.rates if site in (HEAD, HEAD_DENSE)} == sites
+    assert plan.mask_shape(EMBEDDINGS, ROWS) == (SHAPE.tokens, 16)
 
 
 @pytest.mark.parametrize(

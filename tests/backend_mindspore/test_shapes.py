@@ -111,7 +111,12 @@ def test_no_rows_need_no_call() -> None:
 def test_a_wider_and_deeper_encoder_gets_smaller_calls() -> None:
     small = BertConfig(30522, 384, 6, 12, 1536)
     large = BertConfig(30522, 1024, 24, 16, 4096)
-    assert token_limit(large, training=True) < token_limit(small, training=True) <= token_limit(small, training=False)
+    for fused in (False, True):
+        limits = [
+            token_limit(config, training=training, fused=fused)
+            for config, training in ((large, True), (small, True), (small, False))
+        ]
+        assert limits[0] < limits[1] <= limits[2]
 
 
 def test_most_positions_of_rte_are_real_tokens(rte_dir: Path) -> None:

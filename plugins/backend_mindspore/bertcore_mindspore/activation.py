@@ -121,6 +121,28 @@ class WideTanh(nn.Cell):
         return self.cast(self.tanh(self.cast(values, self.wide)), values.dtype)
 
 
+class _AfterBias(nn.Cell):
+    """An activation of values and a bias."""
+
+    def __init__(self, activation: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.activation = activation
+        self.add = ops.BiasAdd()
+
+    def construct(self, values: Tensor, bias: Tensor) -> Tensor:
+        """Applies it to each value; the bias may be absent, with one element."""
+        return self.activation(self.add(values, bias) if bias.shape[0] == values.shape[1] else values)
+
+
+def fused_activation_of(name: str) -> nn.Cell:
+    """Returns the cell of a ``hidden_act`` of values and a bias, for a CPU with the fused kernels."""
+    if name == "gelu":
+        from bertcore_mindspore import kernels
+
+        return kernels.BiasGelu()
+    return _AfterBias(activation_of(name, ComposedGelu))
+
+
 def activation_of(name: str, gelu: type[nn.Cell]) -> nn.Cell:
     """Returns the cell of a ``hidden_act``; ``gelu`` is the device's exact one."""
     return {"gelu": gelu, "gelu_new": TanhGelu, "relu": ops.ReLU}[name]()

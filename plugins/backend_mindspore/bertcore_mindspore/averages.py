@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import mindspore
-from mindspore import Parameter, ParameterTuple, Tensor, ops
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from bertcore.contracts.parameters import Parameters
 from bertcore_mindspore.values import copy_into, to_numpy
@@ -18,6 +18,21 @@ def _average(begun: Tensor, weight: Tensor, mean: Tensor, parameter: Tensor) -> 
     # Before the first update the mean holds the parameter as it was: 0 and a weight of 1 make a copy to the bit.
     start = mean * begun
     return ops.assign(mean, start + weight * (parameter - start))
+
+
+class AverageGraph(nn.Cell):
+    """Moves the averages where the update is made without a graph."""
+
+    def __init__(self, averages: ParameterTuple, parameters: ParameterTuple) -> None:
+        super().__init__(auto_prefix=False)
+        self.averages = averages
+        self.parameters_averaged = parameters
+        self.map, self.partial = ops.HyperMap(), ops.Partial()
+
+    def construct(self, begun: Tensor, weight: Tensor) -> Tensor:
+        """Takes :meth:`Averages.scalars`."""
+        self.map(self.partial(average, begun, weight), self.averages, self.parameters_averaged)
+        return weight
 
 
 class Averages:

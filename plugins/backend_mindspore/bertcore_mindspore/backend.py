@@ -92,7 +92,10 @@ class MindSporeBackend(Backend):
         row = devices.check_device(
             mindspore, specification.device, specification.precision, specification.prediction_precision
         )
-        devices.configure(mindspore, specification.device)
+        row = devices.with_kernels(
+            row, specification.kernels, specification.precision, specification.prediction_precision
+        )
+        devices.configure(mindspore, specification.device, fused=row.fused)
         from bertcore_mindspore.session import MindSporeSession
 
         return MindSporeSession(specification, row)

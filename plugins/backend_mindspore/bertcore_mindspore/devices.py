@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Literal
 
-from bertcore.contracts.backend import Precision
+from bertcore.contracts.backend import KernelChoice, Precision
 from bertcore.errors import DeviceError
 
 
@@ -30,6 +30,9 @@ class DeviceKind:
         gelu: the same for the exact GeLU, in ``activation.py``.
         wide_dtype: what the few numbers of a pooler, a softmax over labels, a loss and a norm are computed in. In
             float32 the CPU's kernels of exp and log err by up to 1e-5 and tanh by 1e-4; float64 costs nothing here.
+        layer: name of the class in ``encoder.py`` that is a layer.
+        rounds_products: whether the layers' products take their inputs rounded to bfloat16, while all else is float32:
+            what bf16 is on a CPU.
         crf: where a conditional random field is computed: by the core on the host, called from the graph, or in the
             graph in a number of operations that grows with the logarithm of the length.
     """
@@ -42,6 +45,17 @@ class DeviceKind:
     gelu: str
     wide_dtype: Literal["float32", "float64"]
     crf: Literal["host", "graph"]
+    layer: Literal["Layer", "FusedLayer"] = "Layer"
+    rounds_products: bool = False
+
+    @property
+    def fused(self) -> bool:
+        """Whether the kernels of ``bertcore_kernels`` compute."""
+        return self.layer == "FusedLayer"
+
+    def for_precision(self, precision: Precision) -> DeviceKind:
+        """The row with which a model of a precision is built."""
+        return replace(self, rounds_products=True) if self.target == "CPU" and precision == "bf16" else self
 
 
 DEVICES: Mapping[str, DeviceKind] = {
@@ -52,7 +66,7 @@ DEVICES: Mapping[str, DeviceKind] = {
         "GPU", ("fp32", "fp16"), "O1", "ComposedAttention", "FusedLayerNorm", "FusedGelu", "float32", "graph"
     ),
     "cpu": DeviceKind(
-        "CPU", ("fp32",), "O0", "ComposedAttention", "ComposedLayerNorm", "ComposedGelu", "float64", "host"
+        "CPU", ("fp32", "bf16"), "O0", "ComposedAttention", "ComposedLayerNorm", "ComposedGelu", "float64", "host"
     ),
 }
 
@@ -65,6 +79,8 @@ def quiet_framework() -> None:
         # What tells of connections between ranks does not ask for that level; glog's own counts errors as 2.
         os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ["MS_COMPILER_CACHE_ENABLE"] = "0"
+    # The threads of a fused kernel sleep while others compute, and do not wait in a loop; read when OpenMP is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def split_device(device: str) -> tuple[str, int]:
@@ -114,8 +130,33 @@ def check_device(mindspore: ModuleType, device: str, *precisions: Precision) -> 
     return row
 
 
-def configure(mindspore: ModuleType, device: str) -> None:
+def with_kernels(row: DeviceKind, choice: KernelChoice, *precisions: Precision) -> DeviceKind:
+    """Returns the row with the blocks of a CPU that has the kernels of ``bertcore_kernels``, where they are chosen.
+
+    Raises:
+        DeviceError: bf16 is asked for, and they are absent.
+    """
+    if row.target != "CPU":
+        return row
+    from bertcore.numerics.kernels import chosen_kernels, describe_kernels
+
+    if chosen_kernels(choice) is not None:
+        return replace(row, layer="FusedLayer")
+    if "bf16" in precisions:
+        raise DeviceError(
+            f"MindSpore has no bf16 on cpu but with the fused kernels, and here it computes with "
+            f"{describe_kernels(choice)}",
+            "set the precision to fp32",
+            code="precision-unknown",
+        )
+    return row
+
+
+def configure(mindspore: ModuleType, device: str, *, fused: bool = False) -> None:
     """Selects a device for this process; threads are set once, before the first operation.
+
+    With the fused kernels, which have threads of their own, MindSpore is given one: it has only small work left, and
+    its further threads would ask for work in a loop, on cores that the kernels need.
 
     A process that has run an operation must not fork: the child hangs. bertcore starts its workers by spawning.
     """
@@ -137,7 +178,7 @@ def configure(mindspore: ModuleType, device: str) -> None:
         mindspore.set_device(row.target)
         # One thread that dispatches and all cores inside an operator: half the time of a product in other settings.
         mindspore.runtime.dispatch_threads_num(1)
-        mindspore.device_context.cpu.op_tuning.threads_num(_threads())
+        mindspore.device_context.cpu.op_tuning.threads_num(1 if fused else _threads())
     else:
         mindspore.set_device(row.target, index)
     _configured = device

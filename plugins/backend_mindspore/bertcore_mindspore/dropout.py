@@ -29,14 +29,14 @@ from bertcore.numerics.randomness import (
     EMBEDDINGS,
     HEAD,
     HEAD_DENSE,
+    KeepMasks,
     attention_output,
     attention_probabilities,
     feed_forward_output,
-    keep_mask,
     keep_scale,
     mask_generator,
 )
-from bertcore_mindspore.shapes import Shape
+from bertcore_mindspore.rows import PackedRows
 
 if TYPE_CHECKING:
     from bertcore_mindspore.adapters import LoraLinears
@@ -52,12 +52,14 @@ class DropoutPlan:
             where it drops none.
         active: False where nothing is dropped; there are no masks then.
         adapter: the code of an adapter, which may drop what it reads.
+        as_bytes: whether a mask is uint8, 1 where a value is kept, and not float32 with the keeping scale there.
     """
 
     config: BertConfig
     head_per: Per | None
     active: bool
     adapter: LoraLinears | None = None
+    as_bytes: bool = False
 
     @cached_property
     def rates(self) -> dict[int, float]:
@@ -80,17 +82,34 @@ class DropoutPlan:
         """Place of a site's mask among those of one pass, or None where nothing is dropped."""
         return list(self.rates).index(site) if site in self.rates else None
 
-    def mask_shape(self, site: int, shape: Shape) -> tuple[int, ...]:
-        """Shape of a site's mask."""
+    def mask_shape(self, site: int, rows: PackedRows) -> tuple[int, ...]:
+        """Shape of a site's mask for the rows of a call; of attention probabilities it has those within rows alone."""
+        shape = rows.shape
         if self.adapter is not None and site in self.adapter.masks:
             return (shape.tokens, self.adapter.masks[site][1])
         if site in (HEAD, HEAD_DENSE):
             return (shape.rows if self.head_per == "row" else shape.tokens, self.config.hidden_size)
         if site == EMBEDDINGS:
             return (shape.tokens, self.config.embedding_width)
-        if (site - attention_probabilities(0)) % 4 == 0:
-            return (shape.bins, self.config.num_attention_heads, shape.length, shape.length)
+        if self.drops_probabilities(site):
+            return (rows.mask_size(self.config.num_attention_heads),)
         return (shape.tokens, self.config.hidden_size)
+
+    def drops_probabilities(self, site: int) -> bool:
+        """Whether it is attention probabilities that are dropped at a site."""
+        layers = range(self.config.num_hidden_layers)
+        return site in {attention_probabilities(layer) for layer in layers}
+
+    def in_shape(self, site: int, mask: NDArray[np.generic], rows: PackedRows) -> NDArray[np.generic]:
+        """What a graph of the call's static shape takes for a mask."""
+        if not self.drops_probabilities(site):
+            return mask
+        heads, shape = self.config.num_attention_heads, rows.shape
+        if not self.as_bytes:
+            return rows.mask_of_bins(mask, heads)
+        padded = np.empty(heads * shape.tokens * shape.length, dtype=mask.dtype)  # no row table leads behind the mask
+        padded[: mask.size] = mask
+        return padded
 
 
 class MaskSource:
@@ -108,21 +127,25 @@ class MaskSource:
     ) -> None:
         self._plan = plan
         # One generator for each site serves all calls of the micro-batch, one after the other.
-        self._generators = [
+        generators = [
             (site, rate, mask_generator(context.seed, context.step, micro_batch, context.rank, site, forward_pass))
             for forward_pass in forward_passes
             for site, rate in plan.rates.items()
         ]
+        self._streams = KeepMasks([(generator, rate) for _, rate, generator in generators])
+        self._sites = [site for site, _, _ in generators]
+        self._scales = [keep_scale(rate) for _, rate, _ in generators]
 
-    def draw(self, shape: Shape) -> list[NDArray[np.float32]]:
-        """Returns the masks of the next call: 0 where a value is dropped, and the keeping scale elsewhere."""
+    def draw(self, rows: PackedRows) -> list[NDArray[np.generic]]:
+        """Returns the masks of the next call: 0 where a value is dropped, and 1 or the keeping scale elsewhere."""
+        plan = self._plan
+        drawn = self._streams.draw([plan.mask_shape(site, rows) for site in self._sites])
+        masks = [plan.in_shape(site, mask, rows) for site, mask in zip(self._sites, drawn, strict=True)]
+        if plan.as_bytes:
+            return [mask.view(np.uint8) for mask in masks]
         return [
-            np.multiply(
-                keep_mask(generator, self._plan.mask_shape(site, shape), rate),
-                np.float32(keep_scale(rate)),
-                dtype=np.float32,
-            )
-            for site, rate, generator in self._generators
+            np.multiply(mask, np.float32(scale), dtype=np.float32)
+            for mask, scale in zip(masks, self._scales, strict=True)
         ]
 
 
@@ -135,10 +158,17 @@ class Dropout(nn.Cell):
         self.active = position is not None
         self.position = position or 0
         self.per_pass = len(plan.rates)
+        self.scale = keep_scale(plan.rates[site]) if self.active else 1.0
+        self.as_bytes = plan.as_bytes
         self.cast = ops.Cast()
 
     def construct(self, values: Tensor, masks: Sequence[Tensor], forward_pass: int) -> Tensor:
         """Applies the mask to values of the same shape."""
         if not self.active:
             return values
-        return values * self.cast(masks[forward_pass * self.per_pass + self.position], values.dtype)
+        mask = self.cast(self.mask(masks, forward_pass), values.dtype)
+        return values * (mask * self.scale) if self.as_bytes else values * mask
+
+    def mask(self, masks: Sequence[Tensor], forward_pass: int) -> Tensor:
+        """The mask of this site, of one that is active."""
+        return masks[forward_pass * self.per_pass + self.position]

@@ -40,6 +40,7 @@ class GlobalPointerHead(nn.Cell):
     """:class:`bertcore.heads.GlobalPointer`, plain or efficient."""
 
     loss_per: ClassVar[Per] = "row"
+    reads_first_tokens: ClassVar[bool] = False
     dropout_per: ClassVar[Per | None] = None  # bert4torch has no dropout in front of this layer
     column_names: ClassVar[tuple[str, ...]] = ("cosines", "sines", "no_pair", "gold", "row_tokens", "row_blocked")
     output_names: ClassVar[tuple[str, ...]] = ("logits",)

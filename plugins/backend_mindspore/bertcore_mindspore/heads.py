@@ -13,6 +13,8 @@ A head is a cell with
 - ``divergence(outputs, towards, batch, temperature)`` (graph): float32, shaped as the losses and zero where they are;
   how far outputs are from others of the same names, KL(towards || outputs), with logits divided by the temperature.
   Needed where passes agree (R-Drop), and nowhere else;
+- ``reads_first_tokens``, of the class: whether it reads the hidden states at ``batch["first_tokens"]`` alone, so that
+  no others need be computed in the last layer;
 - ``dropout_per``, of the class: whose hidden states it drops, see :class:`bertcore_mindspore.dropout.DropoutPlan`.
 
 Logits and losses are float32 in every precision.
@@ -52,6 +54,7 @@ class RowHead(nn.Cell):
     """
 
     loss_per: ClassVar[Per] = "row"
+    reads_first_tokens: ClassVar[bool] = True
     dropout_per: ClassVar[Per | None] = "row"
     column_names: ClassVar[tuple[str, ...]] = ("targets",)
     output_names: ClassVar[tuple[str, ...]] = ("logits",)
@@ -159,6 +162,7 @@ class TokenClassificationHead(nn.Cell):
     """Cross entropy over the tags of each label position, or a conditional random field over those of a row."""
 
     loss_per: Per = "token"
+    reads_first_tokens: ClassVar[bool] = False
     dropout_per: ClassVar[Per | None] = "token"
     output_names: ClassVar[tuple[str, ...]] = ("logits", "tags")
 
@@ -223,6 +227,7 @@ class SpanExtractionHead(nn.Cell):
     """Cross entropy of start and end over the tokens of a row, and their mean."""
 
     loss_per: ClassVar[Per] = "row"
+    reads_first_tokens: ClassVar[bool] = False
     dropout_per: ClassVar[Per | None] = None  # transformers has no dropout in front of this layer
     column_names: ClassVar[tuple[str, ...]] = ("row_tokens", "row_blocked", "start_targets", "end_targets")
     output_names: ClassVar[tuple[str, ...]] = ("start_logits", "end_logits")

@@ -10,11 +10,11 @@ from mindspore import Parameter, Tensor, nn, ops
 class Linear(nn.Cell):
     """``x weight^T + bias``, computed in the dtype of ``x``; called as the layer of an adapter, which drops values."""
 
-    def __init__(self, weight: Parameter, bias: Parameter) -> None:
+    def __init__(self, weight: Parameter, bias: Parameter, product: nn.Cell | None = None) -> None:
         super().__init__(auto_prefix=False)
         self.weight = weight
         self.bias = bias
-        self.product = ops.MatMul(transpose_b=True)
+        self.product = ops.MatMul(transpose_b=True) if product is None else product
         self.add = ops.BiasAdd()
         self.cast = ops.Cast()
 

@@ -11,6 +11,7 @@ It is compiled, so it may hold no lambda and no value that changes from step to 
 
 from __future__ import annotations
 
+import mindspore
 from mindspore import Tensor, nn, ops
 
 from bertcore.contracts.objective import TEACHER, HeadLoss
@@ -30,6 +31,7 @@ class Forward(nn.Cell):
         super().__init__(auto_prefix=False)
         self.encoder = encoder
         self.head = head
+        self.first_only = getattr(encoder, "first_only", False)
         self.taught = taught
         self.teacher = tuple(f"{TEACHER}{name}" for name in taught)
         self.column_names = (*head.column_names, *self.teacher)
@@ -46,7 +48,15 @@ class Forward(nn.Cell):
             embedding_offset: added to the sum of the embeddings before it is normalized, ``[tokens, embedding
                 width]``.
         """
-        return self.head(self.encoder(batch, forward_pass, embedding_offset), batch, forward_pass)
+        hidden = self.encoder(batch, forward_pass, embedding_offset)
+        if self.first_only:
+            # The head gathers first tokens from what it is given, which are these alone, in their order.
+            own = {}
+            for name in batch:
+                own[name] = batch[name]
+            own["first_tokens"] = ops.arange(0, hidden.shape[0], dtype=mindspore.int32)
+            return self.head(hidden, own, forward_pass)
+        return self.head(hidden, batch, forward_pass)
 
     def loss_sum(self, outputs: dict[str, Tensor], batch: Inputs) -> Tensor:
         """Returns the head's loss sum of these outputs, a float32 scalar."""

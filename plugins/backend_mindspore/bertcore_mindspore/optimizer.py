@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import mindspore
 import numpy as np
@@ -19,10 +20,14 @@ from bertcore.numerics.optimization import (
     missed_updates,
     own_updates,
 )
-from bertcore_mindspore.averages import Averages, average
+from bertcore_mindspore.averages import AverageGraph, Averages, average
 from bertcore_mindspore.devices import DeviceKind
+from bertcore_mindspore.host_update import HostUpdate, Trained
 from bertcore_mindspore.lanes import Lanes
 from bertcore_mindspore.values import copy_into, to_numpy
+
+if TYPE_CHECKING:
+    from bertcore_kernels import Kernels
 
 # Over parameters a graph maps, and does not loop: a loop is compiled as nested calls, which 24 layers make too many of.
 add_to = ops.MultitypeFuncGraph("add_to")
@@ -188,6 +193,7 @@ class AdamW:
         specification: groups, betas, eps and clipping norm. A group whose rate is 0 is frozen.
         device: how graphs are compiled.
         scaled: whether the loss is scaled (fp16).
+        kernels: of the host, which then updates; None where a graph does.
 
     Attributes:
         trained: names of the parameters that are trained, in the order of the table.
@@ -206,6 +212,7 @@ class AdamW:
         device: DeviceKind,
         *,
         scaled: bool,
+        kernels: Kernels | None = None,
     ) -> None:
         groups = {name: group_of(name, specification.groups) for name in parameters}
         self.trained = [name for name, index in groups.items() if specification.groups[index].learning_rate != 0]
@@ -219,6 +226,16 @@ class AdamW:
         if specification.ema is not None and self.trained:
             self.averages = Averages({name: parameters[name] for name in self.trained}, specification.ema)
         self.loss_sum = Parameter(Tensor(0.0, mindspore.float32), name="loss_sum", requires_grad=False)
+        self._host_update: HostUpdate | None = None
+        if kernels is not None:
+            belongings = zip(trained, *self._moments, self.gradients, strict=True)
+            updated = {
+                name: Trained(self._groups[name], *own) for name, own in zip(self.trained, belongings, strict=True)
+            }
+            self._host_update = HostUpdate(updated, self.loss_sum, specification, kernels)
+            if self.averages is not None:
+                graph = AverageGraph(self.averages.values, trained)
+                self._average = mindspore.jit(graph, jit_level=device.jit_level, backend="ms_backend")
         self._lanes: Lanes | None = None
         self._shapes = {name: parameter.shape for name, parameter in parameters.items()}
         self._updates = 0
@@ -255,14 +272,18 @@ class AdamW:
         updates = self._settled_updates()
         assert self._lanes is not None
         divisor = denominator * self.loss_scale
-        scalars = [
-            # Also for a denominator of zero: what is not finite is left to the guard.
-            1 / divisor if divisor else math.nan,
-            1 / self.loss_scale,
-            *self._lanes.scalars(learning_rates, waiting),
-        ]
+        # Also for a denominator of zero: what is not finite is left to the guard.
+        inverse = 1 / divisor if divisor else math.nan
         of_averages = () if self.averages is None else self.averages.scalars(updates)
-        result = LazyStepResult(*self._update(*(Tensor(value, mindspore.float32) for value in scalars), *of_averages))
+        if self._host_update is not None:
+            own = self._lanes.own_updates()
+            result = self._host_update(inverse, 1 / self.loss_scale, learning_rates, waiting, own)
+            if self.averages is not None and result.finite:
+                self._average(*of_averages)
+        else:
+            scalars = (inverse, 1 / self.loss_scale, *self._lanes.scalars(learning_rates, waiting))
+            results = self._update(*(Tensor(value, mindspore.float32) for value in scalars), *of_averages)
+            result = LazyStepResult(*results)
         self._pending = result, waiting
         result.skipped = self._loss_scale.skips(result)
         return result
@@ -305,7 +326,7 @@ class AdamW:
 
     def _divide(self, lanes: Lanes) -> None:
         """Takes other lanes; another graph is made only where they have other members, when a run is resumed so."""
-        if self._lanes is None or self._lanes.members != lanes.members:
+        if self._host_update is None and (self._lanes is None or self._lanes.members != lanes.members):
             graph = _UpdateGraph(
                 self._parameters,
                 self._moments,

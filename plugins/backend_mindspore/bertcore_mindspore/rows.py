@@ -22,7 +22,7 @@ from bertcore.contracts.batch import Batch, Per
 from bertcore.contracts.bert_config import BertConfig
 from bertcore_mindspore.shapes import Placement, Shape, place
 
-INPUT_NAMES = ("input_ids", "token_type_ids", "position_ids", "blocked", "first_tokens", "row_weights")
+INPUT_NAMES = ("input_ids", "token_type_ids", "position_ids", "blocked", "row_table", "first_tokens", "row_weights")
 """Arrays of every call, in the order of the graph's inputs; see :meth:`PackedRows.inputs`."""
 
 
@@ -70,7 +70,10 @@ class PackedRows:
         ``input_ids``, ``token_type_ids``, ``position_ids``: int32 ``[tokens]`` of the shape; free positions hold the
         padding token, and all types are 0 where the model reads none. ``blocked``: uint8 ``[bins, 1, length,
         length]``, 1 where a token may not look at another: only tokens of one row see each other, and free positions
-        see each other. ``first_tokens``: int32 ``[rows]`` of the shape, the position of each row's first token.
+        see each other. ``row_table``: int64 ``[rows, 5]``, the same for a kernel that goes from row to row: first
+        position, tokens (0 for no row), and where its part of the masks of :meth:`mask_of_bins` lies: its first byte,
+        and the bytes from head to head and from query to query.
+        ``first_tokens``: int32 ``[rows]`` of the shape, the position of each row's first token.
         ``row_weights``: float32 ``[rows]``, 1 for a real row.
         """
         shape, positions = self.shape, self.token_positions
@@ -89,9 +92,38 @@ class PackedRows:
             "token_type_ids": token_type_ids,
             "position_ids": position_ids,
             "blocked": blocked,
+            "row_table": self._row_table(config.num_attention_heads),
             "first_tokens": self.per_row(self.starts, np.int32),
             "row_weights": self.per_row(np.ones(len(self.indices)), np.float32),
         }
+
+    def mask_size(self, heads: int) -> int:
+        """How many attention probabilities there are within the rows of this call."""
+        return heads * int((self.batch.lengths**2).sum())
+
+    def mask_of_bins(self, mask: NDArray[np.generic], heads: int) -> NDArray[np.generic]:
+        """Spreads a mask of attention probabilities over bins, ``[bins, heads, length, length]``, zero between rows.
+
+        Args:
+            mask: row after row, each ``[heads, tokens, tokens]``.
+            heads: number of attention heads.
+        """
+        length = self.shape.length
+        spread = np.zeros((self.shape.bins, heads, length, length), dtype=mask.dtype)
+        for start, tokens, first, _, _ in self._row_table(heads)[: len(self.indices)].tolist():
+            within = slice(start % length, start % length + tokens)
+            of_row = mask[first : first + heads * tokens * tokens]
+            spread[start // length, :, within, within] = of_row.reshape(heads, tokens, tokens)
+        return spread
+
+    def _row_table(self, heads: int) -> NDArray[np.int64]:
+        lengths = self.batch.lengths
+        squares = lengths**2
+        table = np.zeros((self.shape.rows, 5), dtype=np.int64)
+        first = heads * (np.cumsum(squares) - squares)
+        for index, column in enumerate((self.starts, lengths, first, squares, lengths)):
+            table[: len(self.indices), index] = column
+        return table
 
     def per_row(self, values: NDArray[np.generic], dtype: type[np.generic]) -> NDArray[np.generic]:
         """Fills values of the rows, in the order of the batch, into ``[rows, ...]`` of the shape, zero elsewhere."""

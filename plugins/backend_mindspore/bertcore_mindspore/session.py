@@ -18,11 +18,13 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.objective import HeadLoss, Pass
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.training_step import DeviceMemoryError, OptimizerState, StepContext
+from bertcore.numerics.kernels import chosen_kernels
 from bertcore.numerics.optimization import LazyStepResult, waiting_groups
 from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan, MaskSource
 from bertcore_mindspore.encoder import Encoder
 from bertcore_mindspore.graphs import GradientGraph, MovedGradientGraph, PredictionGraph, SumGraph
+from bertcore_mindspore.kernels import use_products_of_mindspore
 from bertcore_mindspore.memory import memory_errors
 from bertcore_mindspore.objectives import Forward
 from bertcore_mindspore.optimizer import AdamW
@@ -96,6 +98,8 @@ class MindSporeSession(Session):
         }
         self._encoder_class: type[Encoder] = specification.code_of(specification.config)
         self._head_class = specification.code_of(specification.head)
+        if device.fused:
+            use_products_of_mindspore()
         adapter = specification.adapter
         self._adapter = None if adapter is None else specification.code_of(adapter)(adapter, specification.table)
         self._choose_shapes()
@@ -113,8 +117,13 @@ class MindSporeSession(Session):
         specification, training = self._specification, self._specification.training
         assert training is not None
         objective: Any = specification.code_of(training.objective)(training.objective)
-        self._dropout = DropoutPlan(self._config, self._head_class.dropout_per, training.dropout, self._adapter)
-        self._optimizer = AdamW(self._parameters, training, self._device, scaled=specification.precision == "fp16")
+        self._dropout = DropoutPlan(
+            self._config, self._head_class.dropout_per, training.dropout, self._adapter, self._device.fused
+        )
+        kernels = chosen_kernels(specification.kernels) if self._device.fused else None
+        self._optimizer = AdamW(
+            self._parameters, training, self._device, scaled=specification.precision == "fp16", kernels=kernels
+        )
         self._columns = training.objective.columns(specification.head)
         taught = specification.head.compared_outputs if self._columns else ()
         forward = self._forward(specification.precision, self._dropout, self._parameters, taught)
@@ -220,15 +229,17 @@ class MindSporeSession(Session):
             workload.training_lengths,
             workload.batch_size,
             workload.max_length,
-            token_limit(self._config, training=True),
+            token_limit(self._config, training=True, fused=self._device.fused),
             TRAINING_SHAPES,
+            fused=self._device.fused,
         )
         self._prediction_shapes = choose_shapes(
             workload.prediction_lengths,
             workload.prediction_batch_size,
             workload.max_length,
-            token_limit(self._config, training=False),
+            token_limit(self._config, training=False, fused=self._device.fused),
             PREDICTION_SHAPES,
+            fused=self._device.fused,
         )
 
     def _shapes_for(self, batch: Batch, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
@@ -241,8 +252,13 @@ class MindSporeSession(Session):
         parameters: Mapping[str, Parameter],
         taught: tuple[str, ...] = (),
     ) -> Forward:
-        encoder = self._encoder_class(self._config, parameters, self._device, DTYPES[precision], dropout)
-        head = self._head_class(self._config, self._specification.head, parameters, self._device, dropout)
+        device = self._device.for_precision(precision)
+        dtype = mindspore.float32 if device.rounds_products else DTYPES[precision]
+        encoder = self._encoder_class(self._config, parameters, device, dtype, dropout)
+        head = self._head_class(self._config, self._specification.head, parameters, device, dropout)
+        # An adapter's masks are those of all tokens.
+        if device.fused and self._adapter is None and hasattr(encoder, "first_only"):
+            encoder.first_only = getattr(head, "reads_first_tokens", False)
         return Forward(encoder, head, taught)
 
     def _gradient_graph(self, forward: Forward, objective: nn.Cell, perturbed: Sequence[Pass]) -> Callable[..., Any]:
@@ -293,7 +309,7 @@ class MindSporeSession(Session):
             masks = MaskSource(self._dropout, context, index, stage.forward_passes)
             for rows in pack(batch, self._shapes_for(batch, self._training_shapes)):
                 moved = [] if words is None else [Tensor(words.of(rows))]
-                inputs = [*self._inputs(rows), *self._taught(rows), *map(Tensor, masks.draw(rows.shape))]
+                inputs = [*self._inputs(rows), *self._taught(rows), *map(Tensor.from_numpy, masks.draw(rows))]
                 result = self._call(stage.name, rows.shape, stage.graph, *scalars, *moved, *inputs)
                 if words is not None:
                     words.add(rows, result.asnumpy())

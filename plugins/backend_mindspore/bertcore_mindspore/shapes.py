@@ -35,8 +35,12 @@ _TOKENS_PER_ROW = 8
 # (adding gradients, dispatching) and what a token's attention costs per position that it may look at.
 _CALL_COST = 40.0
 _ATTENTION_COST = 1 / 1500
+# With the fused kernels a token's attention reaches no further than its row, whatever the length of the bin.
+_FUSED_ATTENTION_COST = 0.0
 # Intermediate activations of all layers of a call, in float32 values (20 MB); the buffers take about ten times as much.
 _VALUES_OF_A_CALL = 5_000_000
+# The same with the fused kernels, whose graphs keep a fraction of that.
+_VALUES_OF_A_FUSED_CALL = 20_000_000
 # How many micro-batches are drawn to compare candidates.
 _SAMPLES = 12
 
@@ -63,10 +67,10 @@ class Shape:
         """Most rows of one call."""
         return max(self.bins, self.tokens // _TOKENS_PER_ROW)
 
-    @property
-    def cost(self) -> float:
-        """Estimated cost of a call, in tokens of the linear layers."""
-        return _CALL_COST + self.tokens * (1.0 + _ATTENTION_COST * self.length)
+    def cost(self, *, fused: bool) -> float:
+        """Estimated cost of a call, in tokens of the linear layers; with the fused kernels or without."""
+        attention = _FUSED_ATTENTION_COST if fused else _ATTENTION_COST
+        return _CALL_COST + self.tokens * (1.0 + attention * self.length)
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,13 @@ class Placement:
 
 
 def choose_shapes(
-    lengths: NDArray[np.int64], batch_size: int, max_length: int, token_limit: int, budget: int
+    lengths: NDArray[np.int64],
+    batch_size: int,
+    max_length: int,
+    token_limit: int,
+    budget: int,
+    *,
+    fused: bool = False,
 ) -> tuple[Shape, ...]:
     """Chooses at most ``budget`` shapes, the shortest first, into which every row fits at the least estimated cost.
 
@@ -95,6 +105,7 @@ def choose_shapes(
         max_length: no row is longer.
         token_limit: most positions of one call (a longer row gets a call of its own).
         budget: how many shapes may be compiled.
+        fused: whether the fused kernels compute.
     """
     if not len(lengths):
         lengths = np.asarray([min(128, max_length), max_length], dtype=np.int64)
@@ -112,18 +123,20 @@ def choose_shapes(
             for short in _shapes_of_length(length, token_limit)
             for long in _shapes_of_length(longest, token_limit)
         ]
-    return min(candidates, key=lambda shapes: _cost(samples, shapes))
+    return min(candidates, key=lambda shapes: _cost(samples, shapes, fused))
 
 
-def token_limit(config: BertConfig, *, training: bool) -> int:
+def token_limit(config: BertConfig, *, training: bool, fused: bool) -> int:
     """Most positions of one call, so that the buffers of its graph stay in bounds.
 
     Args:
         config: sizes of the encoder.
         training: whether the graph keeps what the backward pass needs.
+        fused: whether the fused kernels compute.
     """
     width = config.num_hidden_layers * config.intermediate_size if training else config.intermediate_size
-    return int(np.clip(_VALUES_OF_A_CALL // width, 128, 1024))
+    values, most = (_VALUES_OF_A_FUSED_CALL, 2048) if fused else (_VALUES_OF_A_CALL, 1024)
+    return int(np.clip(values // width, 128, most))
 
 
 def with_room(
@@ -229,7 +242,7 @@ def _round_up(length: int, max_length: int) -> int:
 
 def _shapes_of_length(length: int, token_limit: int) -> list[Shape]:
     most = max(1, token_limit // length)
-    return [Shape(length, bins) for bins in sorted({most, max(1, most // 2), max(1, most // 4)})]
+    return [Shape(length, bins) for bins in sorted({most, *(max(1, most // part) for part in (2, 3, 4, 8))})]
 
 
 def _sample_batches(lengths: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
@@ -238,5 +251,5 @@ def _sample_batches(lengths: NDArray[np.int64], batch_size: int) -> list[NDArray
     return [generator.choice(lengths, size, replace=False) for _ in range(_SAMPLES)]
 
 
-def _cost(samples: list[NDArray[np.int64]], shapes: tuple[Shape, ...]) -> float:
-    return sum(placement.shape.cost for lengths in samples for placement in place(lengths, shapes))
+def _cost(samples: list[NDArray[np.int64]], shapes: tuple[Shape, ...], fused: bool) -> float:
+    return sum(placement.shape.cost(fused=fused) for lengths in samples for placement in place(lengths, shapes))

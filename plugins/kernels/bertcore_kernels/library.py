@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-fno-plt")
 """What every library is compiled with; not ``-ffast-math``, which changes the rounding of the whole process."""
@@ -95,6 +96,16 @@ class Kernels:
         )
         if status:
             raise KernelError(f"the kernel {name} refuses its arguments: {ERRORS.get(status, status)}")
+
+    def call_arrays(self, name: str, arrays: Sequence[Any]) -> None:
+        """Calls a kernel with arrays of numpy, which are dense.
+
+        Raises:
+            KernelError: the arrays are none of this kernel, or one is not dense.
+        """
+        if not all(array.flags.c_contiguous for array in arrays):
+            raise KernelError(f"the kernel {name} takes dense arrays alone")
+        self.call(name, [Array(array.ctypes.data, array.shape, array.dtype.name) for array in arrays])
 
     def use_onednn(self, path: Path) -> bool:
         """Takes the products of large matrices from a file of oneDNN's; returns whether it has them."""
