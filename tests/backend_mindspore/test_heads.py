@@ -18,6 +18,7 @@ from bertcore_torch.rows import head_batch
 from head_outputs import CORE, random_logits
 from mindspore import Parameter, Tensor, nn
 
+from bertcore.contracts.batch import from_rows
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.families.bert import BertFamily
 from bertcore.heads import SpanExtraction, TokenClassification
@@ -31,7 +32,7 @@ pytestmark = pytest.mark.mindspore
 
 CONFIG = BertConfig(20, 16, 1, 2, 16, max_position_embeddings=24, classifier_dropout=0.3)
 SHAPE = Shape(length=24, bins=2)
-ROWS = pack(rows_of((3, 5)), [SHAPE])[0]
+ROWS = pack(from_rows([[1, 2, 3], [4, 5]], [[0, 0, 0], [0, 0]], {}), [SHAPE])[0]
 
 
 @pytest.mark.parametrize(
