@@ -30,7 +30,7 @@ def subset(given: argparse.Namespace) -> dict[str, Callable[[], Case]]:
     def with_options(**changes: object) -> argparse.Namespace:
         return argparse.Namespace(**{**vars(given), **changes})
 
-    steps = partial(with_options, batch_size=4 if given.quick else 32, batches=1, warm_up=1, compile=False)
+    steps = partial(with_options, batch_size=4 if given.quick else 32, batches=1, warm_up=1, compile=False, best=True)
     small = {"rows": 2, "positions": 12} if given.quick else {"rows": 16, "positions": 256}
     return {
         "training fp32": lambda: training.measure(steps(rounds=3), size, "fp32"),

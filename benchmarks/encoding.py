@@ -113,11 +113,13 @@ def main(words: list[str] | None = None) -> None:
     parser = options.parser(__doc__, rounds=5)
     parser.add_argument("--pairs", type=int, default=40_000)
     parser.add_argument("--many", type=int, default=400_000)
+    parser.add_argument("--cases", default="speed,memory")
     given = parser.parse_args(words)
     if given.quick:
         given.pairs, given.many = 200, 400
-    for measure in (measure_speed, measure_memory):
-        found = measure(given)
+    measures = {"speed": measure_speed, "memory": measure_memory}
+    for name in given.cases.split(","):
+        found = measures[name](given)
         results.store(found, given.results)
         results.show(found)
 

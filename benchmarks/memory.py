@@ -1,6 +1,6 @@
 """Peak memory of whole commands that train: ``bertcore run`` beside a script of transformers' Trainer.
 
-    python -m benchmarks.memory --rounds 2 --steps 40
+    python -m benchmarks.memory --rounds 2 --steps 10
 
 RTE with MiniLM, batches of 32, so many steps, an evaluation of dev and a saved model; the most that was resident, by
 the kernel's account, with all that was imported.
@@ -39,8 +39,7 @@ def measure(options: argparse.Namespace, precision: str) -> results.Case:
             ask, partial(job.bertcore, "mindspore", precision, options.steps)
         )
     absent: dict[str, str] = {}
-    # What warms up a memory is in every command: none is left uncounted, but the first, which may fail.
-    found = interleave(contenders, options.rounds, absent=absent)
+    found = interleave(contenders, options.rounds, warm_up=0, absent=absent)
     table = [
         {
             "name": name,
@@ -65,7 +64,7 @@ def measure(options: argparse.Namespace, precision: str) -> results.Case:
 def main(words: list[str] | None = None) -> None:
     """The command line."""
     parser = options.parser(__doc__, rounds=2)
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--precisions", default="fp32,bf16")
     parser.add_argument("--no-mindspore", action="store_true")
     given = parser.parse_args(words)

@@ -221,7 +221,7 @@ def training(pages: Pages) -> None:
         "Steps on RTE's pairs, at most 128 tokens, with dropout, AdamW and clipping, by `python -m benchmarks.training`. "
         "Weights are random in the size that is named. What grouping by length, bf16 and `torch.compile` bring to "
         "transformers is beside its defaults; what its Trainer costs beside a step is left out, in its favour.",
-        "在 RTE 句对上的训练步，最长 128 个token，带 dropout、AdamW 和梯度裁剪，由 `python -m benchmarks.training` 测量。"
+        "在 RTE 句对上的训练步，最长 128 个 token，带 dropout、AdamW 和梯度裁剪，由 `python -m benchmarks.training` 测量。"
         "权重是指定规模的随机权重。transformers 除默认设置外，还列出按长度分组、bf16 和 `torch.compile` 的效果；"
         "它的 Trainer 在训练步之外的开销没有计入，这对它有利。",
     )
@@ -247,7 +247,7 @@ def products_of(pages: Pages, case: Case) -> None:
     pages.say(
         f"Batches of {settings['batch_size']} rows, {settings['tokens']} tokens a row, {settings['rounds']} rounds. "
         f"Products of these shapes: {number(rates['fp32'][0])} GFLOP/s in fp32, {number(rates['bf16'][0])} in bf16.",
-        f"每批 {settings['batch_size']} 行，平均每行 {settings['tokens']} 个token，共 {settings['rounds']} 轮。"
+        f"每批 {settings['batch_size']} 行，平均每行 {settings['tokens']} 个 token，共 {settings['rounds']} 轮。"
         f"这些形状的矩阵乘法：fp32 为 {number(rates['fp32'][0])} GFLOP/s，bf16 为 {number(rates['bf16'][0])}。",
     )
 
@@ -281,7 +281,7 @@ def inference(pages: Pages) -> None:
         "MiniLM, fine-tuned for a few steps, predicts rows of token ids, sorted by length, by "
         "`python -m benchmarks.inference`. onnxruntime has its fused graph and its own dynamic int8, OpenVINO its hints "
         "of precision and NNCF's int8. Labels are compared with transformers' in fp32.",
-        "微调了若干步的 MiniLM 对按长度排序的token行做预测，由 `python -m benchmarks.inference` 测量。onnxruntime 使用融合后的图和自带的动态 int8，"
+        "微调了若干步的 MiniLM 对按长度排序的 token 行做预测，由 `python -m benchmarks.inference` 测量。onnxruntime 使用融合后的图和自带的动态 int8，"
         "OpenVINO 使用精度提示和 NNCF 的 int8。标签与 transformers 的 fp32 结果比较。",
     )
     titles = {"rte": ("Pairs of RTE", "RTE 句对"), "sst2": ("Short phrases of SST-2", "SST-2 短语")}
@@ -313,7 +313,7 @@ def latency(pages: Pages) -> None:
         pages.say(
             f"A sentence of {case['settings']['tokens']} tokens, from text to probabilities, through a model that stays "
             f"open (`bertcore.open`), by `python -m benchmarks.latency`; {case['settings']['rounds']} rounds.",
-            f"一个 {case['settings']['tokens']} 个token的句子，从文本到概率，使用保持打开的模型（`bertcore.open`），"
+            f"一个 {case['settings']['tokens']} 个 token 的句子，从文本到概率，使用保持打开的模型（`bertcore.open`），"
             f"由 `python -m benchmarks.latency` 测量，共 {case['settings']['rounds']} 轮。",
         )
         pages.plot("latency", case, "time", "Milliseconds of one sentence", "一个句子的毫秒数")
@@ -437,9 +437,9 @@ def memory(pages: Pages) -> None:
 
 GROWING = {
     "examples": ("examples, read, encoded and planned", "样本数：读取、编码、安排批次"),
-    "tokens": ("tokens of a row, 2048 in a batch", "每行token数，每批共 2048 个"),
-    "rows": ("rows of a batch, 32 tokens each", "每批行数，每行 32 个token"),
-    "labels": ("labels, 32 rows of 32 tokens", "标签数，32 行，每行 32 个token"),
+    "tokens": ("tokens of a row, 2048 in a batch", "每行 token 数，每批共 2048 个"),
+    "rows": ("rows of a batch, 32 tokens each", "每批行数，每行 32 个 token"),
+    "labels": ("labels, 32 rows of 32 tokens", "标签数，32 行，每行 32 个 token"),
 }
 
 
@@ -454,7 +454,7 @@ def scaling(pages: Pages) -> None:
         "`python -m benchmarks.scaling`. Steps are in fp32, L6/H384, on torch. Only attention may grow faster, with the "
         "tokens of a row.",
         "每种规模下一个单位的成本与最小规模之比：1 表示成正比，越小越好，由 `python -m benchmarks.scaling` 测量。"
-        "训练步为 fp32、L6/H384、torch。只有注意力允许随每行token数更快增长。",
+        "训练步为 fp32、L6/H384、torch。只有注意力允许随每行 token 数更快增长。",
     )
     for case in cases:
         english, chinese = GROWING[case["case"]]
@@ -477,7 +477,8 @@ def gpu(pages: Pages) -> None:
             "只有其中的 Python 部分在 CPU 上用极小的模型运行过。",
         )
         return
-    pages.say("By `benchmarks/gpu.sh`.", "由 `benchmarks/gpu.sh` 测量。")
+    devices = " / ".join(sorted({case["device"] for case in cases}))
+    pages.say(f"By `benchmarks/gpu.sh` on {devices}.", f"由 `benchmarks/gpu.sh` 在 {devices} 上测量。")
     for case in cases:
         pages.say(f"### {case['case']}", f"### {translate(case['case'])}")
         pages.table(
@@ -533,11 +534,18 @@ def written() -> dict[Path, str]:
 def stale(files: dict[Path, str]) -> Iterator[Path]:
     """Files that are missing, differ, or are there and should not be."""
     for file, text in files.items():
-        if not (ROOT / file).exists() or (ROOT / file).read_text(encoding="utf-8") != text:
+        if not (ROOT / file).exists() or rounded(file, (ROOT / file).read_text(encoding="utf-8")) != rounded(
+            file, text
+        ):
             yield file
     for file in sorted((ROOT / PLOTS).glob("*.svg")):
         if file.relative_to(ROOT) not in files:
             yield file.relative_to(ROOT)
+
+
+def rounded(file: Path, text: str) -> str:
+    """A plot with its coordinates to a tenth, whose further digits another host may draw otherwise; pages as they are."""
+    return re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.1f}", text) if file.suffix == ".svg" else text
 
 
 def main(words: list[str] | None = None) -> int:

@@ -87,12 +87,11 @@ def ways(workers: Workers, model: Path, rows: Path, options: argparse.Namespace,
     made_of["batch_size"] = options.batch_size
     ours = workers.own("bertcore_session", "bertcore on torch", backend="torch", **made_of, precisions=[precision])
     found = []
-    if precision == "fp32":
+    if precision == "fp32" and not options.best:
         found.append(Way("transformers, padded to 128 (run_glue)", theirs, precision, False, {"pad_to": MAX_LENGTH}))
-    found += [
-        Way("transformers, padded to the longest row", theirs, precision, False, {}),
-        Way(REFERENCE, theirs, precision, True, {}),
-    ]
+    if not options.best:
+        found.append(Way("transformers, padded to the longest row", theirs, precision, False, {}))
+    found.append(Way(REFERENCE, theirs, precision, True, {}))
     if options.compile:
         found.append(Way(f"{REFERENCE}, torch.compile", theirs, precision, True, {"compiled": True}))
     found += [
@@ -205,6 +204,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--batches", type=int, default=2, help="batches of a round")
     parser.add_argument("--warm-up", type=int, default=1, help="rounds that are not counted")
     parser.add_argument("--compile", action="store_true", help="torch.compile for transformers, too")
+    parser.add_argument("--best", action="store_true", help="leave out transformers' defaults")
     parser.add_argument("--no-mindspore", action="store_true")
     given = parser.parse_args(words)
     sizes = [material.TINY] if given.quick else [material.Size.parse(word) for word in given.sizes.split(",")]

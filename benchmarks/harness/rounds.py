@@ -22,7 +22,8 @@ def interleave(
         contenders: by name.
         rounds: counted ones.
         warm_up: rounds before them, which are not counted.
-        absent: takes the names of those that fail in the warm-up, with the reason; they are left out then.
+        absent: takes the names of those that fail in the first round or the warm-up, with the reason; they are left
+            out then.
 
     Raises:
         WorkerError: one fails later, or where ``absent`` is None.
@@ -36,7 +37,7 @@ def interleave(
             try:
                 taken = asked[name](number)
             except WorkerError as error:
-                if absent is None or number >= warm_up:
+                if absent is None or number >= max(warm_up, 1):
                     raise
                 absent[name] = str(error)
                 del asked[name], seconds[name]
