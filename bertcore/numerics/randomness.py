@@ -125,6 +125,13 @@ class KeepMasks:
             states = [generator.bit_generator.state["state"]["state"] for generator, _ in streams]
             self._states = np.array(states, dtype=np.uint64)
 
+    def of(self, index: int) -> KeepMasks:
+        """Those of one site alone, which go on where the site has come to; the site is not drawn from here any more."""
+        one = KeepMasks(self._streams[index : index + 1])
+        if self._kernels is not None:
+            one._states = self._states[index : index + 1]
+        return one
+
     def draw(self, shapes: Sequence[Sequence[int]]) -> list[NDArray[np.bool_]]:
         """Draws a mask for each site: the values that :func:`keep_mask` draws, and a further call continues them.
 

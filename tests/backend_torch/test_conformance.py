@@ -8,3 +8,9 @@ from bertcore.testing import BackendConformance
 class TestTorch(BackendConformance):
     plugin = "bertcore_torch.plugin"
     device = "cpu"
+
+
+class TestTorchsOwnOperators(BackendConformance):
+    plugin = "bertcore_torch.plugin"
+    device = "cpu"
+    kernels = "reference"

@@ -10,8 +10,8 @@ import math
 import torch
 import torch.nn.functional as F
 from bertcore_torch.dropout import Dropout
-from bertcore_torch.encoder import ACTIVATIONS
 from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
+from bertcore_torch.layers import ACTIVATIONS
 from bertcore_torch.rows import head_batch, pad_rows
 from torch import Tensor, nn
 

@@ -44,6 +44,7 @@ class BackendConformance(
         further_plugins: values of further entry points, as that of a plugin with a head of your own for the backend.
         heads: the descriptions of heads that are tested, by the names of their references; by default all of bertcore
             and those that the plugins register.
+        kernels: ``fused`` ones on a CPU, where these are, or ``reference``, the framework's own operators alone.
         gaps: what the backend does not do, each with its reason (:mod:`bertcore.testing.gaps`): by the name of a head
             (``classification``, ``multi-label``, ``regression``, ``token``, ``crf``, ``span``), ``dropout``,
             ``passes``, ``adapters``, or the name of a test.

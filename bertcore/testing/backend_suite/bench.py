@@ -12,6 +12,7 @@ import pytest
 from bertcore.contracts.adapter import Adapter, with_adapter
 from bertcore.contracts.backend import (
     Backend,
+    KernelChoice,
     Precision,
     Session,
     SessionSpecification,
@@ -35,9 +36,12 @@ from bertcore.testing.suite import Suite
 class Bench:
     """The backend under test, and the sessions opened so far, each opened once."""
 
-    def __init__(self, plugins: Sequence[str], name: str, device: str, heads: Sequence[str]) -> None:
+    def __init__(
+        self, plugins: Sequence[str], name: str, device: str, heads: Sequence[str], kernels: KernelChoice = "fused"
+    ) -> None:
         self.registry = load_plugin(*plugins)
         self.heads = heads
+        self.kernels = kernels
         self.backend: Backend = self.registry.backend(only(dict(self.registry.backends), name, "backend"))
         assert self.backend.problem() is None
         self.device = device or self.backend.available_devices()[0]
@@ -64,6 +68,7 @@ class Bench:
             code_of=partial(self.registry.code_of, self.backend.name),
             training=training,
             adapter=adapter,
+            kernels=self.kernels,
         )
 
     def session(
@@ -111,6 +116,7 @@ class BackendSuite(Suite):
     device: ClassVar[str] = ""
     further_plugins: ClassVar[tuple[str, ...]] = ()
     heads: ClassVar[tuple[str, ...]] = ()
+    kernels: ClassVar[KernelChoice] = "fused"
     forward_tolerance: ClassVar[float] = 1e-5
     gradient_tolerance: ClassVar[tuple[float, float]] = (5e-5, 1e-7)
     accumulation_tolerance: ClassVar[float] = 1e-6
@@ -132,7 +138,7 @@ class BackendSuite(Suite):
     @classmethod
     def bench(cls) -> Iterator[Bench]:
         """The backend under test."""
-        bench = Bench((cls.plugin, *cls.further_plugins), cls.backend, cls.device, cls.heads)
+        bench = Bench((cls.plugin, *cls.further_plugins), cls.backend, cls.device, cls.heads, cls.kernels)
         yield bench
         bench.close()
 

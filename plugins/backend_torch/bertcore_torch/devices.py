@@ -6,13 +6,14 @@ PyTorch is imported inside the functions alone, so that the table can be read wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from bertcore.contracts.backend import Precision
+from bertcore.contracts.backend import KernelChoice, Precision
 from bertcore.errors import DeviceError
+from bertcore.numerics.kernels import chosen_kernels
 
 if TYPE_CHECKING:
     import torch
@@ -29,12 +30,14 @@ class DeviceKind:
         masks: ``host``: dropout masks come from numpy, the same ones on every machine; ``device``: from the device's
             generator, seeded anew for every mask.
         fused_adamw: whether ``torch.optim.AdamW(fused=True)`` runs there.
+        fused_layers: whether layers, masks and updates are computed by the kernels of :mod:`bertcore_torch.kernels`.
     """
 
     precisions: tuple[Precision, ...]
     attention: Literal["buckets", "nested"]
     masks: Literal["host", "device"]
     fused_adamw: bool
+    fused_layers: bool = False
 
 
 KINDS: Mapping[str, DeviceKind] = MappingProxyType(
@@ -46,6 +49,13 @@ KINDS: Mapping[str, DeviceKind] = MappingProxyType(
     }
 )
 """Kind of device to its building blocks, the preferred kind first."""
+
+
+def kind_of(device: torch.device, choice: KernelChoice) -> DeviceKind:
+    """Returns the building blocks of a device, on a CPU by choice with the fused kernels, where these are."""
+    kind = KINDS[device.type]
+    fused = device.type == "cpu" and chosen_kernels(choice) is not None
+    return replace(kind, fused_layers=True) if fused else kind
 
 
 def available_devices() -> list[str]:

@@ -9,27 +9,20 @@ by ``Class(config, kind, head)``, with ``has_buffers``, ``rows_of``, ``forward``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.bert_config import BertConfig
 from bertcore.numerics import randomness
 from torch import Tensor, nn
 
-from bertcore_torch.attention import bucket_attention, first_token_attention, nested_attention
 from bertcore_torch.devices import DeviceKind
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
-from bertcore_torch.linear import Linear, QueryKeyValue
+from bertcore_torch.layers import layer_class
+from bertcore_torch.linear import Linear
 from bertcore_torch.rows import HeadBatch, PackedRows, pack
-
-ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_new": lambda x: F.gelu(x, approximate="tanh"),
-    "relu": F.relu,
-}
 
 LAYER_NAMES: Mapping[str, tuple[str, ...]] = {
     "query_key_value": ("attention.self.query", "attention.self.key", "attention.self.value"),
@@ -49,46 +42,6 @@ ENCODER_NAMES: Mapping[str, str] = {
 """Module of the encoder to its canonical name; the others are embeddings under their own names."""
 
 
-class PackedLayer(nn.Module):
-    """One transformer layer over ``[tokens, hidden]``."""
-
-    def __init__(self, config: BertConfig, index: int, kind: DeviceKind) -> None:
-        super().__init__()
-        hidden, intermediate = config.hidden_size, config.intermediate_size
-        self.config = config
-        self.index = index
-        self.kind = kind
-        self.activation = ACTIVATIONS[config.hidden_act]
-        self.query_key_value = QueryKeyValue(hidden)
-        self.attention_output = Linear(hidden, hidden)
-        self.attention_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
-        self.intermediate = Linear(hidden, intermediate)
-        self.output = Linear(intermediate, hidden)
-        self.output_norm = nn.LayerNorm(hidden, eps=config.layer_norm_eps)
-
-    def forward(self, hidden: Tensor, rows: PackedRows, dropout: Dropout, first_only: bool) -> Tensor:
-        """Returns ``[tokens, hidden]``, or ``[rows, hidden]`` where only first tokens are asked for."""
-        context = self._attend(hidden, rows, dropout, first_only)
-        if first_only:
-            hidden = hidden.index_select(0, rows.offsets[:-1])
-        rate = self.config.hidden_dropout_prob
-        attended = self.attention_output(context)
-        hidden = self.attention_norm(dropout.add(hidden, attended, randomness.attention_output(self.index), rate))
-        forward = self.output(self.activation(self.intermediate(hidden)))
-        return self.output_norm(dropout.add(hidden, forward, randomness.feed_forward_output(self.index), rate))
-
-    def _attend(self, hidden: Tensor, rows: PackedRows, dropout: Dropout, first_only: bool) -> Tensor:
-        heads, rate = self.config.num_attention_heads, self.config.attention_probs_dropout_prob
-        site = randomness.attention_probabilities(self.index)
-        if self.kind.attention == "nested":
-            context = nested_attention(self.query_key_value(hidden), rows, heads, dropout, site, rate)
-            return context.index_select(0, rows.offsets[:-1]) if first_only else context
-        if not first_only:
-            return bucket_attention(self.query_key_value(hidden), rows, heads, dropout, site, rate)
-        query, key_value = self.query_key_value(hidden, rows.offsets[:-1])
-        return first_token_attention(query, key_value, rows, heads, dropout, site, rate)
-
-
 class PackedEncoder(nn.Module):
     """Embeddings, layers and, where the head reads it, the pooler."""
 
@@ -101,7 +54,8 @@ class PackedEncoder(nn.Module):
         self.token_type_embeddings = nn.Embedding(config.type_vocab_size, width)
         self.embedding_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.embeddings_project = None if config.embedding_size is None else Linear(width, config.hidden_size)
-        self.layers = nn.ModuleList(PackedLayer(config, index, kind) for index in range(config.num_hidden_layers))
+        layer = layer_class(kind)
+        self.layers = nn.ModuleList(layer(config, index, kind) for index in range(config.num_hidden_layers))
         self.pooler = Linear(config.hidden_size, config.hidden_size) if pooler else None
 
     def forward(self, rows: PackedRows, dropout: Dropout, first_only: bool, offset: Tensor | None = None) -> Tensor:
@@ -118,6 +72,9 @@ class PackedEncoder(nn.Module):
             In the order of the batch: the hidden states ``[tokens, hidden]``, or those of the first tokens
             ``[rows, hidden]``, pooled if there is a pooler.
         """
+        last = len(self.layers) - 1
+        layers = [(layer, first_only and index == last) for index, layer in enumerate(self.layers)]
+        dropout.prepare([mask for layer, is_first_only in layers for mask in layer.masks(rows, is_first_only)])
         hidden = (
             self.word_embeddings(rows.input_ids)
             + self.position_embeddings(rows.position_ids)
@@ -128,8 +85,8 @@ class PackedEncoder(nn.Module):
         hidden = dropout(self.embedding_norm(hidden), randomness.EMBEDDINGS, self.config.hidden_dropout_prob)
         if self.embeddings_project is not None:
             hidden = self.embeddings_project(hidden)
-        for index, layer in enumerate(self.layers):
-            hidden = layer(hidden, rows, dropout, first_only and index == len(self.layers) - 1)
+        for layer, is_first_only in layers:
+            hidden = layer(hidden, rows, dropout, is_first_only)
         hidden = hidden.index_select(0, rows.row_of_batch if first_only else rows.token_of_batch)
         return hidden if self.pooler is None else torch.tanh(self.pooler(hidden))
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Returns ``x @ weight.T + bias`` for ``x`` of ``[rows, in]``."""
     if HAS_ONEDNN and x.dtype == torch.float32 and x.device.type == "cpu":
         return _OneDnnLinear.apply(x, weight, bias)
@@ -29,6 +29,12 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Returns ``[rows, out]``."""
         return linear(x, self.weight, self.bias)
+
+    def product(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns what this layer gives but for its bias, and the bias; or all of it and None, with an adapter."""
+        if self._forward_hooks:
+            return self(x), None
+        return linear(x, self.weight, None), self.bias
 
 
 class QueryKeyValue(Linear):
@@ -62,7 +68,7 @@ class QueryKeyValue(Linear):
 
 class _OneDnnLinear(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
         return _product(x, weight, bias)
 

@@ -22,7 +22,7 @@ from bertcore.contracts.batch import Batch
 from bertcore.contracts.objective import TEACHER, HeadLoss, Pass
 from torch import Tensor
 
-from bertcore_torch.dropout import Dropout, MaskSeed
+from bertcore_torch.dropout import MaskSeed, dropout_of
 from bertcore_torch.encoder import PackedModel
 from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.perturbation import WordPerturbation
@@ -68,7 +68,7 @@ class Forward:
         """
         rows, columns = self._on_device(batch)
         seed = self._mask_seed
-        dropout = Dropout(None if seed is None else replace(seed, forward_pass=forward_pass), self._model.kind.masks)
+        dropout = dropout_of(self._model.kind, None if seed is None else replace(seed, forward_pass=forward_pass))
         if self._words is not None and len(batch):
             moved = self._words.of(batch)
             embedding_offset = moved if embedding_offset is None else embedding_offset + moved

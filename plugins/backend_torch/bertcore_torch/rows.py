@@ -33,26 +33,66 @@ MOST_BUCKETS = 4
 class Bucket:
     """Rows of similar length that the attention pads to the longest of them.
 
+    What a padded bucket needs beside is laid out when it is first asked for; it is None where no row is padded.
+
     Attributes:
-        rows: number of rows.
-        length: tokens of the longest.
+        lengths: tokens of each row.
         start: the bucket's first token among all packed ones.
-        stop: one past its last.
-        token_of_position: int64 ``[rows * length]``; for each padded position a token, counted from ``start``; padding
-            repeats the row's last token. None where no row is padded.
-        position_of_token: int64 ``[stop - start]``; the padded position of each token.
-        padding: int64; the padded positions that hold no token.
-        mask: bool ``[rows, 1, 1, length]``, True on tokens; None where no row is padded.
+        device: where its tensors lie.
     """
 
-    rows: int
-    length: int
+    lengths: NDArray[np.int64]
     start: int
-    stop: int
-    token_of_position: Tensor | None = None
-    position_of_token: Tensor | None = None
-    padding: Tensor | None = None
-    mask: Tensor | None = None
+    device: torch.device
+
+    @cached_property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.lengths)
+
+    @cached_property
+    def length(self) -> int:
+        """Tokens of the longest."""
+        return int(self.lengths.max())
+
+    @cached_property
+    def stop(self) -> int:
+        """One past the bucket's last token."""
+        return self.start + int(self.lengths.sum())
+
+    @cached_property
+    def mask(self) -> Tensor | None:
+        """Bool ``[rows, 1, 1, length]``, True on tokens."""
+        if not self._is_padded:
+            return None
+        return torch.from_numpy(self._holds_token).view(self.rows, 1, 1, self.length).to(self.device)
+
+    @cached_property
+    def token_of_position(self) -> Tensor | None:
+        """Int64 ``[rows * length]``, a token for each padded position, counted from ``start``; at padding the last."""
+        if not self._is_padded:
+            return None
+        first = np.cumsum(self.lengths) - self.lengths
+        tokens = first[:, None] + np.minimum(np.arange(self.length), self.lengths[:, None] - 1)
+        return _tensor(tokens.reshape(-1), self.device)
+
+    @cached_property
+    def position_of_token(self) -> Tensor | None:
+        """Int64 ``[stop - start]``, the padded position of each token."""
+        return _tensor(np.flatnonzero(self._holds_token), self.device) if self._is_padded else None
+
+    @cached_property
+    def padding(self) -> Tensor | None:
+        """Int64, the padded positions that hold no token."""
+        return _tensor(np.flatnonzero(~self._holds_token), self.device) if self._is_padded else None
+
+    @property
+    def _is_padded(self) -> bool:
+        return self.stop - self.start < self.rows * self.length
+
+    @property
+    def _holds_token(self) -> NDArray[np.bool_]:
+        return np.arange(self.length) < self.lengths[:, None]
 
 
 @dataclass(frozen=True)
@@ -78,6 +118,33 @@ class PackedRows:
     longest: int
     token_of_batch: Tensor
     row_of_batch: Tensor
+    _tables: dict[int, tuple[Tensor, int]] = field(default_factory=dict)
+
+    def table(self, heads: int) -> tuple[Tensor, int]:
+        """Where the attention over all rows, without buckets, finds the tokens of each and its dropout mask.
+
+        The masks are those of the buckets, one behind the other; numpy draws them by four::
+
+            first token | tokens | place of the mask | length ** 2 | length      length: of the row's bucket
+
+        Returns:
+            Int64 ``[rows, 5]``, and the size of all masks.
+        """
+        if heads not in self._tables:
+            parts, place = [], 0
+            for bucket in self.buckets:
+                row = np.arange(bucket.rows)
+                area = bucket.length**2
+                part = np.empty((bucket.rows, 5), dtype=np.int64)
+                part[:, 0] = bucket.start + np.cumsum(bucket.lengths) - bucket.lengths
+                part[:, 1] = bucket.lengths
+                part[:, 2] = place + row * heads * area
+                part[:, 3:] = area, bucket.length
+                parts.append(part)
+                place += bucket.rows * heads * area
+                place += -place % 4
+            self._tables[heads] = _tensor(np.concatenate(parts), self.offsets.device), place
+        return self._tables[heads]
 
 
 @dataclass(frozen=True)
@@ -154,7 +221,7 @@ def pack(batch: Batch, position_offset: int, device: torch.device, token_types: 
         token_type_ids=_tensor(ordered.token_type_ids * token_types, device),
         position_ids=_tensor(position_ids, device),
         buckets=tuple(
-            _bucket(offsets, part[0], part[-1] + 1, device)
+            Bucket(lengths[part], int(offsets[part[0]]), device)
             for part in np.array_split(np.arange(len(order)), min(MOST_BUCKETS, len(order)))
         ),
         offsets=_tensor(offsets, device),
@@ -202,27 +269,6 @@ def head_batch(batch: Batch, device: torch.device) -> HeadBatch:
             for axis, offsets in batch.ragged.items()
         },
         groups=None if batch.groups is None else _tensor(batch.groups, device),
-    )
-
-
-def _bucket(offsets: NDArray[np.int64], first: int, last: int, device: torch.device) -> Bucket:
-    lengths = np.diff(offsets[first : last + 1])
-    rows, length = len(lengths), int(lengths.max())
-    start, stop = int(offsets[first]), int(offsets[last])
-    if stop - start == rows * length:
-        return Bucket(rows, length, start, stop)
-    columns = np.arange(length)
-    mask = columns < lengths[:, None]
-    tokens = (offsets[first:last] - start)[:, None] + np.minimum(columns, lengths[:, None] - 1)
-    return Bucket(
-        rows,
-        length,
-        start,
-        stop,
-        token_of_position=_tensor(tokens.reshape(-1), device),
-        position_of_token=_tensor(np.flatnonzero(mask), device),
-        padding=_tensor(np.flatnonzero(~mask), device),
-        mask=torch.from_numpy(mask).view(rows, 1, 1, length).to(device),
     )
 
 

@@ -17,7 +17,7 @@ from bertcore.numerics.optimization import LazyStepResult, waiting_groups
 from torch import Tensor
 
 from bertcore_torch.averages import Averages
-from bertcore_torch.devices import KINDS, resolve_device
+from bertcore_torch.devices import kind_of, resolve_device
 from bertcore_torch.dropout import MaskSeed
 from bertcore_torch.encoder import PackedModel
 from bertcore_torch.flat_parameters import FlatParameters
@@ -56,7 +56,7 @@ class TorchSession(Session):
         if training is not None:
             precisions = (specification.precision, *precisions)
         self._device = resolve_device(specification.device, precisions)
-        self._kind = KINDS[self._device.type]
+        self._kind = kind_of(self._device, specification.kernels)
         self._communicator = join(specification.ranks, self._device)
         self._model_class: type[PackedModel | ForeignModel] = specification.code_of(specification.config)
         self._head_class: type[HeadModule] = specification.code_of(specification.head)

@@ -15,10 +15,9 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 FLAGS = ("-O3", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-fno-plt")
 """What every library is compiled with; not ``-ffast-math``, which changes the rounding of the whole process."""
@@ -50,8 +49,7 @@ class KernelError(ValueError):
     """A kernel refuses its arguments."""
 
 
-@dataclass(frozen=True)
-class Array:
+class Array(NamedTuple):
     """Dense, row-major memory.
 
     Attributes:
@@ -77,6 +75,7 @@ class Kernels:
         self.path = path
         self.level = level
         self._library = ctypes.CDLL(str(path))
+        self._functions: dict[str, Any] = {}
 
     def call(self, name: str, arrays: Sequence[Array]) -> None:
         """Calls a kernel with its inputs and outputs, in this order.
@@ -84,16 +83,8 @@ class Kernels:
         Raises:
             KernelError: the arrays are none of this kernel.
         """
-        count = len(arrays)
-        status = self._library[f"bertcore_{name}"](
-            count,
-            (ctypes.c_void_p * count)(*[array.pointer for array in arrays]),
-            (ctypes.c_int * count)(*[len(array.shape) for array in arrays]),
-            (ctypes.POINTER(ctypes.c_int64) * count)(*[_shape(array.shape) for array in arrays]),
-            (ctypes.c_char_p * count)(*[array.dtype.encode() for array in arrays]),
-            None,
-            None,
-        )
+        pointers, *layout = _layout(tuple([array[1:] for array in arrays]))
+        status = self._function(name)(len(arrays), pointers(*[array.pointer for array in arrays]), *layout, None, None)
         if status:
             raise KernelError(f"the kernel {name} refuses its arguments: {ERRORS.get(status, status)}")
 
@@ -106,6 +97,11 @@ class Kernels:
         if not all(array.flags.c_contiguous for array in arrays):
             raise KernelError(f"the kernel {name} takes dense arrays alone")
         self.call(name, [Array(array.ctypes.data, array.shape, array.dtype.name) for array in arrays])
+
+    def _function(self, name: str) -> Any:
+        if name not in self._functions:
+            self._functions[name] = self._library[f"bertcore_{name}"]
+        return self._functions[name]
 
     def use_onednn(self, path: Path) -> bool:
         """Takes the products of large matrices from a file of oneDNN's; returns whether it has them."""
@@ -148,9 +144,18 @@ def load(level: str) -> Kernels:
         raise MissingKernelsError(f"the library of the kernels cannot be loaded: {error}") from None
 
 
-@cache
-def _shape(shape: tuple[int, ...]) -> ctypes.Array[ctypes.c_int64]:
-    return (ctypes.c_int64 * max(len(shape), 1))(*shape)
+# A call of a small kernel takes as long as it takes to describe its arrays; most batches have shapes that were before.
+@lru_cache(maxsize=2048)
+def _layout(arrays: tuple[tuple[tuple[int, ...], str], ...]) -> tuple[Any, Any, Any, Any]:
+    """For arrays of these shapes and types, the class of the list of their pointers, and the lists of all else."""
+    count = len(arrays)
+    shapes = [(ctypes.c_int64 * max(len(shape), 1))(*shape) for shape, _ in arrays]
+    return (
+        ctypes.c_void_p * count,
+        (ctypes.c_int * count)(*[len(shape) for shape, _ in arrays]),
+        (ctypes.POINTER(ctypes.c_int64) * count)(*shapes),
+        (ctypes.c_char_p * count)(*[dtype.encode() for _, dtype in arrays]),
+    )
 
 
 def _processor_flags() -> set[str]:
