@@ -36,11 +36,12 @@ _TOKENS_PER_ROW = 8
 _CALL_COST = 40.0
 _ATTENTION_COST = 1 / 1500
 # With the fused kernels a token's attention reaches no further than its row, whatever the length of the bin.
+_FUSED_CALL_COST = 80.0
 _FUSED_ATTENTION_COST = 0.0
 # Intermediate activations of all layers of a call, in float32 values (20 MB); the buffers take about ten times as much.
 _VALUES_OF_A_CALL = 5_000_000
 # The same with the fused kernels, whose graphs keep a fraction of that.
-_VALUES_OF_A_FUSED_CALL = 20_000_000
+_VALUES_OF_A_FUSED_CALL = 28_000_000
 # How many micro-batches are drawn to compare candidates.
 _SAMPLES = 12
 
@@ -69,8 +70,8 @@ class Shape:
 
     def cost(self, *, fused: bool) -> float:
         """Estimated cost of a call, in tokens of the linear layers; with the fused kernels or without."""
-        attention = _FUSED_ATTENTION_COST if fused else _ATTENTION_COST
-        return _CALL_COST + self.tokens * (1.0 + attention * self.length)
+        call, attention = (_FUSED_CALL_COST, _FUSED_ATTENTION_COST) if fused else (_CALL_COST, _ATTENTION_COST)
+        return call + self.tokens * (1.0 + attention * self.length)
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def token_limit(config: BertConfig, *, training: bool, fused: bool) -> int:
         fused: whether the fused kernels compute.
     """
     width = config.num_hidden_layers * config.intermediate_size if training else config.intermediate_size
-    values, most = (_VALUES_OF_A_FUSED_CALL, 2048) if fused else (_VALUES_OF_A_CALL, 1024)
+    values, most = (_VALUES_OF_A_FUSED_CALL, 3072) if fused else (_VALUES_OF_A_CALL, 1024)
     return int(np.clip(values // width, 128, most))
 
 
