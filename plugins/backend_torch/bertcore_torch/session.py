@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from bertcore.contracts.backend import Outputs, Precision, Session, SessionSpecification
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.training_step import OptimizerState, StepContext
+from bertcore.numerics.kernels import chosen_kernels
 from bertcore.numerics.optimization import LazyStepResult, waiting_groups
 from torch import Tensor
 
@@ -29,6 +30,9 @@ from bertcore_torch.optimizer import AdamW
 from bertcore_torch.perturbation import WordPerturbation, untrained
 from bertcore_torch.ranks import join
 from bertcore_torch.values import from_numpy, to_numpy
+
+if TYPE_CHECKING:
+    from bertcore_torch.whole_encoder import WholeEncoder
 
 DTYPES: Mapping[Precision, torch.dtype] = MappingProxyType(
     {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -67,6 +71,7 @@ class TorchSession(Session):
         self._models: dict[tuple[Precision, bool], PackedModel | ForeignModel] = {}
         self._buffers: dict[tuple[Precision, bool], Tensor] = {}
         self._current: set[tuple[Precision, bool]] = set()
+        self._whole: WholeEncoder | None = None
         self._filled: set[tuple[Precision, bool]] = set()  # whose frozen parameters are those that were loaded
         self._averages: Averages | None = None
         self._waiting: frozenset[int] = frozenset()
@@ -86,7 +91,7 @@ class TorchSession(Session):
     def load(self, parameters: Parameters) -> None:
         """Takes all parameters of the table and starts a new optimizer state."""
         from_numpy(self._parameters.views(self._parameters.values), parameters)
-        self._current.clear()
+        self._parameters_changed()
         self._filled.clear()
         if self._optimizer is not None:
             self._optimizer.reset()
@@ -113,13 +118,13 @@ class TorchSession(Session):
         result.stop = stop
         if self._averages is not None:
             self._averages.update(result.loss, result.norm)
-        self._current.clear()
+        self._parameters_changed()
         return result
 
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
         """Returns the named outputs in row order, without dropout."""
-        forward = Forward(self._predicting_model(), self._device, mask_seed=None)
         with memory_errors(), torch.inference_mode():
+            forward = self._predicting_forward()
             outputs = forward(batch)
             if "loss" in want:
                 outputs = {**outputs, "loss": forward.row_losses(outputs, batch)}
@@ -139,7 +144,7 @@ class TorchSession(Session):
         self._require_optimizer().restore(state)
         if self._averages is not None:
             self._averages.restore(state.averages)
-            self._current.clear()
+            self._parameters_changed()
 
     @property
     def peak_memory(self) -> int | None:
@@ -274,8 +279,30 @@ class TorchSession(Session):
                 names |= self._specification.code_of(adapter)(adapter).attach(model, names)
         return model, names
 
-    def _predicting_model(self) -> PackedModel | ForeignModel:
-        return self._model(self._specification.prediction_precision, averaged=self._averages is not None)
+    def _predicting_forward(self) -> Forward:
+        """Predicts with the parameters, or with their averages, as they are now."""
+        specification, averaged = self._specification, self._averages is not None
+        kernels = chosen_kernels(specification.kernels) if self._kind.fused_layers else None
+        if kernels is None or specification.adapter is not None or self._model_class is not PackedModel:
+            return Forward(self._model(specification.prediction_precision, averaged), self._device, mask_seed=None)
+        from bertcore_torch.whole_encoder import WholeEncoder, WholeForward, fits
+
+        if not fits(specification.config):
+            return Forward(self._model(specification.prediction_precision, averaged), self._device, mask_seed=None)
+        model = self._model("fp32", averaged)
+        if self._whole is None:
+            parameters = dict(self._parameters.views(self._parameters.values))
+            if self._averages is not None:
+                parameters |= dict(self._parameters.trained_views(self._averages.values))
+            rounded = specification.prediction_precision == "bf16"
+            self._whole = WholeEncoder(specification.config, kernels, parameters, rounded)
+        assert isinstance(model, PackedModel)
+        return WholeForward(model, self._whole)
+
+    def _parameters_changed(self) -> None:
+        """Has what was made of the parameters made anew when it is needed."""
+        self._current.clear()
+        self._whole = None
 
     def _model(self, precision: Precision, averaged: bool = False) -> PackedModel | ForeignModel:
         """Returns the model of a precision, its parameters equal to the masters, or to their averages."""

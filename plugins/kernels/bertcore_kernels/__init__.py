@@ -7,7 +7,17 @@
 What each kernel takes stands above it in ``source/``.
 """
 
+from bertcore_kernels.encoder import EncoderSizes, PackedEncoder, parameter_names
 from bertcore_kernels.library import Array, KernelError, Kernels, MissingKernelsError, kernels
 
-__all__ = ["Array", "KernelError", "Kernels", "MissingKernelsError", "kernels"]
+__all__ = [
+    "Array",
+    "EncoderSizes",
+    "KernelError",
+    "Kernels",
+    "MissingKernelsError",
+    "PackedEncoder",
+    "kernels",
+    "parameter_names",
+]
 __version__ = "0.1.0"

@@ -69,12 +69,15 @@ class Kernels:
     Args:
         path: its file.
         level: for which level of the instruction set it was compiled.
+
+    Attributes:
+        library: its functions.
     """
 
     def __init__(self, path: Path, level: str) -> None:
         self.path = path
         self.level = level
-        self._library = ctypes.CDLL(str(path))
+        self.library = ctypes.CDLL(str(path))
         self._functions: dict[str, Any] = {}
 
     def call(self, name: str, arrays: Sequence[Array]) -> None:
@@ -100,12 +103,12 @@ class Kernels:
 
     def _function(self, name: str) -> Any:
         if name not in self._functions:
-            self._functions[name] = self._library[f"bertcore_{name}"]
+            self._functions[name] = self.library[f"bertcore_{name}"]
         return self._functions[name]
 
     def use_onednn(self, path: Path) -> bool:
         """Takes the products of large matrices from a file of oneDNN's; returns whether it has them."""
-        return bool(self._library.bertcore_use_onednn(str(path).encode()) == 0)
+        return bool(self.library.bertcore_use_onednn(str(path).encode()) == 0)
 
 
 @cache

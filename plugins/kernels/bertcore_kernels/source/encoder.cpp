@@ -16,6 +16,7 @@
 #include <memory>
 #include <vector>
 
+#include "arrays.h"
 #include "head.h"
 #include "normal.h"
 #include "rows.h"
@@ -189,7 +190,7 @@ static void product(const Weight<Kind> &weight, const typename Kind::Element *va
 }
 
 struct Sizes {
-    int64_t layers, hidden, heads, intermediate;
+    int64_t layers, hidden, heads, intermediate, tables[3];  // rows of the tables of words, positions and types
 };
 
 struct Texts {
@@ -203,7 +204,7 @@ struct Texts {
 class Encoder {
   public:
     virtual ~Encoder() = default;
-    virtual void run(const Texts &texts) const = 0;
+    virtual int run(const Texts &texts) const = 0;
 };
 
 constexpr int64_t EMBEDDING_PARAMETERS = 5, LAYER_PARAMETERS = 16;
@@ -243,8 +244,9 @@ template <class Kind> class PackedEncoder : public Encoder {
         }
     }
 
-    void run(const Texts &texts) const override {
+    int run(const Texts &texts) const override {
         const int64_t tokens = texts.offsets[texts.count];
+        if (!in_bounds(texts)) return WRONG_SHAPE;
         const int threads = omp_get_max_threads();
         if (threads > 1 && tokens >= TOKENS_TO_PART * threads && texts.count > 1) {
             const std::vector<int64_t> starts = chunks(texts, threads);
@@ -255,7 +257,7 @@ template <class Kind> class PackedEncoder : public Encoder {
                 Buffers &buffers = own_buffers();
                 run_chunk(texts, starts[chunk], starts[chunk + 1], buffers, alone, 0);
             }
-            return;
+            return FITS;
         }
         const std::vector<int64_t> starts = chunks(texts, 1);
         Buffers &shared = own_buffers();
@@ -264,9 +266,20 @@ template <class Kind> class PackedEncoder : public Encoder {
 #pragma omp parallel num_threads(size)
         for (size_t chunk = 0; chunk + 1 < starts.size(); chunk++)
             run_chunk(texts, starts[chunk], starts[chunk + 1], shared, team, omp_get_thread_num());
+        return FITS;
     }
 
   private:
+    bool in_bounds(const Texts &texts) const {
+        for (int64_t text = 0; text < texts.count; text++)
+            if (texts.offsets[text + 1] < texts.offsets[text] + (texts.first_only ? 1 : 0)) return false;
+        const int64_t *const ids[3] = {texts.input_ids, texts.position_ids, texts.token_type_ids};
+        for (int table = 0; table < 3; table++)
+            for (int64_t token = 0; token < texts.offsets[texts.count]; token++)
+                if (ids[table][token] < 0 || ids[table][token] >= sizes_.tables[table]) return false;
+        return true;
+    }
+
     static std::vector<float> copied(const float *from, int64_t size) { return {from, from + size}; }
 
     static Buffers &own_buffers() {
@@ -472,10 +485,12 @@ template <class Kind> class PackedEncoder : public Encoder {
 // Packs an encoder. parameters: addresses of float32 arrays: embeddings of words, positions and types, weight and bias of
 // their LayerNorm; of each layer weight and bias of query, key, value, attention output, its LayerNorm, intermediate,
 // output, its LayerNorm. The three tables are read where they lie, all else is copied.
-extern "C" void *bertcore_encoder_create(int64_t layers, int64_t hidden, int64_t heads, int64_t intermediate, double eps,
-                                         int rounded, const float *const *parameters) {
-    const Sizes sizes{layers, hidden, heads, intermediate};
-    if (layers < 0 || heads < 1 || hidden < 1 || hidden % heads || intermediate < 1) return nullptr;
+//
+// sizes int64 [7]: layers, width of the states, heads, width of the intermediate states, rows of the three tables.
+extern "C" void *bertcore_encoder_create(const int64_t *given, double eps, int rounded, const float *const *parameters) {
+    const Sizes sizes{given[0], given[1], given[2], given[3], {given[4], given[5], given[6]}};
+    if (sizes.layers < 1 || sizes.heads < 1 || sizes.hidden < 1 || sizes.hidden % sizes.heads || sizes.intermediate < 1)
+        return nullptr;
     if (rounded) return new PackedEncoder<Narrow>(sizes, static_cast<float>(eps), parameters);
     return new PackedEncoder<Exact>(sizes, static_cast<float>(eps), parameters);
 }
@@ -484,10 +499,10 @@ extern "C" void bertcore_encoder_free(void *encoder) { delete static_cast<Encode
 
 // Runs it over texts that lie one behind the other; offsets int64 [texts + 1], ids int64 [tokens], embedding_offset
 // float32 [tokens, hidden] or null. Fills output float32 [tokens, hidden], or with first_only [texts, hidden] of first
-// tokens, where no text may be empty.
-extern "C" void bertcore_encoder_run(const void *encoder, int64_t texts, const int64_t *offsets, const int64_t *input_ids,
+// tokens, where no text may be empty. An id that its table does not have is refused.
+extern "C" int bertcore_encoder_run(const void *encoder, int64_t texts, const int64_t *offsets, const int64_t *input_ids,
                                      const int64_t *token_type_ids, const int64_t *position_ids,
                                      const float *embedding_offset, int first_only, float *output) {
-    static_cast<const Encoder *>(encoder)->run(
+    return static_cast<const Encoder *>(encoder)->run(
         {texts, offsets, input_ids, token_type_ids, position_ids, embedding_offset, first_only != 0, output});
 }
