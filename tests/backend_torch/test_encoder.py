@@ -124,13 +124,14 @@ class MatrixProducts(TorchDispatchMode):
 def test_no_padding_enters_a_linear_layer(
     open_session: Callable[..., Any], groups: Any, head: str, train: bool
 ) -> None:
+    """A prediction with torch's own operators, since the fused kernels multiply without torch."""
     description, _ = HEADS[head]
     batch = ragged(TINY, [9, 1, 40, 17, 3, 3, 28, 2, 31])
     tokens = len(batch.input_ids)
     assert tokens > 3 * TINY.hidden_size, "so that no gradient of weights has as many rows"
     labels = np.zeros(len(batch.label_positions) if head == "token" else len(batch), dtype=np.int64)
     batch.columns["labels"] = Column(labels, "label" if head == "token" else "row")
-    session = open_session(TINY, description, TrainingSpecification(groups))
+    session = open_session(TINY, description, TrainingSpecification(groups), kernels="fused" if train else "reference")
     with MatrixProducts() as products:
         if train:
             session.train_step([batch], StepContext(0, 1, (1e-5, 1e-5), 1.0))
