@@ -49,6 +49,15 @@ CALLS = {
         *(floats(7), floats(7), floats(7), floats(7), torch.zeros(7, dtype=torch.bfloat16)),
         torch.ones(8, dtype=torch.float64),
     ),
+    "crf_losses": (
+        *(WIDE, torch.zeros(ROWS, dtype=torch.int64), torch.tensor([0, 2, ROWS])),
+        *(floats(WIDTH, WIDTH), floats(WIDTH), floats(WIDTH), mask(WIDTH * WIDTH + 2 * WIDTH)),
+        *(floats(2), WIDE, floats(2, WIDTH, WIDTH), floats(2, WIDTH), floats(2, WIDTH)),
+    ),
+    "crf_tags": (
+        *(WIDE, torch.tensor([0, 2, ROWS]), floats(WIDTH, WIDTH), floats(WIDTH), floats(WIDTH)),
+        *(mask(WIDTH * WIDTH + 2 * WIDTH), torch.zeros(ROWS, dtype=torch.int32)),
+    ),
     "sum_of_squares": (floats(7), torch.zeros(1, dtype=torch.float64)),
 }
 FREE = {("sum_of_squares", 0)}
@@ -92,6 +101,19 @@ def test_a_row_outside_of_its_input_or_its_mask_is_refused(kernels: Kernels, nam
 def test_a_number_of_heads_that_does_not_divide_the_width_is_refused(kernels: Kernels, heads: float) -> None:
     with pytest.raises(KernelError, match="shape"):
         call(kernels, "attention_forward", *with_one("attention_forward", 4, torch.tensor([heads, 1.0])))
+
+
+@pytest.mark.parametrize("offsets", [[1, 2, ROWS], [0, 3, 2], [0, 4, 4], [0, -1, ROWS]], ids=str)
+def test_rows_that_are_none_are_refused(kernels: Kernels, offsets: list[int]) -> None:
+    for name, index in (("crf_losses", 2), ("crf_tags", 1)):
+        with pytest.raises(KernelError, match="shape"):
+            call(kernels, name, *with_one(name, index, torch.tensor(offsets)))
+
+
+@pytest.mark.parametrize("tag", [-1, WIDTH])
+def test_a_tag_that_is_none_is_refused(kernels: Kernels, tag: int) -> None:
+    with pytest.raises(KernelError, match="shape"):
+        call(kernels, "crf_losses", *with_one("crf_losses", 1, torch.full((ROWS,), tag)))
 
 
 def test_no_columns_are_refused(kernels: Kernels) -> None:

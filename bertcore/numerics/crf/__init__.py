@@ -19,8 +19,9 @@ Three rules keep every loss and gradient finite:
 - Where no sequence is legal, decoding gives the best of those with the fewest illegal steps.
 
 - :mod:`bertcore.numerics.crf.reference` says all this in plain numpy, one sequence at a time: the oracle.
-- :mod:`bertcore.numerics.crf.host` computes it on a CPU, from :mod:`bertcore.numerics.crf.kernel` (numba, the extra
-  ``fast``) where numba can be imported, else from :mod:`bertcore.numerics.crf.batched` (numpy).
+- :mod:`bertcore.numerics.crf.host` computes it on a CPU, by :mod:`bertcore.numerics.crf.compiled` (``crf.cpp`` of the
+  distribution ``bertcore-kernels``) where there are compiled kernels, else by :mod:`bertcore.numerics.crf.batched`
+  (numpy).
 - :mod:`bertcore.numerics.crf.path` says how probable decoded tags are.
 - Each backend has a ``crf`` of its own in operators of its framework, for its accelerators.
 """

@@ -8,22 +8,76 @@ needs a mask.
 # (numpy 1.26 types most arithmetic as Any.)
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcore.contracts.tagging import LegalTransitions, TransitionScores
 from bertcore.numerics.crf import SCORE_FLOOR
-
-Array = NDArray[np.float64]
-Floats = NDArray[np.float32]
-Ints = NDArray[np.integer[Any]]
+from bertcore.numerics.crf.values import Array, Floats, Ints, RowLosses, as_counted, restricted
 
 # Widest ranges, in powers of e, in which a sum of exponentials loses nothing that could still count. float64 reaches
 # from e^-708 to e^709.
 _WIDEST = 200.0
 _WIDEST_RESTRICTED = 400.0
 _STEPS = 3
+
+
+# What is no number, or no finite one, is handed on: a session finds it in the loss and updates nothing.
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+def losses(
+    emissions: Floats, tags: Ints, offsets: Ints, scores: TransitionScores, legal: LegalTransitions | None = None
+) -> RowLosses:
+    """See :func:`bertcore.numerics.crf.host.losses`."""
+    size = emissions.shape[1]
+    transitions, start, end = as_counted(scores)
+    log_sums, unary, pairs = log_partition(emissions, offsets, *restricted(transitions, start, end, legal))
+
+    lengths = np.diff(offsets)
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    filled = np.flatnonzero(lengths)
+    firsts, lasts = offsets[filled], offsets[filled + 1] - 1
+    # Positions that follow another of their row, and the tags of both.
+    inner = np.ones(len(tags), dtype=bool)
+    inner[firsts] = False
+    followers = np.flatnonzero(inner)
+    before, after = tags[followers - 1], tags[followers]
+
+    # S(y) of the gold sequence, each part of it put where it belongs: at positions, then added up by rows.
+    position_scores = emissions[np.arange(len(tags)), tags].astype(np.float64)
+    position_scores[followers] += transitions[before, after]
+    position_scores[firsts] += start[tags[firsts]]
+    position_scores[lasts] += end[tags[lasts]]
+    difference = log_sums - np.bincount(rows, position_scores, minlength=len(lengths))
+    # A gradient is what the model expects of a score's uses, less the gold sequence's uses.
+    start_gradient, end_gradient = np.zeros((2, len(lengths), size))
+    start_gradient[filled], end_gradient[filled] = unary[firsts], unary[lasts]
+    start_gradient[filled, tags[firsts]] -= 1
+    end_gradient[filled, tags[lasts]] -= 1
+    unary[np.arange(len(tags)), tags] -= 1
+    uses = np.bincount((rows[followers] * size + before) * size + after, minlength=pairs.size)
+    pairs -= uses.reshape(pairs.shape)
+
+    if legal is not None:
+        illegal = np.zeros(len(lengths), dtype=bool)
+        illegal[filled] = ~(legal.start[tags[firsts]] & legal.end[tags[lasts]])
+        illegal[rows[followers][~legal.pairs[before, after]]] = True
+        # The first rule of bertcore.numerics.crf: log(1 + exp d), and 1 / (1 + exp -d) times the gradient.
+        weights = np.where(illegal, np.exp(-np.logaddexp(0.0, -difference)), 1.0)
+        difference = np.where(illegal, np.logaddexp(0.0, difference), difference)
+        unary *= weights[rows, None]
+        pairs *= weights[:, None, None]
+        start_gradient *= weights[:, None]
+        end_gradient *= weights[:, None]
+    arrays = (difference, unary, pairs, start_gradient, end_gradient)
+    return RowLosses(*(array.astype(np.float32) for array in arrays))
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def decode(
+    emissions: Floats, offsets: Ints, scores: TransitionScores, legal: LegalTransitions | None = None
+) -> NDArray[np.int32]:
+    """See :func:`bertcore.numerics.crf.host.decode`."""
+    return viterbi(emissions, offsets, *restricted(*as_counted(scores), legal))
 
 
 def emission_limit(transitions: Array, start: Array, end: Array) -> float:

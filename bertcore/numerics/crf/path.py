@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcore.contracts.tagging import LegalTransitions, TransitionScores
-from bertcore.numerics.crf.batched import Array, Floats, Ints, Layout, emission_limit, log_sum
-from bertcore.numerics.crf.host import as_counted, restricted
+from bertcore.numerics.crf.batched import Layout, emission_limit, log_sum
+from bertcore.numerics.crf.values import Array, Floats, Ints, as_counted, restricted
 
 POSITIONS_AT_ONCE = 1 << 15
 """Padded label positions that are computed together: some 30 MB of sums for 20 tags."""

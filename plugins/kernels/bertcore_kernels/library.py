@@ -99,7 +99,7 @@ class Kernels:
         """
         if not all(array.flags.c_contiguous for array in arrays):
             raise KernelError(f"the kernel {name} takes dense arrays alone")
-        self.call(name, [Array(array.ctypes.data, array.shape, array.dtype.name) for array in arrays])
+        self.call(name, [Array(array.ctypes.data, array.shape, _name(array.dtype)) for array in arrays])
 
     def _function(self, name: str) -> Any:
         if name not in self._functions:
@@ -147,12 +147,18 @@ def load(level: str) -> Kernels:
         raise MissingKernelsError(f"the library of the kernels cannot be loaded: {error}") from None
 
 
+@cache
+def _name(dtype: Any) -> str:
+    return str(dtype.name)  # which numpy puts together anew each time
+
+
 # A call of a small kernel takes as long as it takes to describe its arrays; most batches have shapes that were before.
 @lru_cache(maxsize=2048)
 def _layout(arrays: tuple[tuple[tuple[int, ...], str], ...]) -> tuple[Any, Any, Any, Any]:
     """For arrays of these shapes and types, the class of the list of their pointers, and the lists of all else."""
     count = len(arrays)
-    shapes = [(ctypes.c_int64 * max(len(shape), 1))(*shape) for shape, _ in arrays]
+    # ctypes takes arrays in the place of pointers, which its types do not say.
+    shapes: Any = [(ctypes.c_int64 * max(len(shape), 1))(*shape) for shape, _ in arrays]
     return (
         ctypes.c_void_p * count,
         (ctypes.c_int * count)(*[len(shape) for shape, _ in arrays]),

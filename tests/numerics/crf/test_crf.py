@@ -4,28 +4,60 @@ pytorch-crf, and what runs on a CPU against the reference.
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import os
 import subprocess
 import sys
-from types import ModuleType
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torchcrf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bertcore.contracts.parameters import fit_parameters
 from bertcore.contracts.tagging import LegalTransitions, TransitionScores, legal_transitions
 from bertcore.errors import ModelError
 from bertcore.heads import TokenClassification
-from bertcore.numerics.crf import batched, host, kernel, reference
+from bertcore.numerics.crf import batched, compiled, host, reference
 from bertcore.numerics.crf.reference import Scores
+from bertcore.numerics.crf.values import RowLosses
+
+if importlib.util.find_spec("bertcore_kernels") is not None:
+    from bertcore_kernels import MissingKernelsError
+    from bertcore_kernels.library import load, usable_levels
+
+    LEVELS = usable_levels()
+else:
+    LEVELS = ()
 
 BIO = ("O", "B-X", "I-X", "B-Y", "I-Y")
 BMES = ("O", "B-X", "M-X", "E-X", "S-X", "B-Y", "M-Y", "E-Y", "S-Y")
-IMPLEMENTATIONS = [batched, kernel]
+
+
+@dataclass
+class Implementation:
+    """By numpy, or by the kernels for a level of the instruction set."""
+
+    losses: Callable[..., RowLosses]
+    decode: Callable[..., Any]
+
+
+@pytest.fixture(scope="module", params=["numpy", *LEVELS])
+def computed_by(request: pytest.FixtureRequest) -> Implementation:
+    if request.param == "numpy":
+        return Implementation(batched.losses, batched.decode)
+    try:
+        kernels = load(request.param)
+    except MissingKernelsError as error:
+        pytest.skip(str(error))
+    return Implementation(partial(compiled.losses, kernels), partial(compiled.decode, kernels))
 
 
 def random_scores(generator: np.random.Generator, size: int, scale: float = 1.0) -> Scores:
@@ -128,9 +160,8 @@ def pytorch_crf(scores: TransitionScores) -> torchcrf.CRF:
     return oracle
 
 
-@pytest.mark.parametrize("computed_by", IMPLEMENTATIONS, ids=["numpy", "numba"])
 @pytest.mark.parametrize("size", [2, 7, 31])
-def test_losses_gradients_and_tags_equal_pytorch_crf(computed_by: ModuleType, size: int) -> None:
+def test_losses_gradients_and_tags_equal_pytorch_crf(computed_by: Implementation, size: int) -> None:
     generator = np.random.default_rng(size)
     lengths = np.array([1, 9, 30, 2, 17, 30])
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -147,7 +178,7 @@ def test_losses_gradients_and_tags_equal_pytorch_crf(computed_by: ModuleType, si
     expected = -oracle(padded, padded_tags, inside, reduction="none")
     expected.sum().backward()
 
-    result = host.losses(emissions, tags, offsets, scores, computed_by=computed_by)
+    result = computed_by.losses(emissions, tags, offsets, scores)
     np.testing.assert_allclose(result.losses, expected.detach().numpy(), rtol=1e-5)
     pieces = (
         (result.emissions, padded.grad[inside]),
@@ -158,16 +189,16 @@ def test_losses_gradients_and_tags_equal_pytorch_crf(computed_by: ModuleType, si
     for found, wanted in pieces:
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
-    decoded = host.decode(emissions, offsets, scores, computed_by=computed_by)
+    decoded = computed_by.decode(emissions, offsets, scores)
     assert decoded.tolist() == list(itertools.chain(*oracle.decode(padded, inside)))
 
 
 def assert_equals_reference(
-    emissions: Any, tags: Any, lengths: Any, scores: Scores, legal: LegalTransitions | None, computed_by: ModuleType
-) -> host.RowLosses:
+    emissions: Any, tags: Any, lengths: Any, scores: Scores, legal: LegalTransitions | None, computed_by: Implementation
+) -> RowLosses:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    result = host.losses(emissions, tags, offsets, as_float32(scores), legal, computed_by)
-    decoded = host.decode(emissions, offsets, as_float32(scores), legal, computed_by)
+    result = computed_by.losses(emissions, tags, offsets, as_float32(scores), legal)
+    decoded = computed_by.decode(emissions, offsets, as_float32(scores), legal)
     for row in range(len(lengths)):
         own = slice(offsets[row], offsets[row + 1])
         expected = reference.gradients(emissions[own], tags[own], scores, legal)
@@ -186,11 +217,10 @@ def assert_equals_reference(
 LENGTHS = [5, 0, 1, 40, 2, 0, 12]
 
 
-@pytest.mark.parametrize("computed_by", IMPLEMENTATIONS, ids=["numpy", "numba"])
 @pytest.mark.parametrize("scheme", ["", "BMES"])
 @pytest.mark.parametrize(("emission_scale", "score_scale"), [(3, 1), (1e4, 1), (1, 1e4), (1e4, 1e4), (300, 150)])
 def test_any_scores_give_what_the_reference_gives(
-    computed_by: ModuleType, scheme: str, emission_scale: float, score_scale: float
+    computed_by: Implementation, scheme: str, emission_scale: float, score_scale: float
 ) -> None:
     """With random gold tags, which a scheme mostly forbids, on rows of mixed lengths, some of them empty."""
     generator = np.random.default_rng(0)
@@ -202,10 +232,9 @@ def test_any_scores_give_what_the_reference_gives(
     assert not result.losses[[1, 5]].any()
 
 
-@pytest.mark.parametrize("computed_by", IMPLEMENTATIONS, ids=["numpy", "numba"])
 @pytest.mark.parametrize("wall", [-1e4, -np.inf])
 @pytest.mark.parametrize("emission_scale", [1, 1e4])
-def test_hard_constraints_as_scores(computed_by: ModuleType, wall: float, emission_scale: float) -> None:
+def test_hard_constraints_as_scores(computed_by: Implementation, wall: float, emission_scale: float) -> None:
     """A wall in the transitions themselves: gold sequences go around it, run into it, and have no way around it."""
     generator = np.random.default_rng(1)
     legal = legal_transitions(BMES, "BMES")
@@ -224,8 +253,7 @@ def test_hard_constraints_as_scores(computed_by: ModuleType, wall: float, emissi
     assert_equals_reference(emissions, tags, [7, 8], closed, None, computed_by)
 
 
-@pytest.mark.parametrize("computed_by", IMPLEMENTATIONS, ids=["numpy", "numba"])
-def test_where_no_sequence_is_legal(computed_by: ModuleType) -> None:
+def test_where_no_sequence_is_legal(computed_by: Implementation) -> None:
     """One position, and only tags of longer entities: nothing to learn, and a tag all the same."""
     labels = ("B-X", "M-X", "E-X")
     generator = np.random.default_rng(2)
@@ -237,8 +265,7 @@ def test_where_no_sequence_is_legal(computed_by: ModuleType) -> None:
     assert result.losses[1] > 0
 
 
-@pytest.mark.parametrize("computed_by", IMPLEMENTATIONS, ids=["numpy", "numba"])
-def test_a_state_that_leads_nowhere_takes_nothing(computed_by: ModuleType) -> None:
+def test_a_state_that_leads_nowhere_takes_nothing(computed_by: Implementation) -> None:
     """Over 400 positions a tag that cannot end a sequence gathers all the weight; what counts must not underflow."""
     generator = np.random.default_rng(4)
     labels = ("O", "B-X", "M-X")
@@ -251,8 +278,7 @@ def test_a_state_that_leads_nowhere_takes_nothing(computed_by: ModuleType) -> No
     assert result.losses[0] == pytest.approx(0, abs=1e-5)
 
 
-@pytest.mark.parametrize("computed_by", IMPLEMENTATIONS, ids=["numpy", "numba"])
-def test_one_tag_and_no_rows(computed_by: ModuleType) -> None:
+def test_one_tag_and_no_rows(computed_by: Implementation) -> None:
     generator = np.random.default_rng(5)
     ones = generator.normal(size=(3, 1)).astype(np.float32)
     result = assert_equals_reference(ones, np.zeros(3, int), [3], random_scores(generator, 1), None, computed_by)
@@ -262,15 +288,14 @@ def test_one_tag_and_no_rows(computed_by: ModuleType) -> None:
         assert_equals_reference(empty, np.zeros(0, dtype=int), lengths, random_scores(generator, 4), None, computed_by)
 
 
-@pytest.mark.parametrize("computed_by", IMPLEMENTATIONS, ids=["numpy", "numba"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_no_number_is_handed_on(computed_by: ModuleType, value: float) -> None:
+def test_what_is_no_number_is_handed_on(computed_by: Implementation, value: float) -> None:
     """So that a session notices; only in the row that has it."""
     generator = np.random.default_rng(6)
     emissions = generator.normal(size=(9, 4)).astype(np.float32)
     emissions[2, 1] = value
     tags, offsets = generator.integers(0, 4, 9), np.array([0, 4, 9])
-    result = host.losses(emissions, tags, offsets, as_float32(random_scores(generator, 4)), None, computed_by)
+    result = computed_by.losses(emissions, tags, offsets, as_float32(random_scores(generator, 4)))
     assert not np.isfinite(result.losses[0])
     assert np.isfinite(result.losses[1])
 
@@ -290,23 +315,89 @@ def test_a_softmax_on_the_weights_of_a_crf_is_told_to_start_a_new_head() -> None
     assert "model.new_head=true" in caught.value.remedy
 
 
-def test_numba_is_imported_when_a_loss_is_computed_and_not_before() -> None:
+@st.composite
+def fields(draw: st.DrawFn) -> tuple[Any, ...]:
+    """Rows, some of them empty, of any number of tags, with scores of any size that a scheme or a wall may forbid."""
+    size = draw(st.one_of(st.integers(1, 19), st.sampled_from([31, 32, 33])))
+    lengths = draw(st.lists(st.integers(0, 9), min_size=1, max_size=5))
+    generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    emissions = generator.normal(size=(sum(lengths), size)) * draw(st.sampled_from([1, 30, 1e4, 1e-40]))
+    scores = random_scores(generator, size, draw(st.sampled_from([0, 1, 50, 1e4])))
+    forbidden_by = draw(st.sampled_from(["nothing", "a wall", "a scheme"]))  # each counts as the floor, so not both
+    if forbidden_by == "a wall":
+        scores.transitions[generator.random((size, size)) < 0.3] = draw(st.sampled_from([-np.inf, -1e30, -1e9]))
+    legal = None
+    if forbidden_by == "a scheme":
+        shares = (0.9, 0.7, 0.9)
+        shapes = (size, (size, size), size)
+        legal = LegalTransitions(
+            *(generator.random(shape) < share for shape, share in zip(shapes, shares, strict=True))
+        )
+    return emissions.astype(np.float32), generator.integers(0, size, sum(lengths)), lengths, scores, legal
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(field=fields())
+def test_any_field_gives_what_the_reference_gives(computed_by: Implementation, field: tuple[Any, ...]) -> None:
+    emissions, tags, lengths, scores, legal = field
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    result = computed_by.losses(emissions, tags, offsets, as_float32(scores), legal)
+    decoded = computed_by.decode(emissions, offsets, as_float32(scores), legal)
+    # Where scores reach 1e9, those of float64 have a step of 1e-7 each, and losses one of float32.
+    for row in range(len(lengths)):
+        own = slice(offsets[row], offsets[row + 1])
+        with np.errstate(invalid="ignore"):
+            expected = reference.gradients(emissions[own], tags[own], scores, legal)
+            loss = reference.loss(emissions[own], tags[own], scores, legal)
+        assert result.losses[row] == pytest.approx(loss, rel=1e-5, abs=2e-5)
+        np.testing.assert_allclose(result.emissions[own], expected.emissions, atol=2e-5)
+        np.testing.assert_allclose(result.transitions[row], expected.transitions, atol=2e-5)
+        np.testing.assert_allclose(result.start[row], expected.start, atol=2e-5)
+        np.testing.assert_allclose(result.end[row], expected.end, atol=2e-5)
+        np.testing.assert_array_equal(decoded[own], reference.viterbi(emissions[own], scores, legal))
+
+
+@pytest.mark.skipif(not LEVELS, reason="needs the kernels")
+def test_bits_do_not_depend_on_the_number_of_threads() -> None:
+    code = (
+        "import hashlib, numpy as np\n"
+        "from bertcore.contracts.tagging import TransitionScores\n"
+        "from bertcore.numerics.crf import host\n"
+        "from bertcore.numerics.kernels import find_kernels\n"
+        "assert find_kernels()[0] is not None\n"
+        "generator = np.random.default_rng(0)\n"
+        "lengths = generator.integers(0, 60, 40)\n"
+        "offsets = np.concatenate([[0], np.cumsum(lengths)])\n"
+        "emissions = generator.normal(size=(offsets[-1], 13)).astype('f4')\n"
+        "scores = TransitionScores(*(generator.normal(size=shape).astype('f4') for shape in (13, (13, 13), 13)))\n"
+        "result = host.losses(emissions, generator.integers(0, 13, offsets[-1]), offsets, scores)\n"
+        "arrays = [*vars(result).values(), host.decode(emissions, offsets, scores)]\n"
+        "print(hashlib.sha256(b''.join(array.tobytes() for array in arrays)).hexdigest())\n"
+    )
+    printed = set()
+    for threads in ("1", "2", "3", "4"):
+        environment = {**os.environ, "OMP_NUM_THREADS": threads}
+        process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+        assert process.returncode == 0, process.stderr
+        printed.add(process.stdout)
+    assert len(printed) == 1
+
+
+def test_the_kernels_are_loaded_when_a_loss_is_computed_and_not_before() -> None:
     code = (
         "import sys, numpy as np\n"
         "import bertcore.contracts.head, bertcore.numerics.crf.reference\n"
         "from bertcore.numerics.crf import host\n"
         "from bertcore.contracts.tagging import TransitionScores\n"
-        "assert 'numba' not in sys.modules\n"
+        "assert 'bertcore_kernels' not in sys.modules\n"
         "BLOCK\n"
         "scores = TransitionScores(np.zeros(2, 'f4'), np.zeros((2, 2), 'f4'), np.zeros(2, 'f4'))\n"
-        "print(host.decode(np.eye(2, dtype='f4'), np.array([0, 2]), scores), host.implementation().__name__)\n"
+        "print(host.decode(np.eye(2, dtype='f4'), np.array([0, 2]), scores), end=' ')\n"
+        "print(bool(sys.modules.get('bertcore_kernels')))\n"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for block, name in (
-        ("", "bertcore.numerics.crf.kernel"),
-        ("sys.modules['numba'] = None", "bertcore.numerics.crf.batched"),
-    ):
+    for block, loaded in (("", str(bool(LEVELS))), ("sys.modules['bertcore_kernels'] = None", "False")):
         process = subprocess.run(
             [sys.executable, "-c", code.replace("BLOCK", block)], capture_output=True, text=True, env=environment
         )
-        assert process.stdout.split() == ["[0", "1]", name], process.stderr
+        assert process.stdout.split() == ["[0", "1]", loaded], process.stderr

@@ -1,4 +1,4 @@
-"""The field on a CPU: :mod:`bertcore.numerics.crf.host`, by numba or numpy, called from the graph."""
+"""The field on a CPU: :mod:`bertcore.numerics.crf.host`, by compiled kernels or numpy, called from the graph."""
 
 from __future__ import annotations
 

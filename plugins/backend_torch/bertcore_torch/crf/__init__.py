@@ -2,7 +2,7 @@
 
     layer       the module that the head uses: parameters, losses with their gradients, best tags
     sequences   which label positions make up the sequence of each row
-    host        on a CPU: the core computes it, by numba or numpy
+    host        on a CPU: the core computes it, by the compiled kernels or numpy
     tree, doubling, decoding
                 on an accelerator: in a number of steps that grows with the logarithm of the length, for a device
                 should not be asked for a few small kernels per position

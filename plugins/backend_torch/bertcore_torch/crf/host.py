@@ -1,4 +1,4 @@
-"""The field on a CPU: :mod:`bertcore.numerics.crf.host`, by numba or numpy."""
+"""The field on a CPU: :mod:`bertcore.numerics.crf.host`, by the compiled kernels or numpy."""
 
 from __future__ import annotations
 
