@@ -18,6 +18,8 @@ from benchmarks.harness.rounds import Ask, Spread, interleave, ratios
 from benchmarks.harness.workers import Worker, Workers
 
 REFERENCE = "pytorch-crf"
+REPEATS = 5
+"""Of which a round takes the median."""
 KINDS = {"pytorch-crf": "", "bert4torch": "bert4torch", "bertcore": ""}
 """Contenders with the environment that each needs beside this one's."""
 
@@ -27,7 +29,7 @@ def measure(options: argparse.Namespace, operation: str, tags: int) -> results.C
     answers: dict[str, Any] = {}
 
     def ask(name: str, worker: Worker, number: int) -> float:
-        answer = worker.ask(operation)
+        answer = worker.ask(operation, repeats=REPEATS)
         answers[name] = answer["loss" if operation == "loss" else "tags"]
         return float(answer["seconds"])
 

@@ -58,7 +58,7 @@ def measure_training(options: argparse.Namespace, shown: str, size: material.Siz
 
     def products(worker: Worker, number: int) -> float:
         tokens = sum(int(rows.lengths[batch].sum()) for batch in plan[number].mixed) // BATCHES
-        return 1 / float(worker.ask("rate", tokens=tokens, precision="bf16", backward=True, repeats=5)["rate"])
+        return 1 / float(worker.ask("rate", tokens=tokens, precision="bf16", backward=True)["rate"])
 
     with Workers(options.peers, options.threads) as workers:
         ours = workers.own(
@@ -124,7 +124,7 @@ def measure_crf(options: argparse.Namespace, operation: str, tags: int) -> resul
     rows, positions = (2, 12) if options.quick else (64, 256)
 
     def ask(worker: Worker, number: int) -> float:
-        return float(worker.ask(operation)["seconds"])
+        return float(worker.ask(operation, repeats=5)["seconds"])
 
     with Workers(options.peers, options.threads) as workers:
         contenders: dict[str, Ask] = {}

@@ -7,8 +7,8 @@ short. All are given the same rows of token ids, sorted by length, in batches of
 one batch after the other. Peers have their best files: onnxruntime its fused graph and its own dynamic int8, OpenVINO
 its hints of precision and NNCF's int8, calibrated on the training set. Labels are compared with transformers' in fp32.
 
-The rate of products of these shapes by torch's own kernels is measured in the same rounds; the share is that of the
-products with the layers' matrices, 2 operations a parameter and token, in it.
+The rate of products of these shapes by kernels that torch ships is measured in the same rounds; the share is that of
+the products with the layers' matrices, 2 operations a parameter and token, in it.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def measure(options: argparse.Namespace, task: str) -> results.Case:
 
     def products(worker: Worker, one: str, number: int) -> float:
         tokens = int(rows.lengths.sum()) // len(batches)
-        return 1 / float(worker.ask("rate", tokens=tokens, precision=one, backward=False, repeats=10)["rate"])
+        return 1 / float(worker.ask("rate", tokens=tokens, precision=one, backward=False)["rate"])
 
     with Workers(options.peers, options.threads) as workers:
         known = ways(workers, options, task, model, file, calibration)

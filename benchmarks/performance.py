@@ -44,6 +44,10 @@ PHRASES = {
 """Names of contenders and reasons in Chinese, longer ones first."""
 
 
+BUSY = 1.0
+"""Load beside the threads of a contender from which it is said."""
+
+
 @dataclass
 class Pages:
     """Both pages, line by line, and the plots by their file."""
@@ -162,12 +166,22 @@ def introduction(pages: Pages, cases: Sequence[Case]) -> None:
         "比值是各轮内比值的中位数。",
     )
     pages.say(
-        "The share compares the products with the layers' matrices with the rate of the same products by torch's own "
-        "kernels, measured in the same rounds: what a share lacks is attention, elementwise work and the update, or "
-        "padding. Ratios hold on other hosts of a kind, examples a second do not.",
-        "份额把各层矩阵乘法的速率与同样几轮中 torch 自带内核计算同样乘法的速率相比：缺少的部分是注意力、逐元素计算和参数更新，或者补齐。"
-        "比值在同类主机上大致成立，每秒样本数则不然。",
+        "The share compares the products with the layers' matrices with the rate of the same products by the faster of "
+        "the kernels that torch ships (oneDNN's and MKL's), measured in the same rounds: what a share lacks is attention, "
+        "elementwise work and the update, or padding. torch itself, and so transformers, takes MKL's in fp32, which are "
+        "slow on some processors. Ratios hold on other hosts of a kind, examples a second do not.",
+        "份额把各层矩阵乘法的速率与同样几轮中用 torch 自带内核（oneDNN 和 MKL 中较快者）计算同样乘法的速率相比：缺少的部分是注意力、逐元素计算和参数更新，或者补齐。"
+        "torch 本身以及 transformers 在 fp32 下使用 MKL 的内核，它在某些处理器上很慢。比值在同类主机上大致成立，每秒样本数则不然。",
     )
+    busy = max((case["host"]["load"] - case["host"]["threads"] for case in cases), default=0.0)
+    if busy > BUSY:
+        pages.say(
+            f"The machine had other work at the same time: a load of up to {busy:.1f} beside the benchmarks' own. It costs "
+            "contenders unequally, for threads that wait for each other lose more than others do: take the ratios with "
+            "care until they are measured on an idle machine.",
+            f"测量时机器上还有其他工作：除基准测试本身以外，负载最高为 {busy:.1f}。它对各参与者的影响并不相同，互相等待的线程损失更大："
+            "在空闲的机器上重新测量之前，请谨慎看待这些比值。",
+        )
     hosts: dict[str, list[Case]] = {}
     for case in cases:
         hosts.setdefault(host_of(case), []).append(case)
@@ -219,10 +233,10 @@ def training(pages: Pages) -> None:
     pages.say("## Training", "## 训练")
     pages.say(
         "Steps on RTE's pairs, at most 128 tokens, with dropout, AdamW and clipping, by `python -m benchmarks.training`. "
-        "Weights are random in the size that is named. What grouping by length, bf16 and `torch.compile` bring to "
-        "transformers is beside its defaults; what its Trainer costs beside a step is left out, in its favour.",
+        "Weights are random in the size that is named. What grouping by length and bf16 bring to transformers is beside "
+        "its defaults; what its Trainer costs beside a step is left out, in its favour.",
         "在 RTE 句对上的训练步，最长 128 个 token，带 dropout、AdamW 和梯度裁剪，由 `python -m benchmarks.training` 测量。"
-        "权重是指定规模的随机权重。transformers 除默认设置外，还列出按长度分组、bf16 和 `torch.compile` 的效果；"
+        "权重是指定规模的随机权重。transformers 除默认设置外，还列出按长度分组和 bf16 的效果；"
         "它的 Trainer 在训练步之外的开销没有计入，这对它有利。",
     )
     for case in cases:
@@ -389,7 +403,14 @@ def encoding(pages: Pages) -> None:
     if not cases:
         return
     pages.say("## Encoding", "## 编码")
-    speed, memory = cases["speed"], cases["memory"]
+    if "speed" in cases:
+        encoding_speed(pages, cases["speed"])
+    if "memory" in cases:
+        encoding_memory(pages, cases["memory"])
+
+
+def encoding_speed(pages: Pages, speed: Case) -> None:
+    """Pairs a second."""
     pages.say(
         f"{speed['settings']['pairs']} pairs of RTE's texts, no two the same, by `python -m benchmarks.encoding`; "
         f"{speed['settings']['rounds']} rounds.",
@@ -402,6 +423,10 @@ def encoding(pages: Pages) -> None:
         ((one["name"], spread(one["speed"]), spread(one["ratio"])) for one in speed["contenders"]),
         translated=(0,),
     )
+
+
+def encoding_memory(pages: Pages, memory: Case) -> None:
+    """The memory of many pairs."""
     pages.say(
         f"With {memory['settings']['pairs']} pairs, memory at most above what the imports took; bertcore's is of reading, "
         "encoding and planning an epoch, that of `datasets.map` of mapping alone.",

@@ -9,8 +9,8 @@ transformers' Trainer costs beside forward, backward and update (loader, callbac
 Dropout is on, AdamW is torch's fused one for transformers, the norm is clipped at 1, and losses are read at the
 end of a round.
 
-The rate of products of these shapes by torch's own kernels is measured in the same rounds; the share is that of the
-products with the layers' matrices, 6 operations a parameter and token, in it.
+The rate of products of these shapes by kernels that torch ships is measured in the same rounds; the share is that of
+the products with the layers' matrices, 6 operations a parameter and token, in it.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def measure(options: argparse.Namespace, size: material.Size, precision: str) ->
 
     def products(worker: Worker, one: str, number: int) -> float:
         tokens = tokens_of(rows.lengths, round_of(number)) // options.batches
-        return 1 / float(worker.ask("rate", tokens=tokens, precision=one, backward=True, repeats=3)["rate"])
+        return 1 / float(worker.ask("rate", tokens=tokens, precision=one, backward=True)["rate"])
 
     with Workers(options.peers, options.threads) as workers:
         contenders: dict[str, Ask] = {}

@@ -40,11 +40,14 @@ def facts(threads: int) -> dict[str, Any]:
 
 
 def commit() -> str:
-    """The commit that is measured, with a plus where files differ from it."""
-    words = ["git", "describe", "--always", "--abbrev=10", "--exclude=*", "--dirty=+"]
+    """The last commit of the code that is measured, with a plus where files differ from it."""
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words, "--", "bertcore", "plugins"], cwd=root, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    return (git("log", "-1", "--format=%h", "--abbrev=10") or "unknown") + "+" * bool(git("status", "--porcelain"))
 
 
 def today() -> str:

@@ -44,10 +44,3 @@ class Clock:
 
     def __exit__(self, *_: object) -> None:
         self.seconds = time.perf_counter() - self._started
-
-
-def set_threads(threads: int) -> None:
-    """Threads of torch's products, of each of its operations."""
-    import torch
-
-    torch.set_num_threads(threads)

@@ -92,11 +92,12 @@ class Sessions:
             )
             session.load(parameters)
             self._sessions[precision, trains] = session
-        self._steps = 0
+        self._steps, self._device = 0, device
 
     def versions(self) -> dict[str, str]:
         """Of bertcore and the framework."""
-        return {"bertcore": __version__, **self._backend.versions()}
+        kernels = self._backend.describe_kernels(self._device, "fused") or "none"
+        return {"bertcore": __version__, "bertcore-kernels": kernels, **self._backend.versions()}
 
     def train(self, batches: list[list[int]], precision: str) -> dict[str, Any]:
         """A step on each batch; the losses are read when all steps are done, as a run does that logs now and then."""

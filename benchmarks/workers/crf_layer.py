@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from importlib.metadata import version
 from typing import Any
 
@@ -73,32 +74,41 @@ class Layer:
         """Of what computes."""
         return {self._kind: version(self._kind), "torch": torch.__version__}
 
-    def loss(self) -> dict[str, float]:
-        """The sum of the losses with all gradients."""
+    def loss(self, repeats: int) -> dict[str, float]:
+        """The sum of the losses with all gradients; the median of the seconds of several times."""
         self._wait()
-        with Clock() as clock:
-            self._layer.zero_grad()
-            self._emissions.grad = None
-            loss = self._losses()
-            loss.backward()
-            self._wait()
-        return {"seconds": clock.seconds, "loss": loss.item()}
+        seconds = []
+        for _ in range(repeats):
+            with Clock() as clock:
+                self._layer.zero_grad()
+                self._emissions.grad = None
+                loss = self._losses()
+                loss.backward()
+                self._wait()
+            seconds.append(clock.seconds)
+        return {"seconds": statistics.median(seconds), "loss": loss.item()}
 
-    def decode(self) -> dict[str, Any]:
-        """The best tags of all positions, row by row."""
+    def decode(self, repeats: int) -> dict[str, Any]:
+        """The best tags of all positions, row by row; the median of the seconds of several times."""
+        seconds = []
+        for _ in range(repeats):
+            with Clock() as clock:
+                found = self._best_tags()
+            seconds.append(clock.seconds)
+        return {"seconds": statistics.median(seconds), "tags": found}
+
+    def _best_tags(self) -> list[int]:
         emissions = self._emissions.detach()
-        self._wait()
-        with Clock() as clock:
-            if self._kind == "bertcore":
-                found = self._layer.decode(emissions, self._sequences).tolist()
-            elif self._kind == "pytorch-crf":
-                found = [tag for row in self._layer.decode(emissions, self._inside) for tag in row]
-            elif self._kind == "flash-semicrf":
-                found = self._layer.decode_with_traceback(emissions, self._lengths).segments
-                found = [segment.label for row in found for segment in row]
-            else:
-                found = self._layer.decode(emissions, self._inside)[self._inside].tolist()
-        return {"seconds": clock.seconds, "tags": found}
+        if self._kind == "bertcore":
+            found: list[int] = self._layer.decode(emissions, self._sequences).tolist()
+        elif self._kind == "pytorch-crf":
+            found = [tag for row in self._layer.decode(emissions, self._inside) for tag in row]
+        elif self._kind == "flash-semicrf":
+            rows = self._layer.decode_with_traceback(emissions, self._lengths).segments
+            found = [segment.label for row in rows for segment in row]
+        else:
+            found = self._layer.decode(emissions, self._inside)[self._inside].tolist()
+        return found
 
     def _losses(self) -> torch.Tensor:
         if self._kind == "bertcore":
