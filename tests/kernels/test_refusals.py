@@ -58,9 +58,11 @@ CALLS = {
         *(WIDE, torch.tensor([0, 2, ROWS]), floats(WIDTH, WIDTH), floats(WIDTH), floats(WIDTH)),
         *(mask(WIDTH * WIDTH + 2 * WIDTH), torch.zeros(ROWS, dtype=torch.int32)),
     ),
+    "weight_gradient": (floats(ROWS, WIDTH), floats(ROWS, 3), floats(3, WIDTH)),
+    "embedding_gradient": (torch.tensor([0, 3, 1]), floats(3, 5), floats(4, 5)),
     "sum_of_squares": (floats(7), torch.zeros(1, dtype=torch.float64)),
 }
-FREE = {("sum_of_squares", 0)}
+FREE = {("sum_of_squares", 0), ("embedding_gradient", 2)}
 """Arrays that may have any size."""
 
 

@@ -21,7 +21,7 @@ from bertcore_torch.devices import DeviceKind
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.heads import HeadModule, refuse_pooler_of_others
 from bertcore_torch.layers import layer_class
-from bertcore_torch.linear import Linear
+from bertcore_torch.linear import Embedding, Linear
 from bertcore_torch.rows import HeadBatch, PackedRows, pack
 
 LAYER_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -49,9 +49,9 @@ class PackedEncoder(nn.Module):
         super().__init__()
         self.config = config
         width = config.embedding_width
-        self.word_embeddings = nn.Embedding(config.vocab_size, width)
-        self.position_embeddings = nn.Embedding(config.max_position_embeddings, width)
-        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, width)
+        self.word_embeddings = Embedding(config.vocab_size, width)
+        self.position_embeddings = Embedding(config.max_position_embeddings, width)
+        self.token_type_embeddings = Embedding(config.type_vocab_size, width)
         self.embedding_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
         self.embeddings_project = None if config.embedding_size is None else Linear(width, config.hidden_size)
         layer = layer_class(kind)

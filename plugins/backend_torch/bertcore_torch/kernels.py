@@ -82,6 +82,58 @@ def attention(
     return _Attention.apply(query_key_value, bias, table, keep, heads, keep_scale)
 
 
+def add_weight_gradient(values: Tensor, gradient: Tensor, total: Tensor) -> None:
+    """Adds ``gradient.T @ values``, of ``[rows, width]`` and ``[rows, depth]``, to float32 ``[width, depth]``."""
+    _add_weight_gradient(values, gradient, total)
+
+
+def add_embedding_gradient(ids: Tensor, gradient: Tensor, total: Tensor) -> None:
+    """Adds ``[rows, width]`` to those rows of float32 ``[entries, width]`` that int64 ``[rows]`` names."""
+    _add_embedding_gradient(ids, gradient, total)
+
+
+def sum_of_squares(values: Tensor) -> float:
+    """The sum of the squares of float32 values, in float64."""
+    total = ctypes.c_double()
+    _call("sum_of_squares", (_array(values), Array(ctypes.addressof(total), (1,), "float64")))
+    return total.value
+
+
+def adamw(
+    parameters: Tensor,
+    first_moment: Tensor,
+    second_moment: Tensor,
+    gradient: Tensor,
+    copy: Tensor | None,
+    learning_rate: float,
+    weight_decay: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    updates: int,
+    factor: float,
+) -> None:
+    """Updates float32 parameters and moments of one size, and leaves their gradient at zero.
+
+    Args:
+        parameters: flat.
+        first_moment: flat.
+        second_moment: flat.
+        gradient: flat; it is multiplied by ``factor``.
+        copy: bfloat16; it takes the parameters.
+        learning_rate: of this update.
+        weight_decay: as torch's.
+        beta1: as torch's.
+        beta2: as torch's.
+        eps: as torch's.
+        updates: how many there are with this one.
+        factor: of the gradient.
+    """
+    constants = (ctypes.c_double * 8)(learning_rate, weight_decay, beta1, beta2, eps, updates, factor, 1.0)
+    arrays = [_array(one) for one in (parameters, first_moment, second_moment, gradient, copy)]
+    _call("adamw", (*arrays, Array(ctypes.addressof(constants), (8,), "float64")))
+
+
 class _AddNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, *arguments: Any) -> Tensor:
@@ -353,4 +405,28 @@ _attention_backward = _operator(
     "float keep_scale, Tensor log_sums, Tensor gradient) -> (Tensor, Tensor)",
     _attention_backward_kernel,
     _attention_backward_fake,
+)
+
+
+def _add_weight_gradient_kernel(values: Tensor, gradient: Tensor, total: Tensor) -> None:
+    _call("weight_gradient", [_array(one) for one in (_dense(values), _dense(gradient), total)])
+
+
+def _add_embedding_gradient_kernel(ids: Tensor, gradient: Tensor, total: Tensor) -> None:
+    _call("embedding_gradient", [_array(one) for one in (ids, _dense(gradient), total)])
+
+
+def _in_place(*tensors: Tensor) -> None:
+    """What an operator gives that gives nothing."""
+
+
+_add_weight_gradient = _operator(
+    "add_weight_gradient(Tensor values, Tensor gradient, Tensor(a!) total) -> ()",
+    _add_weight_gradient_kernel,
+    _in_place,
+)
+_add_embedding_gradient = _operator(
+    "add_embedding_gradient(Tensor ids, Tensor gradient, Tensor(a!) total) -> ()",
+    _add_embedding_gradient_kernel,
+    _in_place,
 )

@@ -30,7 +30,14 @@ class AdamW:
         fused: whether the device has the fused kernel, which needs no answer from the device to leave parameters
             untouched.
         scaled: whether the loss is scaled (fp16).
+
+    Attributes:
+        gradient: float32, of the size of what is trained.
+        copy: bfloat16, of the size of all masters, which an update keeps as they are, if it can; None where nobody
+            computes on one.
     """
+
+    copy: Tensor | None = None
 
     def __init__(
         self, parameters: FlatParameters, specification: TrainingSpecification, *, fused: bool, scaled: bool
@@ -58,6 +65,10 @@ class AdamW:
         self._second_moment.zero_()
         self._frozen = self._parameters.of_frozen({}), self._parameters.of_frozen({})
         self._start(0, dict.fromkeys(self._parameters.names, 0))
+
+    def begin(self) -> None:
+        """Sets the gradient to zero."""
+        self.gradient.zero_()
 
     def update(
         self, loss_sum: Tensor, denominator: float, learning_rates: Sequence[float], waiting: Collection[int] = ()
@@ -149,13 +160,17 @@ class AdamW:
     def _own_updates(self) -> tuple[dict[str, int], int]:
         """How many updates each parameter took part in, and how many there were; waits for the device."""
         own, updates = dict(self._own), self._updates
-        if self._optimizer is not None:
-            for run, group in zip(self._runs, self._optimizer.param_groups, strict=True):
-                count = int(self._optimizer.state[group["params"][0]]["step"].item())
-                own |= dict.fromkeys(run.names, count)
-                # That of the groups which took part first.
-                updates = max(updates, self._updates + count - run.updates)
+        for run, count in zip(self._runs, self._run_counts(), strict=True):
+            own |= dict.fromkeys(run.names, count)
+            # That of the groups which took part first.
+            updates = max(updates, self._updates + count - run.updates)
         return own, updates
+
+    def _run_counts(self) -> list[int]:
+        if self._optimizer is None:
+            return []
+        state = self._optimizer.state
+        return [int(state[group["params"][0]]["step"].item()) for group in self._optimizer.param_groups]
 
 
 def _norm(values: Tensor) -> Tensor:

@@ -9,7 +9,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
-from bertcore.contracts.backend import Outputs, Precision, Session, SessionSpecification
+from bertcore.contracts.backend import (
+    Outputs,
+    Precision,
+    Session,
+    SessionSpecification,
+    TrainingSpecification,
+)
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.training_step import OptimizerState, StepContext
@@ -24,7 +30,8 @@ from bertcore_torch.encoder import PackedModel
 from bertcore_torch.flat_parameters import FlatParameters
 from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.heads import HeadModule
-from bertcore_torch.memory import memory_errors
+from bertcore_torch.linear import Embedding, Linear
+from bertcore_torch.memory import keep_freed_memory, memory_errors
 from bertcore_torch.objectives import Forward, LossOf, perturbed_loss_sum
 from bertcore_torch.optimizer import AdamW
 from bertcore_torch.perturbation import WordPerturbation, untrained
@@ -77,14 +84,15 @@ class TorchSession(Session):
         self._waiting: frozenset[int] = frozenset()
         self._optimizer: AdamW | None = None
         if training is not None:
+            if self._device.type == "cpu":
+                keep_freed_memory()
             self._trained_model = self._model(specification.precision)
             self._trained_parameters = {
                 name: parameter for name, parameter in self._trained_model.named_parameters() if parameter.requires_grad
             }
             self._objective: Any = specification.code_of(training.objective)(training.objective)
-            self._optimizer = AdamW(
-                self._parameters, training, fused=self._kind.fused_adamw, scaled=specification.precision == "fp16"
-            )
+            self._optimizer = self._new_optimizer(training)
+            self._bind_totals(self._optimizer)
             if training.ema is not None:
                 self._averages = Averages(self._parameters, training.ema)
 
@@ -119,6 +127,8 @@ class TorchSession(Session):
         if self._averages is not None:
             self._averages.update(result.loss, result.norm)
         self._parameters_changed()
+        if self._require_optimizer().copy is not None:
+            self._current.add((self._specification.precision, False))
         return result
 
     def predict(self, batch: Batch, want: Sequence[str]) -> Outputs:
@@ -156,6 +166,25 @@ class TorchSession(Session):
             raise RuntimeError("this session was opened without a training specification")
         return self._optimizer
 
+    def _new_optimizer(self, training: TrainingSpecification) -> AdamW:
+        precision = self._specification.precision
+        arguments: dict[str, Any] = {"fused": self._kind.fused_adamw, "scaled": precision == "fp16"}
+        if not self._kind.fused_layers:
+            return AdamW(self._parameters, training, **arguments)
+        from bertcore_torch.fused_optimizer import FusedAdamW
+
+        optimizer = FusedAdamW(self._parameters, training, **arguments)
+        optimizer.copy = self._buffers.get((precision, False))
+        return optimizer
+
+    def _bind_totals(self, optimizer: AdamW) -> None:
+        """With the fused kernels, lets layers add the gradients of their weights to the optimizer's own."""
+        for name, parameter in self._trained_parameters.items() if self._kind.fused_layers else ():
+            path, leaf = name.rsplit(".", 1)
+            module = self._trained_model.get_submodule(path)
+            if leaf == "weight" and isinstance(module, Linear | Embedding):
+                module.total = self._parameters.joined_view(optimizer.gradient, name).view_as(parameter)
+
     @contextmanager
     def _gradients_dropped_on_failure(self) -> Iterator[None]:
         """Leaves no gradient of a part of the step for the next one to add to."""
@@ -171,7 +200,7 @@ class TorchSession(Session):
         optimizer, training = self._require_optimizer(), self._specification.training
         assert training is not None
         self._wait(waiting_groups(training.groups, context.step))
-        optimizer.gradient.zero_()
+        optimizer.begin()
         perturbed = training.objective.perturbed_passes
         width = self._trained_model.embedding_width
         words = None

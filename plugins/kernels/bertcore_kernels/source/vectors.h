@@ -9,6 +9,7 @@
 #include <immintrin.h>
 constexpr int LANES = 16;
 #elif defined(__AVX2__)
+#include <immintrin.h>
 constexpr int LANES = 8;
 #else
 constexpr int LANES = 4;
@@ -40,7 +41,15 @@ static inline bfloat16 narrow(float value) {
     return {static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
 }
 
-static inline Floats splat(float value) { return Floats{} + value; }
+static inline Floats splat(float value) {
+#if defined(__AVX512F__)
+    return (Floats)_mm512_set1_ps(value);
+#elif defined(__AVX2__)
+    return (Floats)_mm256_set1_ps(value);
+#else
+    return Floats{} + value;
+#endif
+}
 static inline Floats select(Integers condition, Floats yes, Floats no) { return condition ? yes : no; }
 
 static inline Floats load(const float *from) {
