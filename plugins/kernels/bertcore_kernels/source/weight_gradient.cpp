@@ -17,6 +17,7 @@
 namespace {
 
 constexpr int64_t PANEL = TILE_VECTORS * LANES, STEPS_AT_ONCE = 128;
+static_assert(PANEL % TILE_ROWS == 0, "a panel is cut into whole tiles");
 
 // A step of the sum is one row.
 template <class T> struct Singles {
@@ -47,20 +48,23 @@ struct Pairs {
 typedef Singles<bfloat16> Pairs;
 #endif
 
-// Columns `first` to `end` of some rows as panels [steps, PANEL_WIDTH], zero beyond the end.
-template <class Step, int64_t PANEL_WIDTH>
+// Columns `first` to `end` of some rows as pieces [steps, WIDTH], zero beyond the end.
+template <class Step, int64_t WIDTH>
 void pack(const typename Step::Value *from, int64_t stride, int64_t rows, int64_t first, int64_t end, float *to) {
     const int64_t steps = (rows + Step::ROWS - 1) / Step::ROWS;
-    for (int64_t column = first; column < end; column += PANEL_WIDTH)
-        for (int64_t step = 0; step < steps; step++, to += PANEL_WIDTH) {
+    for (int64_t column = first; column < end; column += PANEL, to += PANEL * steps)
+        for (int64_t step = 0; step < steps; step++) {
             const typename Step::Value *row = from + step * Step::ROWS * stride + column;
             const bool whole = (step + 1) * Step::ROWS <= rows;
-            if (column + PANEL_WIDTH <= end) {
-                Step::pack(row, stride, whole, PANEL_WIDTH, to);
+            float panel[PANEL];
+            if (whole && column + PANEL <= end) {
+                Step::pack(row, stride, true, PANEL, panel);
             } else {
-                Step::pack(row, stride, whole, end - column, to);
-                std::fill(to + end - column, to + PANEL_WIDTH, 0.f);
+                std::fill(panel, panel + PANEL, 0.f);
+                Step::pack(row, stride, whole, std::min(PANEL, end - column), panel);
             }
+            for (int64_t piece = 0; piece < PANEL / WIDTH && column + piece * WIDTH < end; piece++)
+                std::memcpy(to + (piece * steps + step) * WIDTH, panel + piece * WIDTH, WIDTH * sizeof(float));
         }
 }
 
