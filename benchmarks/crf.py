@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from benchmarks.harness import options, results
-from benchmarks.harness.rounds import Ask, Spread, interleave, ratios
+from benchmarks.harness.rounds import Ask, compared, interleave
 from benchmarks.harness.workers import Worker, Workers
 
 REFERENCE = "pytorch-crf"
@@ -53,14 +53,7 @@ def measure(options: argparse.Namespace, operation: str, tags: int) -> results.C
             agrees = sum(one != other for one, other in zip(answer, expected, strict=True)) * 1000 <= len(expected)
         if not agrees:
             raise SystemExit(f"{name} and {REFERENCE} do not agree: {answer!r:.60} and {expected!r:.60}")
-    table = [
-        {
-            "name": name,
-            "time": Spread.of([1e3 * one for one in taken]).as_json(),
-            "ratio": ratios(seconds[REFERENCE], taken).as_json(),
-        }
-        for name, taken in seconds.items()
-    ]
+    table = compared(seconds, REFERENCE, "time", lambda one: 1e3 * one)
     return results.case(
         "crf",
         f"{'loss and gradients' if operation == 'loss' else 'decoding'}, {tags} tags",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import material, options, results
-from benchmarks.harness.rounds import Ask, Spread, interleave, ratios
+from benchmarks.harness.rounds import Ask, compared, interleave
 from benchmarks.harness.workers import Worker, Workers
 
 REFERENCE = "datasets.map, threads"
@@ -57,15 +57,7 @@ def measure_speed(options: argparse.Namespace) -> results.Case:
         absent = dict(workers.absent)
         seconds = interleave(contenders, options.rounds, absent=absent)
         versions = workers.versions
-    reference = seconds.get(REFERENCE, seconds["bertcore"])
-    table = [
-        {
-            "name": name,
-            "speed": Spread.of([count / one for one in taken]).as_json(),
-            "ratio": ratios(reference, taken).as_json(),
-        }
-        for name, taken in seconds.items()
-    ]
+    table = compared(seconds, REFERENCE, "speed", lambda one: count / one)
     return results.case(
         "encoding",
         "speed",

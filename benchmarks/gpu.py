@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import material, options, results
-from benchmarks.harness.rounds import Ask, Spread, interleave, ratios
+from benchmarks.harness.rounds import Ask, Spread, compared, interleave, ratios
 from benchmarks.harness.rows import read
 from benchmarks.harness.workers import Worker, Workers
 from benchmarks.training import rounds_of
@@ -136,14 +136,7 @@ def measure_crf(options: argparse.Namespace, operation: str, tags: int) -> resul
         absent = dict(workers.absent)
         seconds = interleave(contenders, options.rounds, 2, absent)
         versions = workers.versions
-    table = [
-        {
-            "name": name,
-            "value": Spread.of([1e3 * one for one in taken]).as_json(),
-            "ratio": ratios(seconds[CRF_REFERENCE], taken).as_json(),
-        }
-        for name, taken in seconds.items()
-    ]
+    table = compared(seconds, CRF_REFERENCE, "value", lambda one: 1e3 * one)
     return results.case(
         "gpu",
         f"CRF {'loss and gradients' if operation == 'loss' else 'decoding'}, {tags} tags",

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.accuracy.compare import make_bert4torch_files
 from benchmarks.harness import material, options, results
-from benchmarks.harness.rounds import Ask, Spread, interleave, ratios
+from benchmarks.harness.rounds import Ask, compared, interleave
 from benchmarks.harness.workers import Worker, Workers
 
 REFERENCE = "bert4torch"
@@ -66,15 +66,7 @@ def measure(options: argparse.Namespace, operation: str) -> results.Case:
         absent = dict(workers.absent)
         seconds = interleave(contenders, options.rounds, absent=absent)
         versions = workers.versions
-    reference = seconds[REFERENCE] if REFERENCE in seconds else next(iter(seconds.values()))
-    table = [
-        {
-            "name": name,
-            "speed": Spread.of([count / one for one in taken]).as_json(),
-            "ratio": ratios(reference, taken).as_json(),
-        }
-        for name, taken in seconds.items()
-    ]
+    table = compared(seconds, REFERENCE, "speed", lambda one: count / one)
     return results.case(
         "ner",
         OPERATIONS[operation],

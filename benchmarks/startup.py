@@ -15,7 +15,7 @@ from functools import partial
 
 from benchmarks.harness import options, results
 from benchmarks.harness.commands import Command, Job
-from benchmarks.harness.rounds import Ask, Spread, interleave, ratios
+from benchmarks.harness.rounds import Ask, compared, interleave
 from benchmarks.harness.versions import installed
 
 REFERENCE = "Trainer's script"
@@ -37,10 +37,7 @@ def measure(options: argparse.Namespace) -> results.Case:
         contenders["bertcore on MindSpore"] = partial(ask, partial(job.bertcore, "mindspore", "fp32", 3))
     absent: dict[str, str] = {}
     seconds = interleave(contenders, options.rounds, absent=absent)
-    table = [
-        {"name": name, "time": Spread.of(taken).as_json(), "ratio": ratios(seconds[REFERENCE], taken).as_json()}
-        for name, taken in seconds.items()
-    ]
+    table = compared(seconds, REFERENCE, "time", float)
     return results.case(
         "startup",
         "first step",

@@ -6,6 +6,7 @@ import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.harness.workers import WorkerError
 
@@ -69,3 +70,21 @@ class Spread:
 def ratios(reference: Sequence[float], seconds: Sequence[float]) -> Spread:
     """How many times as fast as the reference, of the rounds' ratios."""
     return Spread.of([one / other for one, other in zip(reference, seconds, strict=True)])
+
+
+def compared(
+    seconds: Mapping[str, Sequence[float]], reference: str, key: str, of: Callable[[float], float]
+) -> list[dict[str, Any]]:
+    """A row for each contender: what its rounds come to, and how many times as fast as the reference it is.
+
+    Args:
+        seconds: of each contender's rounds.
+        reference: one of them; the first where it is absent.
+        key: under which the values stand.
+        of: from the seconds of a round to its value.
+    """
+    others = seconds.get(reference) or next(iter(seconds.values()))
+    return [
+        {"name": name, key: Spread.of([of(one) for one in taken]).as_json(), "ratio": ratios(others, taken).as_json()}
+        for name, taken in seconds.items()
+    ]

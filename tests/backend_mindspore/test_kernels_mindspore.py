@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bertcore_mindspore import kernels as mindspore_kernels
 from bertcore_mindspore.backend import MindSporeBackend
 
 from bertcore.contracts.backend import ParameterGroup, Session, SessionSpecification, TrainingSpecification, Workload
@@ -131,9 +132,8 @@ def test_predictions_agree(runs: Any) -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("runs", ["classes"], indirect=True)
 def test_rounded_products_learn_alike(runs: Any) -> None:
-    if "bf16" not in runs:
-        pytest.skip("one head shows it")
     reference, rounded = runs["reference"][1], runs["bf16"][1]
     assert rounded != reference
     np.testing.assert_allclose(rounded, reference, rtol=0, atol=0.05)
@@ -146,3 +146,16 @@ def test_bf16_is_refused_where_there_are_no_kernels(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(kernels, "find_kernels", lambda: (None, "there is no C++ compiler"))
     with pytest.raises(DeviceError, match=r"no C\+\+ compiler"):
         open_session(CLASSES, prediction_precision="bf16")
+
+
+def test_without_its_onednn_the_products_are_mindspores(monkeypatch: pytest.MonkeyPatch, runs: Any) -> None:
+    """As on a processor for which MindSpore brings none: the other kernels compute, and bf16 is refused."""
+    monkeypatch.setattr(mindspore_kernels, "use_products_of_mindspore", lambda: False)
+    (reference, _, head) = runs["reference"]
+    session = open_session(head)
+    session.load(reference.parameters())
+    batch = next(batches(head))
+    found, expected = (one.predict(batch, ["logits"])["logits"] for one in (session, reference))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    with pytest.raises(DeviceError, match="oneDNN"):
+        open_session(head, prediction_precision="bf16")

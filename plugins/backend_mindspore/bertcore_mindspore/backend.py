@@ -95,7 +95,7 @@ class MindSporeBackend(Backend):
         row = devices.with_kernels(
             row, specification.kernels, specification.precision, specification.prediction_precision
         )
-        devices.configure(mindspore, specification.device, fused=row.fused)
+        devices.configure(mindspore, specification.device, one_thread=row.products != "operator")
         from bertcore_mindspore.session import MindSporeSession
 
         return MindSporeSession(specification, row)

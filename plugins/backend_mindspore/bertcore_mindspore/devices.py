@@ -31,8 +31,8 @@ class DeviceKind:
         wide_dtype: what the few numbers of a pooler, a softmax over labels, a loss and a norm are computed in. In
             float32 the CPU's kernels of exp and log err by up to 1e-5 and tanh by 1e-4; float64 costs nothing here.
         layer: name of the class in ``encoder.py`` that is a layer.
-        rounds_products: whether the layers' products take their inputs rounded to bfloat16, while all else is float32:
-            what bf16 is on a CPU.
+        products: what computes those of the layers: MindSpore's ``operator``, or the kernel; ``rounded``: the kernel
+            with inputs rounded to bfloat16, while all else is float32, which is what bf16 is on a CPU.
         crf: where a conditional random field is computed: by the core on the host, called from the graph, or in the
             graph in a number of operations that grows with the logarithm of the length.
     """
@@ -46,7 +46,7 @@ class DeviceKind:
     wide_dtype: Literal["float32", "float64"]
     crf: Literal["host", "graph"]
     layer: Literal["Layer", "FusedLayer"] = "Layer"
-    rounds_products: bool = False
+    products: Literal["operator", "kernel", "rounded"] = "operator"
 
     @property
     def fused(self) -> bool:
@@ -55,7 +55,7 @@ class DeviceKind:
 
     def for_precision(self, precision: Precision) -> DeviceKind:
         """The row with which a model of a precision is built."""
-        return replace(self, rounds_products=True) if self.target == "CPU" and precision == "bf16" else self
+        return replace(self, products="rounded") if self.target == "CPU" and precision == "bf16" else self
 
 
 DEVICES: Mapping[str, DeviceKind] = {
@@ -134,29 +134,32 @@ def with_kernels(row: DeviceKind, choice: KernelChoice, *precisions: Precision) 
     """Returns the row with the blocks of a CPU that has the kernels of ``bertcore_kernels``, where they are chosen.
 
     Raises:
-        DeviceError: bf16 is asked for, and they are absent.
+        DeviceError: bf16 is asked for, and they are absent, or the oneDNN that they take products from.
     """
     if row.target != "CPU":
         return row
     from bertcore.numerics.kernels import chosen_kernels, describe_kernels
 
+    missing = f"the fused kernels, and here it computes with {describe_kernels(choice)}"
     if chosen_kernels(choice) is not None:
-        return replace(row, layer="FusedLayer")
+        from bertcore_mindspore.kernels import use_products_of_mindspore
+
+        row = replace(row, layer="FusedLayer")
+        if use_products_of_mindspore():
+            return replace(row, products="kernel")
+        missing = "oneDNN, which this MindSpore does not bring"
     if "bf16" in precisions:
         raise DeviceError(
-            f"MindSpore has no bf16 on cpu but with the fused kernels, and here it computes with "
-            f"{describe_kernels(choice)}",
-            "set the precision to fp32",
-            code="precision-unknown",
+            f"MindSpore has no bf16 on cpu but with {missing}", "set the precision to fp32", code="precision-unknown"
         )
     return row
 
 
-def configure(mindspore: ModuleType, device: str, *, fused: bool = False) -> None:
+def configure(mindspore: ModuleType, device: str, *, one_thread: bool = False) -> None:
     """Selects a device for this process; threads are set once, before the first operation.
 
-    With the fused kernels, which have threads of their own, MindSpore is given one: it has only small work left, and
-    its further threads would ask for work in a loop, on cores that the kernels need.
+    Where kernels with threads of their own compute all that is large, products too, MindSpore is given one: its further
+    threads would ask for work in a loop, on cores that the kernels need.
 
     A process that has run an operation must not fork: the child hangs. bertcore starts its workers by spawning.
     """
@@ -178,7 +181,7 @@ def configure(mindspore: ModuleType, device: str, *, fused: bool = False) -> Non
         mindspore.set_device(row.target)
         # One thread that dispatches and all cores inside an operator: half the time of a product in other settings.
         mindspore.runtime.dispatch_threads_num(1)
-        mindspore.device_context.cpu.op_tuning.threads_num(1 if fused else _threads())
+        mindspore.device_context.cpu.op_tuning.threads_num(1 if one_thread else _threads())
     else:
         mindspore.set_device(row.target, index)
     _configured = device

@@ -247,11 +247,11 @@ def _linear(name: str, parameters: Names, device: DeviceKind, dropout: DropoutPl
 
 
 def _product(device: DeviceKind) -> nn.Cell:
-    if not device.fused:
+    if device.products == "operator":
         return ops.MatMul(transpose_b=True)
     from bertcore_mindspore import kernels
 
-    return kernels.Product(device.rounds_products)
+    return kernels.Product(device.products == "rounded")
 
 
 def _layer_norm(name: str, config: BertConfig, parameters: Names, device: DeviceKind) -> nn.Cell:

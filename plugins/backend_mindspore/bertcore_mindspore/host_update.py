@@ -21,7 +21,6 @@ from bertcore.numerics.optimization import LazyStepResult
 if TYPE_CHECKING:
     from bertcore_kernels import Kernels
 
-
 _NO_COPY: NDArray[np.float32] = np.zeros(1, dtype=np.float32)
 """Where no copy in a lower precision is kept."""
 
@@ -63,6 +62,7 @@ class HostUpdate:
         self._loss_sum = loss_sum
         self._specification = specification
         self._kernels = kernels
+        self._memory_is_shared = False
 
     def __call__(
         self,
@@ -80,7 +80,11 @@ class HostUpdate:
             learning_rates: of each group.
             waiting: groups that take no part, whatever their gradients are.
             own_updates: canonical name to the updates that the parameter took part in.
+
+        Raises:
+            RuntimeError: this version of MindSpore hands out copies, of which no graph would see a change.
         """
+        self._check_memory()
         takes_part = {name: one for name, one in self._trained.items() if one.group not in waiting}
         norm = math.sqrt(sum(map(self._sum_of_squares, takes_part.values()))) * abs(inverse)
         loss = float(self._loss_sum.asnumpy()) * inverse_loss_scale
@@ -96,6 +100,17 @@ class HostUpdate:
                 one.gradient.asnumpy()[...] = 0
         self._loss_sum.asnumpy()[...] = 0
         return result
+
+    def _check_memory(self) -> None:
+        if self._memory_is_shared:
+            return
+        for one in self._trained.values():
+            for part in (one.value, one.first_moment, one.second_moment, one.gradient):
+                if part.asnumpy().ctypes.data != part.data_ptr():
+                    raise RuntimeError(
+                        "the memory of MindSpore's parameters cannot be reached: take run.kernels=reference"
+                    )
+        self._memory_is_shared = True
 
     def _sum_of_squares(self, one: Trained) -> float:
         total = np.zeros(1)

@@ -24,7 +24,6 @@ from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.dropout import DropoutPlan, MaskSource
 from bertcore_mindspore.encoder import Encoder
 from bertcore_mindspore.graphs import GradientGraph, MovedGradientGraph, PredictionGraph, SumGraph
-from bertcore_mindspore.kernels import use_products_of_mindspore
 from bertcore_mindspore.memory import memory_errors
 from bertcore_mindspore.objectives import Forward
 from bertcore_mindspore.optimizer import AdamW
@@ -98,8 +97,6 @@ class MindSporeSession(Session):
         }
         self._encoder_class: type[Encoder] = specification.code_of(specification.config)
         self._head_class = specification.code_of(specification.head)
-        if device.fused:
-            use_products_of_mindspore()
         adapter = specification.adapter
         self._adapter = None if adapter is None else specification.code_of(adapter)(adapter, specification.table)
         self._choose_shapes()
@@ -253,7 +250,7 @@ class MindSporeSession(Session):
         taught: tuple[str, ...] = (),
     ) -> Forward:
         device = self._device.for_precision(precision)
-        dtype = mindspore.float32 if device.rounds_products else DTYPES[precision]
+        dtype = mindspore.float32 if device.products == "rounded" else DTYPES[precision]
         encoder = self._encoder_class(self._config, parameters, device, dtype, dropout)
         head = self._head_class(self._config, self._specification.head, parameters, device, dropout)
         # An adapter's masks are those of all tokens.

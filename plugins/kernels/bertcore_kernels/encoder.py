@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bertcore_kernels.library import KernelError, Kernels
+from bertcore_kernels.library import NO_MEMORY, KernelError, Kernels
 
 EMBEDDING_PARTS = (
     "embeddings.word_embeddings.weight",
@@ -73,7 +73,7 @@ class PackedEncoder:
             they lie, as long as the encoder is used; all else is copied.
 
     Raises:
-        KernelError: the sizes fit no encoder.
+        KernelError: the sizes fit no encoder, or there is no memory for it.
     """
 
     def __init__(self, kernels: Kernels, sizes: EncoderSizes, rounded: bool, pointers: Sequence[int]) -> None:
@@ -87,7 +87,7 @@ class PackedEncoder:
             (ctypes.c_void_p * len(pointers))(*pointers),
         )
         if not handle:
-            raise KernelError("the sizes fit no encoder")
+            raise KernelError("the sizes fit no encoder, or there is no memory for it")
         self._handle = ctypes.c_void_p(handle)
         self._run = library.bertcore_encoder_run
         weakref.finalize(self, library.bertcore_encoder_free, self._handle)
@@ -103,6 +103,7 @@ class PackedEncoder:
 
         Raises:
             KernelError: an id is in no table, or a text without tokens has no first one.
+            MemoryError: there is none for what lies between the layers.
         """
         status = self._run(
             self._handle,
@@ -113,5 +114,7 @@ class PackedEncoder:
             ctypes.c_int(first_only),
             ctypes.c_void_p(output),
         )
+        if status == NO_MEMORY:
+            raise MemoryError("the encoder has no memory")
         if status:
             raise KernelError("a token, a type or a position is in no table of the encoder")

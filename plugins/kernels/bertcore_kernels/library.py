@@ -37,6 +37,7 @@ LEVELS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 """Machine to the levels of its instruction set, the best first: what a processor must have, and how to compile."""
 
 ERRORS = {1: "number of arrays", 2: "type", 3: "shape", 4: "oneDNN is absent or refuses"}
+NO_MEMORY = 5
 
 _COMPILE_SECONDS = 300
 
@@ -85,9 +86,12 @@ class Kernels:
 
         Raises:
             KernelError: the arrays are none of this kernel.
+            MemoryError: there is none for what it needs beside them.
         """
         pointers, *layout = _layout(tuple([array[1:] for array in arrays]))
         status = self._function(name)(len(arrays), pointers(*[array.pointer for array in arrays]), *layout, None, None)
+        if status == NO_MEMORY:
+            raise MemoryError(f"the kernel {name} has no memory")
         if status:
             raise KernelError(f"the kernel {name} refuses its arguments: {ERRORS.get(status, status)}")
 

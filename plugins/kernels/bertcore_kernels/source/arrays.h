@@ -9,16 +9,26 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <new>
 #include <vector>
 
 #include "vectors.h"
 
-#define KERNEL(name)                                                                                             \
-    extern "C" int bertcore_##name(int count, void **data, int *dimensions, int64_t **shapes, const char **types, \
-                                   void *, void *)
+#define CALL int count, void **data, int *dimensions, int64_t **shapes, const char **types, void *, void *
+#define KERNEL(name)                                                                     \
+    static int name(CALL);                                                               \
+    extern "C" int bertcore_##name(int count, void **data, int *dimensions, int64_t **shapes, \
+                                   const char **types, void *, void *) {                 \
+        try {                                                                            \
+            return name(count, data, dimensions, shapes, types, nullptr, nullptr);       \
+        } catch (const std::bad_alloc &) {                                               \
+            return NO_MEMORY;                                                            \
+        }                                                                                \
+    }                                                                                    \
+    static int name(CALL)
 #define ARRAYS Arrays{count, data, dimensions, shapes, types}
 
-enum CallError { FITS = 0, WRONG_COUNT = 1, WRONG_TYPE = 2, WRONG_SHAPE = 3, NO_PRODUCTS = 4 };
+enum CallError { FITS = 0, WRONG_COUNT = 1, WRONG_TYPE = 2, WRONG_SHAPE = 3, NO_PRODUCTS = 4, NO_MEMORY = 5 };
 
 // What an array may hold: values as the first array does, or of a type of its own.
 enum Kind { AS_FIRST, FLOAT_OR_BFLOAT16, FLOAT32, FLOAT64, BFLOAT16, INT32, INT64, UINT64, BYTES };

@@ -150,8 +150,7 @@ static inline void product_columns(const Weight<Kind> &weight, const typename Ki
 // Some threads that work on one chunk. Waiting is a loop, for it is short, and gives way where cores are scarce.
 class Team {
   public:
-    explicit Team(int size) : size(size) {}
-    const int size;
+    int size = 1;
     void wait() {
         if (size == 1) return;
         const int turn = turn_.load();
@@ -251,21 +250,34 @@ template <class Kind> class PackedEncoder : public Encoder {
         if (threads > 1 && tokens >= TOKENS_TO_PART * threads && texts.count > 1) {
             const std::vector<int64_t> starts = chunks(texts, threads);
             const int64_t count = static_cast<int64_t>(starts.size()) - 1;
+            std::atomic<int> status{FITS};
 #pragma omp parallel for schedule(dynamic, 1)
             for (int64_t chunk = 0; chunk < count; chunk++) {
-                Team alone(1);
+                Team alone;
                 Buffers &buffers = own_buffers();
+                try {
+                    make_room(buffers, texts, starts[chunk], starts[chunk + 1], 1);
+                } catch (const std::bad_alloc &) {  // which may leave no parallel region
+                    status = NO_MEMORY;
+                    continue;
+                }
                 run_chunk(texts, starts[chunk], starts[chunk + 1], buffers, alone, 0);
             }
-            return FITS;
+            return status;
         }
         const std::vector<int64_t> starts = chunks(texts, 1);
         Buffers &shared = own_buffers();
-        const int size = tokens < 4 ? 1 : threads;
-        Team team(size);
-#pragma omp parallel num_threads(size)
+        const int asked = tokens < 4 ? 1 : threads;
         for (size_t chunk = 0; chunk + 1 < starts.size(); chunk++)
-            run_chunk(texts, starts[chunk], starts[chunk + 1], shared, team, omp_get_thread_num());
+            make_room(shared, texts, starts[chunk], starts[chunk + 1], asked);
+        Team team;
+#pragma omp parallel num_threads(asked)
+        {
+#pragma omp single
+            team.size = omp_get_num_threads();  // which may be fewer than were asked for
+            for (size_t chunk = 0; chunk + 1 < starts.size(); chunk++)
+                run_chunk(texts, starts[chunk], starts[chunk + 1], shared, team, omp_get_thread_num());
+        }
         return FITS;
     }
 
@@ -300,7 +312,12 @@ template <class Kind> class PackedEncoder : public Encoder {
         return starts;
     }
 
-    void make_room(Buffers &buffers, int64_t tokens, int64_t longest, int size) const {
+    // For a chunk of texts, on which `size` threads work.
+    void make_room(Buffers &buffers, const Texts &texts, int64_t text_first, int64_t text_end, int size) const {
+        const int64_t tokens = texts.offsets[text_end] - texts.offsets[text_first];
+        int64_t longest = 0;
+        for (int64_t text = text_first; text < text_end; text++)
+            longest = std::max(longest, texts.offsets[text + 1] - texts.offsets[text]);
         const auto grow = [](auto &values, int64_t count) {
             if (static_cast<int64_t>(values.size()) < count) values.resize(count);
         };
@@ -401,10 +418,6 @@ template <class Kind> class PackedEncoder : public Encoder {
         const int64_t tokens = texts.offsets[text_end] - first, size = team.size;
         if (tokens == 0) return;
         if (member == 0) {
-            int64_t longest = 0;
-            for (int64_t text = text_first; text < text_end; text++)
-                longest = std::max(longest, texts.offsets[text + 1] - texts.offsets[text]);
-            make_room(buffers, tokens, longest, team.size);
             if (hidden % 2)
                 for (int64_t row = 0; row < tokens; row++) buffers.context[row * stride(hidden) + hidden] = Element{};
             if (sizes_.intermediate % 2)
@@ -491,8 +504,12 @@ extern "C" void *bertcore_encoder_create(const int64_t *given, double eps, int r
     const Sizes sizes{given[0], given[1], given[2], given[3], {given[4], given[5], given[6]}};
     if (sizes.layers < 1 || sizes.heads < 1 || sizes.hidden < 1 || sizes.hidden % sizes.heads || sizes.intermediate < 1)
         return nullptr;
-    if (rounded) return new PackedEncoder<Narrow>(sizes, static_cast<float>(eps), parameters);
-    return new PackedEncoder<Exact>(sizes, static_cast<float>(eps), parameters);
+    try {
+        if (rounded) return new PackedEncoder<Narrow>(sizes, static_cast<float>(eps), parameters);
+        return new PackedEncoder<Exact>(sizes, static_cast<float>(eps), parameters);
+    } catch (const std::bad_alloc &) {
+        return nullptr;
+    }
 }
 
 extern "C" void bertcore_encoder_free(void *encoder) { delete static_cast<Encoder *>(encoder); }
@@ -503,6 +520,10 @@ extern "C" void bertcore_encoder_free(void *encoder) { delete static_cast<Encode
 extern "C" int bertcore_encoder_run(const void *encoder, int64_t texts, const int64_t *offsets, const int64_t *input_ids,
                                      const int64_t *token_type_ids, const int64_t *position_ids,
                                      const float *embedding_offset, int first_only, float *output) {
-    return static_cast<const Encoder *>(encoder)->run(
-        {texts, offsets, input_ids, token_type_ids, position_ids, embedding_offset, first_only != 0, output});
+    try {
+        return static_cast<const Encoder *>(encoder)->run(
+            {texts, offsets, input_ids, token_type_ids, position_ids, embedding_offset, first_only != 0, output});
+    } catch (const std::bad_alloc &) {
+        return NO_MEMORY;
+    }
 }

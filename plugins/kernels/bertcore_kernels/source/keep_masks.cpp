@@ -1,6 +1,7 @@
 // Dropout masks from the stream of numpy's SFC64 (Doty-Humphrey's Small Fast Chaotic generator), four values of each
 // draw, as bertcore.numerics.randomness.keep_mask draws them: kept is what lies at or above the level.
 #include "arrays.h"
+#include "rows.h"
 
 // states uint64 [sites, 4] of generators, levels int64 [sites], sizes int64 [sites]; sites lie one behind the other
 // -> keep uint8 [sum of sizes]; the states are left as they are behind the draws
@@ -17,7 +18,7 @@ KERNEL(keep_masks) {
         starts[site + 1] = starts[site] + sizes[site];
     }
     if (const int status = arrays.check({{3, BYTES, starts[sites]}})) return status;
-#pragma omp parallel for schedule(dynamic, 1)
+#pragma omp parallel for schedule(dynamic, 1) if (starts[sites] > VALUES_OF_A_THREAD)
     for (int64_t site = 0; site < sites; site++) {
         uint64_t *state = arrays.at<uint64_t>(0) + 4 * site;
         uint64_t a = state[0], b = state[1], c = state[2], counter = state[3];
