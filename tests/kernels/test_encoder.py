@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -131,3 +135,28 @@ def test_a_text_without_tokens_has_no_first_one(exact: Model) -> None:
 def test_sizes_that_fit_no_encoder_are_refused(kernels: Kernels) -> None:
     with pytest.raises(KernelError, match="sizes"):
         PackedEncoder(kernels, EncoderSizes(1, 10, 3, 4, (5, 5, 2), 1e-12), False, [0] * 21)
+
+
+SHORT_TEXT = """
+import numpy as np
+from bertcore_kernels import EncoderSizes, PackedEncoder, kernels
+
+values = [np.ones(shape, np.float32) for shape in [(9, 16), (9, 16), (2, 16), 16, 16, *[(16, 16), 16] * 4, 16, 16]]
+values += [np.ones(shape, np.float32) for shape in [(16, 16), 16, (16, 16), 16, 16, 16]]
+encoder = PackedEncoder(
+    kernels(), EncoderSizes(1, 16, 2, 16, (9, 9, 2), 1e-12), False, [value.ctypes.data for value in values]
+)
+ids = np.arange(9)
+output = np.empty((9, 16), np.float32)
+encoder.run(np.array([0, 9]), (ids, ids * 0, ids), False, output.ctypes.data)
+print(np.isfinite(output).all())
+"""
+
+
+def test_fewer_threads_than_were_asked_for_do_not_wait_for_the_others(kernels: Kernels) -> None:
+    """A limit for a whole process, as schedulers of clusters set it."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "4", "OMP_THREAD_LIMIT": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT_TEXT], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout.strip(), done.returncode) == ("True", 0), done.stderr
