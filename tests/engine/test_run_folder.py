@@ -138,7 +138,7 @@ def test_header(finished: FinishedRun) -> None:
     import torch
     from transformers import AutoTokenizer
 
-    header = dict(line.split(maxsplit=1) for line in finished.terminal.splitlines()[:8])
+    header = dict(line.split(maxsplit=1) for line in finished.terminal.splitlines()[:9])
     assert header["task"] == "rte"
     assert header["backend"].startswith(f"torch, torch {torch.__version__}")
     assert header["device"] in ("cpu", "cuda:0")

@@ -34,7 +34,6 @@ def with_each_number_of_threads(kernels: Kernels, compute: Callable[[], Sequence
     for count in (1, 2, 3, 4, 4):
         set_threads(kernels, count)
         results.append([as_bytes(tensor) for tensor in compute()])
-    set_threads(kernels, 1)
     return results
 
 

@@ -13,12 +13,14 @@ Files of one name do the same in ``bertcore_torch``, so that both can be held si
     optimizer           AdamW, clipping, and what is not finite
     averages            averages of the weights, with which a session predicts
     adapters            LoRA beside linear layers
+    kernels, fused_optimizer
+                        the fused kernels of a CPU, and the update by them
     values              arrays into parameters, and out of them
 
 Only here: ``shapes`` (a compiled graph keeps its buffers for the life of the process, so its shapes are a budget),
 ``graphs`` (what is compiled for each shape; torch compiles nothing), ``normalization`` and ``activation`` (torch's are
 fast and exact on every device), ``lanes`` (what the update graph treats alike),
 ``scheduler`` (the process at which ranks meet), ``record_format`` and ``record_reader`` (MindRecord).
-Only in torch: the ``foreign_*`` files, since transformers computes on torch, ``pairs``
-and ``flat_parameters``.
+Only in torch: the ``foreign_*`` files, since transformers computes on torch, ``pairs``, ``flat_parameters``, ``layers``
+and ``fused_layers`` (here beside the encoder), ``operators`` and ``whole_encoder``.
 """

@@ -1,4 +1,5 @@
-"""Averages of the weights, with which a session predicts: a part of the update graph."""
+"""Averages of the weights, with which a session predicts: a part of the update graph, or a graph of their own behind
+a fused update."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import mindspore
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from bertcore.contracts.parameters import Parameters
+from bertcore_mindspore.devices import DeviceKind
 from bertcore_mindspore.values import copy_into, to_numpy
 
 average = ops.MultitypeFuncGraph("average")
@@ -20,18 +22,17 @@ def _average(begun: Tensor, weight: Tensor, mean: Tensor, parameter: Tensor) -> 
     return ops.assign(mean, start + weight * (parameter - start))
 
 
-class AverageGraph(nn.Cell):
-    """Moves the averages where the update is made without a graph."""
+class _AverageGraph(nn.Cell):
+    """Moves the averages by themselves."""
 
     def __init__(self, averages: ParameterTuple, parameters: ParameterTuple) -> None:
         super().__init__(auto_prefix=False)
-        self.averages = averages
-        self.parameters_averaged = parameters
+        self.moved = (averages, parameters)
         self.map, self.partial = ops.HyperMap(), ops.Partial()
 
     def construct(self, begun: Tensor, weight: Tensor) -> Tensor:
         """Takes :meth:`Averages.scalars`."""
-        self.map(self.partial(average, begun, weight), self.averages, self.parameters_averaged)
+        self.map(self.partial(average, begun, weight), *self.moved)
         return weight
 
 
@@ -43,16 +44,20 @@ class Averages:
     Args:
         trained: canonical name to parameter.
         decay: of ``get_ema_multi_avg_fn``.
+        device: how a graph is compiled.
 
     Attributes:
         values: the averages, in the order of the parameters.
     """
 
-    def __init__(self, trained: Mapping[str, Parameter], decay: float) -> None:
+    def __init__(self, trained: Mapping[str, Parameter], decay: float, device: DeviceKind) -> None:
         self._trained = trained
         self._decay = decay
         self._start = 0  # updates that were made before there was any average
-        self.values = ParameterTuple(list(trained.values())).clone("average", "zeros")
+        parameters = ParameterTuple(list(trained.values()))
+        self.values = parameters.clone("average", "zeros")
+        graph = _AverageGraph(self.values, parameters)
+        self._graph = mindspore.jit(graph, jit_level=device.jit_level, backend="ms_backend")
 
     @property
     def named(self) -> dict[str, Parameter]:
@@ -67,6 +72,14 @@ class Averages:
         """
         begun = updates > self._start
         return Tensor(float(begun), mindspore.float32), Tensor(1 - self._decay if begun else 1.0, mindspore.float32)
+
+    def move(self, updates: int) -> None:
+        """Moves them behind an update that no graph has made.
+
+        Args:
+            updates: made before.
+        """
+        self._graph(*self.scalars(updates))
 
     def state(self, updates: int) -> Parameters:
         """Returns copies of the averages under canonical names; none before the first update.

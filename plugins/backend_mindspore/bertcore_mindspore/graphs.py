@@ -15,11 +15,23 @@ import mindspore
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from bertcore_mindspore.objectives import Forward
-from bertcore_mindspore.optimizer import AdamW, add_part_to, add_to
+from bertcore_mindspore.optimizer import AdamW
 from bertcore_mindspore.rows import INPUT_NAMES
 
+_add_to = ops.MultitypeFuncGraph("add_to")
+_add_part_to = ops.MultitypeFuncGraph("add_part_to")
 _flat = ops.MultitypeFuncGraph("flat")
 _set_to = ops.MultitypeFuncGraph("set_to")
+
+
+@_add_to.register("Tensor", "Tensor")
+def _add_tensor_to(accumulator: Tensor, value: Tensor) -> Tensor:
+    return ops.assign_add(accumulator, value)
+
+
+@_add_part_to.register("Tensor", "Tensor", "Tensor")
+def _add_part_of_tensor_to(part: Tensor, accumulator: Tensor, value: Tensor) -> Tensor:
+    return ops.assign_add(accumulator, value * part)
 
 
 @_flat.register("Tensor")
@@ -76,7 +88,7 @@ class GradientGraph(nn.Cell):
         loss, gradients = self.value_and_grad(word_vectors, loss_scale, *inputs)
         if self.trains_words:
             self.scatter_add(self.word_accumulator, inputs[0], gradients[0])
-        self.map(add_to, self.accumulators, gradients[1])
+        self.map(_add_to, self.accumulators, gradients[1])
         self.add(self.loss_sum, loss)
         return loss
 
@@ -107,9 +119,9 @@ class MovedGradientGraph(GradientGraph):
         if self.trains_words:
             self.scatter_add(self.word_accumulator, inputs[0], of_words if self.always_kept else of_words * kept)
         if self.always_kept:
-            self.map(add_to, self.accumulators, others)
+            self.map(_add_to, self.accumulators, others)
         else:
-            self.map(self.partial(add_part_to, kept), self.accumulators, others)
+            self.map(self.partial(_add_part_to, kept), self.accumulators, others)
         self.add(self.loss_sum, loss * kept)
         return of_words
 

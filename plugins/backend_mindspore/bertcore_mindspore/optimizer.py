@@ -20,9 +20,9 @@ from bertcore.numerics.optimization import (
     missed_updates,
     own_updates,
 )
-from bertcore_mindspore.averages import AverageGraph, Averages, average
+from bertcore_mindspore.averages import Averages, average
 from bertcore_mindspore.devices import DeviceKind
-from bertcore_mindspore.host_update import HostUpdate, Trained
+from bertcore_mindspore.fused_optimizer import FusedUpdate, Trained
 from bertcore_mindspore.lanes import Lanes
 from bertcore_mindspore.values import copy_into, to_numpy
 
@@ -30,23 +30,11 @@ if TYPE_CHECKING:
     from bertcore_kernels import Kernels
 
 # Over parameters a graph maps, and does not loop: a loop is compiled as nested calls, which 24 layers make too many of.
-add_to = ops.MultitypeFuncGraph("add_to")
-add_part_to = ops.MultitypeFuncGraph("add_part_to")
 _set_to_zero = ops.MultitypeFuncGraph("set_to_zero")
 _sum_of_squares = ops.MultitypeFuncGraph("sum_of_squares")
 _take_part = ops.MultitypeFuncGraph("take_part")
 _decay = ops.MultitypeFuncGraph("decay")
 _adam = ops.MultitypeFuncGraph("adam")
-
-
-@add_to.register("Tensor", "Tensor")
-def _add_to(accumulator: Tensor, value: Tensor) -> Tensor:
-    return ops.assign_add(accumulator, value)
-
-
-@add_part_to.register("Tensor", "Tensor", "Tensor")
-def _add_part_to(part: Tensor, accumulator: Tensor, value: Tensor) -> Tensor:
-    return ops.assign_add(accumulator, value * part)
 
 
 @_set_to_zero.register("Tensor")
@@ -138,14 +126,10 @@ class _UpdateGraph(nn.Cell):
         self.ones = tuple(Tensor(np.ones((parameter.shape[-1], 1), np.float32)) for parameter in parameters)
         self.map, self.partial = ops.HyperMap(), ops.Partial()
         self.product = ops.MatMul()
-        self.stack = ops.Stack()
-        self.sum = ops.ReduceSum()
-        self.cast = ops.Cast()
-        self.root = ops.Sqrt()
-        self.absolute = ops.Abs()
-        self.minimum = ops.Minimum()
-        self.is_finite = ops.IsFinite()
-        self.logical_and = ops.LogicalAnd()
+        self.stack, self.sum = ops.Stack(), ops.ReduceSum()
+        self.cast, self.root = ops.Cast(), ops.Sqrt()
+        self.absolute, self.minimum = ops.Abs(), ops.Minimum()
+        self.is_finite, self.logical_and = ops.IsFinite(), ops.LogicalAnd()
 
     def construct(self, inverse: Tensor, inverse_loss_scale: Tensor, *scalars: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Updates. All corrections of bias are made by the caller, in float64.
@@ -224,21 +208,15 @@ class AdamW:
         self._moments = trained.clone("first_moment", "zeros"), trained.clone("second_moment", "zeros")
         self.averages: Averages | None = None
         if specification.ema is not None and self.trained:
-            self.averages = Averages({name: parameters[name] for name in self.trained}, specification.ema)
+            self.averages = Averages({name: parameters[name] for name in self.trained}, specification.ema, device)
         self.loss_sum = Parameter(Tensor(0.0, mindspore.float32), name="loss_sum", requires_grad=False)
-        self._host_update: HostUpdate | None = None
+        self._fused_update: FusedUpdate | None = None
         if kernels is not None:
-            belongings = zip(trained, *self._moments, self.gradients, strict=True)
-            updated = {
-                name: Trained(self._groups[name], *own) for name, own in zip(self.trained, belongings, strict=True)
-            }
-            self._host_update = HostUpdate(updated, self.loss_sum, specification, kernels)
-            if self.averages is not None:
-                graph = AverageGraph(self.averages.values, trained)
-                self._average = mindspore.jit(graph, jit_level=device.jit_level, backend="ms_backend")
+            belongings = zip(self._groups.items(), trained, *self._moments, self.gradients, strict=True)
+            updated = {name: Trained(group, *own) for (name, group), *own in belongings}
+            self._fused_update = FusedUpdate(updated, self.loss_sum, specification, kernels)
         self._lanes: Lanes | None = None
         self._shapes = {name: parameter.shape for name, parameter in parameters.items()}
-        self._updates = 0
         self._pending: tuple[LazyStepResult, Collection[int]] | None = None
         self.reset()
 
@@ -274,16 +252,18 @@ class AdamW:
         divisor = denominator * self.loss_scale
         # Also for a denominator of zero: what is not finite is left to the guard.
         inverse = 1 / divisor if divisor else math.nan
-        of_averages = () if self.averages is None else self.averages.scalars(updates)
-        if self._host_update is not None:
-            own = self._lanes.own_updates()
-            result = self._host_update(inverse, 1 / self.loss_scale, learning_rates, waiting, own)
+        if self._fused_update is not None:
+            result = self._fused_update(
+                inverse, 1 / self.loss_scale, learning_rates, waiting, self._lanes.own_updates()
+            )
             if self.averages is not None and result.finite:
-                self._average(*of_averages)
+                self.averages.move(updates)
         else:
+            of_averages = () if self.averages is None else self.averages.scalars(updates)
             scalars = (inverse, 1 / self.loss_scale, *self._lanes.scalars(learning_rates, waiting))
-            results = self._update(*(Tensor(value, mindspore.float32) for value in scalars), *of_averages)
-            result = LazyStepResult(*results)
+            result = LazyStepResult(
+                *self._update(*(Tensor(value, mindspore.float32) for value in scalars), *of_averages)
+            )
         self._pending = result, waiting
         result.skipped = self._loss_scale.skips(result)
         return result
@@ -326,7 +306,7 @@ class AdamW:
 
     def _divide(self, lanes: Lanes) -> None:
         """Takes other lanes; another graph is made only where they have other members, when a run is resumed so."""
-        if self._host_update is None and (self._lanes is None or self._lanes.members != lanes.members):
+        if self._fused_update is None and (self._lanes is None or self._lanes.members != lanes.members):
             graph = _UpdateGraph(
                 self._parameters,
                 self._moments,
@@ -343,8 +323,7 @@ class AdamW:
     def _settled_updates(self) -> int:
         """Updates done so far; asks the last step, which is over by now, whether it was one."""
         if self._pending is not None:
-            result, waiting = self._pending
-            self._pending = None
+            (result, waiting), self._pending = self._pending, None
             if result.finite and self._lanes is not None:
                 self._updates += 1
                 self._lanes.count(waiting)

@@ -30,14 +30,7 @@ from bertcore_mindspore.optimizer import AdamW
 from bertcore_mindspore.perturbation import WordPerturbation
 from bertcore_mindspore.ranks import join
 from bertcore_mindspore.rows import INPUT_NAMES, PackedRows, in_row_order, pack
-from bertcore_mindspore.shapes import (
-    PREDICTION_SHAPES,
-    TRAINING_SHAPES,
-    Shape,
-    choose_shapes,
-    token_limit,
-    with_room,
-)
+from bertcore_mindspore.shapes import Shape, prediction_shapes, training_shapes, with_room
 from bertcore_mindspore.values import copy_into, to_numpy
 
 FEWEST_IDS = 256
@@ -99,7 +92,9 @@ class MindSporeSession(Session):
         self._head_class = specification.code_of(specification.head)
         adapter = specification.adapter
         self._adapter = None if adapter is None else specification.code_of(adapter)(adapter, specification.table)
-        self._choose_shapes()
+        workload = specification.workload
+        self._training_shapes = training_shapes(self._config, workload, fused=device.fused)
+        self._prediction_shapes = prediction_shapes(self._config, workload, fused=device.fused)
         self._optimizer: AdamW | None = None
         if specification.training is not None:
             self._prepare_training()
@@ -219,25 +214,6 @@ class MindSporeSession(Session):
         if self._optimizer is None:
             raise RuntimeError("this session was opened without a training specification")
         return self._optimizer
-
-    def _choose_shapes(self) -> None:
-        workload = self._specification.workload
-        self._training_shapes = choose_shapes(
-            workload.training_lengths,
-            workload.batch_size,
-            workload.max_length,
-            token_limit(self._config, training=True, fused=self._device.fused),
-            TRAINING_SHAPES,
-            fused=self._device.fused,
-        )
-        self._prediction_shapes = choose_shapes(
-            workload.prediction_lengths,
-            workload.prediction_batch_size,
-            workload.max_length,
-            token_limit(self._config, training=False, fused=self._device.fused),
-            PREDICTION_SHAPES,
-            fused=self._device.fused,
-        )
 
     def _shapes_for(self, batch: Batch, shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
         return with_room(shapes, batch.lengths, self._specification.workload.max_length, batch.groups)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcore.contracts.backend import Workload
 from bertcore.contracts.bert_config import BertConfig
 
 TRAINING_SHAPES = 2
@@ -125,6 +126,20 @@ def choose_shapes(
             for long in _shapes_of_length(longest, token_limit)
         ]
     return min(candidates, key=lambda shapes: _cost(samples, shapes, fused))
+
+
+def training_shapes(config: BertConfig, workload: Workload, *, fused: bool) -> tuple[Shape, ...]:
+    """The shapes of a session's training; with the fused kernels or without."""
+    limit = token_limit(config, training=True, fused=fused)
+    lengths, rows = workload.training_lengths, workload.batch_size
+    return choose_shapes(lengths, rows, workload.max_length, limit, TRAINING_SHAPES, fused=fused)
+
+
+def prediction_shapes(config: BertConfig, workload: Workload, *, fused: bool) -> tuple[Shape, ...]:
+    """Those of its predictions."""
+    limit = token_limit(config, training=False, fused=fused)
+    lengths, rows = workload.prediction_lengths, workload.prediction_batch_size
+    return choose_shapes(lengths, rows, workload.max_length, limit, PREDICTION_SHAPES, fused=fused)
 
 
 def token_limit(config: BertConfig, *, training: bool, fused: bool) -> int:

@@ -13,11 +13,15 @@ Files of one name do the same in ``bertcore_mindspore``, so that both can be hel
     optimizer           AdamW, clipping, and what is not finite
     averages            averages of the weights, with which a session predicts
     adapters            LoRA beside linear layers
+    kernels, fused_optimizer
+                        the fused kernels of a CPU, and the update by them
     values              arrays into parameters, and out of them
 
 Only here: ``flat_parameters`` (one buffer of all of them), ``foreign_family``, ``foreign_module``,
 ``foreign_encoder`` and ``foreign_probe`` (every other encoder of transformers, which computes on torch alone),
-``pairs`` (of label positions without padding; MindSpore has the matrices of its bins). Only in MindSpore: ``shapes``
+``pairs`` (of label positions without padding; MindSpore has the matrices of its bins), ``layers`` and
+``fused_layers`` (MindSpore's lie beside its encoder), ``operators`` (which torch's compiler sees) and
+``whole_encoder`` (MindSpore predicts by a graph). Only in MindSpore: ``shapes``
 and ``graphs`` (torch takes any shape and compiles nothing), ``normalization`` and ``activation`` (torch's own are
 fast and exact), ``lanes`` (torch has parts of its buffer for these), ``scheduler``,
 ``record_format``, ``record_reader``.

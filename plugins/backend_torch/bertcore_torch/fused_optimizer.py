@@ -6,11 +6,13 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
+from bertcore.contracts.backend import TrainingSpecification
 from bertcore.numerics.optimization import LazyStepResult
-from torch import Tensor
+from torch import Tensor, nn
 
 from bertcore_torch import kernels
-from bertcore_torch.flat_parameters import Run
+from bertcore_torch.flat_parameters import FlatParameters, Run
+from bertcore_torch.linear import Embedding, Linear
 from bertcore_torch.optimizer import AdamW
 
 
@@ -18,6 +20,27 @@ class FusedAdamW(AdamW):
     """The same update, which leaves the gradient at zero, and the copy of the masters as they are."""
 
     _is_zero = False
+
+    @classmethod
+    def of_model(
+        cls, model: nn.Module, parameters: FlatParameters, specification: TrainingSpecification, copy: Tensor | None
+    ) -> FusedAdamW:
+        """Makes one to whose gradient the layers of a model add those of their weights by themselves.
+
+        Args:
+            model: what is trained, with parameters of ``parameters`` or of their copy.
+            parameters: the masters.
+            specification: groups, betas, eps and clipping norm.
+            copy: bfloat16, of the size of all masters; None where the model computes on the masters.
+        """
+        optimizer = cls(parameters, specification, fused=True, scaled=False)
+        optimizer.copy = copy
+        for name, parameter in model.named_parameters():
+            path, leaf = name.rsplit(".", 1)
+            module = model.get_submodule(path)
+            if parameter.requires_grad and leaf == "weight" and isinstance(module, Linear | Embedding):
+                module.total = parameters.joined_view(optimizer.gradient, name).view_as(parameter)
+        return optimizer
 
     def begin(self) -> None:
         """Sets the gradient to zero, unless the last update left it there."""
@@ -43,16 +66,18 @@ class FusedAdamW(AdamW):
             if run.group in waiting:
                 continue
             self._counts[index] += 1
+            values = self._parameters.values, self._first_moment, self._second_moment, self.gradient
             kernels.adamw(
-                *[self._part(whole, run) for whole in (self._parameters.values, self._first_moment)],
-                *[self._part(whole, run) for whole in (self._second_moment, self.gradient)],
+                [self._part(whole, run) for whole in values],
                 None if self.copy is None else self._part(self.copy, run),
-                learning_rates[run.group],
-                self._specification.groups[run.group].weight_decay,
-                *self._specification.betas,
-                self._specification.eps,
-                self._counts[index],
-                inverse,
+                kernels.AdamWRule(
+                    learning_rates[run.group],
+                    self._specification.groups[run.group].weight_decay,
+                    *self._specification.betas,
+                    self._specification.eps,
+                    self._counts[index],
+                    inverse,
+                ),
             )
         self._is_zero = True
         return result

@@ -10,8 +10,12 @@ from contextlib import contextmanager
 import torch
 from bertcore.contracts.training_step import DeviceMemoryError
 
-# What is no OutOfMemoryError: the allocator of the CPU, Apple's MPS, and the libraries of CUDA for their own buffers.
-_WORDS = re.compile(r"out of memory|can't allocate memory|not enough memory|bad_alloc|_ALLOC_FAILED", re.IGNORECASE)
+# What is no OutOfMemoryError: the allocator of the CPU, Apple's MPS, and the libraries of CUDA for their own buffers;
+# oneDNN, which says no more where it has none for its code.
+_WORDS = re.compile(
+    r"out of memory|can't allocate memory|not enough memory|bad_alloc|_ALLOC_FAILED|could not create a primitive",
+    re.IGNORECASE,
+)
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h

@@ -9,17 +9,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
-from bertcore.contracts.backend import (
-    Outputs,
-    Precision,
-    Session,
-    SessionSpecification,
-    TrainingSpecification,
-)
+from bertcore.contracts.backend import Outputs, Precision, Session, SessionSpecification, TrainingSpecification
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.parameters import Parameters
 from bertcore.contracts.training_step import OptimizerState, StepContext
-from bertcore.numerics.kernels import chosen_kernels
 from bertcore.numerics.optimization import LazyStepResult, waiting_groups
 from torch import Tensor
 
@@ -30,7 +23,6 @@ from bertcore_torch.encoder import PackedModel
 from bertcore_torch.flat_parameters import FlatParameters
 from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.heads import HeadModule
-from bertcore_torch.linear import Embedding, Linear
 from bertcore_torch.memory import keep_freed_memory, memory_errors
 from bertcore_torch.objectives import Forward, LossOf, perturbed_loss_sum
 from bertcore_torch.optimizer import AdamW
@@ -92,7 +84,6 @@ class TorchSession(Session):
             }
             self._objective: Any = specification.code_of(training.objective)(training.objective)
             self._optimizer = self._new_optimizer(training)
-            self._bind_totals(self._optimizer)
             if training.ema is not None:
                 self._averages = Averages(self._parameters, training.ema)
 
@@ -168,22 +159,12 @@ class TorchSession(Session):
 
     def _new_optimizer(self, training: TrainingSpecification) -> AdamW:
         precision = self._specification.precision
-        arguments: dict[str, Any] = {"fused": self._kind.fused_adamw, "scaled": precision == "fp16"}
-        if not self._kind.fused_layers:
-            return AdamW(self._parameters, training, **arguments)
-        from bertcore_torch.fused_optimizer import FusedAdamW
+        if self._kind.fused_layers:
+            from bertcore_torch.fused_optimizer import FusedAdamW
 
-        optimizer = FusedAdamW(self._parameters, training, **arguments)
-        optimizer.copy = self._buffers.get((precision, False))
-        return optimizer
-
-    def _bind_totals(self, optimizer: AdamW) -> None:
-        """With the fused kernels, lets layers add the gradients of their weights to the optimizer's own."""
-        for name, parameter in self._trained_parameters.items() if self._kind.fused_layers else ():
-            path, leaf = name.rsplit(".", 1)
-            module = self._trained_model.get_submodule(path)
-            if leaf == "weight" and isinstance(module, Linear | Embedding):
-                module.total = self._parameters.joined_view(optimizer.gradient, name).view_as(parameter)
+            copy = self._buffers.get((precision, False))
+            return FusedAdamW.of_model(self._trained_model, self._parameters, training, copy)
+        return AdamW(self._parameters, training, fused=self._kind.fused_adamw, scaled=precision == "fp16")
 
     @contextmanager
     def _gradients_dropped_on_failure(self) -> Iterator[None]:
@@ -310,23 +291,16 @@ class TorchSession(Session):
 
     def _predicting_forward(self) -> Forward:
         """Predicts with the parameters, or with their averages, as they are now."""
-        specification, averaged = self._specification, self._averages is not None
-        kernels = chosen_kernels(specification.kernels) if self._kind.fused_layers else None
-        if kernels is None or specification.adapter is not None or self._model_class is not PackedModel:
-            return Forward(self._model(specification.prediction_precision, averaged), self._device, mask_seed=None)
-        from bertcore_torch.whole_encoder import WholeEncoder, WholeForward, fits
+        averages = None if self._averages is None else self._averages.values
+        if self._kind.fused_layers:
+            from bertcore_torch.whole_encoder import WholeEncoder, WholeForward, computes
 
-        if not fits(specification.config):
-            return Forward(self._model(specification.prediction_precision, averaged), self._device, mask_seed=None)
-        model = self._model("fp32", averaged)
-        if self._whole is None:
-            parameters = dict(self._parameters.views(self._parameters.values))
-            if self._averages is not None:
-                parameters |= dict(self._parameters.trained_views(self._averages.values))
-            rounded = specification.prediction_precision == "bf16"
-            self._whole = WholeEncoder(specification.config, kernels, parameters, rounded)
-        assert isinstance(model, PackedModel)
-        return WholeForward(model, self._whole)
+            if computes(self._specification, self._model_class):
+                if self._whole is None:
+                    self._whole = WholeEncoder.of(self._specification, self._parameters, averages)
+                return WholeForward(self._model("fp32", averages is not None), self._whole)
+        model = self._model(self._specification.prediction_precision, averages is not None)
+        return Forward(model, self._device, mask_seed=None)
 
     def _parameters_changed(self) -> None:
         """Has what was made of the parameters made anew when it is needed."""

@@ -9,27 +9,33 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from bertcore.contracts.backend import SessionSpecification
 from bertcore.contracts.batch import Batch
 from bertcore.contracts.bert_config import BertConfig
+from bertcore.numerics.kernels import chosen_kernels
 from bertcore_kernels import EncoderSizes, Kernels, PackedEncoder, parameter_names
 from torch import Tensor
 
 from bertcore_torch.dropout import Dropout
 from bertcore_torch.encoder import PackedModel
+from bertcore_torch.flat_parameters import FlatParameters
+from bertcore_torch.foreign_encoder import ForeignModel
 from bertcore_torch.objectives import Forward
 from bertcore_torch.rows import HeadBatch, PackedRows, PaddedRows, head_batch
 
 
-def fits(config: BertConfig) -> bool:
-    """Whether the kernel knows all that an encoder does."""
-    return config.hidden_act == "gelu" and config.embedding_size is None
+def computes(specification: SessionSpecification, model_class: type) -> bool:
+    """Whether the kernel knows all that a session's encoder does."""
+    config = specification.config
+    is_known = config.hidden_act == "gelu" and config.embedding_size is None
+    return is_known and specification.adapter is None and model_class is PackedModel
 
 
 class WholeEncoder:
     """An encoder with the values that its parameters had when it was made.
 
     Args:
-        config: of an encoder that :func:`fits`.
+        config: of an encoder that it :func:`computes`.
         kernels: of the host.
         parameters: canonical name to float32 values.
         rounded: whether the inputs of products are rounded to bfloat16.
@@ -49,6 +55,18 @@ class WholeEncoder:
             config.layer_norm_eps,
         )
         self._packed = PackedEncoder(kernels, sizes, rounded, [value.data_ptr() for value in self._parameters])
+
+    @classmethod
+    def of(
+        cls, specification: SessionSpecification, parameters: FlatParameters, averages: Tensor | None
+    ) -> WholeEncoder:
+        """The encoder of a session with its masters, or with the averages of what is trained."""
+        values = dict(parameters.views(parameters.values))
+        if averages is not None:
+            values |= dict(parameters.trained_views(averages))
+        kernels = chosen_kernels(specification.kernels)
+        assert kernels is not None
+        return cls(specification.config, kernels, values, specification.prediction_precision == "bf16")
 
     def __call__(self, batch: Batch, first_only: bool) -> Tensor:
         """Returns the states in the order of the batch, ``[tokens, hidden]``, or ``[rows, hidden]`` of first tokens."""
@@ -70,7 +88,8 @@ class WholeForward(Forward):
         encoder: in the place of the model's own.
     """
 
-    def __init__(self, model: PackedModel, encoder: WholeEncoder) -> None:
+    def __init__(self, model: PackedModel | ForeignModel, encoder: WholeEncoder) -> None:
+        assert isinstance(model, PackedModel)
         super().__init__(model, torch.device("cpu"), mask_seed=None)
         self._pooler, self._head = model.encoder.pooler, model.head
         self._encoder = encoder

@@ -41,7 +41,7 @@ class Trained:
     gradient: Parameter
 
 
-class HostUpdate:
+class FusedUpdate:
     """Norm, clipping and update of all trained parameters; leaves the accumulated gradients at zero.
 
     Args:
