@@ -24,6 +24,10 @@
 
 namespace {
 
+// Threads that have gone to sleep are worth waking, which may take milliseconds, for more than half of one of work.
+constexpr int64_t STEPS_OF_A_THREAD = 8'000'000;
+
+
 constexpr double SCORE_FLOOR = -1e9;      // no score counts for less
 constexpr double NOTHING = -1e300;        // the logarithm of no share at all, of which sums and differences are finite
 constexpr double WIDEST = 200;            // ranges in powers of e in which products lose nothing that could still count,
@@ -442,7 +446,7 @@ KERNEL(crf_losses) {
     const float *transitions = arrays.at<float>(3), *start = arrays.at<float>(4), *end = arrays.at<float>(5);
     const uint8_t *legal = arrays.present(6) ? arrays.at<uint8_t>(6) : nullptr;
     float *losses = arrays.at<float>(7);
-#pragma omp parallel if (positions * size * size > VALUES_OF_A_THREAD)
+#pragma omp parallel if (positions * size * size > STEPS_OF_A_THREAD)
     {
         Scratch scratch(longest, scores.width);
 #pragma omp for schedule(dynamic, 1)
@@ -515,7 +519,7 @@ KERNEL(crf_tags) {
     const int64_t *offsets = arrays.at<int64_t>(1), longest = longest_row(offsets, rows), width = scores.width;
     const float *all_emissions = arrays.at<float>(0);
     int32_t *all_tags = arrays.at<int32_t>(6);
-#pragma omp parallel if (positions * size * size > VALUES_OF_A_THREAD)
+#pragma omp parallel if (positions * size * size > STEPS_OF_A_THREAD)
     {
         std::vector<double> scores_so_far(longest * width);
 #pragma omp for schedule(dynamic, 1)

@@ -150,8 +150,7 @@ static inline void product_columns(const Weight<Kind> &weight, const typename Ki
 // Some threads that work on one chunk. Waiting is a loop, for it is short, and gives way where cores are scarce.
 class Team {
   public:
-    int size = 1;
-    void wait() {
+    void wait(int size) {
         if (size == 1) return;
         const int turn = turn_.load();
         if (arrived_.fetch_add(1) + 1 == size) {
@@ -165,6 +164,13 @@ class Team {
 
   private:
     std::atomic<int> arrived_{0}, turn_{0};
+};
+
+// One of them.
+struct Member {
+    Team &team;
+    const int number, size;
+    void wait() const { team.wait(size); }
 };
 
 // A share of `count` for one of several, in multiples of `unit`.
@@ -261,7 +267,7 @@ template <class Kind> class PackedEncoder : public Encoder {
                     status = NO_MEMORY;
                     continue;
                 }
-                run_chunk(texts, starts[chunk], starts[chunk + 1], buffers, alone, 0);
+                run_chunk(texts, starts[chunk], starts[chunk + 1], buffers, {alone, 0, 1});
             }
             return status;
         }
@@ -273,10 +279,9 @@ template <class Kind> class PackedEncoder : public Encoder {
         Team team;
 #pragma omp parallel num_threads(asked)
         {
-#pragma omp single
-            team.size = omp_get_num_threads();  // which may be fewer than were asked for
+            const Member own{team, omp_get_thread_num(), omp_get_num_threads()};  // which may be fewer than were asked for
             for (size_t chunk = 0; chunk + 1 < starts.size(); chunk++)
-                run_chunk(texts, starts[chunk], starts[chunk + 1], shared, team, omp_get_thread_num());
+                run_chunk(texts, starts[chunk], starts[chunk + 1], shared, own);
         }
         return FITS;
     }
@@ -412,10 +417,11 @@ template <class Kind> class PackedEncoder : public Encoder {
         }
     }
 
-    void run_chunk(const Texts &texts, int64_t text_first, int64_t text_end, Buffers &buffers, Team &team,
-                   int member) const {
+    void run_chunk(const Texts &texts, int64_t text_first, int64_t text_end, Buffers &buffers,
+                   const Member &own) const {
         const int64_t hidden = sizes_.hidden, first = texts.offsets[text_first];
-        const int64_t tokens = texts.offsets[text_end] - first, size = team.size;
+        const int64_t tokens = texts.offsets[text_end] - first;
+        const int member = own.number, size = own.size;
         if (tokens == 0) return;
         if (member == 0) {
             if (hidden % 2)
@@ -424,9 +430,9 @@ template <class Kind> class PackedEncoder : public Encoder {
                 for (int64_t row = 0; row < tokens; row++)
                     buffers.inner[row * stride(sizes_.intermediate) + sizes_.intermediate] = Element{};
         }
-        team.wait();
+        own.wait();
         embed(texts, first, tokens, buffers, member, size);
-        team.wait();
+        own.wait();
         int64_t rows = tokens;
         for (size_t index = 0; index < layers_.size(); index++) {
             const Layer &layer = layers_[index];
@@ -436,40 +442,40 @@ template <class Kind> class PackedEncoder : public Encoder {
                     [=](int64_t row, int64_t column, Floats values, int64_t left) {
                         store(wide + row * 3 * hidden + column, values, left);
                     });
-            team.wait();
+            own.wait();
             attend(texts, text_first, text_end, buffers, member, size, first_only);
-            team.wait();
+            own.wait();
             if (first_only) {
                 rows = text_end - text_first;
                 if (member == 0)  // rows move forward only, so that none is overwritten before it is read
                     for (int64_t row = 0; row < rows; row++)
                         std::memmove(states + row * hidden, states + (texts.offsets[text_first + row] - first) * hidden,
                                      hidden * sizeof(float));
-                team.wait();
+                own.wait();
             }
             const auto to_branch = [=](int64_t row, int64_t column, Floats values, int64_t left) {
                 store(branch + row * hidden + column, values, left);
             };
             product(layer.attention_output, buffers.context.data(), stride(hidden), rows, member, size, to_branch);
-            team.wait();
+            own.wait();
             add_and_normalize(buffers, rows, layer.attention_norm, member, size);
-            team.wait();
+            own.wait();
             Element *inner = buffers.inner.data();
             const int64_t inner_stride = stride(sizes_.intermediate);
             product(layer.intermediate, buffers.narrow.data(), stride(hidden), rows, member, size,
                     [=](int64_t row, int64_t column, Floats values, int64_t left) {
                         Kind::put(inner + row * inner_stride + column, values * normal(values).distribution, left);
                     });
-            team.wait();
+            own.wait();
             product(layer.output, inner, inner_stride, rows, member, size, to_branch);
-            team.wait();
+            own.wait();
             add_and_normalize(buffers, rows, layer.output_norm, member, size);
-            team.wait();
+            own.wait();
         }
         if (member == 0)
             std::memcpy(texts.output + (texts.first_only ? text_first : first) * hidden, buffers.hidden.data(),
                         rows * hidden * sizeof(float));
-        team.wait();
+        own.wait();
     }
 
     void add_and_normalize(Buffers &buffers, int64_t rows, const std::vector<float> (&norm)[2], int member,
